@@ -1,0 +1,152 @@
+package main
+
+import (
+	_ "embed"
+	"errors"
+	"fmt"
+	"html/template"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/pocketbase/pocketbase/apis"
+	"github.com/pocketbase/pocketbase/core"
+	_ "github.com/pocketbase/pocketbase/migrations"
+	"github.com/zitadel/oidc/v3/example/server/exampleop"
+	"github.com/zitadel/oidc/v3/example/server/storage"
+
+	"plugin-oauth/hooks"
+	_ "plugin-oauth/pb_migrations"
+)
+
+//go:embed plugin.html
+var pluginHTML string
+
+// The client that the provider knows the relay by.
+const (
+	clientID     = "demo-plugin"
+	clientSecret = "demo-secret"
+)
+
+// demo is a running relay, OpenID provider and plugin page.
+type demo struct {
+	relayURL, issuer, pluginURL string
+
+	username, password string // of the provider's test user
+
+	stops []func()
+}
+
+// start starts all three on loopback. If the relay's address is taken, it uses any free port.
+func start(relayAddress string) (d *demo, err error) {
+	d = &demo{}
+	defer func() {
+		if err != nil {
+			d.stop()
+		}
+	}()
+	relay, err := net.Listen("tcp", relayAddress)
+	if err != nil {
+		if relay, err = net.Listen("tcp", "127.0.0.1:0"); err != nil {
+			return nil, err
+		}
+	}
+	provider, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, err
+	}
+	plugin, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, err
+	}
+	d.relayURL, d.issuer, d.pluginURL = localURL(relay), localURL(provider), localURL(plugin)
+
+	d.serve(provider, d.provider())
+	d.serve(plugin, d.plugin())
+	return d, d.relay(relay)
+}
+
+func localURL(listener net.Listener) string {
+	_, port, _ := net.SplitHostPort(listener.Addr().String())
+	return "http://localhost:" + port
+}
+
+func (d *demo) serve(listener net.Listener, handler http.Handler) {
+	server := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second}
+	go server.Serve(listener)
+	d.stops = append(d.stops, func() { server.Close() })
+}
+
+func (d *demo) stop() {
+	for _, stop := range d.stops {
+		stop()
+	}
+}
+
+// provider is the OpenID provider of zitadel/oidc with its example storage and login page.
+func (d *demo) provider() http.Handler {
+	storage.RegisterClients(storage.WebClient(clientID, clientSecret, d.relayURL+"/redirect"))
+	users := storage.NewUserStore(d.issuer)
+	user := users.GetUserByID("id1")
+	d.username, d.password = user.Username, user.Password
+	return exampleop.SetupServer(d.issuer, storage.NewStorage(users), slog.New(slog.DiscardHandler), false)
+}
+
+// plugin serves the page that stands for a plugin.
+func (d *demo) plugin() http.Handler {
+	page := template.Must(template.New("plugin").Parse(pluginHTML))
+	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/html; charset=utf-8")
+		if err := page.Execute(w, map[string]string{"Backend": d.relayURL}); err != nil {
+			http.Error(w, "the page cannot be shown", http.StatusInternalServerError)
+		}
+	})
+}
+
+// relay serves plugin-oauth itself on a temporary folder, which goes with it.
+func (d *demo) relay(listener net.Listener) error {
+	dir, err := os.MkdirTemp("", "plugin-oauth-demo")
+	if err != nil {
+		return err
+	}
+	d.stops = append(d.stops, func() { os.RemoveAll(dir) })
+
+	app := core.NewBaseApp(core.BaseAppConfig{DataDir: dir})
+	if err := app.Bootstrap(); err != nil {
+		return err
+	}
+	hooks.MustRegister(app, hooks.Config{Plugin: &hooks.Plugin{
+		Name:              "Demo plugin",
+		ClientID:          clientID,
+		ClientSecret:      clientSecret,
+		RedirectURI:       d.relayURL + "/redirect",
+		AuthorizeEndpoint: d.issuer + "/auth",
+		TokenEndpoint:     d.issuer + "/oauth/token",
+		Scope:             "openid profile email offline_access",
+		TokenAuth:         "basic",
+	}})
+	ready, failed := make(chan struct{}), make(chan error, 1)
+	app.OnServe().BindFunc(func(e *core.ServeEvent) error {
+		e.Listener = listener
+		err := e.Next()
+		if err == nil {
+			close(ready)
+		}
+		return err
+	})
+	go func() { failed <- apis.Serve(app, apis.ServeConfig{HttpAddr: strings.TrimPrefix(d.relayURL, "http://")}) }()
+	select {
+	case <-ready:
+	case err := <-failed:
+		return fmt.Errorf("the relay did not start: %w", errors.Join(err, app.ClearBootstrap()))
+	}
+	d.stops = append([]func(){func() {
+		_ = app.OnTerminate().Trigger(&core.TerminateEvent{App: app}, func(e *core.TerminateEvent) error {
+			return e.App.ClearBootstrap()
+		})
+	}}, d.stops...)
+	return nil
+}

@@ -1,0 +1,85 @@
+package hooks
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json/v2"
+	"net/http"
+
+	"github.com/a-h/templ"
+	"github.com/pocketbase/pocketbase/core"
+
+	"plugin-oauth/views"
+)
+
+// setHeaders sets what every answer carries: nothing is cached, sniffed, framed or told to the next site, and a page of
+// an allowed origin may read it, errors and preflights (Fetch standard, CORS protocol) included.
+func (r *relay) setHeaders(e *core.RequestEvent) {
+	header := e.Response.Header()
+	header.Set("Cache-Control", "no-store")
+	header.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+	header.Set("Referrer-Policy", "no-referrer")
+	header.Set("X-Content-Type-Options", "nosniff")
+	header.Set("X-Frame-Options", "DENY")
+	header.Set("Vary", "Origin")
+
+	plugin := r.config.Plugin
+	if plugin == nil {
+		plugin = &Plugin{}
+	}
+	origin := e.Request.Header.Get("Origin")
+	if !plugin.allows(origin) {
+		return
+	}
+	header.Set("Access-Control-Allow-Origin", origin)
+	if e.Request.Method == http.MethodOptions {
+		header.Set("Access-Control-Allow-Methods", "GET, HEAD, POST")
+		if requested := e.Request.Header.Get("Access-Control-Request-Headers"); requested != "" {
+			header.Set("Access-Control-Allow-Headers", requested)
+		}
+		header.Set("Access-Control-Max-Age", "86400")
+	}
+}
+
+// page shows a page, with a nonce for its style and script (CSP level 3).
+func (r *relay) page(e *core.RequestEvent, status int, page views.Page) error {
+	page.ReturnApp = defaultReturnApp
+	if plugin := r.config.Plugin; plugin != nil {
+		page.Plugin, page.ReturnApp = plugin.Name, plugin.ReturnApp
+	}
+	nonce := rand.Text()
+	header := e.Response.Header()
+	header.Set("Content-Type", "text/html; charset=utf-8")
+	header.Set("Content-Security-Policy", "default-src 'none'; style-src 'nonce-"+nonce+"'; script-src 'nonce-"+nonce+
+		"'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'")
+	e.Response.WriteHeader(status)
+	return views.Show(page).Render(templ.WithNonce(context.Background(), nonce), e.Response)
+}
+
+func writeJSON(e *core.RequestEvent, status int, answer any) error {
+	body, err := json.Marshal(answer)
+	if err != nil {
+		return err
+	}
+	e.Response.Header().Set("Content-Type", "application/json")
+	e.Response.WriteHeader(status)
+	_, err = e.Response.Write(body)
+	return err
+}
+
+func writeText(e *core.RequestEvent, status int, line string) error {
+	e.Response.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	e.Response.WriteHeader(status)
+	_, err := e.Response.Write([]byte(line + "\n"))
+	return err
+}
+
+// writeTokens answers with the provider's bytes, and reports whether they could be sent.
+func writeTokens(e *core.RequestEvent, tokens []byte) error {
+	e.Response.Header().Set("Content-Type", "application/json")
+	e.Response.WriteHeader(http.StatusOK)
+	if _, err := e.Response.Write(tokens); err != nil {
+		return err
+	}
+	return http.NewResponseController(e.Response).Flush()
+}

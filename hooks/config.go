@@ -1,0 +1,226 @@
+package hooks
+
+import (
+	"bytes"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/mail"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/hashicorp/go-envparse"
+)
+
+// Config is everything the service must know before it starts.
+// [LoadConfig] reads it from the environment; a test or an example may fill it by hand.
+type Config struct {
+	// Plugin answers at the root: /authorize, /redirect and so on.
+	// Nil means that none is configured: the service starts, and says how to add one.
+	Plugin *Plugin
+
+	// SessionTTL is the life of a login, from /authorize until its secrets are erased. Blank means 10 minutes.
+	SessionTTL time.Duration
+
+	// SessionRetention is how long the row of a login stays for the admin after its secrets are gone.
+	// Blank means 168 hours.
+	SessionRetention time.Duration
+
+	// TrustedProxyHeaders name the request headers that carry the client's address, such as Fly-Client-IP.
+	// A header that is not named here is never believed.
+	TrustedProxyHeaders []string
+
+	// SuperuserEmail and SuperuserPassword make the first admin at start, if no admin has this address.
+	SuperuserEmail, SuperuserPassword string
+
+	// TLSCertFile and TLSKeyFile are PEM files. With both set the listener speaks HTTPS.
+	TLSCertFile, TLSKeyFile string
+}
+
+const (
+	defaultSessionTTL       = 10 * time.Minute
+	defaultSessionRetention = 168 * time.Hour
+	defaultParentDomain     = "plugins.framercdn.com"
+	defaultReturnApp        = "Framer"
+)
+
+// HowToAddPlugin is said wherever somebody meets a service that has no plugin.
+const HowToAddPlugin = "No plugin is configured yet. Set CLIENT_ID, CLIENT_SECRET, REDIRECT_URI, AUTHORIZE_ENDPOINT and TOKEN_ENDPOINT, then start again."
+
+// LoadConfig reads the configuration from the environment and from dir/.env, if there is one; the environment wins.
+// Without TLS_CERT_FILE it looks for the files that `mkcert localhost` writes to dir.
+// An error is one line that names the variable and the mend. It never quotes a value that may be secret.
+func LoadConfig(dir string) (Config, error) {
+	file, err := readDotEnv(filepath.Join(dir, ".env"))
+	if err != nil {
+		return Config{}, err
+	}
+	get := func(name string) string {
+		value, ok := os.LookupEnv(name)
+		if !ok {
+			value = file[name]
+		}
+		return strings.TrimSpace(value)
+	}
+
+	config := Config{
+		TrustedProxyHeaders: splitList(get("TRUSTED_PROXY_HEADERS")),
+		SuperuserEmail:      get("SUPERUSER_EMAIL"),
+		SuperuserPassword:   get("SUPERUSER_PASSWORD"),
+		TLSCertFile:         get("TLS_CERT_FILE"),
+		TLSKeyFile:          get("TLS_KEY_FILE"),
+	}
+	if config.SessionTTL, err = duration(get, "SESSION_TTL"); err != nil {
+		return Config{}, err
+	}
+	if config.SessionRetention, err = duration(get, "SESSION_RETENTION"); err != nil {
+		return Config{}, err
+	}
+	if config.TLSCertFile == "" && config.TLSKeyFile == "" {
+		config.TLSCertFile, config.TLSKeyFile = mkcertFiles(dir)
+	}
+
+	plugin := &Plugin{
+		Name:              get("PLUGIN_NAME"),
+		ReturnApp:         get("RETURN_APP"),
+		ClientID:          get("CLIENT_ID"),
+		ClientSecret:      get("CLIENT_SECRET"),
+		RedirectURI:       get("REDIRECT_URI"),
+		AuthorizeEndpoint: get("AUTHORIZE_ENDPOINT"),
+		TokenEndpoint:     get("TOKEN_ENDPOINT"),
+		Scope:             get("SCOPE"),
+		AuthorizeParams:   get("AUTHORIZE_PARAMS"),
+		TokenAuth:         get("TOKEN_AUTH"),
+		PKCE:              get("PKCE"),
+		PluginID:          get("PLUGIN_ID"),
+		ParentDomain:      get("PLUGIN_PARENT_DOMAIN"),
+		AllowedOrigins:    splitList(get("ALLOWED_ORIGINS")),
+	}
+	if uri := get("PLUGIN_URI"); uri != "" {
+		origin, err := originOf(uri)
+		if err != nil {
+			return Config{}, fmt.Errorf("PLUGIN_URI %w", err)
+		}
+		plugin.AllowedOrigins = append(plugin.AllowedOrigins, origin)
+	}
+	if plugin.isConfigured() {
+		config.Plugin = plugin
+	}
+	return config, nil
+}
+
+// readDotEnv reads a file of NAME=value lines. A missing file is an empty one.
+func readDotEnv(path string) (map[string]string, error) {
+	content, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf(".env cannot be read: %w", err)
+	}
+	values, err := envparse.Parse(bytes.NewReader(content))
+	if parseErr, ok := errors.AsType[*envparse.ParseError](err); ok {
+		return nil, fmt.Errorf(".env line %d is not NAME=value; put a value with quotes or # in it between single quotes", parseErr.Line)
+	}
+	return values, err
+}
+
+func mkcertFiles(dir string) (cert, key string) {
+	cert, key = filepath.Join(dir, "localhost.pem"), filepath.Join(dir, "localhost-key.pem")
+	for _, file := range []string{cert, key} {
+		if _, err := os.Stat(file); err != nil {
+			return "", ""
+		}
+	}
+	return cert, key
+}
+
+func duration(get func(string) string, name string) (time.Duration, error) {
+	value := get(name)
+	if value == "" {
+		return 0, nil
+	}
+	d, err := time.ParseDuration(value)
+	if err != nil || d <= 0 {
+		return 0, fmt.Errorf("%s %q is not a duration; write it like 90s, 10m or 168h", name, value)
+	}
+	return d, nil
+}
+
+func splitList(value string) []string {
+	var list []string
+	for item := range strings.SplitSeq(value, ",") {
+		if item = strings.TrimSpace(item); item != "" {
+			list = append(list, item)
+		}
+	}
+	return list
+}
+
+// withDefaults returns a copy in which every blank field has the value that it stands for.
+func (c Config) withDefaults() Config {
+	if c.SessionTTL == 0 {
+		c.SessionTTL = defaultSessionTTL
+	}
+	if c.SessionRetention == 0 {
+		c.SessionRetention = defaultSessionRetention
+	}
+	if c.Plugin != nil {
+		plugin := c.Plugin.withDefaults()
+		c.Plugin = &plugin
+	}
+	return c
+}
+
+// Validate reports the first thing that must be mended before the service can start, in one line that names the variable.
+func (c Config) Validate() error {
+	_, emailErr := mail.ParseAddress(c.SuperuserEmail)
+	switch {
+	case c.SessionTTL < 0:
+		return errors.New("SESSION_TTL must be positive")
+	case c.SessionRetention < 0:
+		return errors.New("SESSION_RETENTION must be positive")
+	case (c.SuperuserEmail == "") != (c.SuperuserPassword == ""):
+		return errors.New("SUPERUSER_EMAIL and SUPERUSER_PASSWORD belong together; set both, or neither")
+	case c.SuperuserEmail != "" && emailErr != nil:
+		return errors.New("SUPERUSER_EMAIL is not an email address")
+	case c.SuperuserPassword != "" && (len(c.SuperuserPassword) < 8 || len(c.SuperuserPassword) > 71):
+		return errors.New("SUPERUSER_PASSWORD must have 8 to 71 characters")
+	case (c.TLSCertFile == "") != (c.TLSKeyFile == ""):
+		return errors.New("TLS_CERT_FILE and TLS_KEY_FILE belong together; set both, or neither")
+	case c.Plugin != nil:
+		return c.Plugin.validate()
+	}
+	return nil
+}
+
+// certificate loads the TLS certificate, or returns nil if none is configured.
+func (c Config) certificate() (*tls.Certificate, error) {
+	if c.TLSCertFile == "" {
+		return nil, nil
+	}
+	certificate, err := tls.LoadX509KeyPair(c.TLSCertFile, c.TLSKeyFile)
+	if err != nil {
+		return nil, fmt.Errorf("TLS_CERT_FILE and TLS_KEY_FILE must be a PEM certificate and its key: %w", err)
+	}
+	return &certificate, nil
+}
+
+// absoluteURL checks that a variable holds an http(s) URL with a host and no fragment.
+func absoluteURL(name, value string) (*url.URL, error) {
+	u, err := url.Parse(value)
+	switch {
+	case value == "":
+		return nil, fmt.Errorf("%s is missing; the provider's documentation has it", name)
+	case err != nil || u.Host == "" || !slices.Contains([]string{"http", "https"}, u.Scheme):
+		return nil, fmt.Errorf("%s must be an absolute URL such as https://provider.example/path", name)
+	case u.Fragment != "" || u.User != nil:
+		return nil, fmt.Errorf("%s must have neither a fragment (#) nor a user name", name)
+	}
+	return u, nil
+}

@@ -1,0 +1,69 @@
+package hooks
+
+import (
+	"errors"
+	"net/url"
+	"slices"
+	"strings"
+)
+
+// allows reports whether a page of this origin (RFC 6454 section 6.2) may read the plugin's answers.
+// Scheme, host and port must match exactly.
+func (p *Plugin) allows(origin string) bool {
+	if origin == "" {
+		return false
+	}
+	if slices.Contains(p.AllowedOrigins, origin) || slices.Contains(p.AllowedOrigins, "*") {
+		return true
+	}
+	return isLocalhost(origin) || p.isPublished(origin)
+}
+
+// isLocalhost is true for http(s)://localhost on any port: a plugin under development.
+func isLocalhost(origin string) bool {
+	host, ok := strings.CutPrefix(origin, "https://")
+	if !ok {
+		host, ok = strings.CutPrefix(origin, "http://")
+	}
+	if !ok {
+		return false
+	}
+	if host == "localhost" {
+		return true
+	}
+	port, ok := strings.CutPrefix(host, "localhost:")
+	return ok && port != "" && len(port) <= 5 && strings.Trim(port, "0123456789") == ""
+}
+
+// isPublished is true for https://<id>.<parent> and for one version of it, https://<id>-<version>.<parent>.
+func (p *Plugin) isPublished(origin string) bool {
+	if p.PluginID == "" {
+		return false
+	}
+	host, ok := strings.CutPrefix(origin, "https://")
+	if !ok {
+		return false
+	}
+	label, ok := strings.CutSuffix(host, "."+p.ParentDomain)
+	if !ok {
+		return false
+	}
+	if label == p.PluginID {
+		return true
+	}
+	version, ok := strings.CutPrefix(label, p.PluginID+"-")
+	return ok && version != "" && strings.Trim(version, "abcdefghijklmnopqrstuvwxyz0123456789-_") == ""
+}
+
+// originOf returns the origin of an http(s) URL as a browser sends it: no path, no default port, lower case.
+func originOf(address string) (string, error) {
+	u, err := url.Parse(address)
+	if err != nil || u.Hostname() == "" || (u.Scheme != "http" && u.Scheme != "https") || u.User != nil {
+		return "", errors.New("must be an origin such as https://plugin.example")
+	}
+	host := strings.ToLower(u.Host)
+	if (u.Scheme == "https" && u.Port() == "443") || (u.Scheme == "http" && u.Port() == "80") {
+		host = strings.TrimSuffix(host, ":"+u.Port())
+	}
+	return u.Scheme + "://" + host, nil
+}

@@ -1,0 +1,114 @@
+package hooks
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"slices"
+
+	"github.com/pocketbase/pocketbase/core"
+
+	"plugin-oauth/views"
+)
+
+// redirect handles GET /redirect, the provider's answer to a login (RFC 6749 section 4.1.2): it uses up the state,
+// exchanges the code and shows the person a page. The plugin learns the outcome from /poll.
+func (r *relay) redirect(e *core.RequestEvent) error {
+	query := e.Request.URL.RawQuery
+	state, code, refusal := queryParam(query, "state"), queryParam(query, "code"), queryParam(query, "error")
+	if state == "" || (code == "" && refusal == "") {
+		return &problem{
+			Status:      http.StatusBadRequest,
+			Code:        "invalid_request",
+			Description: "This page needs the answer of a sign-in, and the address has none. Start the sign-in in the plugin.",
+		}
+	}
+	plugin, err := r.plugin()
+	if err != nil {
+		return err
+	}
+	if len(state) > maxKeyLength {
+		return stateProblem(errUnknown)
+	}
+	// A code can be exchanged only once, so a shutdown waits for the exchanges that have begun and lets no further one
+	// begin: its state is still good when the person reloads the page.
+	if !r.exchanging.TryRLock() {
+		return &problem{
+			Status:      http.StatusServiceUnavailable,
+			Code:        "temporarily_unavailable",
+			Description: "The service is just restarting. Reload this page in a moment.",
+		}
+	}
+	defer r.exchanging.RUnlock()
+	found, err := r.sessions.redirected(plugin.Slug, state)
+	if err != nil {
+		return stateProblem(err)
+	}
+	if refusal != "" {
+		return r.endSession(found, refusedBy(refusal))
+	}
+
+	// The code is as good as used, so the browser's leaving cancels nothing.
+	tokens, err := r.exchange(context.WithoutCancel(e.Request.Context()), plugin, code, codeVerifier(state, found.publicKey))
+	if err != nil {
+		return r.endSession(found, err)
+	}
+	if err := r.sessions.complete(found, tokens); err != nil {
+		return stateProblem(err)
+	}
+	return r.page(e, http.StatusOK, views.Page{Tone: views.Success, Title: "You are signed in"})
+}
+
+// refusedBy is the problem of an authorization error response (RFC 6749 section 4.1.2.1).
+func refusedBy(code string) *problem {
+	switch {
+	case slices.Contains([]string{"access_denied", "user_denied", "user_cancelled_login", "user_cancelled_authorize"}, code):
+		code = "access_denied"
+	case !safeCode.MatchString(code):
+		code = "server_error"
+	}
+	p := problem{Status: http.StatusBadRequest, Code: code, Description: describe(code)}
+	if code == "access_denied" {
+		return &p
+	}
+	return p.because(errors.New("the provider redirected with this error"))
+}
+
+// endSession ends a login without tokens, and returns what the person is to see.
+func (r *relay) endSession(found session, cause error) error {
+	p, ok := errors.AsType[*problem](cause)
+	if !ok {
+		p = internalError.because(cause)
+	}
+	status := statusFailed
+	if p.Code == "access_denied" {
+		status = statusDenied
+	}
+	if err := r.sessions.fail(found.id, status, p); err != nil {
+		return err
+	}
+	// The status of the page is ours: that of the provider was an answer to us, not to the browser.
+	page := *p
+	if page.Status != http.StatusGatewayTimeout && page.Status != http.StatusInternalServerError && status != statusDenied {
+		page.Status = http.StatusBadGateway
+	}
+	return &page
+}
+
+// stateProblem says what is wrong with a state.
+func stateProblem(err error) error {
+	p := &problem{Status: http.StatusBadRequest, Code: "invalid_request"}
+	switch {
+	case errors.Is(err, errExpired):
+		p.Code, p.Description = "expired_token", "Too much time passed before it was finished. Nothing was shared."
+	case errors.Is(err, errUsed):
+		p.Description = "This sign-in was already finished. If the plugin is not signed in, start again there."
+	case errors.Is(err, errEnded):
+		p.Description = "This sign-in was ended before it was finished. Nothing was shared."
+	case errors.Is(err, errUnknown):
+		p.Description = "This sign-in is not known here. It may be too old, or the address is not complete."
+	default:
+		return err
+	}
+	return p
+}

@@ -1,0 +1,217 @@
+package hooks
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+)
+
+const (
+	// tokenTimeout bounds one request to a token endpoint, its answer included.
+	tokenTimeout = 10 * time.Second
+
+	// maxTokenResponse bounds an answer of a token endpoint, in bytes.
+	maxTokenResponse = 1 << 20
+)
+
+// newTokenClient returns the client for token endpoints. It never follows a redirect: the request carries a secret.
+func newTokenClient() *http.Client {
+	return &http.Client{
+		Timeout:       tokenTimeout,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+}
+
+// exchange redeems a code (RFC 6749 section 4.1.3, RFC 7636 section 4.5) and returns the provider's token response
+// byte for byte. Every error is a *problem.
+func (r *relay) exchange(ctx context.Context, p *Plugin, code, verifier string) ([]byte, error) {
+	form := url.Values{
+		"grant_type":   {"authorization_code"},
+		"code":         {code},
+		"redirect_uri": {p.RedirectURI},
+	}
+	if p.PKCE != "off" {
+		form.Set("code_verifier", verifier)
+	}
+	return r.requestToken(ctx, p, form)
+}
+
+// refreshToken redeems a refresh token (RFC 6749 section 6), likewise.
+func (r *relay) refreshToken(ctx context.Context, p *Plugin, refreshToken string) ([]byte, error) {
+	return r.requestToken(ctx, p, url.Values{
+		"grant_type":    {"refresh_token"},
+		"refresh_token": {refreshToken},
+	})
+}
+
+// requestToken does not use x/oauth2's Exchange: that returns a parsed token, not the provider's bytes, and refuses
+// answers that real providers send (a token nested in an object, a fractional expires_in).
+func (r *relay) requestToken(ctx context.Context, p *Plugin, form url.Values) ([]byte, error) {
+	if p.TokenAuth != "basic" {
+		form.Set("client_id", p.ClientID)
+		form.Set("client_secret", p.ClientSecret)
+	}
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, p.TokenEndpoint, strings.NewReader(form.Encode()))
+	if err != nil {
+		return nil, err
+	}
+	if p.TokenAuth == "basic" {
+		// RFC 6749 section 2.3.1 wants both parts form-encoded first.
+		request.SetBasicAuth(url.QueryEscape(p.ClientID), url.QueryEscape(p.ClientSecret))
+	}
+	request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	request.Header.Set("Accept", "application/json")
+	request.Header.Set("User-Agent", "plugin-oauth")
+
+	response, err := r.tokenClient.Do(request)
+	if err != nil {
+		return nil, unreachable(err)
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(response.Body, maxTokenResponse+1))
+	if err != nil {
+		return nil, unreachable(err)
+	}
+	return readTokenResponse(response.StatusCode, body)
+}
+
+// unreachable is the problem of a token endpoint that gave no whole answer.
+func unreachable(err error) *problem {
+	// The URL may carry a key of the author's, so only what lies behind it is logged.
+	if urlErr, ok := errors.AsType[*url.Error](err); ok {
+		err = urlErr.Err
+	}
+	if os.IsTimeout(err) || errors.Is(err, context.DeadlineExceeded) {
+		return problem{
+			Status:      http.StatusGatewayTimeout,
+			Code:        "temporarily_unavailable",
+			Description: "The provider took too long to answer. Try again in a moment.",
+		}.because(err)
+	}
+	return problem{
+		Status:      http.StatusBadGateway,
+		Code:        "temporarily_unavailable",
+		Description: "The provider could not be reached. Try again in a moment.",
+	}.because(err)
+}
+
+// readTokenResponse judges the answer of a token endpoint (RFC 6749 sections 5.1 and 5.2). A good one is a 2xx with a
+// JSON object, under whatever content type, that carries neither "error" nor "ok": false; it comes back unchanged.
+// A form-encoded one, as GitHub sends it, is turned into JSON.
+func readTokenResponse(status int, body []byte) ([]byte, error) {
+	if len(body) > maxTokenResponse {
+		return nil, badResponse("is larger than 1 MB")
+	}
+	tokens := body
+	answer, ok := jsonObject(body)
+	if !ok {
+		if tokens, ok = formToJSON(body); ok {
+			answer, ok = jsonObject(tokens)
+		}
+	}
+	success := status >= 200 && status < 300
+	code, failed := "", false
+	if ok {
+		code, failed = errorOf(answer)
+	}
+	switch {
+	case success && ok && !failed:
+		return tokens, nil
+	case success && !ok:
+		return nil, badResponse("is not a JSON object")
+	case success:
+		// RFC 6749 has errors under 400; GitHub and Slack send them under 200.
+		status = http.StatusBadRequest
+	case status >= 300 && status < 400:
+		return nil, badResponse("is a redirect")
+	}
+	if code == "" {
+		code = "server_error"
+	}
+	return nil, problem{Status: status, Code: code, Description: describe(code)}.
+		because(fmt.Errorf("the token endpoint answered %d with the error %s", status, code))
+}
+
+func badResponse(what string) *problem {
+	return problem{
+		Status:      http.StatusBadGateway,
+		Code:        "server_error",
+		Description: "The provider gave an answer that is not OAuth. Try again; if it stays, the plugin's author must check TOKEN_ENDPOINT.",
+	}.because(errors.New("the token endpoint's answer " + what))
+}
+
+// jsonObject decodes one JSON object, without a byte order mark if there is one.
+func jsonObject(body []byte) (map[string]json.RawMessage, bool) {
+	var object map[string]json.RawMessage
+	err := json.Unmarshal(bytes.TrimPrefix(body, []byte("\ufeff")), &object)
+	return object, err == nil && object != nil
+}
+
+// formToJSON turns a form-encoded token response or error into a JSON object. Lifetimes become numbers, as in JSON.
+func formToJSON(body []byte) ([]byte, bool) {
+	form, err := url.ParseQuery(strings.TrimSpace(string(body)))
+	if err != nil || (!form.Has("access_token") && !form.Has("error")) {
+		return nil, false
+	}
+	object := make(map[string]any, len(form))
+	for name, values := range form {
+		object[name] = values[0]
+		if seconds, err := strconv.ParseInt(values[0], 10, 64); err == nil && strings.HasSuffix(name, "expires_in") {
+			object[name] = seconds
+		}
+	}
+	encoded, err := json.Marshal(object)
+	return encoded, err == nil
+}
+
+// safeCode is the form of an error code that is passed on. Anything else may be prose, or quote a secret.
+var safeCode = regexp.MustCompile(`^[a-z][a-z0-9_.-]{0,63}$`)
+
+// errorOf returns the error code of an answer, if it has one, and whether the answer is an error at all.
+// An error of null or "" is none. A code that is not of a code's form is left out.
+func errorOf(answer map[string]json.RawMessage) (code string, failed bool) {
+	var ok bool
+	if raw, found := answer["ok"]; found && json.Unmarshal(raw, &ok) == nil && !ok {
+		failed = true
+	}
+	raw, found := answer["error"]
+	if !found || string(raw) == "null" || string(raw) == `""` {
+		return "", failed
+	}
+	if json.Unmarshal(raw, &code) != nil || !safeCode.MatchString(code) {
+		code = ""
+	}
+	return code, true
+}
+
+// describe says in our own words what an error code means. The provider's words may quote the code or the token.
+func describe(code string) string {
+	switch code {
+	case "access_denied":
+		return "The sign-in was cancelled, or access was not allowed."
+	case "invalid_client", "incorrect_client_credentials", "unauthorized_client", "bad_client_secret", "invalid_client_id":
+		return "The provider does not accept the plugin's client ID or secret. The plugin's author must check CLIENT_ID, CLIENT_SECRET and TOKEN_AUTH."
+	case "invalid_grant", "bad_verification_code", "bad_refresh_token", "invalid_code", "invalid_refresh_token":
+		return "The provider does not accept this sign-in any more. Please sign in again."
+	case "invalid_scope":
+		return "The provider does not offer what the plugin asks for. The plugin's author must check SCOPE."
+	case "redirect_uri_mismatch", "bad_redirect_uri":
+		return "The provider does not know this redirect URI. The plugin's author must enter REDIRECT_URI at the provider exactly as it is configured here."
+	case "invalid_request", "unsupported_response_type", "unsupported_grant_type":
+		return "The provider does not accept the way the plugin asks. The plugin's author must check the endpoints, PKCE and AUTHORIZE_PARAMS."
+	case "server_error", "temporarily_unavailable":
+		return "The provider has a problem of its own. Try again in a moment."
+	default:
+		return "The provider refused the sign-in."
+	}
+}

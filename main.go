@@ -1,0 +1,129 @@
+// Plugin-oauth is the backend that lets design-tool plugins sign people in with OAuth.
+package main
+
+import (
+	"cmp"
+	"fmt"
+	"os"
+	"runtime/debug"
+	"strings"
+
+	"github.com/pocketbase/dbx"
+	"github.com/pocketbase/pocketbase"
+	"github.com/pocketbase/pocketbase/cmd"
+	"github.com/pocketbase/pocketbase/core"
+	"github.com/pocketbase/pocketbase/plugins/migratecmd"
+	"github.com/spf13/cobra"
+
+	"plugin-oauth/hooks"
+	_ "plugin-oauth/pb_migrations"
+)
+
+// defaultAddress is where deployed plugins look for their backend in development.
+const defaultAddress = "127.0.0.1:8787"
+
+// version is set by the release build; otherwise the build information has it.
+var version string
+
+func main() {
+	app := pocketbase.NewWithConfig(pocketbase.Config{
+		DataMaxOpenConns: 16, // each may cache 32 MB
+		DataMaxIdleConns: 8,
+		DBConnect:        quietDBConnect(),
+	})
+	app.RootCmd.Short = "Signs people in to design-tool plugins with OAuth"
+	app.RootCmd.Version = buildVersion()
+	app.RootCmd.AddCommand(cmd.NewSuperuserCommand(app), serveCommand(app))
+	migratecmd.MustRegister(app, app.RootCmd, migratecmd.Config{Dir: "pb_migrations"})
+
+	if err := app.Execute(); err != nil {
+		fmt.Fprintln(os.Stderr, "plugin-oauth:", err)
+		os.Exit(1)
+	}
+}
+
+// serveCommand is PocketBase's serve with the relay on it, on a port of its own.
+func serveCommand(app *pocketbase.PocketBase) *cobra.Command {
+	serve := cmd.NewServeCommand(app, false)
+	serve.Short = "Starts the server (on " + defaultAddress + " if neither a domain nor --http is given)"
+	http, https := serve.PersistentFlags().Lookup("http"), serve.PersistentFlags().Lookup("https")
+	http.Usage = strings.ReplaceAll(http.Usage, "127.0.0.1:8090", defaultAddress)
+
+	serve.PreRunE = func(_ *cobra.Command, domains []string) error {
+		config, err := hooks.LoadConfig(".")
+		if err != nil {
+			return err
+		}
+		if len(domains) > 0 || https.Changed {
+			// PocketBase gets certificates for these by itself.
+			config.TLSCertFile, config.TLSKeyFile = "", ""
+		} else if !http.Changed {
+			if err := http.Value.Set(defaultAddress); err != nil {
+				return err
+			}
+		}
+		if err := hooks.Register(app, config); err != nil {
+			return err
+		}
+		app.OnServe().BindFunc(func(e *core.ServeEvent) error {
+			if err := e.Next(); err != nil {
+				return err
+			}
+			scheme := "http"
+			if https.Changed || len(domains) > 0 || config.TLSCertFile != "" {
+				scheme = "https"
+			}
+			return greet(e, scheme, config)
+		})
+		return nil
+	}
+	return serve
+}
+
+// greet prints what an author wants to know first.
+func greet(e *core.ServeEvent, scheme string, config hooks.Config) error {
+	base := scheme + "://" + strings.Replace(e.Server.Addr, "127.0.0.1", "localhost", 1)
+	fmt.Printf("plugin-oauth %s is running\n", buildVersion())
+	fmt.Printf("  Backend    %s\n", base)
+	fmt.Printf("  Dashboard  %s/_/\n", base)
+	if plugin := config.Plugin; plugin == nil {
+		fmt.Printf("  Plugin     %s\n", hooks.HowToAddPlugin)
+	} else {
+		fmt.Printf("  Redirect   %s (the provider must know this address)\n", plugin.RedirectURI)
+		if plugin.PluginID == "" && len(plugin.AllowedOrigins) == 0 {
+			fmt.Println("  Plugin     on localhost only; set PLUGIN_ID when the plugin is published")
+		}
+	}
+	admins, err := e.App.CountRecords(core.CollectionNameSuperusers, dbx.Not(dbx.HashExp{"email": core.DefaultInstallerEmail}))
+	if err != nil {
+		return err
+	}
+	if admins == 0 {
+		fmt.Printf("  Admin      none yet; make one with: %s superuser upsert EMAIL PASSWORD\n", os.Args[0])
+	}
+	return nil
+}
+
+// quietDBConnect opens the databases so that --dev prints no SQL: PocketBase would print it with its values.
+func quietDBConnect() core.DBConnectFunc {
+	var opened []*dbx.DB
+	return func(path string) (*dbx.DB, error) {
+		// PocketBase sets its printers on both handles of data.db, and opens auxiliary.db next.
+		for _, db := range opened {
+			db.QueryLogFunc, db.ExecLogFunc = nil, nil
+		}
+		db, err := core.DefaultDBConnect(path)
+		if err != nil {
+			return nil, err
+		}
+		opened = append(opened, db)
+		return db, nil
+	}
+}
+
+func buildVersion() string {
+	if info, ok := debug.ReadBuildInfo(); ok {
+		return cmp.Or(version, info.Main.Version)
+	}
+	return cmp.Or(version, "(devel)")
+}

@@ -1,0 +1,95 @@
+// Package pb_migrations makes the collections of plugin-oauth. Import it for its effect.
+package pb_migrations
+
+import (
+	"database/sql"
+	"errors"
+
+	"github.com/pocketbase/pocketbase/core"
+	"github.com/pocketbase/pocketbase/migrations"
+)
+
+func init() {
+	migrations.Register(func(app core.App) error {
+		// PocketBase's default collection lets strangers sign up.
+		if err := deleteCollection(app, "users"); err != nil {
+			return err
+		}
+
+		sessions := core.NewBaseCollection("sessions")
+		sessions.Fields.Add(
+			&core.TextField{Name: "plugin", Help: "Slug of the plugin; blank for the one that the environment configures."},
+			&core.SelectField{Name: "status", Required: true, Values: []string{"pending", "ready", "claimed", "denied", "failed", "expired"}},
+			&core.TextField{Name: "error"},
+			&core.TextField{Name: "errorDescription"},
+			&core.TextField{Name: "origin"},
+			&core.AutodateField{Name: "created", OnCreate: true},
+			&core.DateField{Name: "redirected"},
+			&core.DateField{Name: "completed"},
+			&core.DateField{Name: "claimed"},
+			&core.DateField{Name: "expires"},
+		)
+		sessions.AddIndex("sessions_status_expires", false, "status, expires", "")
+		sessions.AddIndex("sessions_expires", false, "expires", "")
+		sessions.AddIndex("sessions_created", false, "created", "")
+		if err := app.Save(sessions); err != nil {
+			return err
+		}
+		// The collection does not know these columns, so the dashboard, the API and realtime cannot show them.
+		for _, statement := range []string{
+			`ALTER TABLE sessions ADD COLUMN stateHash BLOB`,
+			`ALTER TABLE sessions ADD COLUMN readKeyHash BLOB`,
+			`ALTER TABLE sessions ADD COLUMN publicKey BLOB`,
+			`ALTER TABLE sessions ADD COLUMN sealed BLOB`,
+			`CREATE UNIQUE INDEX sessions_stateHash ON sessions (stateHash)`,
+			`CREATE UNIQUE INDEX sessions_readKeyHash ON sessions (readKeyHash)`,
+		} {
+			if _, err := app.DB().NewQuery(statement).Execute(); err != nil {
+				return err
+			}
+		}
+
+		pending := core.NewViewCollection("pending_sessions")
+		pending.ViewQuery = `SELECT id, plugin, status, origin, created, redirected, expires FROM sessions
+			WHERE status IN ('pending', 'ready') AND expires > strftime('%Y-%m-%d %H:%M:%fZ', 'now')`
+		if err := app.Save(pending); err != nil {
+			return err
+		}
+
+		stats := core.NewViewCollection("login_stats")
+		stats.ViewQuery = `SELECT (substr(created, 1, 10) || ' ' || plugin) AS id, substr(created, 1, 10) AS day, plugin,
+			COUNT(*) AS started,
+			SUM(status IN ('pending', 'ready') AND expires > strftime('%Y-%m-%d %H:%M:%fZ', 'now')) AS underWay,
+			SUM(status = 'claimed') AS claimed,
+			SUM(status = 'denied') AS denied,
+			SUM(status = 'failed') AS failed,
+			SUM(status = 'expired' OR (status IN ('pending', 'ready') AND expires <= strftime('%Y-%m-%d %H:%M:%fZ', 'now'))) AS expired
+			FROM sessions GROUP BY day, plugin`
+		if err := app.Save(stats); err != nil {
+			return err
+		}
+
+		settings := app.Settings()
+		settings.Meta.AppName = "plugin-oauth"
+		return app.Save(settings)
+	}, func(app core.App) error {
+		for _, name := range []string{"login_stats", "pending_sessions", "sessions"} {
+			if err := deleteCollection(app, name); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// deleteCollection deletes a collection, if it is there.
+func deleteCollection(app core.App, name string) error {
+	collection, err := app.FindCollectionByNameOrId(name)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return app.Delete(collection)
+}
