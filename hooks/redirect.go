@@ -87,12 +87,13 @@ func (r *relay) endSession(found session, cause error) error {
 	if err := r.sessions.fail(found.id, status, p); err != nil {
 		return err
 	}
-	// The status of the page is ours: that of the provider was an answer to us, not to the browser.
-	page := *p
-	if page.Status != http.StatusGatewayTimeout && page.Status != http.StatusInternalServerError && status != statusDenied {
+	// The provider's status was an answer to us; the browser is told that the provider failed.
+	if ok && status == statusFailed && p.Status != http.StatusGatewayTimeout {
+		page := *p
 		page.Status = http.StatusBadGateway
+		return &page
 	}
-	return &page
+	return p
 }
 
 // stateProblem says what is wrong with a state.

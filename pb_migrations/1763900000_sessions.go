@@ -11,6 +11,12 @@ import (
 
 func init() {
 	migrations.Register(func(app core.App) error {
+		// First of all: PocketBase reads the settings in the background when a collection is deleted.
+		settings := app.Settings()
+		settings.Meta.AppName = "plugin-oauth"
+		if err := app.Save(settings); err != nil {
+			return err
+		}
 		// PocketBase's default collection lets strangers sign up.
 		if err := deleteCollection(app, "users"); err != nil {
 			return err
@@ -65,13 +71,7 @@ func init() {
 			SUM(status = 'failed') AS failed,
 			SUM(status = 'expired' OR (status IN ('pending', 'ready') AND expires <= strftime('%Y-%m-%d %H:%M:%fZ', 'now'))) AS expired
 			FROM sessions GROUP BY day, plugin`
-		if err := app.Save(stats); err != nil {
-			return err
-		}
-
-		settings := app.Settings()
-		settings.Meta.AppName = "plugin-oauth"
-		return app.Save(settings)
+		return app.Save(stats)
 	}, func(app core.App) error {
 		for _, name := range []string{"login_stats", "pending_sessions", "sessions"} {
 			if err := deleteCollection(app, name); err != nil {

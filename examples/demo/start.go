@@ -137,7 +137,9 @@ func (d *demo) relay(listener net.Listener) error {
 		}
 		return err
 	})
-	go func() { failed <- apis.Serve(app, apis.ServeConfig{HttpAddr: strings.TrimPrefix(d.relayURL, "http://")}) }()
+	go func() {
+		failed <- apis.Serve(app, apis.ServeConfig{HttpAddr: strings.TrimPrefix(d.relayURL, "http://")})
+	}()
 	select {
 	case <-ready:
 	case err := <-failed:

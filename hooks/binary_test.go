@@ -1,0 +1,436 @@
+package hooks
+
+import (
+	"bytes"
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/pem"
+	"io"
+	"io/fs"
+	"math/big"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// buildBinary builds the program once, as a release does.
+var buildBinary = sync.OnceValues(func() (string, error) {
+	dir, err := os.MkdirTemp("", "plugin-oauth-test")
+	if err != nil {
+		return "", err
+	}
+	path := filepath.Join(dir, "plugin-oauth")
+	command := exec.Command("go", "build", "-o", path, "plugin-oauth")
+	command.Env = append(os.Environ(), "CGO_ENABLED=0")
+	output, err := command.CombinedOutput()
+	if err != nil {
+		return string(output), err
+	}
+	return path, nil
+})
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if path, err := buildBinary(); err == nil {
+		os.RemoveAll(filepath.Dir(path))
+	}
+	os.Exit(code)
+}
+
+// output is what a process printed so far.
+type output struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (o *output) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.b.Write(p)
+}
+
+func (o *output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.b.String()
+}
+
+// process is the program itself in a working folder of its own, with a provider that knows it.
+type process struct {
+	*relayServer
+	dir     string
+	env     []string
+	args    []string
+	out     *output
+	command *exec.Cmd
+}
+
+// newProcess prepares the program; start starts it, as often as wanted.
+func newProcess(t *testing.T, args ...string) *process {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := listener.Addr().String()
+	listener.Close()
+
+	p := &process{
+		relayServer: &relayServer{t: t, url: "http://" + address, provider: newProvider(t)},
+		dir:         t.TempDir(),
+		args:        append([]string{"serve", "--http", address, "--dir", "pb_data"}, args...),
+		out:         &output{},
+	}
+	plugin := p.provider.client(p.url)
+	p.provider.plugin = *plugin
+	p.env = []string{
+		"PATH=" + os.Getenv("PATH"),
+		"CLIENT_ID=" + plugin.ClientID, "CLIENT_SECRET=" + plugin.ClientSecret, "REDIRECT_URI=" + plugin.RedirectURI, "SCOPE=" + plugin.Scope,
+		"AUTHORIZE_ENDPOINT=" + plugin.AuthorizeEndpoint, "TOKEN_ENDPOINT=" + plugin.TokenEndpoint, "PLUGIN_ID=" + plugin.PluginID,
+	}
+	return p
+}
+
+func (p *process) start() {
+	p.t.Helper()
+	path, err := buildBinary()
+	if err != nil {
+		p.t.Fatal(path, err)
+	}
+	p.command = exec.Command(path, p.args...)
+	p.command.Dir, p.command.Env = p.dir, p.env
+	p.command.Stdout, p.command.Stderr = p.out, p.out
+	if err := p.command.Start(); err != nil {
+		p.t.Fatal(err)
+	}
+	p.t.Cleanup(func() { p.stop(syscall.SIGKILL) })
+	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+		if connection, err := net.Dial("tcp", p.command.Args[3]); err == nil {
+			connection.Close()
+			return
+		}
+		if time.Now().After(deadline) {
+			p.t.Fatalf("the program does not answer:\n%s", p.out)
+		}
+	}
+}
+
+// stop ends the program and returns its exit code; -1 after kill -9.
+func (p *process) stop(signal syscall.Signal) int {
+	if p.command.ProcessState == nil {
+		_ = p.command.Process.Signal(signal)
+		_ = p.command.Wait()
+	}
+	return p.command.ProcessState.ExitCode()
+}
+
+func (p *process) crash() {
+	p.t.Helper()
+	if code := p.stop(syscall.SIGKILL); code != -1 {
+		p.t.Fatalf("the program had ended by itself with %d:\n%s", code, p.out)
+	}
+	http.DefaultTransport.(*http.Transport).CloseIdleConnections()
+	p.start()
+}
+
+// kill -9 between each two steps of a login; the login finishes.
+func TestCrashBetweenSteps(t *testing.T) {
+	t.Parallel()
+	p := newProcess(t)
+	p.start()
+	authorizationURL, readKey := p.authorize()
+	p.crash()
+	p.expect("before the login", p.poll(readKey), http.StatusNotFound, bodyPending)
+	p.crash()
+	callback := p.agree(authorizationURL)
+	p.crash()
+	p.expectPage("redirect", p.get(callback), http.StatusOK, "You are signed in")
+	p.crash()
+	p.expectPage("reload", p.get(callback), http.StatusBadRequest, "already finished")
+	p.crash()
+	p.expect("poll", p.poll(readKey), http.StatusOK, tokenResponse)
+	p.crash()
+	p.expect("poll again", p.poll(readKey), http.StatusNotFound, bodyUnknown)
+	p.crash()
+	p.expect("refresh", p.post("/refresh?code=RT-1"), http.StatusOK, tokenResponse)
+}
+
+// SIGTERM while a code is exchanged: the exchange is finished and stored, since its code cannot be used twice.
+func TestShutdownFinishesTheExchange(t *testing.T) {
+	t.Parallel()
+	p := newProcess(t)
+	p.start()
+	asked := make(chan struct{})
+	p.provider.answers(func(w http.ResponseWriter, _ *http.Request) {
+		close(asked)
+		time.Sleep(1500 * time.Millisecond) // longer than PocketBase waits by itself
+		io.WriteString(w, tokenResponse)
+	})
+	authorizationURL, readKey := p.authorize()
+	callback := p.agree(authorizationURL)
+	late, _ := p.authorize()
+	lateCallback := p.agree(late)
+	page := make(chan answer, 1)
+	go func() { page <- p.get(callback) }()
+	<-asked
+	stopped := make(chan int, 1)
+	go func() { stopped <- p.stop(syscall.SIGTERM) }()
+	time.Sleep(300 * time.Millisecond)
+	p.expectPage("a login that comes now", p.get(lateCallback), http.StatusServiceUnavailable, "Reload this page in a moment")
+	p.expectPage("the login in flight", <-page, http.StatusOK, "You are signed in")
+	if code := <-stopped; code != 0 {
+		t.Errorf("the program ended with %d:\n%s", code, p.out)
+	}
+	http.DefaultTransport.(*http.Transport).CloseIdleConnections()
+	p.start()
+	p.expect("poll", p.poll(readKey), http.StatusOK, tokenResponse)
+	p.provider.answers(nil)
+	p.expectPage("the page, reloaded", p.get(lateCallback), http.StatusOK, "You are signed in")
+}
+
+// No secret reaches the data folder or the output, in any spelling, even with --dev and for requests that go wrong.
+func TestNoSecretIsWritten(t *testing.T) {
+	t.Parallel()
+	p := newProcess(t, "--dev")
+	p.env = append(p.env, "SESSION_TTL=20s", "SUPERUSER_EMAIL=admin@plugin.example", "SUPERUSER_PASSWORD=superuser-password")
+	p.start()
+
+	secrets := map[string]string{"client secret": testClientSecret, "superuser's password": "superuser-password"}
+	var mu sync.Mutex
+	n := 0
+	keep := func(what, secret string) string {
+		mu.Lock()
+		defer mu.Unlock()
+		n++
+		secrets[what+" "+string(rune('a'+n%26))+hex.EncodeToString([]byte{byte(n)})] = secret
+		return secret
+	}
+	newLogin := func() (callback, readKey string) {
+		authorizationURL, readKey := p.authorize()
+		callback = p.agree(authorizationURL)
+		u, err := url.Parse(callback)
+		if err != nil {
+			t.Fatal(err)
+		}
+		keep("state", u.Query().Get("state"))
+		keep("code", u.Query().Get("code"))
+		keep("read key", readKey)
+		return callback, readKey
+	}
+	// Every token endpoint answer from here on carries tokens of its own, and errors quote what they were sent.
+	fail := false
+	p.provider.answers(func(w http.ResponseWriter, r *http.Request) {
+		if verifier := r.Form.Get("code_verifier"); verifier != "" {
+			keep("verifier", verifier)
+		}
+		if fail {
+			w.WriteHeader(http.StatusBadRequest)
+			io.WriteString(w, `{"error":"invalid_grant","error_description":"`+r.Form.Encode()+`"}`)
+			return
+		}
+		io.WriteString(w, `{"access_token":"`+keep("access token", newKey())+`","refresh_token":"`+keep("refresh token", newKey())+`"}`)
+	})
+
+	newLogin() // pending
+	ready, _ := newLogin()
+	p.expectPage("ready", p.get(ready), http.StatusOK, "You are signed in")
+	claimed, readKey := newLogin()
+	p.expectPage("claimed", p.get(claimed), http.StatusOK, "You are signed in")
+	if got := p.poll(readKey); got.status != http.StatusOK {
+		t.Fatalf("poll: %d %s", got.status, got.body)
+	}
+	p.expectPage("replay", p.get(claimed), http.StatusBadRequest, "already finished")
+	denied, _ := newLogin()
+	p.expectPage("denied", p.get(denied+"&error=access_denied"), http.StatusBadRequest, "cancelled")
+	fail = true
+	failed, readKey := newLogin()
+	p.expectPage("failed", p.get(failed), http.StatusBadGateway, "Sign-in failed")
+	p.expectError("failed", p.poll(readKey), http.StatusBadRequest, "invalid_grant")
+	refreshToken := keep("refresh token", "1//"+newKey()+"+/=")
+	if got := p.post("/refresh?code=" + refreshToken); got.status != http.StatusBadRequest {
+		t.Errorf("refresh: %d", got.status)
+	}
+	fail = false
+	if got := p.post("/refresh?code=" + refreshToken); got.status != http.StatusOK {
+		t.Errorf("refresh: %d", got.status)
+	}
+
+	callback, readKey := newLogin()
+	_, query, _ := strings.Cut(callback, "?")
+	query += "&readKey=" + readKey + "&token=" + refreshToken
+	for _, method := range []string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"} {
+		for _, path := range []string{"/", "/authorize", "/poll", "/refresh", "/redirectXYZ", "/favicon.ico", "/api/nothing", "/api/health", "/_/nothing", "/_/",
+			"/api/collections/sessions/records", "/api/collections/nothing/records", "/api/files/a/b/c"} {
+			p.request(method, path+"?"+query, `{"readKey":"`+readKey+`"}`, "Content-Type: application/json", "Referer: "+callback, "Authorization: Bearer "+refreshToken)
+		}
+	}
+	p.request("POST", "/redirect?"+query, "")
+	expired, _ := p.authorize()
+	keep("state", expired.Query().Get("state"))
+
+	time.Sleep(4 * time.Second) // PocketBase writes its log each three
+	p.searchFor(secrets)
+	if code := p.stop(syscall.SIGTERM); code != 0 {
+		t.Errorf("the program ended with %d", code)
+	}
+	p.searchFor(secrets)
+	if !strings.Contains(p.out.String(), "invalid_grant") {
+		t.Errorf("the failure is not in the log, so this test saw none:\n%s", p.out)
+	}
+}
+
+// searchFor looks for secrets in the working folder and in the output, in the spellings that a program may give them.
+func (p *process) searchFor(secrets map[string]string) {
+	p.t.Helper()
+	if len(secrets) < 20 {
+		p.t.Errorf("only %d secrets were seen", len(secrets))
+	}
+	spellings := map[string]string{}
+	for what, secret := range secrets {
+		for how, spelling := range map[string]string{
+			"raw": secret, "URL-encoded": url.QueryEscape(secret), "path-encoded": url.PathEscape(secret),
+			"hex": hex.EncodeToString([]byte(secret)), "HEX": strings.ToUpper(hex.EncodeToString([]byte(secret))),
+		} {
+			spellings[what+", "+how] = spelling
+		}
+		// In Base64 a string has three spellings, by where it begins. The edges depend on the neighbours.
+		for shift := range 3 {
+			for how, encoding := range map[string]*base64.Encoding{"Base64": base64.RawStdEncoding, "Base64url": base64.RawURLEncoding} {
+				encoded := encoding.EncodeToString([]byte(strings.Repeat("\x00", shift) + secret))
+				spellings[what+", "+how+string(rune('0'+shift))] = encoded[(shift*8+5)/6 : len(encoded)-1]
+			}
+		}
+	}
+	search := func(where string, content []byte) {
+		for what, spelling := range spellings {
+			if bytes.Contains(content, []byte(spelling)) {
+				p.t.Errorf("%s holds the %s", where, what)
+			}
+		}
+	}
+	search("the output", []byte(p.out.String()))
+	files := 0
+	err := filepath.WalkDir(p.dir, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			return err
+		}
+		content, err := os.ReadFile(path)
+		files++
+		search(filepath.Base(path), content)
+		return err
+	})
+	if err != nil || files < 2 {
+		p.t.Errorf("%d files were searched: %v", files, err)
+	}
+}
+
+// A first start prints no token, no SQL, and says how to make an admin.
+func TestFirstStart(t *testing.T) {
+	t.Parallel()
+	p := newProcess(t, "--dev")
+	p.start()
+	p.get("/")
+	printed := p.out.String()
+	if !strings.Contains(printed, "superuser upsert EMAIL PASSWORD") || !strings.Contains(printed, "Backend    http://localhost:") {
+		t.Errorf("printed:\n%s", printed)
+	}
+	for _, never := range []string{"eyJ", "INSERT", "pbinstall", testClientSecret} {
+		if strings.Contains(printed, never) {
+			t.Errorf("%s is printed:\n%s", never, printed)
+		}
+	}
+	p.stop(syscall.SIGTERM)
+	p.env = append(p.env, "SUPERUSER_EMAIL=admin@plugin.example", "SUPERUSER_PASSWORD=superuser-password")
+	p.out = &output{}
+	p.start()
+	if p.get("/"); strings.Contains(p.out.String(), "superuser upsert") {
+		t.Errorf("printed:\n%s", p.out)
+	}
+}
+
+// A bad value stops the start with one line, and --help works all the same.
+func TestStartErrors(t *testing.T) {
+	t.Parallel()
+	path, err := buildBinary()
+	if err != nil {
+		t.Fatal(path, err)
+	}
+	run := func(variable string, args ...string) (string, int) {
+		p := newProcess(t)
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+		defer cancel()
+		command := exec.CommandContext(ctx, path, args...)
+		command.Dir, command.Env = p.dir, append(p.env, variable)
+		out, _ := command.CombinedOutput()
+		return string(out), command.ProcessState.ExitCode()
+	}
+	for variable, want := range map[string]string{
+		"TOKEN_ENDPOINT=provider.example/token": "plugin-oauth: TOKEN_ENDPOINT must be an absolute URL such as https://provider.example/path\n",
+		"SESSION_TTL=soon":                      "plugin-oauth: SESSION_TTL \"soon\" is not a duration; write it like 90s, 10m or 168h\n",
+		"CLIENT_SECRET=":                        "plugin-oauth: CLIENT_SECRET is missing; the provider's developer console shows it\n",
+	} {
+		if out, code := run(variable, "serve", "--http", "127.0.0.1:0"); out != want || code != 1 {
+			t.Errorf("%s: exit %d\n%s", variable, code, out)
+		}
+		if out, code := run(variable, "--help"); code != 0 || !strings.Contains(out, "serve") {
+			t.Errorf("%s, --help: exit %d\n%s", variable, code, out)
+		}
+	}
+}
+
+// With the files of mkcert in the working folder, the program speaks HTTPS by itself.
+func TestCertificatesOfMkcert(t *testing.T) {
+	t.Parallel()
+	p := newProcess(t)
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), DNSNames: []string{"localhost"}, NotAfter: time.Now().Add(time.Hour)}
+	certificate, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	keyBytes, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for file, block := range map[string]*pem.Block{
+		"localhost.pem":     {Type: "CERTIFICATE", Bytes: certificate},
+		"localhost-key.pem": {Type: "PRIVATE KEY", Bytes: keyBytes},
+	} {
+		if err := os.WriteFile(filepath.Join(p.dir, file), pem.EncodeToMemory(block), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	p.start()
+	roots := x509.NewCertPool()
+	roots.AppendCertsFromPEM(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: certificate}))
+	client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots}, ForceAttemptHTTP2: true}}
+	base := "https://localhost:" + p.url[strings.LastIndex(p.url, ":")+1:]
+	response, err := client.Get(base)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	if body, err := io.ReadAll(response.Body); err != nil || string(body) != "plugin-oauth is up and running.\n" || response.ProtoMajor != 2 {
+		t.Errorf("%s %q %v", response.Proto, body, err)
+	}
+	if !strings.Contains(p.out.String(), "Backend    "+base) {
+		t.Errorf("printed:\n%s", p.out)
+	}
+}

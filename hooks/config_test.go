@@ -1,0 +1,147 @@
+package hooks
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// setEnv sets the reference's variables and those given as NAME=value, and clears all others.
+func setEnv(t *testing.T, extra ...string) {
+	t.Helper()
+	for _, name := range []string{"CLIENT_ID", "CLIENT_SECRET", "REDIRECT_URI", "AUTHORIZE_ENDPOINT", "TOKEN_ENDPOINT", "SCOPE", "PLUGIN_ID",
+		"PLUGIN_PARENT_DOMAIN", "PLUGIN_URI", "PLUGIN_NAME", "RETURN_APP", "AUTHORIZE_PARAMS", "TOKEN_AUTH", "PKCE", "ALLOWED_ORIGINS", "SESSION_TTL", "SESSION_RETENTION",
+		"TRUSTED_PROXY_HEADERS", "SUPERUSER_EMAIL", "SUPERUSER_PASSWORD", "TLS_CERT_FILE", "TLS_KEY_FILE"} {
+		t.Setenv(name, "") // so that it is restored
+		os.Unsetenv(name)
+	}
+	for _, variable := range append([]string{
+		"CLIENT_ID=id", "CLIENT_SECRET=top$ecret", "REDIRECT_URI=https://localhost:8787/redirect",
+		"AUTHORIZE_ENDPOINT=https://provider.example/auth", "TOKEN_ENDPOINT=https://provider.example/token",
+	}, extra...) {
+		name, value, _ := strings.Cut(variable, "=")
+		os.Setenv(name, value)
+	}
+}
+
+func TestConfigErrors(t *testing.T) {
+	for variable, want := range map[string]string{
+		"CLIENT_ID=":                                        "CLIENT_ID is missing",
+		"CLIENT_SECRET=":                                    "CLIENT_SECRET is missing",
+		"REDIRECT_URI=":                                     "REDIRECT_URI is missing",
+		"REDIRECT_URI=/redirect":                            "REDIRECT_URI must be an absolute URL",
+		"REDIRECT_URI=https://host/callback":                "REDIRECT_URI must end in /redirect",
+		"AUTHORIZE_ENDPOINT=":                               "AUTHORIZE_ENDPOINT is missing",
+		"AUTHORIZE_ENDPOINT=provider.example":               "AUTHORIZE_ENDPOINT must be an absolute URL",
+		"AUTHORIZE_ENDPOINT=https://p.example/?client_id=x": "AUTHORIZE_ENDPOINT carries client_id",
+		"TOKEN_ENDPOINT=":                                   "TOKEN_ENDPOINT is missing",
+		"TOKEN_ENDPOINT=https:///token":                     "TOKEN_ENDPOINT must be an absolute URL",
+		"TOKEN_ENDPOINT=javascript:alert(1)":                "TOKEN_ENDPOINT must be an absolute URL",
+		"TOKEN_ENDPOINT=https://u:p@host/":                  "TOKEN_ENDPOINT must have neither",
+		"TOKEN_ENDPOINT=https://host/#x":                    "TOKEN_ENDPOINT must have neither",
+		"TOKEN_AUTH=header":                                 `TOKEN_AUTH "header" is unknown`,
+		"PKCE=true":                                         `PKCE "true" is unknown`,
+		"AUTHORIZE_PARAMS=a;b":                              "AUTHORIZE_PARAMS must be a query string",
+		"AUTHORIZE_PARAMS=state=x":                          "AUTHORIZE_PARAMS carries state",
+		"PLUGIN_ID=abc.plugins.framercdn.com":               "PLUGIN_ID is only the id",
+		"PLUGIN_URI=plugin":                                 "PLUGIN_URI must be an origin",
+		"ALLOWED_ORIGINS=https://a.example,b":               `ALLOWED_ORIGINS entry "b" must be an origin`,
+		"ALLOWED_ORIGINS=https://a.example/":                "must be written as browsers send it: https://a.example",
+		"SESSION_TTL=ten":                                   `SESSION_TTL "ten" is not a duration`,
+		"SESSION_TTL=-1m":                                   `SESSION_TTL "-1m" is not a duration`,
+		"SESSION_RETENTION=7d":                              `SESSION_RETENTION "7d" is not a duration`,
+		"SUPERUSER_EMAIL=admin@plugin.example":              "SUPERUSER_EMAIL and SUPERUSER_PASSWORD belong together",
+		"SUPERUSER_PASSWORD=long enough":                    "SUPERUSER_EMAIL and SUPERUSER_PASSWORD belong together",
+		"TLS_CERT_FILE=cert.pem":                            "TLS_CERT_FILE and TLS_KEY_FILE belong together",
+	} {
+		t.Run(variable, func(t *testing.T) {
+			setEnv(t, variable)
+			config, err := LoadConfig(t.TempDir())
+			if err == nil {
+				err = config.withDefaults().Validate()
+			}
+			if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "\n") || strings.Contains(err.Error(), "top$ecret") {
+				t.Errorf("got %v, want %s", err, want)
+			}
+		})
+	}
+}
+
+func TestConfigFromEnvironment(t *testing.T) {
+	setEnv(t, "SESSION_TTL=90s", "PLUGIN_URI=https://Plugin.example:443/path", "ALLOWED_ORIGINS= null , https://a.example ", "TRUSTED_PROXY_HEADERS=Fly-Client-IP")
+	config, err := LoadConfig(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	config = config.withDefaults()
+	if err := config.Validate(); err != nil {
+		t.Fatal(err)
+	}
+	if config.SessionTTL != 90*time.Second || config.SessionRetention != 168*time.Hour {
+		t.Errorf("durations are %s and %s", config.SessionTTL, config.SessionRetention)
+	}
+	if got := strings.Join(config.Plugin.AllowedOrigins, " "); got != "null https://a.example https://plugin.example" {
+		t.Errorf("origins are %s", got)
+	}
+	if got := strings.Join(config.TrustedProxyHeaders, " "); got != "Fly-Client-IP" {
+		t.Errorf("trusted headers are %s", got)
+	}
+}
+
+func TestConfigWithoutPlugin(t *testing.T) {
+	setEnv(t)
+	for _, name := range []string{"CLIENT_ID", "CLIENT_SECRET", "REDIRECT_URI", "AUTHORIZE_ENDPOINT", "TOKEN_ENDPOINT"} {
+		os.Unsetenv(name)
+	}
+	config, err := LoadConfig(t.TempDir())
+	if err != nil || config.Plugin != nil || config.Validate() != nil {
+		t.Errorf("got %+v, %v", config, err)
+	}
+}
+
+func TestDotEnv(t *testing.T) {
+	setEnv(t, "CLIENT_ID=from the environment")
+	os.Unsetenv("CLIENT_SECRET")
+	dir := t.TempDir()
+	write := func(content string) {
+		if err := os.WriteFile(filepath.Join(dir, ".env"), []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// The form of framer/plugin-oauth's .dev.vars. A $ is no variable.
+	write("# comment\nPLUGIN_ID = \"\"\n\nCLIENT_ID=from the file\nCLIENT_SECRET=pa$$word$HOME\nSCOPE='a,b c#d'\n")
+	config, err := LoadConfig(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p := config.Plugin; p.ClientID != "from the environment" || p.ClientSecret != "pa$$word$HOME" || p.Scope != "a,b c#d" || p.PluginID != "" {
+		t.Errorf("got %+v", p)
+	}
+	write("SCOPE=x\nCLIENT_SECRET=\"top secret\n")
+	if _, err := LoadConfig(dir); err == nil || !strings.Contains(err.Error(), ".env line 2") || strings.Contains(err.Error(), "top secret") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestMkcertFilesAreFound(t *testing.T) {
+	setEnv(t)
+	dir := t.TempDir()
+	for i, file := range []string{"localhost.pem", "localhost-key.pem"} {
+		config, err := LoadConfig(dir)
+		if err != nil || config.TLSCertFile != "" {
+			t.Errorf("with %d files: %+v, %v", i, config, err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, file), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	config, err := LoadConfig(dir)
+	if err != nil || config.TLSCertFile != filepath.Join(dir, "localhost.pem") || config.TLSKeyFile != filepath.Join(dir, "localhost-key.pem") {
+		t.Errorf("got %+v, %v", config, err)
+	}
+	if _, err := config.certificate(); err == nil || !strings.Contains(err.Error(), "TLS_CERT_FILE") {
+		t.Errorf("empty files: %v", err)
+	}
+}

@@ -1,0 +1,58 @@
+package hooks
+
+import (
+	"net/url"
+	"strings"
+	"testing"
+)
+
+func TestQueryParam(t *testing.T) {
+	t.Parallel()
+	for query, want := range map[string]string{
+		"code=plain":                     "plain",
+		"code=a%2Fb%3D":                  "a/b=",
+		"code=a+b":                       "a+b",
+		"code=a%2Bb":                     "a+b",
+		"code=a%20b":                     "a b",
+		"code=100%":                      "100%",
+		"code=%zz%41%4":                  "%zzA%4",
+		"code=%\x11\x12":                 "%\x11\x12",
+		"code=a;b=c":                     "a;b=c",
+		"code=a==":                       "a==",
+		"x=%&code=a":                     "a",
+		"a;code=1&code=2":                "2",
+		"code=first&code=second":         "first",
+		"code=&code=second":              "second",
+		"c%6fde=name":                    "name",
+		"refresh_token=other":            "other",
+		"refresh_token=other&code=first": "first",
+		"codes=x&xcode=y&Code=z":         "",
+		"code":                           "",
+		"&&&":                            "",
+		"":                               "",
+	} {
+		if got := queryParam(query, "code", "refresh_token"); got != want {
+			t.Errorf("%q: got %q, want %q", query, got, want)
+		}
+	}
+}
+
+// What was sent URL-encoded comes back equal; what was sent as it is comes back so, unless it is ambiguous.
+func FuzzQueryParam(f *testing.F) {
+	for _, seed := range []string{"plain", "a+b/c==", "50%", "%41", "a&b=c;d", "\x00ü\xff", "%%2"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, value string) {
+		// encodeURIComponent, as plugins use it: a space becomes %20.
+		encoded := strings.ReplaceAll(url.QueryEscape(value), "+", "%20")
+		if got := queryParam("a=b&code="+encoded+"&c=d", "code"); got != value {
+			t.Errorf("%q, encoded, came back as %q", value, got)
+		}
+		if strings.ContainsAny(value, "&%") {
+			return
+		}
+		if got := queryParam("a=b&code="+value, "code"); got != value {
+			t.Errorf("%q, as it is, came back as %q", value, got)
+		}
+	})
+}

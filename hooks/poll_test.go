@@ -1,0 +1,176 @@
+package hooks
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"mime/multipart"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/pocketbase/pocketbase/core"
+)
+
+const (
+	bodyPending = `{"error":"authorization_pending"}`
+	bodyUnknown = `{"error":"not_found"}`
+)
+
+func TestPoll(t *testing.T) {
+	t.Parallel()
+	s := serve(t, nil)
+
+	got := s.request(http.MethodPost, "/poll", "", "Origin: https://abc123.plugins.framercdn.com")
+	s.expect("without a key", got, http.StatusBadRequest, `{"error":"invalid_request","error_description":"readKey is missing."}`)
+	if got.header.Get("Access-Control-Allow-Origin") != "https://abc123.plugins.framercdn.com" {
+		t.Error("a keyless poll has no CORS header: Airtable's plugin closes at start")
+	}
+
+	s.expect("unknown key", s.poll("nobody"), http.StatusNotFound, bodyUnknown)
+	s.expect("endless key", s.poll(strings.Repeat("k", 5000)), http.StatusNotFound, bodyUnknown)
+
+	authorizationURL, readKey := s.authorize()
+	s.expect("pending", s.poll(readKey), http.StatusNotFound, bodyPending)
+	callback := s.agree(authorizationURL)
+	s.expect("at the provider", s.poll(readKey), http.StatusNotFound, bodyPending)
+	s.expectPage("redirect", s.get(callback), http.StatusOK, "You are signed in")
+
+	got = s.poll(readKey)
+	s.expect("ready", got, http.StatusOK, tokenResponse)
+	if got.header.Get("Content-Type") != "application/json" || got.header.Get("Cache-Control") != "no-store" {
+		t.Errorf("headers of the tokens: %v", got.header)
+	}
+	s.expect("again", s.poll(readKey), http.StatusNotFound, bodyUnknown)
+}
+
+func TestPollTakesTheKeyFromTheBody(t *testing.T) {
+	t.Parallel()
+	s := serve(t, nil)
+	var form bytes.Buffer
+	writer := multipart.NewWriter(&form)
+	for contentType, body := range map[string]func(key string) string{
+		"application/x-www-form-urlencoded": func(key string) string { return "a=b&readKey=" + key },
+		"application/json":                  func(key string) string { return ` {"other":1,"readKey":"` + key + `"}` },
+		"text/plain;charset=UTF-8":          func(key string) string { return `{"readKey":"` + key + `"}` },
+		writer.FormDataContentType(): func(key string) string {
+			form.Reset()
+			if err := errors.Join(writer.WriteField("readKey", key), writer.Close()); err != nil {
+				t.Fatal(err)
+			}
+			return form.String()
+		},
+	} {
+		_, readKey := s.authorize()
+		got := s.request(http.MethodPost, "/poll", body(readKey), "Content-Type: "+contentType)
+		s.expect(contentType, got, http.StatusNotFound, bodyPending)
+	}
+	for _, broken := range []string{`{"readKey":`, `{"readKey":7}`, `{"readKey":["a"]}`, "%", "&&==", "{", strings.Repeat("x", 1<<20)} {
+		if got := s.request(http.MethodPost, "/poll", broken, "Content-Type: application/json"); got.status != http.StatusBadRequest {
+			t.Errorf("body %.20q: %d %s", broken, got.status, got.body)
+		}
+	}
+}
+
+// Sixteen pollers arrive together; exactly one gets the tokens.
+func TestPollGivesTokensOnce(t *testing.T) {
+	t.Parallel()
+	s := serve(t, nil)
+	for range 10 {
+		_, readKey := s.login()
+		var together, done sync.WaitGroup
+		together.Add(1)
+		answers := make([]answer, 16)
+		for i := range answers {
+			done.Go(func() {
+				together.Wait()
+				answers[i] = s.poll(readKey)
+			})
+		}
+		together.Done()
+		done.Wait()
+		winners := 0
+		for _, got := range answers {
+			if got.status == http.StatusOK {
+				winners++
+				s.expect("the winner", got, http.StatusOK, tokenResponse)
+			} else {
+				s.expect("a loser", got, http.StatusNotFound, bodyUnknown)
+			}
+		}
+		if winners != 1 {
+			t.Fatalf("%d pollers got the tokens", winners)
+		}
+	}
+}
+
+// brokenWriter is a connection that the plugin has left.
+type brokenWriter struct{ http.ResponseWriter }
+
+func (brokenWriter) Write([]byte) (int, error) { return 0, errors.New("connection reset") }
+
+func TestPollPutsTokensBack(t *testing.T) {
+	t.Parallel()
+	s := serve(t, nil)
+	store, err := newSessions(s.app, Config{}.withDefaults())
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &relay{app: s.app, sessions: store}
+	gone, leave := context.WithCancel(t.Context())
+	leave()
+	for name, test := range map[string]struct {
+		ctx    context.Context
+		writer http.ResponseWriter
+	}{
+		"gone before the answer":   {gone, httptest.NewRecorder()},
+		"gone while it is written": {t.Context(), brokenWriter{httptest.NewRecorder()}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, readKey := s.login()
+			found, err := store.find("", readKey)
+			if err != nil {
+				t.Fatal(err)
+			}
+			e := new(core.RequestEvent)
+			e.Request = httptest.NewRequest(http.MethodPost, "/poll", nil).WithContext(test.ctx)
+			e.Response = test.writer
+			if err := r.deliver(e, found, readKey); err != nil {
+				t.Fatal(err)
+			}
+			s.expect("next poll", s.poll(readKey), http.StatusOK, tokenResponse)
+			s.expect("after it", s.poll(readKey), http.StatusNotFound, bodyUnknown)
+		})
+	}
+}
+
+func TestPollExpired(t *testing.T) {
+	t.Parallel()
+	s := serve(t, func(c *Config) { c.SessionTTL = 400 * time.Millisecond })
+	pendingURL, pending := s.authorize()
+	page, ready := s.login()
+	s.expectPage("login", page, http.StatusOK, "You are signed in")
+	callback := s.agree(pendingURL)
+	time.Sleep(500 * time.Millisecond)
+
+	const expired = `{"error":"expired_token","error_description":"The sign-in took too long. Please start again."}`
+	s.expect("pending", s.poll(pending), http.StatusBadRequest, expired)
+	s.expect("ready", s.poll(ready), http.StatusBadRequest, expired)
+	s.expectPage("redirect", s.get(callback), http.StatusBadRequest, "This sign-in took too long")
+	if s.provider.exchanges() != 1 {
+		t.Error("the code of an expired session was exchanged")
+	}
+	store, err := newSessions(s.app, Config{SessionTTL: time.Minute, SessionRetention: time.Minute})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := store.sweep(); err != nil {
+		t.Fatal(err)
+	}
+	s.expect("pending, swept", s.poll(pending), http.StatusBadRequest, expired)
+	s.expect("ready, swept", s.poll(ready), http.StatusBadRequest, expired)
+	s.expectPage("redirect, swept", s.get(callback), http.StatusBadRequest, "This sign-in took too long")
+}

@@ -1,0 +1,98 @@
+package hooks
+
+import (
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+)
+
+func TestRefresh(t *testing.T) {
+	t.Parallel()
+	s := serve(t, nil)
+	got := s.post("/refresh?code=RT-1")
+	s.expect("refresh", got, http.StatusOK, tokenResponse)
+	if got.header.Get("Content-Type") != "application/json" || got.header.Get("Cache-Control") != "no-store" {
+		t.Errorf("headers of the tokens: %v", got.header)
+	}
+	s.expect("trailing slash", s.post("/refresh/?code=RT-1"), http.StatusOK, tokenResponse)
+	s.expect("refresh_token", s.post("/refresh?refresh_token=RT-1"), http.StatusOK, tokenResponse)
+	s.expect("form", s.request(http.MethodPost, "/refresh", "refresh_token=RT-1"), http.StatusOK, tokenResponse)
+	s.expect("JSON", s.request(http.MethodPost, "/refresh", `{"code":"RT-1"}`), http.StatusOK, tokenResponse)
+}
+
+// Deployed plugins do not encode the refresh token; it must reach the provider as it is.
+func TestRefreshTokenIsReadLeniently(t *testing.T) {
+	t.Parallel()
+	s := serve(t, nil)
+	var received string
+	s.provider.answers(func(w http.ResponseWriter, r *http.Request) {
+		received = r.Form.Get("refresh_token")
+		io.WriteString(w, tokenResponse)
+	})
+	for _, token := range []string{
+		"oaa1.v1/x+y==", "1//0g-plain_x", "50%", "%zz%4", "a;b", "a=b==", "+", "ü", "a%b;c+d/e==", strings.Repeat("j", 12_000),
+	} {
+		for how, sent := range map[string]string{"un-encoded": token, "encoded": strings.ReplaceAll(url.QueryEscape(token), "+", "%20")} {
+			// The request line is written by hand: Go's client would encode it.
+			u, err := url.Parse(s.url)
+			if err != nil {
+				t.Fatal(err)
+			}
+			u.Path, u.RawQuery = "/refresh", "code="+sent
+			received = ""
+			s.expect(how, s.post(u.String()), http.StatusOK, tokenResponse)
+			if received != token {
+				t.Errorf("%s %.20q reached the provider as %.20q", how, token, received)
+			}
+		}
+	}
+}
+
+func TestRefreshFaults(t *testing.T) {
+	t.Parallel()
+	s := serve(t, nil)
+	for name, test := range map[string]struct {
+		providerStatus int
+		providerBody   string
+		status         int
+		code           string
+	}{
+		"revoked":         {400, `{"error":"invalid_grant","error_description":"RT-HIDDEN is revoked"}`, 400, "invalid_grant"},
+		"wrong secret":    {401, `{"error":"invalid_client"}`, 401, "invalid_client"},
+		"forbidden, HTML": {403, `<h1>RT-HIDDEN</h1>`, 403, "server_error"},
+		"too many":        {429, ``, 429, "server_error"},
+		"down":            {503, `{"message":"RT-HIDDEN"}`, 503, "server_error"},
+		"GitHub":          {200, `{"error":"bad_refresh_token"}`, 400, "bad_refresh_token"},
+		"Slack":           {200, `{"ok":false,"error":"invalid_refresh_token"}`, 400, "invalid_refresh_token"},
+		"HTML":            {200, `<h1>RT-HIDDEN</h1>`, 502, "server_error"},
+		"empty":           {200, ``, 502, "server_error"},
+		"redirect":        {302, ``, 502, "server_error"},
+	} {
+		s.provider.answers(func(w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(test.providerStatus)
+			io.WriteString(w, test.providerBody)
+		})
+		for _, accept := range []string{"", "*/*", "text/plain"} {
+			got := s.request(http.MethodPost, "/refresh?code=RT-HIDDEN", "", "Accept: "+accept)
+			if got.status != test.status || got.header.Get("Content-Type") != "text/plain; charset=utf-8" ||
+				!strings.HasPrefix(got.body, test.code+": ") || strings.Count(got.body, "\n") != 1 || strings.Contains(got.body, "HIDDEN") {
+				t.Errorf("%s: %d %s %q", name, got.status, got.header.Get("Content-Type"), got.body)
+			}
+		}
+		got := s.request(http.MethodPost, "/refresh?code=RT-HIDDEN", "", "Accept: application/json")
+		s.expectError(name, got, test.status, test.code)
+	}
+	for _, query := range []string{"", "?code=", "?token=x", "?code=" + strings.Repeat("x", maxRefreshToken+1)} {
+		s.expect(query[:min(9, len(query))], s.post("/refresh"+query), http.StatusBadRequest,
+			"invalid_request: The refresh token is missing or too long. Send it as code or refresh_token.\n")
+	}
+}
+
+func TestRefreshUnreachable(t *testing.T) {
+	t.Parallel()
+	s := serve(t, func(c *Config) { c.Plugin.TokenEndpoint = "http://127.0.0.1:1/token" })
+	s.expect("refresh", s.post("/refresh?code=x"), http.StatusBadGateway,
+		"temporarily_unavailable: The provider could not be reached. Try again in a moment.\n")
+}

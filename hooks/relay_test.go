@@ -1,0 +1,123 @@
+package hooks
+
+import (
+	"bytes"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/pocketbase/pocketbase/core"
+)
+
+func TestRoutes(t *testing.T) {
+	t.Parallel()
+	s := serve(t, nil)
+	const (
+		json = "application/json"
+		text = "text/plain; charset=utf-8"
+		page = "text/html; charset=utf-8"
+	)
+	for _, test := range []struct {
+		method, path, accept string
+		status               int
+		contentType          string
+	}{
+		{"GET", "/", "", 200, text},
+		{"HEAD", "/", "", 200, text},
+		{"POST", "/authorize/", "", 200, json},
+		{"POST", "/poll/?readKey=x", "", 404, json},
+		{"GET", "/redirect/", "", 400, page},
+		{"POST", "/refresh/", "", 400, text},
+		// Longer, shorter and other names are not these routes.
+		{"POST", "/authorizeXYZ", "", 404, json},
+		{"POST", "/authorize/x", "", 404, json},
+		{"POST", "/AUTHORIZE", "", 404, json},
+		{"POST", "/pol", "", 404, json},
+		{"GET", "/favicon.ico", "", 404, json},
+		{"GET", "/nothing", "text/html,*/*", 404, page},
+		{"GET", "/redirectXYZ?code=x&state=y", "text/html,*/*", 404, page},
+		// Wrong methods.
+		{"GET", "/authorize", "", 405, json},
+		{"GET", "/authorize", "text/html,*/*", 405, page},
+		{"GET", "/poll?readKey=x", "", 405, json},
+		{"PUT", "/poll", "", 405, json},
+		{"DELETE", "/refresh?code=x", "", 405, json},
+		{"POST", "/redirect?code=x&state=y", "", 405, json},
+		{"HEAD", "/redirect?code=x&state=y", "", 405, json},
+		{"POST", "/", "", 405, json},
+		// PocketBase keeps its own.
+		{"GET", "/api/health", "", 200, json},
+		{"GET", "/api/nothing", "", 404, json},
+		{"GET", "/_/", "", 200, page},
+		{"POST", "/_/authorize", "", 404, json},
+		{"POST", "/api/authorize", "", 404, json},
+	} {
+		got := s.request(test.method, test.path, "", "Accept: "+test.accept)
+		if got.status != test.status || got.header.Get("Content-Type") != test.contentType {
+			t.Errorf("%s %s: %d %s %.100s", test.method, test.path, got.status, got.header.Get("Content-Type"), got.body)
+		}
+		if !strings.HasPrefix(test.path, "/api") && !strings.HasPrefix(test.path, "/_") && got.header.Get("Cache-Control") != "no-store" {
+			t.Errorf("%s %s may be cached", test.method, test.path)
+		}
+	}
+}
+
+func TestCORS(t *testing.T) {
+	t.Parallel()
+	s := serve(t, nil)
+	const plugin = "https://abc123.plugins.framercdn.com"
+	for _, path := range []string{"/", "/authorize", "/poll", "/poll?readKey=x", "/refresh", "/nothing", "/redirect"} {
+		for _, method := range []string{"GET", "POST", "OPTIONS"} {
+			allowed := s.request(method, path, "", "Origin: "+plugin, "Access-Control-Request-Method: POST", "Access-Control-Request-Headers: content-type")
+			if allowed.header.Get("Access-Control-Allow-Origin") != plugin || allowed.header.Get("Vary") != "Origin" {
+				t.Errorf("%s %s: an allowed origin gets %v", method, path, allowed.header)
+			}
+			if method == "OPTIONS" && path != "/nothing" && (allowed.status != http.StatusNoContent || allowed.header.Get("Access-Control-Allow-Headers") != "content-type" ||
+				allowed.header.Get("Access-Control-Allow-Methods") != "GET, HEAD, POST") {
+				t.Errorf("OPTIONS %s: the preflight gets %d %v", path, allowed.status, allowed.header)
+			}
+			for _, origin := range []string{"https://evil.example", "null", plugin + ".evil.example", ""} {
+				other := s.request(method, path, "", "Origin: "+origin)
+				if other.header.Get("Access-Control-Allow-Origin") != "" || other.header.Get("Vary") != "Origin" {
+					t.Errorf("%s %s: %q gets %v", method, path, origin, other.header)
+				}
+			}
+		}
+	}
+}
+
+// A panic in a handler is a problem like any other, and its value, which may quote a request, is not logged.
+func TestPanic(t *testing.T) {
+	t.Parallel()
+	s := serve(t, nil)
+	var logged bytes.Buffer
+	s.app.OnModelCreate(core.LogsTableName).BindFunc(func(e *core.ModelEvent) error {
+		log := e.Model.(*core.Log)
+		logged.WriteString(log.Message + log.Data.String())
+		return e.Next()
+	})
+	// Without sessions, each handler that needs one runs into a nil pointer.
+	r := &relay{app: s.app, config: Config{Plugin: s.provider.client(s.url)}, tokenClient: newTokenClient()}
+	for path, contentType := range map[string]string{
+		"POST /authorize":                        "application/json",
+		"POST /poll?readKey=SECRET":              "application/json",
+		"GET /redirect?state=SECRET&code=SECRET": "text/html; charset=utf-8",
+	} {
+		method, target, _ := strings.Cut(path, " ")
+		recorder := httptest.NewRecorder()
+		e := new(core.RequestEvent)
+		e.App, e.Request, e.Response = s.app, httptest.NewRequest(method, target, nil), recorder
+		if err := r.serve(e); err != nil {
+			t.Fatal(err)
+		}
+		if recorder.Code != http.StatusInternalServerError || recorder.Header().Get("Content-Type") != contentType ||
+			!strings.Contains(recorder.Body.String(), "Internal error.") || strings.Contains(recorder.Body.String(), "SECRET") {
+			t.Errorf("%s: %d %s", path, recorder.Code, recorder.Body)
+		}
+	}
+	flushLogs(t, s.app)
+	if strings.Count(logged.String(), "nil pointer") != 3 || strings.Contains(logged.String(), "SECRET") {
+		t.Errorf("the log says %s", logged.String())
+	}
+}

@@ -1,0 +1,318 @@
+package hooks
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/pocketbase/dbx"
+	"github.com/pocketbase/pocketbase/core"
+)
+
+// superuser returns the Authorization header of an admin.
+func (s *relayServer) superuser() string {
+	s.t.Helper()
+	collection, err := s.app.FindCollectionByNameOrId(core.CollectionNameSuperusers)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	record := core.NewRecord(collection)
+	record.SetEmail(fmt.Sprintf("admin%d@plugin.example", time.Now().UnixNano()))
+	record.SetPassword("long enough")
+	if err := s.app.Save(record); err != nil {
+		s.t.Fatal(err)
+	}
+	token, err := record.NewAuthToken()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return "Authorization: " + token
+}
+
+// What the admin sees of logins in every state, and what nobody may do.
+func TestSessionsInTheDashboard(t *testing.T) {
+	t.Parallel()
+	s := serve(t, nil)
+	s.request(http.MethodPost, "/authorize", "", "Origin: https://abc123.plugins.framercdn.com") // pending
+	s.login()                                                                                    // ready
+	_, claimed := s.login()
+	s.poll(claimed)
+	denied, _ := s.authorize()
+	s.get("/redirect?error=access_denied&state=" + denied.Query().Get("state"))
+	failed, _ := s.authorize()
+	s.get("/redirect?error=invalid_scope&state=" + failed.Query().Get("state"))
+
+	admin := s.superuser()
+	got := s.request(http.MethodGet, "/api/collections/sessions/records?sort=created", "", admin)
+	var list struct{ Items []map[string]any }
+	if err := json.Unmarshal([]byte(got.body), &list); err != nil || len(list.Items) != 5 {
+		t.Fatalf("the admin gets %d %s", got.status, got.body)
+	}
+	want := []string{"pending", "ready", "claimed", "denied", "failed"}
+	for i, item := range list.Items {
+		if item["status"] != want[i] {
+			t.Errorf("session %d is %v, want %s", i, item["status"], want[i])
+		}
+		for name := range item {
+			if !strings.Contains(" id plugin status error errorDescription origin created redirected completed claimed expires collectionId collectionName ", " "+name+" ") {
+				t.Errorf("the API shows the column %s", name)
+			}
+		}
+		for name, filled := range map[string]bool{"redirected": i > 0, "completed": i > 0, "claimed": i == 2, "error": i > 2, "errorDescription": i > 2, "expires": true, "created": true, "origin": i == 0} {
+			if (item[name] != "") != filled {
+				t.Errorf("%s session: %s is %q", want[i], name, item[name])
+			}
+		}
+	}
+
+	got = s.request(http.MethodGet, "/api/collections/pending_sessions/records", "", admin)
+	if strings.Count(got.body, `"status"`) != 2 {
+		t.Errorf("pending_sessions: %s", got.body)
+	}
+	got = s.request(http.MethodGet, "/api/collections/login_stats/records", "", admin)
+	if err := json.Unmarshal([]byte(got.body), &list); err != nil || len(list.Items) != 1 {
+		t.Fatalf("login_stats: %s", got.body)
+	}
+	for name, want := range map[string]float64{"started": 5, "underWay": 2, "claimed": 1, "denied": 1, "failed": 1, "expired": 0} {
+		if list.Items[0][name] != want {
+			t.Errorf("login_stats: %s is %v, want %v", name, list.Items[0][name], want)
+		}
+	}
+
+	id := ""
+	if err := s.app.DB().NewQuery("SELECT id FROM sessions WHERE status = 'pending'").Row(&id); err != nil {
+		t.Fatal(err)
+	}
+	record := "/api/collections/sessions/records/" + id
+	for _, request := range []struct {
+		method, path, body, header string
+		status                     int
+	}{
+		{"POST", "/api/collections/sessions/records", `{"status":"ready"}`, admin, 403},
+		{"PATCH", record, `{"status":"ready"}`, admin, 403},
+		{"GET", "/api/collections/sessions/records", "", "", 403},
+		{"GET", "/api/collections/pending_sessions/records", "", "", 403},
+		{"GET", "/api/collections/login_stats/records", "", "", 403},
+		{"GET", record, "", "", 403},
+		{"DELETE", record, "", "", 403},
+		{"POST", "/api/collections/users/records", `{"email":"a@b.example","password":"12345678","passwordConfirm":"12345678"}`, "", 404},
+		{"DELETE", record, "", admin, 204},
+	} {
+		got := s.request(request.method, request.path, request.body, "Content-Type: application/json", request.header)
+		if got.status != request.status {
+			t.Errorf("%s %s: %d %s, want %d", request.method, request.path, got.status, got.body, request.status)
+		}
+	}
+}
+
+// Deleting a session ends its login, whatever its state.
+func TestSessionDeleted(t *testing.T) {
+	t.Parallel()
+	s := serve(t, nil)
+	admin := s.superuser()
+	authorizationURL, pending := s.authorize()
+	callback := s.agree(authorizationURL)
+	_, ready := s.login()
+	records, err := s.app.FindAllRecords("sessions")
+	if err != nil || len(records) != 2 {
+		t.Fatal(len(records), err)
+	}
+	for _, record := range records {
+		if got := s.request(http.MethodDelete, "/api/collections/sessions/records/"+record.Id, "", admin); got.status != http.StatusNoContent {
+			t.Errorf("delete: %d %s", got.status, got.body)
+		}
+	}
+	s.expect("pending", s.poll(pending), http.StatusNotFound, bodyUnknown)
+	s.expect("ready", s.poll(ready), http.StatusNotFound, bodyUnknown)
+	s.expectPage("redirect", s.get(callback), http.StatusBadRequest, "not known here")
+	if s.provider.exchanges() != 1 {
+		t.Error("the code of a deleted session was exchanged")
+	}
+}
+
+// What is secret goes when a login ends; its row goes after the retention.
+func TestSweep(t *testing.T) {
+	t.Parallel()
+	s := serve(t, func(c *Config) { c.SessionTTL = time.Minute })
+	secrets := func() string {
+		var held []string
+		err := s.app.DB().NewQuery("SELECT status || ' ' || (publicKey IS NOT NULL) || (sealed IS NOT NULL) FROM sessions ORDER BY rowid").Column(&held)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return strings.Join(held, ", ")
+	}
+	s.authorize()
+	s.login()
+	_, claimed := s.login()
+	s.poll(claimed)
+	denied, _ := s.authorize()
+	s.get("/redirect?error=access_denied&state=" + denied.Query().Get("state"))
+	if got, want := secrets(), "pending 10, ready 01, claimed 00, denied 00"; got != want {
+		t.Errorf("held: %s, want %s", got, want)
+	}
+
+	sweep := func(retention time.Duration) {
+		t.Helper()
+		store, err := newSessions(s.app, Config{SessionTTL: time.Minute, SessionRetention: retention})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := store.sweep(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	sweep(time.Hour)
+	if got, want := secrets(), "pending 10, ready 01, claimed 00, denied 00"; got != want {
+		t.Errorf("the sweep took from living sessions: %s", got)
+	}
+	// Ten minutes later. One claim was cut off by a crash before its tokens were erased.
+	past := timestamp(time.Now().Add(-9 * time.Minute))
+	_, err := s.app.DB().NewQuery("UPDATE sessions SET expires = {:past}, sealed = iif(status = 'claimed', x'00', sealed)").Bind(dbx.Params{"past": past}).Execute()
+	if err != nil {
+		t.Fatal(err)
+	}
+	sweep(time.Hour)
+	if got, want := secrets(), "expired 00, expired 00, claimed 00, denied 00"; got != want {
+		t.Errorf("after expiry: %s, want %s", got, want)
+	}
+	sweep(8 * time.Minute)
+	if got := secrets(); got != "" {
+		t.Errorf("after the retention: %s", got)
+	}
+}
+
+// The sweep is a job of PocketBase's, so it runs each minute and stands in the dashboard.
+func TestSweepIsScheduled(t *testing.T) {
+	t.Parallel()
+	s := serve(t, func(c *Config) { c.SessionTTL = time.Millisecond })
+	s.authorize()
+	time.Sleep(5 * time.Millisecond)
+	for _, job := range s.app.Cron().Jobs() {
+		if job.Id() == "sweepSessions" && job.Expression() == "* * * * *" {
+			job.Run()
+		}
+	}
+	var status string
+	if err := s.app.DB().NewQuery("SELECT status FROM sessions").Row(&status); err != nil || status != statusExpired {
+		t.Errorf("status %q, %v", status, err)
+	}
+}
+
+// Every query of the hot path has an index that serves it.
+func TestQueryPlans(t *testing.T) {
+	t.Parallel()
+	s := serve(t, nil)
+	for query, index := range map[string]string{
+		"SELECT id FROM sessions WHERE stateHash = x'00' AND plugin = ''":                           "sessions_stateHash",
+		"SELECT id FROM sessions WHERE readKeyHash = x'00' AND plugin = ''":                         "sessions_readKeyHash",
+		"UPDATE sessions SET sealed = NULL WHERE status IN ('pending', 'ready') AND expires <= 'x'": "sessions_status_expires",
+		"DELETE FROM sessions WHERE expires <= 'x'":                                                 "sessions_expires",
+	} {
+		var plan struct{ Detail string }
+		if err := s.app.DB().NewQuery("EXPLAIN QUERY PLAN " + query).One(&plan); err != nil || !strings.Contains(plan.Detail, index) {
+			t.Errorf("%s: %s (%v)", query, plan.Detail, err)
+		}
+	}
+}
+
+func TestSealing(t *testing.T) {
+	t.Parallel()
+	readKey, state := newKey(), newKey()
+	private, err := keyPair(readKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	public := private.PublicKey().Bytes()
+	sealed, err := sealTokens(public, "session", []byte(tokenResponse))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if opened, err := openTokens(readKey, "session", sealed); err != nil || string(opened) != tokenResponse {
+		t.Errorf("opened %q, %v", opened, err)
+	}
+	if _, err := openTokens(readKey, "other session", sealed); err == nil {
+		t.Error("tokens open in another session")
+	}
+	if _, err := openTokens(newKey(), "session", sealed); err == nil {
+		t.Error("tokens open with another key")
+	}
+	if again, _ := sealTokens(public, "session", []byte(tokenResponse)); string(again) == string(sealed) {
+		t.Error("sealing is not randomised")
+	}
+	verifier := codeVerifier(state, public)
+	if len(verifier) != 43 || url.QueryEscape(verifier) != verifier {
+		t.Errorf("the verifier %q is not of RFC 7636's form", verifier)
+	}
+	if verifier != codeVerifier(state, public) || verifier == codeVerifier(newKey(), public) || verifier == codeVerifier(state, []byte("another")) {
+		t.Error("the verifier does not depend on the state and the public key alone")
+	}
+}
+
+// An admin who swaps the public key of a pending session for his own gets no tokens: the code verifier no longer fits.
+func TestSwappedPublicKey(t *testing.T) {
+	t.Parallel()
+	s := serve(t, nil)
+	authorizationURL, readKey := s.authorize()
+	private, err := keyPair("the admin's")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.app.DB().NewQuery("UPDATE sessions SET publicKey = {:key}").Bind(dbx.Params{"key": private.PublicKey().Bytes()}).Execute(); err != nil {
+		t.Fatal(err)
+	}
+	s.expectPage("redirect", s.get(s.agree(authorizationURL)), http.StatusBadGateway, "Sign-in failed")
+	if s.poll(readKey).status != http.StatusBadRequest || s.provider.exchanges() != 0 {
+		t.Error("the provider accepted the code")
+	}
+	s.provider.refusals = nil // it refused the verifier, as it should
+}
+
+func TestSuperuserFromTheEnvironment(t *testing.T) {
+	t.Parallel()
+	s := serve(t, func(c *Config) { c.SuperuserEmail, c.SuperuserPassword = "admin@plugin.example", "long enough" })
+	login := func(password string) int {
+		return s.request(http.MethodPost, "/api/collections/_superusers/auth-with-password",
+			`{"identity":"admin@plugin.example","password":"`+password+`"}`, "Content-Type: application/json").status
+	}
+	if login("long enough") != http.StatusOK || login("another password") != http.StatusBadRequest {
+		t.Error("the admin of the environment cannot sign in")
+	}
+	// A second start with another password leaves the admin's own alone.
+	if err := createSuperuser(s.app, Config{SuperuserEmail: "admin@plugin.example", SuperuserPassword: "another password"}); err != nil {
+		t.Fatal(err)
+	}
+	if login("long enough") != http.StatusOK {
+		t.Error("the password was changed")
+	}
+}
+
+// Only the headers of TRUSTED_PROXY_HEADERS are believed, whatever the settings in the database say.
+func TestTrustedProxies(t *testing.T) {
+	t.Parallel()
+	s := serve(t, func(c *Config) { c.TrustedProxyHeaders = []string{"Fly-Client-IP"} })
+	realIP := func() string {
+		request, _ := http.NewRequest(http.MethodGet, "/", nil)
+		request.RemoteAddr = "192.0.2.1:1"
+		request.Header.Set("X-Forwarded-For", "203.0.113.9")
+		request.Header.Set("Fly-Client-IP", "198.51.100.7")
+		e := &core.RequestEvent{App: s.app}
+		e.Request = request
+		return e.RealIP()
+	}
+	if got := realIP(); got != "198.51.100.7" {
+		t.Errorf("at start: %s", got)
+	}
+	settings := s.app.Settings()
+	settings.TrustedProxy.Headers = []string{"X-Forwarded-For"}
+	if err := s.app.Save(settings); err != nil {
+		t.Fatal(err)
+	}
+	if got := realIP(); got != "198.51.100.7" {
+		t.Errorf("after a save in the dashboard: %s", got)
+	}
+}
