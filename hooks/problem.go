@@ -64,16 +64,18 @@ func (r *relay) report(e *core.RequestEvent, f face, err error) error {
 	}
 }
 
-// problemPage says the same to a person.
+// problemPage says the same to a person. The code is for the plugin's author, who can mend only what has a cause.
 func problemPage(p *problem) views.Page {
-	page := views.Page{Tone: views.Failed, Title: "Sign-in failed", Text: p.Description, Code: p.Code}
-	switch p.Code {
-	case "access_denied":
-		page.Tone, page.Title, page.Code = views.Denied, "Sign-in cancelled", ""
-	case "expired_token":
-		page.Tone, page.Title, page.Code = views.Expired, "This sign-in took too long", ""
-	case "not_found":
-		page.Title, page.Code = "Nothing here", ""
+	page := views.Page{Tone: views.Failed, Title: "Sign-in failed", Text: p.Description}
+	switch {
+	case p.Code == "access_denied":
+		page.Tone, page.Title = views.Denied, "Sign-in cancelled"
+	case p.Code == "expired_token":
+		page.Tone, page.Title = views.Expired, "This sign-in took too long"
+	case p.Code == "not_found":
+		page.Title = "Nothing here"
+	case p.cause != nil:
+		page.Code = p.Code
 	}
 	return page
 }

@@ -109,10 +109,10 @@ func post(ctx context.Context, address string, want int) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return do(http.DefaultClient, request, want)
+	return send(http.DefaultClient, request, want)
 }
 
-func do(client *http.Client, request *http.Request, want int) ([]byte, error) {
+func send(client *http.Client, request *http.Request, want int) ([]byte, error) {
 	path := request.URL.Path
 	response, err := client.Do(request)
 	if err != nil {
@@ -166,7 +166,7 @@ func submitLogin(ctx context.Context, browser *http.Client, authorizationURL, us
 		return "", err
 	}
 	request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	page, err := do(browser, request, http.StatusOK)
+	page, err := send(browser, request, http.StatusOK)
 	if err != nil {
 		return "", err
 	}
@@ -220,7 +220,7 @@ func userinfo(ctx context.Context, issuer, accessToken string) (string, error) {
 		return "", err
 	}
 	request.Header.Set("Authorization", "Bearer "+accessToken)
-	body, err := do(http.DefaultClient, request, http.StatusOK)
+	body, err := send(http.DefaultClient, request, http.StatusOK)
 	if err != nil {
 		return "", err
 	}

@@ -37,6 +37,7 @@ type demo struct {
 
 	username, password string // of the provider's test user
 
+	app   core.App // the relay's
 	stops []func()
 }
 
@@ -115,6 +116,7 @@ func (d *demo) relay(listener net.Listener) error {
 	d.stops = append(d.stops, func() { os.RemoveAll(dir) })
 
 	app := core.NewBaseApp(core.BaseAppConfig{DataDir: dir})
+	d.app = app
 	if err := app.Bootstrap(); err != nil {
 		return err
 	}

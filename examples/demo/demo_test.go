@@ -1,0 +1,256 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/page"
+	"github.com/chromedp/cdproto/target"
+	"github.com/chromedp/chromedp"
+)
+
+func startDemo(t *testing.T) *demo {
+	t.Helper()
+	d, err := start("127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(d.stop)
+	return d
+}
+
+// A whole login and a refresh with rotation against a real OpenID provider, over HTTP.
+func TestSignIn(t *testing.T) {
+	d := startDemo(t)
+	var out bytes.Buffer
+	if err := signIn(t.Context(), &out, d); err != nil {
+		t.Fatalf("%v after\n%s", err, &out)
+	}
+	for _, line := range []string{"PKCE S256", "404  pending", `"You are signed in"`, `"aud": [` + "\n    \"demo-plugin\"", "given once", "Test User", "a new refresh token"} {
+		if !strings.Contains(out.String(), line) {
+			t.Errorf("%q is missing in\n%s", line, &out)
+		}
+	}
+	d.password = "wrong"
+	if err := signIn(t.Context(), &out, d); err == nil {
+		t.Error("a wrong password signs in")
+	}
+}
+
+// A refresh token that was rotated away is refused, in text.
+func TestRotatedRefreshToken(t *testing.T) {
+	d := startDemo(t)
+	response, err := http.Post(d.relayURL+"/refresh?code=rotated-away", "", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	if response.StatusCode != http.StatusBadRequest || !strings.HasPrefix(response.Header.Get("Content-Type"), "text/plain") {
+		t.Errorf("%s %s", response.Status, response.Header)
+	}
+}
+
+// browser starts Debian's Chromium. Without one the test is skipped, except where BROWSER_TEST=required.
+func browser(t *testing.T) context.Context {
+	t.Helper()
+	var path string
+	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
+		if found, err := exec.LookPath(name); err == nil {
+			path = found
+			break
+		}
+	}
+	if path == "" {
+		if os.Getenv("BROWSER_TEST") == "required" {
+			t.Fatal("no Chromium is installed, and BROWSER_TEST=required")
+		}
+		t.Skip("no Chromium is installed: the browser test does not run")
+	}
+	options := append(chromedp.DefaultExecAllocatorOptions[:],
+		chromedp.ExecPath(path),
+		chromedp.UserDataDir(t.TempDir()),
+		chromedp.DisableGPU,
+		chromedp.Flag("disable-component-update", true),
+	)
+	if os.Geteuid() == 0 {
+		options = append(options, chromedp.NoSandbox)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	t.Cleanup(cancel)
+	ctx, stop := chromedp.NewExecAllocator(ctx, options...)
+	t.Cleanup(stop)
+	ctx, closeTab := chromedp.NewContext(ctx)
+	t.Cleanup(closeTab)
+	return ctx
+}
+
+func do(t *testing.T, ctx context.Context, steps ...chromedp.Action[chromedp.Void]) {
+	t.Helper()
+	if err := chromedp.Do(ctx, steps...); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func evaluate[T any](t *testing.T, ctx context.Context, expression string) T {
+	t.Helper()
+	value, err := chromedp.Run(ctx, chromedp.Evaluate[T](expression))
+	if err != nil {
+		t.Fatal(expression, err)
+	}
+	return value
+}
+
+// look takes screenshots of the page in the tab: light and dark, wide and narrow. It checks that the page fits.
+func look(t *testing.T, ctx context.Context, name string) {
+	t.Helper()
+	dir := os.Getenv("CI_OUTPUT")
+	if dir == "" {
+		dir = t.TempDir()
+	}
+	dir = filepath.Join(dir, "screenshots")
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	// A tab in the background is not painted, and a screenshot of it may never come.
+	if _, err := chromedp.Call(ctx, page.BringToFront, cdp.Empty{}); err != nil {
+		t.Fatal(err)
+	}
+	for _, scheme := range []string{"light", "dark"} {
+		_, err := chromedp.Call(ctx, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
+			Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, width := range []int64{1280, 320} {
+			do(t, ctx, chromedp.EmulateViewport(width, 640))
+			if overflow := evaluate[int](t, ctx, "document.documentElement.scrollWidth - innerWidth"); overflow > 0 {
+				t.Errorf("%s is %d pixels too wide at %d", name, overflow, width)
+			}
+			picture, err := chromedp.Run(ctx, chromedp.CaptureScreenshot())
+			if err != nil {
+				t.Fatal(err)
+			}
+			file := filepath.Join(dir, fmt.Sprintf("%s-%s-%d.png", name, scheme, width))
+			if err := os.WriteFile(file, picture, 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	do(t, ctx, chromedp.ResetViewport())
+}
+
+// A person signs in: plugin page, provider's login form, the relay's page, tokens in the plugin, refresh.
+func TestBrowserSignIn(t *testing.T) {
+	d := startDemo(t)
+	plugin := browser(t)
+	do(t, plugin, chromedp.Navigate(d.pluginURL), chromedp.WaitVisible("#signIn"))
+	look(t, plugin, "plugin-1-signed-out")
+
+	opened := chromedp.WaitNewTarget(plugin, func(info *target.Info) bool { return strings.HasPrefix(info.URL, d.issuer) })
+	do(t, plugin, chromedp.Click("#signIn"))
+	window, closeWindow := chromedp.NewContext(plugin, chromedp.WithTargetID(<-opened))
+	do(t, window, chromedp.WaitVisible("#username"))
+	look(t, plugin, "plugin-2-waiting")
+	do(t, window,
+		chromedp.SendKeys("#username", d.username),
+		chromedp.SendKeys("#password", d.password),
+		chromedp.Click(chromedp.CSS("button")),
+		chromedp.WaitVisible(chromedp.CSS("main.success h1")))
+	checkPage(t, window, d, "You are signed in", "You can close this window and return to Framer.")
+	look(t, window, "page-success")
+	closeWindow() // as the page says
+
+	do(t, plugin, chromedp.WaitVisible("#signOut"))
+	var tokens map[string]any
+	stored := evaluate[string](t, plugin, `localStorage.getItem("tokens")`)
+	if err := json.Unmarshal([]byte(stored), &tokens); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"access_token", "refresh_token", "id_token", "token_type", "expires_in"} {
+		if tokens[name] == nil {
+			t.Errorf("%s is not in localStorage", name)
+		}
+	}
+	look(t, plugin, "plugin-3-signed-in")
+
+	do(t, plugin, chromedp.Click("#refresh"))
+	if _, err := chromedp.Run(plugin, chromedp.Poll[bool](`document.getElementById("status").textContent === "The tokens are fresh."`)); err != nil {
+		t.Fatal(err)
+	}
+	if evaluate[string](t, plugin, `localStorage.getItem("tokens")`) == stored {
+		t.Error("the refresh changed nothing")
+	}
+}
+
+// checkPage checks what holds for every page of the relay in a browser.
+func checkPage(t *testing.T, ctx context.Context, d *demo, heading, words string) {
+	t.Helper()
+	if got := evaluate[string](t, ctx, "document.querySelector('h1').textContent"); got != heading {
+		t.Errorf("the heading is %q, want %q", got, heading)
+	}
+	if text := evaluate[string](t, ctx, "document.body.innerText"); !strings.Contains(text, words) {
+		t.Errorf("%s: the page does not say %q:\n%s", heading, words, text)
+	}
+	address, err := url.Parse(evaluate[string](t, ctx, "location.href"))
+	if err != nil || address.RawQuery != "" || !strings.HasPrefix(address.String(), d.relayURL) {
+		t.Errorf("%s: the address bar shows %s", heading, address)
+	}
+	// The policy lets the page's own style in, and nothing is loaded from anywhere.
+	if got := evaluate[string](t, ctx, "getComputedStyle(document.querySelector('main')).borderRadius"); got != "16px" {
+		t.Errorf("%s: the style is not in force", heading)
+	}
+	if n := evaluate[int](t, ctx, "performance.getEntriesByType('resource').length"); n != 0 {
+		t.Errorf("%s: the page loads %d resources", heading, n)
+	}
+}
+
+// Every other page that a person may see.
+func TestBrowserPages(t *testing.T) {
+	d := startDemo(t)
+	tab := browser(t)
+	newState := func() string {
+		body, err := post(t.Context(), d.relayURL+"/authorize", http.StatusOK)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var login struct{ URL string }
+		if err := json.Unmarshal(body, &login); err != nil {
+			t.Fatal(err)
+		}
+		authorization, err := url.Parse(login.URL)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return authorization.Query().Get("state")
+	}
+	expired := newState()
+	if _, err := d.app.DB().NewQuery("UPDATE sessions SET expires = '2000-01-01 00:00:00.000Z'").Execute(); err != nil {
+		t.Fatal(err)
+	}
+	for _, shown := range []struct{ name, path, heading, words string }{
+		{"page-denied", "/redirect?error=access_denied&state=" + newState(), "Sign-in cancelled", "The plugin has no access."},
+		{"page-failed", "/redirect?code=made-up&state=" + newState(), "Sign-in failed", "does not accept this sign-in"},
+		{"page-misconfigured", "/redirect?error=redirect_uri_mismatch&state=" + newState(), "Sign-in failed", "redirect_uri_mismatch"},
+		{"page-expired", "/redirect?code=made-up&state=" + expired, "This sign-in took too long", "start the sign-in again"},
+		{"page-unknown", "/redirect?code=made-up&state=made-up", "Sign-in failed", "not known here"},
+		{"page-incomplete", "/redirect", "Sign-in failed", "the address has none"},
+		{"page-nothing", "/nothing?code=made-up", "Nothing here", "There is no such address."},
+	} {
+		do(t, tab, chromedp.Navigate(d.relayURL+shown.path), chromedp.WaitVisible(chromedp.CSS("h1")))
+		checkPage(t, tab, d, shown.heading, shown.words)
+		look(t, tab, shown.name)
+	}
+}
