@@ -114,8 +114,8 @@ func (p *provider) authorize(w http.ResponseWriter, r *http.Request) {
 func (p *provider) token(w http.ResponseWriter, r *http.Request) {
 	body, _ := io.ReadAll(r.Body)
 	form, err := url.ParseQuery(string(body))
-	if err != nil || r.URL.RawQuery != "" || r.Header.Get("Content-Type") != "application/x-www-form-urlencoded" {
-		p.refuse(w, "the token request is not a form in the body")
+	if err != nil || r.URL.RawQuery != "" || r.Header.Get("Content-Type") != "application/x-www-form-urlencoded" || r.Header.Get("Accept") != "application/json" {
+		p.refuse(w, "the token request is not a form in the body that asks for JSON")
 		return
 	}
 	username, password, basic := r.BasicAuth()
@@ -343,14 +343,19 @@ func (s *relayServer) expectPage(what string, got answer, status int, words stri
 	}
 }
 
-// flushLogs waits until what was logged is in the log table.
-func flushLogs(t *testing.T, app core.App) {
-	t.Helper()
-	handler, ok := app.Logger().Handler().(interface{ WriteAll(context.Context) error })
+// logged returns the whole log table.
+func (s *relayServer) logged() string {
+	s.t.Helper()
+	handler, ok := s.app.Logger().Handler().(interface{ WriteAll(context.Context) error })
 	if !ok {
-		t.Fatalf("PocketBase logs through a %T", app.Logger().Handler())
+		s.t.Fatalf("PocketBase logs through a %T", s.app.Logger().Handler())
 	}
-	if err := handler.WriteAll(context.WithValue(t.Context(), logger.BlockKey, true)); err != nil {
-		t.Fatal(err)
+	if err := handler.WriteAll(context.WithValue(s.t.Context(), logger.BlockKey, true)); err != nil {
+		s.t.Fatal(err)
 	}
+	var lines []string
+	if err := s.app.AuxDB().NewQuery("SELECT message || ' ' || data FROM _logs").Column(&lines); err != nil {
+		s.t.Fatal(err)
+	}
+	return strings.Join(lines, "\n")
 }

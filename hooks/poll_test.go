@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -104,6 +105,50 @@ func TestPollGivesTokensOnce(t *testing.T) {
 		if winners != 1 {
 			t.Fatalf("%d pollers got the tokens", winners)
 		}
+	}
+}
+
+// The same at the table itself, where the claims meet without anything between them.
+func TestClaimOnce(t *testing.T) {
+	t.Parallel()
+	s := serve(t, nil)
+	store, err := newSessions(s.app, Config{}.withDefaults())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 10 {
+		_, readKey := s.login()
+		found, err := store.find("", readKey)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var done sync.WaitGroup
+		var claims atomic.Int32
+		for range 16 {
+			done.Go(func() {
+				tokens, err := store.claim(found.id, readKey)
+				if err == nil && string(tokens) == tokenResponse {
+					claims.Add(1)
+				} else if !errors.Is(err, errUnknown) {
+					t.Error(err)
+				}
+			})
+		}
+		done.Wait()
+		if claims.Load() != 1 {
+			t.Fatalf("%d claims of one session", claims.Load())
+		}
+	}
+	_, readKey := s.login()
+	found, err := store.find("", readKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.app.DB().NewQuery("UPDATE sessions SET expires = created").Execute(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := store.claim(found.id, readKey); !errors.Is(err, errUnknown) {
+		t.Errorf("the claim of an expired session: %v", err)
 	}
 }
 

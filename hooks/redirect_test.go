@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
@@ -147,6 +148,11 @@ func TestRedirectFaults(t *testing.T) {
 		t.Error("a redirect of the token endpoint was followed")
 	}))
 	t.Cleanup(elsewhere.Close)
+	endless := func(w http.ResponseWriter, _ *http.Request) {
+		for _, err := io.WriteString(w, `{"access_token":"`); err == nil; {
+			_, err = io.WriteString(w, strings.Repeat("x", 1<<16))
+		}
+	}
 	const json = "application/json"
 	for name, test := range map[string]struct {
 		answer http.HandlerFunc
@@ -171,6 +177,8 @@ func TestRedirectFaults(t *testing.T) {
 		"string":            {text(200, json, `"access_token"`), 502, "server_error"},
 		"cut off":           {text(200, json, `{"access_token":"x"`), 502, "server_error"},
 		"8 MB":              {text(200, json, `{"access_token":"`+strings.Repeat("x", 8<<20)+`"}`), 502, "server_error"},
+		"8 MB, blank":       {text(200, json, `{"access_token":"x"}`+strings.Repeat(" ", 8<<20)), 502, "server_error"},
+		"endless":           {endless, 502, "server_error"},
 		"redirect":          {http.RedirectHandler(elsewhere.URL, http.StatusTemporaryRedirect).ServeHTTP, 502, "server_error"},
 		"reset":             {func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, 502, "temporarily_unavailable"},
 	} {
@@ -187,9 +195,12 @@ func TestRedirectFaults(t *testing.T) {
 
 func TestRedirectUnreachable(t *testing.T) {
 	t.Parallel()
-	s := serve(t, func(c *Config) { c.Plugin.TokenEndpoint = "http://127.0.0.1:1/token" })
+	s := serve(t, func(c *Config) { c.Plugin.TokenEndpoint = "http://127.0.0.1:1/token?key=HIDDEN" })
 	page, readKey := s.login()
 	s.expectPage("page", page, http.StatusBadGateway, "could not be reached")
+	if logged := s.logged(); !strings.Contains(logged, "connection refused") || strings.Contains(logged, "HIDDEN") {
+		t.Errorf("the log says %s", logged)
+	}
 	s.expectError("poll", s.poll(readKey), http.StatusBadRequest, "temporarily_unavailable")
 }
 
@@ -209,7 +220,7 @@ func TestRedirectTooSlow(t *testing.T) {
 			started := time.Now()
 			page, readKey := s.login()
 			s.expectPage("page", page, http.StatusGatewayTimeout, "took too long to answer")
-			if took := time.Since(started); took < tokenTimeout || took > tokenTimeout+5*time.Second {
+			if took := time.Since(started); took < tokenTimeout || took > tokenTimeout+3*time.Second {
 				t.Errorf("it took %s", took)
 			}
 			s.expectError("poll", s.poll(readKey), http.StatusBadRequest, "temporarily_unavailable")
@@ -279,6 +290,49 @@ func TestRedirectBrowserGone(t *testing.T) {
 			t.Fatal("the tokens did not come")
 		}
 	}
+}
+
+// Eight redirects with one state arrive together: one exchange.
+func TestRedirectExchangesOnce(t *testing.T) {
+	t.Parallel()
+	s := serve(t, nil)
+	s.provider.answers(func(w http.ResponseWriter, _ *http.Request) {
+		time.Sleep(200 * time.Millisecond) // so that all of them come during the exchange
+		io.WriteString(w, tokenResponse)
+	})
+	authorizationURL, readKey := s.authorize()
+	callback := s.agree(authorizationURL)
+	var done sync.WaitGroup
+	pages := make([]answer, 8)
+	for i := range pages {
+		done.Go(func() { pages[i] = s.get(callback) })
+	}
+	done.Wait()
+	successes := 0
+	for _, page := range pages {
+		if page.status == http.StatusOK {
+			successes++
+		} else {
+			s.expectPage("the others", page, http.StatusBadRequest, "already finished")
+		}
+	}
+	if successes != 1 || s.provider.exchanges() != 1 {
+		t.Errorf("%d pages say success after %d exchanges", successes, s.provider.exchanges())
+	}
+	s.expect("poll", s.poll(readKey), http.StatusOK, tokenResponse)
+}
+
+// The session expires while the code is exchanged.
+func TestRedirectExpiresMeanwhile(t *testing.T) {
+	t.Parallel()
+	s := serve(t, func(c *Config) { c.SessionTTL = time.Second })
+	s.provider.answers(func(w http.ResponseWriter, _ *http.Request) {
+		time.Sleep(1200 * time.Millisecond)
+		io.WriteString(w, tokenResponse)
+	})
+	page, readKey := s.login()
+	s.expectPage("page", page, http.StatusBadRequest, "This sign-in took too long")
+	s.expectError("poll", s.poll(readKey), http.StatusBadRequest, "expired_token")
 }
 
 // The admin deletes the session while the code is exchanged: that ends the login.

@@ -27,6 +27,7 @@ type session struct {
 	error            string // OAuth's error code, of a session that is denied or failed
 	errorDescription string
 	publicKey        []byte // the tokens are sealed to it
+	expires          string // a timestamp
 }
 
 // What may be wrong with a state or a read key.
@@ -65,7 +66,7 @@ func newSessions(app core.App, config Config) (*sessions, error) {
 			VALUES (?, ?, 'pending', ?, ?, ?, ?, ?, ?)`},
 		{&s.redirect, writer, `UPDATE sessions SET redirected = ?1
 			WHERE stateHash = ?2 AND plugin = ?3 AND status = 'pending' AND redirected = '' AND expires > ?1
-			RETURNING id, publicKey`},
+			RETURNING id, publicKey, expires`},
 		{&s.byState, reader, `SELECT status, expires FROM sessions WHERE stateHash = ? AND plugin = ?`},
 		{&s.ready, writer, `UPDATE sessions SET status = 'ready', completed = ?1, sealed = ?2, publicKey = NULL
 			WHERE id = ?3 AND status = 'pending' AND expires > ?1`},
@@ -117,7 +118,7 @@ func (s *sessions) start(plugin, origin string) (state, readKey, verifier string
 func (s *sessions) redirected(plugin, state string) (session, error) {
 	now := timestamp(time.Now())
 	found := session{status: statusPending}
-	err := s.redirect.QueryRow(now, keyHash(state), plugin).Scan(&found.id, &found.publicKey)
+	err := s.redirect.QueryRow(now, keyHash(state), plugin).Scan(&found.id, &found.publicKey, &found.expires)
 	if !errors.Is(err, sql.ErrNoRows) {
 		return found, err
 	}
@@ -136,20 +137,26 @@ func (s *sessions) redirected(plugin, state string) (session, error) {
 }
 
 // complete seals the provider's token response for the plugin to claim.
-// It fails with errEnded if the session expired or was deleted meanwhile.
+// It fails with errExpired or errEnded if the session expired or was deleted meanwhile.
 func (s *sessions) complete(found session, tokens []byte) error {
 	sealed, err := sealTokens(found.publicKey, found.id, tokens)
 	if err != nil {
 		return err
 	}
-	result, err := s.ready.Exec(timestamp(time.Now()), sealed, found.id)
+	now := timestamp(time.Now())
+	result, err := s.ready.Exec(now, sealed, found.id)
 	if err != nil {
 		return err
 	}
-	if changed, err := result.RowsAffected(); err != nil || changed == 0 {
-		return errors.Join(err, errEnded)
+	changed, err := result.RowsAffected()
+	switch {
+	case err != nil || changed == 1:
+		return err
+	case found.expires <= now:
+		return errExpired
+	default:
+		return errEnded
 	}
-	return nil
 }
 
 // fail ends a session without tokens, as denied or failed, with what the plugin will be told.
@@ -162,13 +169,12 @@ func (s *sessions) fail(id, status string, p *problem) error {
 // It fails with errUnknown.
 func (s *sessions) find(plugin, readKey string) (session, error) {
 	var found session
-	var expires string
 	err := s.byReadKey.QueryRow(keyHash(readKey), plugin).
-		Scan(&found.id, &found.status, &found.error, &found.errorDescription, &expires)
+		Scan(&found.id, &found.status, &found.error, &found.errorDescription, &found.expires)
 	if errors.Is(err, sql.ErrNoRows) {
 		return session{}, errUnknown
 	}
-	if (found.status == statusPending || found.status == statusReady) && expires <= timestamp(time.Now()) {
+	if (found.status == statusPending || found.status == statusReady) && found.expires <= timestamp(time.Now()) {
 		found.status = statusExpired
 	}
 	return found, err
