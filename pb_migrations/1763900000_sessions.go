@@ -24,15 +24,15 @@ func init() {
 
 		sessions := core.NewBaseCollection("sessions")
 		sessions.Fields.Add(
-			&core.TextField{Name: "plugin", Help: "Slug of the plugin; blank for the one that the environment configures."},
 			&core.SelectField{Name: "status", Required: true, Values: []string{"pending", "ready", "claimed", "denied", "failed", "expired"}},
+			&core.AutodateField{Name: "created", OnCreate: true},
+			&core.TextField{Name: "plugin", Help: "Slug of the plugin; blank for the one that the environment configures."},
 			&core.TextField{Name: "error"},
 			&core.TextField{Name: "errorDescription"},
 			&core.TextField{Name: "origin"},
-			&core.AutodateField{Name: "created", OnCreate: true},
-			&core.DateField{Name: "redirected"},
-			&core.DateField{Name: "completed"},
-			&core.DateField{Name: "claimed"},
+			&core.DateField{Name: "redirected", Help: "When the provider sent the browser back."},
+			&core.DateField{Name: "completed", Help: "When the login ended, well or not."},
+			&core.DateField{Name: "claimed", Help: "When the plugin fetched the tokens."},
 			&core.DateField{Name: "expires"},
 		)
 		sessions.AddIndex("sessions_status_expires", false, "status, expires", "")
@@ -55,22 +55,23 @@ func init() {
 			}
 		}
 
+		const living = `(status IN ('pending', 'ready') AND expires > strftime('%Y-%m-%d %H:%M:%fZ', 'now'))`
 		pending := core.NewViewCollection("pending_sessions")
 		pending.ViewQuery = `SELECT id, plugin, status, origin, created, redirected, expires FROM sessions
-			WHERE status IN ('pending', 'ready') AND expires > strftime('%Y-%m-%d %H:%M:%fZ', 'now')`
+			WHERE ` + living
 		if err := app.Save(pending); err != nil {
 			return err
 		}
 
 		stats := core.NewViewCollection("login_stats")
-		stats.ViewQuery = `SELECT (substr(created, 1, 10) || ' ' || plugin) AS id, substr(created, 1, 10) AS day, plugin,
+		stats.ViewQuery = `SELECT (day || iif(plugin = '', '', ' ' || plugin)) AS id, CAST(day AS TEXT) AS day, plugin,
 			COUNT(*) AS started,
-			SUM(status IN ('pending', 'ready') AND expires > strftime('%Y-%m-%d %H:%M:%fZ', 'now')) AS underWay,
-			SUM(status = 'claimed') AS claimed,
-			SUM(status = 'denied') AS denied,
-			SUM(status = 'failed') AS failed,
-			SUM(status = 'expired' OR (status IN ('pending', 'ready') AND expires <= strftime('%Y-%m-%d %H:%M:%fZ', 'now'))) AS expired
-			FROM sessions GROUP BY day, plugin`
+			CAST(SUM(` + living + `) AS INT) AS underWay,
+			CAST(SUM(status = 'claimed') AS INT) AS claimed,
+			CAST(SUM(status = 'denied') AS INT) AS denied,
+			CAST(SUM(status = 'failed') AS INT) AS failed,
+			CAST(SUM(status = 'expired' OR (status IN ('pending', 'ready') AND NOT ` + living + `)) AS INT) AS expired
+			FROM (SELECT *, substr(created, 1, 10) AS day FROM sessions) GROUP BY day, plugin`
 		return app.Save(stats)
 	}, func(app core.App) error {
 		for _, name := range []string{"login_stats", "pending_sessions", "sessions"} {
