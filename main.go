@@ -3,16 +3,22 @@ package main
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
+	"net"
+	"net/url"
 	"os"
 	"runtime/debug"
+	"slices"
 	"strings"
+	"syscall"
 
 	"github.com/pocketbase/dbx"
 	"github.com/pocketbase/pocketbase"
 	"github.com/pocketbase/pocketbase/cmd"
 	"github.com/pocketbase/pocketbase/core"
 	"github.com/pocketbase/pocketbase/plugins/migratecmd"
+	"github.com/pocketbase/pocketbase/tools/osutils"
 	"github.com/spf13/cobra"
 
 	"plugin-oauth/hooks"
@@ -27,8 +33,9 @@ var version string
 
 func main() {
 	app := pocketbase.NewWithConfig(pocketbase.Config{
-		DataMaxOpenConns: 16, // each may cache 32 MB
-		DataMaxIdleConns: 8,
+		DefaultDataDir:   "pb_data", // in the working folder, where .env is
+		DataMaxOpenConns: 8,         // each may cache 32 MB
+		DataMaxIdleConns: 4,
 		DBConnect:        quietDBConnect(),
 	})
 	app.RootCmd.Short = "Signs people in to design-tool plugins with OAuth"
@@ -38,6 +45,9 @@ func main() {
 
 	if err := app.Execute(); err != nil {
 		fmt.Fprintln(os.Stderr, "plugin-oauth:", err)
+		if errors.Is(err, syscall.EADDRINUSE) {
+			fmt.Fprintln(os.Stderr, "Another program uses this address. End it, or choose another address with --http.")
+		}
 		os.Exit(1)
 	}
 }
@@ -54,10 +64,15 @@ func serveCommand(app *pocketbase.PocketBase) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		if len(domains) > 0 || https.Changed {
+		scheme := "http"
+		switch {
+		case len(domains) > 0 || https.Changed:
 			// PocketBase gets certificates for these by itself.
-			config.TLSCertFile, config.TLSKeyFile = "", ""
-		} else if !http.Changed {
+			config.TLSCertFile, config.TLSKeyFile, scheme = "", "", "https"
+		case config.TLSCertFile != "":
+			scheme = "https"
+		}
+		if len(domains) == 0 && !https.Changed && !http.Changed {
 			if err := http.Value.Set(defaultAddress); err != nil {
 				return err
 			}
@@ -69,10 +84,6 @@ func serveCommand(app *pocketbase.PocketBase) *cobra.Command {
 			if err := e.Next(); err != nil {
 				return err
 			}
-			scheme := "http"
-			if https.Changed || len(domains) > 0 || config.TLSCertFile != "" {
-				scheme = "https"
-			}
 			return greet(e, scheme, config)
 		})
 		return nil
@@ -82,7 +93,14 @@ func serveCommand(app *pocketbase.PocketBase) *cobra.Command {
 
 // greet prints what an author wants to know first.
 func greet(e *core.ServeEvent, scheme string, config hooks.Config) error {
-	base := scheme + "://" + strings.Replace(e.Server.Addr, "127.0.0.1", "localhost", 1)
+	host, port, err := net.SplitHostPort(e.Server.Addr)
+	if err != nil {
+		return err
+	}
+	if slices.Contains([]string{"", "0.0.0.0", "::", "127.0.0.1", "::1"}, host) {
+		host = "localhost"
+	}
+	base := scheme + "://" + net.JoinHostPort(host, port)
 	fmt.Printf("plugin-oauth %s is running\n", buildVersion())
 	fmt.Printf("  Backend    %s\n", base)
 	fmt.Printf("  Dashboard  %s/_/\n", base)
@@ -90,6 +108,9 @@ func greet(e *core.ServeEvent, scheme string, config hooks.Config) error {
 		fmt.Printf("  Plugin     %s\n", hooks.HowToAddPlugin)
 	} else {
 		fmt.Printf("  Redirect   %s (the provider must know this address)\n", plugin.RedirectURI)
+		if redirect, err := url.Parse(plugin.RedirectURI); err == nil && redirect.Hostname() == "localhost" && redirect.Scheme+"://"+redirect.Host != base {
+			fmt.Printf("             It does not lead here. Change REDIRECT_URI, and the entry at the provider, to %s/redirect\n", base)
+		}
 		if plugin.PluginID == "" && len(plugin.AllowedOrigins) == 0 {
 			fmt.Println("  Plugin     on localhost only; set PLUGIN_ID when the plugin is published")
 		}
@@ -99,7 +120,11 @@ func greet(e *core.ServeEvent, scheme string, config hooks.Config) error {
 		return err
 	}
 	if admins == 0 {
-		fmt.Printf("  Admin      none yet; make one with: %s superuser upsert EMAIL PASSWORD\n", os.Args[0])
+		program := os.Args[0]
+		if osutils.IsProbablyGoRun() {
+			program = "go run ."
+		}
+		fmt.Printf("  Admin      none yet; make one with: %s superuser upsert EMAIL PASSWORD\n", program)
 	}
 	return nil
 }

@@ -7,14 +7,13 @@ import (
 	"net/http"
 
 	"github.com/a-h/templ"
-	"github.com/pocketbase/pocketbase/core"
 
 	"plugin-oauth/views"
 )
 
 // setHeaders sets what every answer carries: nothing is cached, sniffed, framed or told to the next site, and a page of
 // an allowed origin may read it, errors and preflights (Fetch standard, CORS protocol) included.
-func (r *relay) setHeaders(e *core.RequestEvent) {
+func (e *request) setHeaders() {
 	header := e.Response.Header()
 	header.Set("Cache-Control", "no-store")
 	header.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
@@ -23,12 +22,8 @@ func (r *relay) setHeaders(e *core.RequestEvent) {
 	header.Set("X-Frame-Options", "DENY")
 	header.Set("Vary", "Origin")
 
-	plugin := r.config.Plugin
-	if plugin == nil {
-		plugin = &Plugin{}
-	}
 	origin := e.Request.Header.Get("Origin")
-	if !plugin.allows(origin) {
+	if e.plugin == nil && !isLocalhost(origin) || e.plugin != nil && !e.plugin.allows(origin) {
 		return
 	}
 	header.Set("Access-Control-Allow-Origin", origin)
@@ -41,11 +36,11 @@ func (r *relay) setHeaders(e *core.RequestEvent) {
 	}
 }
 
-// page shows a page, with a nonce for its style and script (CSP level 3).
-func (r *relay) page(e *core.RequestEvent, status int, page views.Page) error {
+// writePage answers with a page, with a nonce for its style and script (CSP level 3).
+func (e *request) writePage(status int, page views.Page) error {
 	page.ReturnApp = defaultReturnApp
-	if plugin := r.config.Plugin; plugin != nil {
-		page.Plugin, page.ReturnApp = plugin.Name, plugin.ReturnApp
+	if e.plugin != nil {
+		page.Plugin, page.ReturnApp = e.plugin.Name, e.plugin.ReturnApp
 	}
 	nonce := rand.Text()
 	header := e.Response.Header()
@@ -56,7 +51,8 @@ func (r *relay) page(e *core.RequestEvent, status int, page views.Page) error {
 	return views.Show(page).Render(templ.WithNonce(context.Background(), nonce), e.Response)
 }
 
-func writeJSON(e *core.RequestEvent, status int, answer any) error {
+// writeJSON answers with JSON. Version 2 of the package leaves the & of an authorization URL alone.
+func (e *request) writeJSON(status int, answer any) error {
 	body, err := json.Marshal(answer)
 	if err != nil {
 		return err
@@ -67,7 +63,8 @@ func writeJSON(e *core.RequestEvent, status int, answer any) error {
 	return err
 }
 
-func writeText(e *core.RequestEvent, status int, line string) error {
+// writeText answers with one line.
+func (e *request) writeText(status int, line string) error {
 	e.Response.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	e.Response.WriteHeader(status)
 	_, err := e.Response.Write([]byte(line + "\n"))
@@ -75,7 +72,7 @@ func writeText(e *core.RequestEvent, status int, line string) error {
 }
 
 // writeTokens answers with the provider's bytes, and reports whether they could be sent.
-func writeTokens(e *core.RequestEvent, tokens []byte) error {
+func (e *request) writeTokens(tokens []byte) error {
 	e.Response.Header().Set("Content-Type", "application/json")
 	e.Response.WriteHeader(http.StatusOK)
 	if _, err := e.Response.Write(tokens); err != nil {

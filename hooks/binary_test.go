@@ -190,7 +190,13 @@ func TestShutdownFinishesTheExchange(t *testing.T) {
 	stopped := make(chan int, 1)
 	go func() { stopped <- p.stop(syscall.SIGTERM) }()
 	time.Sleep(300 * time.Millisecond)
-	p.expectPage("a login that comes now", p.get(lateCallback), http.StatusServiceUnavailable, "Reload this page in a moment")
+	restarting := p.get(lateCallback)
+	p.expectPage("a login that comes now", restarting, http.StatusServiceUnavailable, `http-equiv="refresh"`)
+	if strings.Contains(restarting.body, "replaceState") {
+		t.Error("the page takes out of its address what it needs when it is loaded again")
+	}
+	p.expect("a refresh that comes now", p.post("/refresh?code=x"), http.StatusServiceUnavailable,
+		"temporarily_unavailable: The service is restarting. Try again in a moment.\n")
 	p.expectPage("the login in flight", <-page, http.StatusOK, "You are signed in")
 	if code := <-stopped; code != 0 {
 		t.Errorf("the program ended with %d:\n%s", code, p.out)
@@ -202,11 +208,33 @@ func TestShutdownFinishesTheExchange(t *testing.T) {
 	p.expectPage("the page, reloaded", p.get(lateCallback), http.StatusOK, "You are signed in")
 }
 
+// kill -9 during an exchange: the plugin learns at the next start that it must begin again.
+func TestCrashDuringTheExchange(t *testing.T) {
+	t.Parallel()
+	p := newProcess(t)
+	p.start()
+	asked := make(chan struct{})
+	p.provider.answers(func(_ http.ResponseWriter, r *http.Request) {
+		close(asked)
+		<-r.Context().Done()
+	})
+	authorizationURL, readKey := p.authorize()
+	callback := p.agree(authorizationURL)
+	go func() {
+		if response, err := http.Get(callback); err == nil {
+			response.Body.Close()
+		}
+	}()
+	<-asked
+	p.crash()
+	p.expectError("poll", p.poll(readKey), http.StatusBadRequest, "server_error")
+}
+
 // No secret reaches the data folder or the output, in any spelling, even with --dev and for requests that go wrong.
 func TestNoSecretIsWritten(t *testing.T) {
 	t.Parallel()
 	p := newProcess(t, "--dev")
-	p.env = append(p.env, "SESSION_TTL=20s", "SUPERUSER_EMAIL=admin@plugin.example", "SUPERUSER_PASSWORD=superuser-password")
+	p.env = append(p.env, "SUPERUSER_EMAIL=admin@plugin.example", "SUPERUSER_PASSWORD=superuser-password")
 	p.start()
 
 	secrets := map[string]string{"client secret": testClientSecret, "superuser's password": "superuser-password"}
@@ -279,14 +307,20 @@ func TestNoSecretIsWritten(t *testing.T) {
 		}
 	}
 	p.request("POST", "/redirect?"+query, "")
-	expired, _ := p.authorize()
-	keep("state", expired.Query().Get("state"))
-
 	time.Sleep(4 * time.Second) // PocketBase writes its log each three
 	p.searchFor(secrets)
 	if code := p.stop(syscall.SIGTERM); code != 0 {
 		t.Errorf("the program ended with %d", code)
 	}
+	p.searchFor(secrets)
+	p.env = append(p.env, "SESSION_TTL=1s")
+	http.DefaultTransport.(*http.Transport).CloseIdleConnections()
+	p.start()
+	expired, readKey := newLogin()
+	time.Sleep(1100 * time.Millisecond)
+	p.expectPage("expired", p.get(expired), http.StatusBadRequest, "took too long")
+	p.expectError("expired", p.poll(readKey), http.StatusBadRequest, "expired_token")
+	p.stop(syscall.SIGTERM)
 	p.searchFor(secrets)
 	if !strings.Contains(p.out.String(), "invalid_grant") {
 		t.Errorf("the failure is not in the log, so this test saw none:\n%s", p.out)
@@ -379,7 +413,7 @@ func TestStartErrors(t *testing.T) {
 		return string(out), command.ProcessState.ExitCode()
 	}
 	for variable, want := range map[string]string{
-		"TOKEN_ENDPOINT=provider.example/token": "plugin-oauth: TOKEN_ENDPOINT must be an absolute URL such as https://provider.example/path\n",
+		"TOKEN_ENDPOINT=provider.example/token": "plugin-oauth: TOKEN_ENDPOINT must be an absolute URL that starts with https:// or http://\n",
 		"SESSION_TTL=soon":                      "plugin-oauth: SESSION_TTL \"soon\" is not a duration; write it like 90s, 10m or 168h\n",
 		"CLIENT_SECRET=":                        "plugin-oauth: CLIENT_SECRET is missing; the provider's developer console shows it\n",
 	} {

@@ -10,9 +10,11 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/hashicorp/go-envparse"
 )
@@ -50,7 +52,7 @@ const (
 )
 
 // HowToAddPlugin is said wherever somebody meets a service that has no plugin.
-const HowToAddPlugin = "No plugin is configured yet. Set CLIENT_ID, CLIENT_SECRET, REDIRECT_URI, AUTHORIZE_ENDPOINT and TOKEN_ENDPOINT, then start again."
+const HowToAddPlugin = "No plugin is configured yet. Set CLIENT_ID, CLIENT_SECRET, REDIRECT_URI, AUTHORIZE_ENDPOINT and TOKEN_ENDPOINT, in the environment or in a .env file in the working folder, then start again."
 
 // LoadConfig reads the configuration from the environment and from dir/.env, if there is one; the environment wins.
 // Without TLS_CERT_FILE it looks for the files that `mkcert localhost` writes to dir.
@@ -94,9 +96,9 @@ func LoadConfig(dir string) (Config, error) {
 		AuthorizeEndpoint: get("AUTHORIZE_ENDPOINT"),
 		TokenEndpoint:     get("TOKEN_ENDPOINT"),
 		Scope:             get("SCOPE"),
-		AuthorizeParams:   get("AUTHORIZE_PARAMS"),
-		TokenAuth:         get("TOKEN_AUTH"),
-		PKCE:              get("PKCE"),
+		AuthorizeParams:   strings.TrimPrefix(get("AUTHORIZE_PARAMS"), "?"),
+		TokenAuth:         strings.ToLower(get("TOKEN_AUTH")),
+		PKCE:              strings.ToLower(get("PKCE")),
 		PluginID:          get("PLUGIN_ID"),
 		ParentDomain:      get("PLUGIN_PARENT_DOMAIN"),
 		AllowedOrigins:    splitList(get("ALLOWED_ORIGINS")),
@@ -108,7 +110,7 @@ func LoadConfig(dir string) (Config, error) {
 		}
 		plugin.AllowedOrigins = append(plugin.AllowedOrigins, origin)
 	}
-	if plugin.isConfigured() {
+	if !reflect.ValueOf(*plugin).IsZero() {
 		config.Plugin = plugin
 	}
 	return config, nil
@@ -123,7 +125,10 @@ func readDotEnv(path string) (map[string]string, error) {
 	if err != nil {
 		return nil, fmt.Errorf(".env cannot be read: %w", err)
 	}
-	values, err := envparse.Parse(bytes.NewReader(content))
+	if bytes.HasPrefix(content, []byte("\xff\xfe")) || bytes.HasPrefix(content, []byte("\xfe\xff")) {
+		return nil, errors.New(".env is saved as UTF-16; save it as UTF-8")
+	}
+	values, err := envparse.Parse(bytes.NewReader(bytes.TrimPrefix(content, []byte("\ufeff"))))
 	if parseErr, ok := errors.AsType[*envparse.ParseError](err); ok {
 		return nil, fmt.Errorf(".env line %d is not NAME=value; put a value with quotes or # in it between single quotes", parseErr.Line)
 	}
@@ -189,7 +194,7 @@ func (c Config) Validate() error {
 		return errors.New("SUPERUSER_EMAIL and SUPERUSER_PASSWORD belong together; set both, or neither")
 	case c.SuperuserEmail != "" && emailErr != nil:
 		return errors.New("SUPERUSER_EMAIL is not an email address")
-	case c.SuperuserPassword != "" && (len(c.SuperuserPassword) < 8 || len(c.SuperuserPassword) > 71):
+	case c.SuperuserPassword != "" && (utf8.RuneCountInString(c.SuperuserPassword) < 8 || len(c.SuperuserPassword) > 71):
 		return errors.New("SUPERUSER_PASSWORD must have 8 to 71 characters")
 	case (c.TLSCertFile == "") != (c.TLSKeyFile == ""):
 		return errors.New("TLS_CERT_FILE and TLS_KEY_FILE belong together; set both, or neither")
@@ -206,7 +211,7 @@ func (c Config) certificate() (*tls.Certificate, error) {
 	}
 	certificate, err := tls.LoadX509KeyPair(c.TLSCertFile, c.TLSKeyFile)
 	if err != nil {
-		return nil, fmt.Errorf("TLS_CERT_FILE and TLS_KEY_FILE must be a PEM certificate and its key: %w", err)
+		return nil, fmt.Errorf("%s and %s must be a PEM certificate and its key (TLS_CERT_FILE, TLS_KEY_FILE): %w", c.TLSCertFile, c.TLSKeyFile, err)
 	}
 	return &certificate, nil
 }
@@ -215,10 +220,8 @@ func (c Config) certificate() (*tls.Certificate, error) {
 func absoluteURL(name, value string) (*url.URL, error) {
 	u, err := url.Parse(value)
 	switch {
-	case value == "":
-		return nil, fmt.Errorf("%s is missing; the provider's documentation has it", name)
 	case err != nil || u.Host == "" || !slices.Contains([]string{"http", "https"}, u.Scheme):
-		return nil, fmt.Errorf("%s must be an absolute URL such as https://provider.example/path", name)
+		return nil, fmt.Errorf("%s must be an absolute URL that starts with https:// or http://", name)
 	case u.Fragment != "" || u.User != nil:
 		return nil, fmt.Errorf("%s must have neither a fragment (#) nor a user name", name)
 	}

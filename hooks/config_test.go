@@ -28,36 +28,44 @@ func setEnv(t *testing.T, extra ...string) {
 
 func TestConfigErrors(t *testing.T) {
 	for variable, want := range map[string]string{
-		"CLIENT_ID=":                                        "CLIENT_ID is missing",
-		"CLIENT_SECRET=":                                    "CLIENT_SECRET is missing",
-		"REDIRECT_URI=":                                     "REDIRECT_URI is missing",
-		"REDIRECT_URI=/redirect":                            "REDIRECT_URI must be an absolute URL",
-		"REDIRECT_URI=https://host/callback":                "REDIRECT_URI must end in /redirect",
-		"AUTHORIZE_ENDPOINT=":                               "AUTHORIZE_ENDPOINT is missing",
-		"AUTHORIZE_ENDPOINT=provider.example":               "AUTHORIZE_ENDPOINT must be an absolute URL",
-		"AUTHORIZE_ENDPOINT=https://p.example/?client_id=x": "AUTHORIZE_ENDPOINT carries client_id",
-		"TOKEN_ENDPOINT=":                                   "TOKEN_ENDPOINT is missing",
-		"TOKEN_ENDPOINT=https:///token":                     "TOKEN_ENDPOINT must be an absolute URL",
-		"TOKEN_ENDPOINT=javascript:alert(1)":                "TOKEN_ENDPOINT must be an absolute URL",
-		"TOKEN_ENDPOINT=https://u:p@host/":                  "TOKEN_ENDPOINT must have neither",
-		"TOKEN_ENDPOINT=https://host/#x":                    "TOKEN_ENDPOINT must have neither",
-		"TOKEN_AUTH=header":                                 `TOKEN_AUTH "header" is unknown`,
-		"PKCE=true":                                         `PKCE "true" is unknown`,
-		"AUTHORIZE_PARAMS=a;b":                              "AUTHORIZE_PARAMS must be a query string",
-		"AUTHORIZE_PARAMS=state=x":                          "AUTHORIZE_PARAMS carries state",
-		"PLUGIN_ID=abc.plugins.framercdn.com":               "PLUGIN_ID is only the id",
-		"PLUGIN_URI=plugin":                                 "PLUGIN_URI must be an origin",
-		"ALLOWED_ORIGINS=https://a.example,b":               `ALLOWED_ORIGINS entry "b" must be an origin`,
-		"ALLOWED_ORIGINS=https://a.example/":                "must be written as browsers send it: https://a.example",
-		"SESSION_TTL=ten":                                   `SESSION_TTL "ten" is not a duration`,
-		"SESSION_TTL=-1m":                                   `SESSION_TTL "-1m" is not a duration`,
-		"SESSION_RETENTION=7d":                              `SESSION_RETENTION "7d" is not a duration`,
-		"SUPERUSER_EMAIL=admin@plugin.example":              "SUPERUSER_EMAIL and SUPERUSER_PASSWORD belong together",
-		"SUPERUSER_PASSWORD=long enough":                    "SUPERUSER_EMAIL and SUPERUSER_PASSWORD belong together",
-		"TLS_CERT_FILE=cert.pem":                            "TLS_CERT_FILE and TLS_KEY_FILE belong together",
+		"CLIENT_ID=":                                                "CLIENT_ID is missing",
+		"CLIENT_SECRET=":                                            "CLIENT_SECRET is missing",
+		"REDIRECT_URI=":                                             "REDIRECT_URI is missing",
+		"REDIRECT_URI=/redirect":                                    "REDIRECT_URI must be an absolute URL",
+		"REDIRECT_URI=https://host/callback":                        "REDIRECT_URI must end in /redirect",
+		"AUTHORIZE_ENDPOINT=":                                       "AUTHORIZE_ENDPOINT is missing",
+		"AUTHORIZE_ENDPOINT=provider.example":                       "AUTHORIZE_ENDPOINT must be an absolute URL",
+		"AUTHORIZE_ENDPOINT=https://p.example/?client_id=x":         "AUTHORIZE_ENDPOINT carries client_id",
+		"TOKEN_ENDPOINT=":                                           "TOKEN_ENDPOINT is missing",
+		"TOKEN_ENDPOINT=https:///token":                             "TOKEN_ENDPOINT must be an absolute URL",
+		"TOKEN_ENDPOINT=javascript:alert(1)":                        "TOKEN_ENDPOINT must be an absolute URL",
+		"TOKEN_ENDPOINT=https://u:p@host/":                          "TOKEN_ENDPOINT must have neither",
+		"TOKEN_ENDPOINT=https://host/#x":                            "TOKEN_ENDPOINT must have neither",
+		"SUPERUSER_EMAIL=admin SUPERUSER_PASSWORD=long enough":      "SUPERUSER_EMAIL is not an email address",
+		"SUPERUSER_EMAIL=a@plugin.example SUPERUSER_PASSWORD=short": "SUPERUSER_PASSWORD must have 8 to 71",
+		"TOKEN_AUTH=header":                                         `TOKEN_AUTH "header" is unknown`,
+		"PKCE=true":                                                 `PKCE "true" is unknown`,
+		"AUTHORIZE_PARAMS=a;b":                                      "AUTHORIZE_PARAMS must be a query string",
+		"AUTHORIZE_PARAMS=state=x":                                  "AUTHORIZE_PARAMS carries state",
+		"PLUGIN_ID=abc.plugins.framercdn.com":                       "PLUGIN_ID is only the id",
+		"PLUGIN_ID=my plugin":                                       "PLUGIN_ID is only the id",
+		"PLUGIN_PARENT_DOMAIN=https://x.example/":                   "PLUGIN_PARENT_DOMAIN is only a domain",
+		"PLUGIN_URI=plugin":                                         "PLUGIN_URI must be an origin",
+		"ALLOWED_ORIGINS=https://a.example,b":                       `ALLOWED_ORIGINS entry "b" must be an origin`,
+		"ALLOWED_ORIGINS=https://a.example/":                        "must be written as browsers send it: https://a.example",
+		"SESSION_TTL=ten":                                           `SESSION_TTL "ten" is not a duration`,
+		"SESSION_TTL=-1m":                                           `SESSION_TTL "-1m" is not a duration`,
+		"SESSION_RETENTION=7d":                                      `SESSION_RETENTION "7d" is not a duration`,
+		"SUPERUSER_EMAIL=admin@plugin.example":                      "SUPERUSER_EMAIL and SUPERUSER_PASSWORD belong together",
+		"SUPERUSER_PASSWORD=long enough":                            "SUPERUSER_EMAIL and SUPERUSER_PASSWORD belong together",
+		"TLS_CERT_FILE=cert.pem":                                    "TLS_CERT_FILE and TLS_KEY_FILE belong together",
 	} {
 		t.Run(variable, func(t *testing.T) {
-			setEnv(t, variable)
+			if before, after, two := strings.Cut(variable, " SUPERUSER_PASSWORD="); two {
+				setEnv(t, before, "SUPERUSER_PASSWORD="+after)
+			} else {
+				setEnv(t, variable)
+			}
 			config, err := LoadConfig(t.TempDir())
 			if err == nil {
 				err = config.withDefaults().Validate()
@@ -70,7 +78,8 @@ func TestConfigErrors(t *testing.T) {
 }
 
 func TestConfigFromEnvironment(t *testing.T) {
-	setEnv(t, "SESSION_TTL=90s", "PLUGIN_URI=https://Plugin.example:443/path", "ALLOWED_ORIGINS= null , https://a.example ", "TRUSTED_PROXY_HEADERS=Fly-Client-IP")
+	setEnv(t, "SESSION_TTL=90s", "PLUGIN_URI=https://Plugin.example:443/path", "ALLOWED_ORIGINS= null , https://a.example ", "TRUSTED_PROXY_HEADERS=Fly-Client-IP",
+		"PLUGIN_PARENT_DOMAIN=Plugins.example", "PLUGIN_NAME=Notion for Framer", "RETURN_APP=Penpot")
 	config, err := LoadConfig(t.TempDir())
 	if err != nil {
 		t.Fatal(err)
@@ -85,6 +94,9 @@ func TestConfigFromEnvironment(t *testing.T) {
 	if got := strings.Join(config.Plugin.AllowedOrigins, " "); got != "null https://a.example https://plugin.example" {
 		t.Errorf("origins are %s", got)
 	}
+	if p := config.Plugin; p.ParentDomain != "plugins.example" || p.Name != "Notion for Framer" || p.ReturnApp != "Penpot" {
+		t.Errorf("plugin is %+v", p)
+	}
 	if got := strings.Join(config.TrustedProxyHeaders, " "); got != "Fly-Client-IP" {
 		t.Errorf("trusted headers are %s", got)
 	}
@@ -97,6 +109,11 @@ func TestConfigWithoutPlugin(t *testing.T) {
 	}
 	config, err := LoadConfig(t.TempDir())
 	if err != nil || config.Plugin != nil || config.Validate() != nil {
+		t.Errorf("got %+v, %v", config, err)
+	}
+	// Whoever sets one of its variables means to configure a plugin.
+	t.Setenv("TOKEN_AUTH", "basic")
+	if config, err = LoadConfig(t.TempDir()); err != nil || config.Plugin == nil {
 		t.Errorf("got %+v, %v", config, err)
 	}
 }
@@ -118,6 +135,14 @@ func TestDotEnv(t *testing.T) {
 	}
 	if p := config.Plugin; p.ClientID != "from the environment" || p.ClientSecret != "pa$$word$HOME" || p.Scope != "a,b c#d" || p.PluginID != "" {
 		t.Errorf("got %+v", p)
+	}
+	write("\ufeffexport SCOPE=after a byte order mark\r\n")
+	if config, err = LoadConfig(dir); err != nil || config.Plugin.Scope != "after a byte order mark" {
+		t.Errorf("got %+v, %v", config.Plugin, err)
+	}
+	write("\xff\xfeS\x00C\x00")
+	if _, err = LoadConfig(dir); err == nil || !strings.Contains(err.Error(), "UTF-8") {
+		t.Errorf("got %v", err)
 	}
 	write("SCOPE=x\nCLIENT_SECRET=\"top secret\n")
 	if _, err := LoadConfig(dir); err == nil || !strings.Contains(err.Error(), ".env line 2") || strings.Contains(err.Error(), "top secret") {

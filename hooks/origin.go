@@ -7,6 +7,9 @@ import (
 	"strings"
 )
 
+// hostLabel has the characters that a plugin's label in a host may have. Browsers send it in lower case.
+const hostLabel = "abcdefghijklmnopqrstuvwxyz0123456789-_"
+
 // allows reports whether a page of this origin (RFC 6454 section 6.2) may read the plugin's answers.
 // Scheme, host and port must match exactly.
 func (p *Plugin) allows(origin string) bool {
@@ -52,7 +55,7 @@ func (p *Plugin) isPublished(origin string) bool {
 		return true
 	}
 	version, ok := strings.CutPrefix(label, p.PluginID+"-")
-	return ok && version != "" && strings.Trim(version, "abcdefghijklmnopqrstuvwxyz0123456789-_") == ""
+	return ok && version != "" && strings.Trim(version, hostLabel) == ""
 }
 
 // originOf returns the origin of an http(s) URL as a browser sends it: no path, no default port, lower case.

@@ -1,25 +1,32 @@
 package hooks
 
 import (
+	"bytes"
+	"cmp"
 	"encoding/hex"
 	"encoding/json"
 	"io"
 	"mime"
+	"mime/multipart"
+	"net/http"
 	"strings"
-
-	"github.com/pocketbase/pocketbase/core"
+	"time"
 )
 
-// maxBody bounds a request body, in bytes. A refresh token is the largest thing that a plugin sends.
-const maxBody = 64 << 10
+const (
+	// maxBody bounds a request body, in bytes. A refresh token is the largest thing that a plugin sends.
+	maxBody = maxRefreshToken + 4<<10
+
+	// bodyTimeout bounds the time that a plugin may take to send it.
+	bodyTimeout = 10 * time.Second
+)
 
 // param returns the first of the named parameters that the request carries, from the query, else from the body:
 // a JSON object, or a form of either kind. It is blank if there is none.
-func param(e *core.RequestEvent, names ...string) string {
-	if value := queryParam(e.Request.URL.RawQuery, names...); value != "" {
-		return value
-	}
-	return bodyParam(e, names...)
+func (e *request) param(names ...string) string {
+	// The body is read in any case: only then does net/http notice that a client has left.
+	fromBody := e.bodyParam(names...)
+	return cmp.Or(queryParam(e.Request.URL.RawQuery, names...), fromBody)
 }
 
 // queryParam reads one parameter leniently. Deployed plugins send refresh tokens that were never URL-encoded, and
@@ -56,35 +63,51 @@ func unescape(s string) string {
 	return b.String()
 }
 
-func bodyParam(e *core.RequestEvent, names ...string) string {
-	contentType, _, _ := mime.ParseMediaType(e.Request.Header.Get("Content-Type"))
-	if contentType == "multipart/form-data" {
-		e.Request.Body = io.NopCloser(io.LimitReader(e.Request.Body, maxBody))
-		// A form that is cut off or malformed yields the fields before the fault.
-		_ = e.Request.ParseMultipartForm(maxBody)
+func (e *request) bodyParam(names ...string) string {
+	body := e.readBody()
+	contentType, params, _ := mime.ParseMediaType(e.Request.Header.Get("Content-Type"))
+	switch {
+	case contentType == "multipart/form-data":
+		form, err := multipart.NewReader(bytes.NewReader(body), params["boundary"]).ReadForm(maxBody)
+		if err != nil {
+			return ""
+		}
 		for _, name := range names {
-			if value := e.Request.PostFormValue(name); value != "" {
+			if values := form.Value[name]; len(values) > 0 && values[0] != "" {
+				return values[0]
+			}
+		}
+	// fetch labels a string body text/plain, so the body itself tells what it is.
+	case bytes.HasPrefix(bytes.TrimSpace(body), []byte("{")):
+		var object map[string]any
+		if json.Unmarshal(body, &object) != nil {
+			return ""
+		}
+		for _, name := range names {
+			if value, ok := object[name].(string); ok && value != "" {
 				return value
 			}
 		}
-		return ""
-	}
-	body, err := io.ReadAll(io.LimitReader(e.Request.Body, maxBody))
-	if err != nil {
-		return ""
-	}
-	// fetch labels a string body text/plain, so the body itself tells what it is.
-	if !strings.HasPrefix(strings.TrimSpace(string(body)), "{") {
+	default:
 		return queryParam(string(body), names...)
 	}
-	var object map[string]any
-	if json.Unmarshal(body, &object) != nil {
-		return ""
-	}
-	for _, name := range names {
-		if value, ok := object[name].(string); ok && value != "" {
-			return value
-		}
-	}
 	return ""
+}
+
+// readBody returns the whole body, or nothing of one that is too large or too slow.
+func (e *request) readBody() []byte {
+	if e.Request.ContentLength == 0 {
+		return nil
+	}
+	// Where there are no deadlines, the server's own one holds.
+	connection := http.NewResponseController(e.Response)
+	_ = connection.SetReadDeadline(time.Now().Add(bodyTimeout))
+	body, err := io.ReadAll(io.LimitReader(e.Request.Body, maxBody+1))
+	if err != nil || len(body) > maxBody {
+		// Otherwise net/http would wait for the rest before it answers.
+		e.Response.Header().Set("Connection", "close")
+		return nil
+	}
+	_ = connection.SetReadDeadline(time.Time{})
+	return body
 }

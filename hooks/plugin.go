@@ -52,11 +52,6 @@ type Plugin struct {
 	AllowedOrigins []string
 }
 
-// isConfigured reports whether anybody meant to configure this plugin.
-func (p *Plugin) isConfigured() bool {
-	return p.ClientID+p.ClientSecret+p.RedirectURI+p.AuthorizeEndpoint+p.TokenEndpoint+p.Scope+p.PluginID != ""
-}
-
 func (p Plugin) withDefaults() Plugin {
 	if p.ReturnApp == "" {
 		p.ReturnApp = defaultReturnApp
@@ -82,10 +77,16 @@ func (p *Plugin) validate() error {
 		return errors.New("CLIENT_ID is missing; the provider's developer console shows it")
 	case p.ClientSecret == "":
 		return errors.New("CLIENT_SECRET is missing; the provider's developer console shows it")
+	case p.RedirectURI == "":
+		return errors.New("REDIRECT_URI is missing; it is the address of this service with /redirect behind it, such as http://localhost:8787/redirect")
 	case redirectErr != nil:
 		return redirectErr
 	case !strings.HasSuffix(strings.TrimSuffix(redirectURL.Path, "/"), "/redirect"):
 		return errors.New("REDIRECT_URI must end in /redirect, such as https://my-backend.fly.dev/redirect")
+	case p.AuthorizeEndpoint == "":
+		return errors.New("AUTHORIZE_ENDPOINT is missing; the provider's documentation has it")
+	case p.TokenEndpoint == "":
+		return errors.New("TOKEN_ENDPOINT is missing; the provider's documentation has it")
 	case authorizeErr != nil:
 		return authorizeErr
 	case tokenErr != nil:
@@ -96,8 +97,10 @@ func (p *Plugin) validate() error {
 		return fmt.Errorf("TOKEN_AUTH %q is unknown; use body or basic", p.TokenAuth)
 	case !slices.Contains([]string{"", "on", "off"}, p.PKCE):
 		return fmt.Errorf("PKCE %q is unknown; use on or off", p.PKCE)
-	case strings.ContainsAny(p.PluginID, ".:/"):
-		return errors.New("PLUGIN_ID is only the id, without the domain; the marketplace's address bar shows it")
+	case strings.Trim(p.PluginID, hostLabel) != "":
+		return errors.New("PLUGIN_ID is only the id, such as abc123; the address of the plugin's submission to the marketplace has it")
+	case strings.Trim(p.ParentDomain, hostLabel+".") != "":
+		return errors.New("PLUGIN_PARENT_DOMAIN is only a domain, such as plugins.framercdn.com")
 	}
 	for _, name := range ownParams {
 		if authorizeURL.Query().Has(name) {

@@ -1,10 +1,9 @@
 package hooks
 
 import (
+	"cmp"
 	"errors"
 	"net/http"
-
-	"github.com/pocketbase/pocketbase/core"
 )
 
 var (
@@ -16,19 +15,18 @@ var (
 
 // poll handles POST /poll?readKey=…: 404 while the login is under way, 400 if it ended without tokens
 // (RFC 8628 section 3.5), and 200 with the provider's token response, once.
-func (r *relay) poll(e *core.RequestEvent) error {
-	readKey := param(e, "readKey")
+func (r *relay) poll(e *request) error {
+	readKey := e.param("readKey")
 	if readKey == "" {
 		return pollNoKey
 	}
 	if len(readKey) > maxKeyLength {
 		return pollUnknown
 	}
-	plugin, err := r.plugin()
-	if err != nil {
-		return err
+	if e.plugin == nil {
+		return errNoPlugin
 	}
-	found, err := r.sessions.find(plugin.Slug, readKey)
+	found, err := r.sessions.find(e.plugin.Slug, readKey)
 	if errors.Is(err, errUnknown) {
 		return pollUnknown
 	}
@@ -50,7 +48,7 @@ func (r *relay) poll(e *core.RequestEvent) error {
 }
 
 // deliver claims the tokens and writes them. If the plugin is gone by then, they wait for its next poll.
-func (r *relay) deliver(e *core.RequestEvent, found session, readKey string) error {
+func (r *relay) deliver(e *request, found session, readKey string) error {
 	tokens, err := r.sessions.claim(found.id, readKey)
 	if errors.Is(err, errUnknown) {
 		return pollUnknown
@@ -58,11 +56,16 @@ func (r *relay) deliver(e *core.RequestEvent, found session, readKey string) err
 	if err != nil {
 		return err
 	}
-	if err := e.Request.Context().Err(); err != nil {
+	// The plugin has left, or the service is shutting down; in that case it is still there to be told.
+	if e.Request.Context().Err() != nil {
+		return cmp.Or(r.sessions.restore(found.id), error(pollPending))
+	}
+	if err := e.writeTokens(tokens); err != nil {
 		return r.sessions.restore(found.id)
 	}
-	if err := writeTokens(e, tokens); err != nil {
-		return r.sessions.restore(found.id)
+	// The answer is out. What goes wrong now can only be logged, and the sweep erases the tokens in the end.
+	if err := r.sessions.erase(found.id); err != nil {
+		r.app.Logger().Error("plugin-oauth: delivered tokens were not erased", "session", found.id, "cause", err.Error())
 	}
-	return r.sessions.deliver(found.id)
+	return nil
 }

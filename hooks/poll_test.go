@@ -69,7 +69,8 @@ func TestPollTakesTheKeyFromTheBody(t *testing.T) {
 		got := s.request(http.MethodPost, "/poll", body(readKey), "Content-Type: "+contentType)
 		s.expect(contentType, got, http.StatusNotFound, bodyPending)
 	}
-	for _, broken := range []string{`{"readKey":`, `{"readKey":7}`, `{"readKey":["a"]}`, "%", "&&==", "{", strings.Repeat("x", 1<<20)} {
+	for _, broken := range []string{`{"readKey":`, `{"readKey":7}`, `{"readKey":["a"]}`, "%", "&&==", "{", strings.Repeat("x", 1<<20),
+		strings.Repeat("a=b&", maxBody/4+1) + "readKey=x"} {
 		if got := s.request(http.MethodPost, "/poll", broken, "Content-Type: application/json"); got.status != http.StatusBadRequest {
 			t.Errorf("body %.20q: %d %s", broken, got.status, got.body)
 		}
@@ -157,6 +158,10 @@ type brokenWriter struct{ http.ResponseWriter }
 
 func (brokenWriter) Write([]byte) (int, error) { return 0, errors.New("connection reset") }
 
+type brokenFlusher struct{ http.ResponseWriter }
+
+func (brokenFlusher) FlushError() error { return errors.New("connection reset") }
+
 func TestPollPutsTokensBack(t *testing.T) {
 	t.Parallel()
 	s := serve(t, nil)
@@ -170,9 +175,11 @@ func TestPollPutsTokensBack(t *testing.T) {
 	for name, test := range map[string]struct {
 		ctx    context.Context
 		writer http.ResponseWriter
+		err    error
 	}{
-		"gone before the answer":   {gone, httptest.NewRecorder()},
-		"gone while it is written": {t.Context(), brokenWriter{httptest.NewRecorder()}},
+		"gone before the answer":   {gone, httptest.NewRecorder(), pollPending}, // or told to come again, at a shutdown
+		"gone while it is written": {t.Context(), brokenWriter{httptest.NewRecorder()}, nil},
+		"gone while it is flushed": {t.Context(), brokenFlusher{httptest.NewRecorder()}, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, readKey := s.login()
@@ -180,10 +187,10 @@ func TestPollPutsTokensBack(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			e := new(core.RequestEvent)
+			e := &request{RequestEvent: new(core.RequestEvent)}
 			e.Request = httptest.NewRequest(http.MethodPost, "/poll", nil).WithContext(test.ctx)
 			e.Response = test.writer
-			if err := r.deliver(e, found, readKey); err != nil {
+			if err := r.deliver(e, found, readKey); err != test.err {
 				t.Fatal(err)
 			}
 			s.expect("next poll", s.poll(readKey), http.StatusOK, tokenResponse)
@@ -218,4 +225,44 @@ func TestPollExpired(t *testing.T) {
 	s.expect("pending, swept", s.poll(pending), http.StatusBadRequest, expired)
 	s.expect("ready, swept", s.poll(ready), http.StatusBadRequest, expired)
 	s.expectPage("redirect, swept", s.get(callback), http.StatusBadRequest, "This sign-in took too long")
+}
+
+// A fault after the tokens are out is logged, and not written behind them.
+func TestPollFaultAfterDelivery(t *testing.T) {
+	t.Parallel()
+	s := serve(t, nil)
+	_, readKey := s.login()
+	_, err := s.app.DB().NewQuery("CREATE TRIGGER full BEFORE UPDATE ON sessions WHEN NEW.sealed IS NULL BEGIN SELECT RAISE(ABORT, 'disk is full'); END").Execute()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.expect("poll", s.poll(readKey), http.StatusOK, tokenResponse)
+	if logged := s.logged(); !strings.Contains(logged, "delivered tokens were not erased") {
+		t.Errorf("the log says %s", logged)
+	}
+	s.expect("poll again", s.poll(readKey), http.StatusNotFound, bodyUnknown)
+}
+
+// A session that began at one plugin is unknown at another.
+func TestSessionsOfOnePlugin(t *testing.T) {
+	t.Parallel()
+	s := serve(t, nil)
+	store, err := newSessions(s.app, Config{}.withDefaults())
+	if err != nil {
+		t.Fatal(err)
+	}
+	state, readKey, _, err := store.start("one", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := store.find("another", readKey); !errors.Is(err, errUnknown) {
+		t.Errorf("find: %v", err)
+	}
+	if _, err := store.redirected("another", state); !errors.Is(err, errUnknown) {
+		t.Errorf("redirected: %v", err)
+	}
+	s.expect("poll at the root", s.poll(readKey), http.StatusNotFound, bodyUnknown)
+	if found, err := store.redirected("one", state); err != nil || found.status != statusPending {
+		t.Errorf("at its own: %+v, %v", found, err)
+	}
 }

@@ -5,8 +5,6 @@ import (
 	"net/http"
 	"strings"
 
-	"github.com/pocketbase/pocketbase/core"
-
 	"plugin-oauth/views"
 )
 
@@ -29,8 +27,27 @@ func (p problem) because(cause error) *problem {
 var internalError = problem{
 	Status:      http.StatusInternalServerError,
 	Code:        "server_error",
-	Description: "Internal error. Try again in a moment; the log of plugin-oauth says what happened.",
+	Description: "Internal error. Try again in a moment. The admin finds the cause in the dashboard, under Logs.",
 }
+
+// The problems that more than one place knows.
+var (
+	errNoPlugin = &problem{
+		Status:      http.StatusServiceUnavailable,
+		Code:        "temporarily_unavailable",
+		Description: HowToAddPlugin,
+	}
+	errRestarting = &problem{
+		Status:      http.StatusServiceUnavailable,
+		Code:        "temporarily_unavailable",
+		Description: "The service is restarting. Try again in a moment.",
+	}
+	errNoLogin = &problem{
+		Status:      http.StatusBadRequest,
+		Code:        "invalid_request",
+		Description: "If you have just signed in, all is done. To sign in, start in the plugin.",
+	}
+)
 
 // A face is the format in which a route reports a problem.
 type face int
@@ -42,7 +59,7 @@ const (
 )
 
 // report answers with a problem and logs it, once, if it has a cause.
-func (r *relay) report(e *core.RequestEvent, f face, err error) error {
+func (r *relay) report(e *request, f face, err error) error {
 	p, ok := errors.AsType[*problem](err)
 	if !ok {
 		p = internalError.because(err)
@@ -56,11 +73,11 @@ func (r *relay) report(e *core.RequestEvent, f face, err error) error {
 	}
 	switch f {
 	case facePage:
-		return r.page(e, p.Status, problemPage(p))
+		return e.writePage(p.Status, problemPage(p))
 	case faceText:
-		return writeText(e, p.Status, p.Error())
+		return e.writeText(p.Status, p.Error())
 	default:
-		return writeJSON(e, p.Status, p)
+		return e.writeJSON(p.Status, p)
 	}
 }
 
@@ -73,7 +90,11 @@ func problemPage(p *problem) views.Page {
 	case p.Code == "expired_token":
 		page.Tone, page.Title = views.Expired, "This sign-in took too long"
 	case p.Code == "not_found":
-		page.Title = "Nothing here"
+		page.Tone, page.Title = views.Denied, "Nothing here"
+	case p == errNoLogin:
+		page.Tone, page.Title = views.Denied, "Nothing to finish here"
+	case p == errRestarting:
+		page.Tone, page.Title, page.Reload = views.Expired, "One moment, please", true
 	case p.cause != nil:
 		page.Code = p.Code
 	}

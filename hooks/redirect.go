@@ -1,46 +1,36 @@
 package hooks
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/http"
 	"slices"
-
-	"github.com/pocketbase/pocketbase/core"
 
 	"plugin-oauth/views"
 )
 
 // redirect handles GET /redirect, the provider's answer to a login (RFC 6749 section 4.1.2): it uses up the state,
 // exchanges the code and shows the person a page. The plugin learns the outcome from /poll.
-func (r *relay) redirect(e *core.RequestEvent) error {
+func (r *relay) redirect(e *request) error {
 	query := e.Request.URL.RawQuery
 	state, code, refusal := queryParam(query, "state"), queryParam(query, "code"), queryParam(query, "error")
 	if state == "" || (code == "" && refusal == "") {
-		return &problem{
-			Status:      http.StatusBadRequest,
-			Code:        "invalid_request",
-			Description: "This page needs the answer of a sign-in, and the address has none. Start the sign-in in the plugin.",
-		}
+		return errNoLogin
 	}
-	plugin, err := r.plugin()
-	if err != nil {
-		return err
+	if e.plugin == nil {
+		return errNoPlugin
 	}
 	if len(state) > maxKeyLength {
 		return stateProblem(errUnknown)
 	}
 	// A code can be exchanged only once, so a shutdown waits for the exchanges that have begun and lets no further one
-	// begin: its state is still good when the person reloads the page.
+	// begin: its state is still good when the page is loaded again.
 	if !r.exchanging.TryRLock() {
-		return &problem{
-			Status:      http.StatusServiceUnavailable,
-			Code:        "temporarily_unavailable",
-			Description: "The service is just restarting. Reload this page in a moment.",
-		}
+		return errRestarting
 	}
 	defer r.exchanging.RUnlock()
-	found, err := r.sessions.redirected(plugin.Slug, state)
+	found, err := r.sessions.redirected(e.plugin.Slug, state)
 	if err != nil {
 		return stateProblem(err)
 	}
@@ -49,24 +39,26 @@ func (r *relay) redirect(e *core.RequestEvent) error {
 	}
 
 	// The code is as good as used, so the browser's leaving cancels nothing.
-	tokens, err := r.exchange(context.WithoutCancel(e.Request.Context()), plugin, code, codeVerifier(state, found.publicKey))
+	tokens, err := r.exchange(context.WithoutCancel(e.Request.Context()), e.plugin, code, codeVerifier(state, found.publicKey))
 	if err != nil {
 		return r.endSession(found, err)
 	}
-	if err := r.sessions.complete(found, tokens); err != nil {
+	err = r.sessions.complete(found, tokens)
+	switch {
+	case errors.Is(err, errExpired) || errors.Is(err, errEnded):
 		return stateProblem(err)
+	case err != nil:
+		return r.endSession(found, err)
 	}
-	return r.page(e, http.StatusOK, views.Page{Tone: views.Success, Title: "You are signed in"})
+	return e.writePage(http.StatusOK, views.Page{Tone: views.Success, Title: "You are signed in"})
 }
 
 // refusedBy is the problem of an authorization error response (RFC 6749 section 4.1.2.1).
 func refusedBy(code string) *problem {
-	switch {
-	case slices.Contains([]string{"access_denied", "user_denied", "user_cancelled_login", "user_cancelled_authorize"}, code):
+	if slices.Contains([]string{"user_denied", "user_cancelled_login", "user_cancelled_authorize"}, code) {
 		code = "access_denied"
-	case !safeCode.MatchString(code):
-		code = "server_error"
 	}
+	code = cmp.Or(safeCode(code), "server_error")
 	p := problem{Status: http.StatusBadRequest, Code: code, Description: describe(code)}
 	if code == "access_denied" {
 		return &p

@@ -58,11 +58,11 @@ func TestRedirectBadInput(t *testing.T) {
 	state := authorizationURL.Query().Get("state")
 	callback := s.agree(authorizationURL)
 	for query, words := range map[string]string{
-		"":                         "the address has none",
-		"?":                        "the address has none",
-		"?code=x":                  "the address has none",
-		"?state=" + state:          "the address has none",
-		"?state=&code=x":           "the address has none",
+		"":                         "Nothing to finish here",
+		"?":                        "Nothing to finish here",
+		"?code=x":                  "Nothing to finish here",
+		"?state=" + state:          "Nothing to finish here",
+		"?state=&code=x":           "Nothing to finish here",
 		"?state=unknown&code=x":    "not known here",
 		"?state=unknown&error=x":   "not known here",
 		"?state=%00%ff&code=%zz;%": "not known here",
@@ -99,6 +99,9 @@ func TestRedirectRefusals(t *testing.T) {
 		"user_cancelled_login":      {http.StatusBadRequest, "Sign-in cancelled", "access_denied", statusDenied},
 		"invalid_scope":             {http.StatusBadGateway, "must check SCOPE", "invalid_scope", statusFailed},
 		"some_new_error":            {http.StatusBadGateway, "refused the sign-in", "some_new_error", statusFailed},
+		"not_found":                 {http.StatusBadGateway, "Sign-in failed", "server_error", statusFailed},
+		"expired_token":             {http.StatusBadGateway, "Sign-in failed", "server_error", statusFailed},
+		"authorization_pending":     {http.StatusBadGateway, "Sign-in failed", "server_error", statusFailed},
 		"<b>Bold & loud</b>":        {http.StatusBadGateway, "problem of its own", "server_error", statusFailed},
 		strings.Repeat("long", 100): {http.StatusBadGateway, "problem of its own", "server_error", statusFailed},
 	} {
@@ -148,6 +151,19 @@ func TestRedirectFaults(t *testing.T) {
 		t.Error("a redirect of the token endpoint was followed")
 	}))
 	t.Cleanup(elsewhere.Close)
+	raw := func(response string) http.HandlerFunc {
+		return func(w http.ResponseWriter, _ *http.Request) {
+			connection, _, err := w.(http.Hijacker).Hijack()
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			io.WriteString(connection, response)
+			if !strings.Contains(response, " 101 ") { // that one stays open
+				connection.Close()
+			}
+		}
+	}
 	endless := func(w http.ResponseWriter, _ *http.Request) {
 		for _, err := io.WriteString(w, `{"access_token":"`); err == nil; {
 			_, err = io.WriteString(w, strings.Repeat("x", 1<<16))
@@ -180,7 +196,16 @@ func TestRedirectFaults(t *testing.T) {
 		"8 MB, blank":       {text(200, json, `{"access_token":"x"}`+strings.Repeat(" ", 8<<20)), 502, "server_error"},
 		"endless":           {endless, 502, "server_error"},
 		"redirect":          {http.RedirectHandler(elsewhere.URL, http.StatusTemporaryRedirect).ServeHTTP, 502, "server_error"},
-		"reset":             {func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, 502, "temporarily_unavailable"},
+		"101":               {raw("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n"), 502, "server_error"},
+		"status 99":         {raw("HTTP/1.1 099 Odd\r\nContent-Length: 2\r\n\r\n{}"), 502, "server_error"},
+		"status 600":        {text(600, json, `{"error":"invalid_grant"}`), 502, "server_error"},
+		"malformed header":  {raw("HTTP/1.1 200 OK\r\ncode=HIDDEN\r\n\r\n"), 502, "temporarily_unavailable"},
+		"too short":         {raw("HTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\n{\"access_token\":\"x\", \"refresh_token\":\"HIDDEN\"}"), 502, "server_error"},
+		"too long":          {raw("HTTP/1.1 200 OK\r\nContent-Length: 200\r\n\r\n{\"access_token\":\"HIDDEN\"}"), 502, "temporarily_unavailable"},
+		"echoed code": {func(w http.ResponseWriter, r *http.Request) {
+			text(400, json, `{"error":"`+r.Form.Get("code")+`"}`)(w, r)
+		}, 502, "server_error"},
+		"reset": {func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, 502, "temporarily_unavailable"},
 	} {
 		s.provider.answers(test.answer)
 		page, readKey := s.login()
@@ -189,6 +214,9 @@ func TestRedirectFaults(t *testing.T) {
 		s.expectError(name, got, http.StatusBadRequest, test.code)
 		if strings.Contains(page.body+got.body, "HIDDEN") || strings.Contains(page.body+got.body, "raw words") {
 			t.Errorf("%s: the provider's own words are shown", name)
+		}
+		if logged := s.logged(); strings.Contains(logged, "HIDDEN") {
+			t.Fatalf("%s: the log quotes the provider: %s", name, logged)
 		}
 	}
 }

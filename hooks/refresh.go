@@ -1,9 +1,8 @@
 package hooks
 
 import (
+	"context"
 	"net/http"
-
-	"github.com/pocketbase/pocketbase/core"
 )
 
 // maxRefreshToken bounds a refresh token, in bytes. Those that are JWTs have a few thousand.
@@ -12,12 +11,11 @@ const maxRefreshToken = 16 << 10
 // refresh handles POST /refresh?code=… (or refresh_token=…): it redeems the refresh token and answers with the
 // provider's token response. A fault has the provider's status and one line of text, because deployed plugins take any
 // JSON for tokens; a plugin that accepts application/json gets its errors so.
-func (r *relay) refresh(e *core.RequestEvent) error {
-	plugin, err := r.plugin()
-	if err != nil {
-		return err
+func (r *relay) refresh(e *request) error {
+	if e.plugin == nil {
+		return errNoPlugin
 	}
-	refreshToken := param(e, "code", "refresh_token")
+	refreshToken := e.param("code", "refresh_token")
 	if refreshToken == "" || len(refreshToken) > maxRefreshToken {
 		return &problem{
 			Status:      http.StatusBadRequest,
@@ -25,9 +23,14 @@ func (r *relay) refresh(e *core.RequestEvent) error {
 			Description: "The refresh token is missing or too long. Send it as code or refresh_token.",
 		}
 	}
-	tokens, err := r.refreshToken(e.Request.Context(), plugin, refreshToken)
+	// A provider that rotates has used up the refresh token once it is asked, so nothing cancels the request.
+	if !r.exchanging.TryRLock() {
+		return errRestarting
+	}
+	defer r.exchanging.RUnlock()
+	tokens, err := r.refreshToken(context.WithoutCancel(e.Request.Context()), e.plugin, refreshToken)
 	if err != nil {
 		return err
 	}
-	return writeTokens(e, tokens)
+	return e.writeTokens(tokens)
 }

@@ -1,11 +1,13 @@
 package hooks
 
 import (
+	"context"
 	"io"
 	"net/http"
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestRefresh(t *testing.T) {
@@ -87,6 +89,46 @@ func TestRefreshFaults(t *testing.T) {
 	for _, query := range []string{"", "?code=", "?token=x", "?code=" + strings.Repeat("x", maxRefreshToken+1)} {
 		s.expect(query[:min(9, len(query))], s.post("/refresh"+query), http.StatusBadRequest,
 			"invalid_request: The refresh token is missing or too long. Send it as code or refresh_token.\n")
+	}
+}
+
+func TestRefreshTooSlow(t *testing.T) {
+	t.Parallel()
+	s := serve(t, nil)
+	s.provider.answers(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
+	s.expect("refresh", s.post("/refresh?code=x"), http.StatusGatewayTimeout,
+		"temporarily_unavailable: The provider took too long to answer. Try again in a moment.\n")
+}
+
+// The plugin leaves while the provider rotates its refresh token: the request is finished all the same.
+func TestRefreshPluginGone(t *testing.T) {
+	t.Parallel()
+	s := serve(t, nil)
+	asked, finished := make(chan struct{}), make(chan error, 1)
+	s.provider.answers(func(_ http.ResponseWriter, r *http.Request) {
+		close(asked)
+		select {
+		case <-r.Context().Done():
+			finished <- r.Context().Err()
+		case <-time.After(500 * time.Millisecond):
+			finished <- nil
+		}
+	})
+	ctx, leave := context.WithCancel(t.Context())
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, s.url+"/refresh?code=x", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		<-asked
+		leave()
+	}()
+	if response, err := noRedirects.Do(request); err == nil {
+		response.Body.Close()
+		t.Fatal("the plugin was not gone")
+	}
+	if err := <-finished; err != nil {
+		t.Errorf("the request to the provider was cut off: %v", err)
 	}
 }
 

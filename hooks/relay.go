@@ -11,11 +11,13 @@ package hooks
 import (
 	"fmt"
 	"net/http"
+	"path"
 	"runtime"
 	"runtime/debug"
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/pocketbase/pocketbase/apis"
 	"github.com/pocketbase/pocketbase/core"
@@ -28,14 +30,20 @@ type relay struct {
 	config      Config
 	sessions    *sessions
 	tokenClient *http.Client
-	exchanging  sync.RWMutex // held for reading while a code is exchanged; a shutdown takes it for good
+	exchanging  sync.RWMutex // held for reading while a token is requested; a shutdown takes it for good
+}
+
+// request is a request with the plugin that it is for, which is nil if none is configured.
+type request struct {
+	*core.RequestEvent
+	plugin *Plugin
 }
 
 // route is one address that a plugin or a browser may ask for.
 type route struct {
 	method string
 	path   string
-	handle func(*core.RequestEvent) error
+	handle func(*request) error
 	face   face // of its problems
 }
 
@@ -71,7 +79,12 @@ func Register(app core.App, config Config) error {
 	app.OnServe().BindFunc(func(e *core.ServeEvent) error {
 		// PocketBase's installer prints a superuser token.
 		e.InstallerFunc = nil
-		if r.sessions, err = newSessions(app, config); err != nil {
+		sessions, err := newSessions(app, config)
+		if err != nil {
+			return err
+		}
+		r.sessions = sessions
+		if err := sessions.failInterrupted(); err != nil {
 			return err
 		}
 		if err := createSuperuser(app, config); err != nil {
@@ -82,12 +95,19 @@ func Register(app core.App, config Config) error {
 			return err
 		}
 		r.bindRoutes(e)
+		if err := protectCollections(app); err != nil {
+			return err
+		}
 		if certificate != nil {
 			if err := listenTLS(e, certificate); err != nil {
 				return err
 			}
 		}
-		return e.Next()
+		if err := e.Next(); err != nil {
+			return err
+		}
+		e.Server.Handler = cleanPath(e.Server.Handler)
+		return nil
 	})
 	app.OnSettingsReload().BindFunc(func(e *core.SettingsReloadEvent) error {
 		err := e.Next()
@@ -100,7 +120,7 @@ func Register(app core.App, config Config) error {
 	app.OnTerminate().Bind(&hook.Handler[*core.TerminateEvent]{
 		Priority: -10000,
 		Func: func(e *core.TerminateEvent) error {
-			r.exchanging.Lock()
+			r.finishExchanges()
 			return e.Next()
 		},
 	})
@@ -114,6 +134,7 @@ func (r *relay) bindRoutes(e *core.ServeEvent) {
 	e.Router.Any("/api/{path...}", notFound)
 	e.Router.Any("/_/{path...}", notFound)
 	e.Router.Any("/{path...}", r.serve).Unbind(
+		apis.DefaultBodyLimitMiddlewareId,      // param has a lower one, and answers in the route's face
 		apis.DefaultActivityLoggerMiddlewareId, // it stores URLs, and costs more than all the rest
 		apis.DefaultCorsMiddlewareId,           // it allows every origin
 		apis.DefaultLoadAuthTokenMiddlewareId,  // it takes any Authorization header for a token of PocketBase's
@@ -136,10 +157,11 @@ func (r *relay) bindRoutes(e *core.ServeEvent) {
 	})
 }
 
-// serve finds the route and answers in its format, whatever happens.
-func (r *relay) serve(e *core.RequestEvent) (err error) {
-	r.setHeaders(e)
-	found, err := r.match(e.Request)
+// serve finds the plugin and the route, and answers in the route's format, whatever happens.
+func (r *relay) serve(event *core.RequestEvent) (err error) {
+	e := &request{event, r.config.Plugin}
+	e.setHeaders()
+	found, err := r.match(e)
 	defer func() {
 		if recovered := recover(); recovered != nil {
 			err = r.report(e, found.face, internalError.because(panicCause(recovered)))
@@ -157,51 +179,46 @@ func (r *relay) serve(e *core.RequestEvent) (err error) {
 	return nil
 }
 
-// match returns the route of a request. Without one, a problem goes to people as a page and to plugins as JSON.
-func (r *relay) match(request *http.Request) (route, error) {
-	fallback := route{face: faceJSON}
-	if strings.Contains(request.Header.Get("Accept"), "text/html") {
-		fallback.face = facePage
-	}
-	path := request.URL.Path
+// match returns the route of a request. Without one, or with a wrong method, people get the problem as a page.
+func (r *relay) match(e *request) (route, error) {
+	path := e.Request.URL.Path
 	if len(path) > 1 {
 		path = strings.TrimSuffix(path, "/")
 	}
 	routes := r.routes()
 	i := slices.IndexFunc(routes, func(route route) bool { return route.path == path })
+	found := route{face: faceJSON}
+	if i >= 0 {
+		found = routes[i]
+	}
+	method := e.Request.Method
+	if i >= 0 && (method == found.method || method == http.MethodOptions || (method == http.MethodHead && path == "/")) {
+		return found, nil
+	}
+	if strings.Contains(e.Request.Header.Get("Accept"), "text/html") {
+		found.face = facePage
+	}
 	if i < 0 {
-		return fallback, &problem{
+		return found, &problem{
 			Status:      http.StatusNotFound,
 			Code:        "not_found",
 			Description: "There is no such address. Check the backend URL in the plugin.",
 		}
 	}
-	found := routes[i]
-	isHead := request.Method == http.MethodHead && path == "/"
-	if request.Method != found.method && request.Method != http.MethodOptions && !isHead {
-		return fallback, &problem{
-			Status:      http.StatusMethodNotAllowed,
-			Code:        "invalid_request",
-			Description: "This address answers " + found.method + " requests only; it is made for plugins and providers.",
-		}
+	e.Response.Header().Set("Allow", found.method+", OPTIONS")
+	return found, &problem{
+		Status:      http.StatusMethodNotAllowed,
+		Code:        "invalid_request",
+		Description: "This address answers " + found.method + " requests only; it is made for plugins and providers.",
 	}
-	return found, nil
-}
-
-// plugin returns the plugin of a request. It fails if none is configured.
-func (r *relay) plugin() (*Plugin, error) {
-	if r.config.Plugin == nil {
-		return nil, &problem{Status: http.StatusServiceUnavailable, Code: "temporarily_unavailable", Description: HowToAddPlugin}
-	}
-	return r.config.Plugin, nil
 }
 
 // index answers GET / and HEAD /: the service is up.
-func (r *relay) index(e *core.RequestEvent) error {
-	if r.config.Plugin == nil {
-		return writeText(e, http.StatusOK, "plugin-oauth is running. "+HowToAddPlugin)
+func (r *relay) index(e *request) error {
+	if e.plugin == nil {
+		return e.writeText(http.StatusOK, "plugin-oauth is running. "+HowToAddPlugin)
 	}
-	return writeText(e, http.StatusOK, "plugin-oauth is up and running.")
+	return e.writeText(http.StatusOK, "plugin-oauth is up and running.")
 }
 
 func (r *relay) sweep() {
@@ -217,6 +234,50 @@ func panicCause(recovered any) error {
 		what = err.Error()
 	}
 	return fmt.Errorf("panic: %s\n%s", what, debug.Stack())
+}
+
+// finishExchanges lets no token request begin any more, and waits for those under way.
+func (r *relay) finishExchanges() {
+	finished := make(chan struct{})
+	go func() {
+		r.exchanging.Lock()
+		close(finished)
+	}()
+	select {
+	case <-finished:
+	case <-time.After(tokenTimeout + 5*time.Second):
+	}
+}
+
+// cleanPath makes //poll mean /poll. ServeMux would redirect there, in HTML, without CORS, and with the query in it.
+func cleanPath(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		clean := path.Clean("/" + r.URL.Path)
+		if strings.HasSuffix(r.URL.Path, "/") && clean != "/" {
+			clean += "/"
+		}
+		if r.URL.Path != clean {
+			r.URL.Path, r.URL.RawPath = clean, ""
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// protectCollections keeps an admin, and an import, from breaking what the service runs on. Migrations have run by now.
+func protectCollections(app core.App) error {
+	refuse := func(e *core.CollectionEvent) error {
+		return apis.NewForbiddenError("plugin-oauth needs the collection "+e.Collection.Name+" to stay as it is.", nil)
+	}
+	for _, name := range []string{"sessions", "pending_sessions", "login_stats"} {
+		collection, err := app.FindCollectionByNameOrId(name)
+		if err != nil {
+			return fmt.Errorf("the collection %s is missing: %w", name, err)
+		}
+		// By id, since an update may come with another name.
+		app.OnCollectionUpdate(collection.Id).BindFunc(refuse)
+		app.OnCollectionDelete(collection.Id).BindFunc(refuse)
+	}
+	return nil
 }
 
 func refuseWrite(e *core.RecordRequestEvent) error {

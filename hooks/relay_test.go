@@ -1,10 +1,14 @@
 package hooks
 
 import (
+	"bufio"
+	"fmt"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/pocketbase/pocketbase/core"
 )
@@ -41,10 +45,14 @@ func TestRoutes(t *testing.T) {
 		{"GET", "/authorize", "text/html,*/*", 405, page},
 		{"GET", "/poll?readKey=x", "", 405, json},
 		{"PUT", "/poll", "", 405, json},
-		{"DELETE", "/refresh?code=x", "", 405, json},
-		{"POST", "/redirect?code=x&state=y", "", 405, json},
-		{"HEAD", "/redirect?code=x&state=y", "", 405, json},
-		{"POST", "/", "", 405, json},
+		{"DELETE", "/refresh?code=x", "", 405, text},
+		{"POST", "/redirect?code=x&state=y", "", 405, page},
+		{"HEAD", "/redirect?code=x&state=y", "", 405, page},
+		{"POST", "/", "", 405, text},
+		// A slash too many, as in a backend URL that ends in one, is no redirect.
+		{"POST", "//poll?readKey=x", "", 404, json},
+		{"POST", "/x/..//poll//?readKey=x", "", 404, json},
+		{"GET", "//redirect?code=x&state=y", "", 400, page},
 		// PocketBase keeps its own.
 		{"GET", "/api/health", "", 200, json},
 		{"GET", "/api/nothing", "", 404, json},
@@ -58,6 +66,9 @@ func TestRoutes(t *testing.T) {
 		}
 		if !strings.HasPrefix(test.path, "/api") && !strings.HasPrefix(test.path, "/_") && got.header.Get("Cache-Control") != "no-store" {
 			t.Errorf("%s %s may be cached", test.method, test.path)
+		}
+		if (test.status == http.StatusMethodNotAllowed) != (got.header.Get("Allow") != "") {
+			t.Errorf("%s %s: Allow is %q", test.method, test.path, got.header.Get("Allow"))
 		}
 	}
 }
@@ -136,5 +147,48 @@ func TestPanic(t *testing.T) {
 	}
 	if logged := s.logged(); strings.Count(logged, "nil pointer") != 3 || strings.Contains(logged, "SECRET") {
 		t.Errorf("the log says %s", logged)
+	}
+}
+
+// A body beyond PocketBase's own limit is a problem in the route's face, as any other.
+func TestHugeBody(t *testing.T) {
+	t.Parallel()
+	s := serve(t, nil)
+	for path, face := range map[string]string{"/poll": "application/json", "/refresh": "text/plain; charset=utf-8"} {
+		connection, err := net.Dial("tcp", strings.TrimPrefix(s.url, "http://"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer connection.Close()
+		fmt.Fprintf(connection, "POST %s HTTP/1.1\r\nHost: x\r\nContent-Length: 40000000\r\n\r\n%s", path, strings.Repeat("x", maxBody))
+		response, err := http.ReadResponse(bufio.NewReader(connection), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		response.Body.Close()
+		if response.StatusCode != http.StatusBadRequest || response.Header.Get("Content-Type") != face || response.Header.Get("Cache-Control") != "no-store" {
+			t.Errorf("%s: %d %v", path, response.StatusCode, response.Header)
+		}
+	}
+}
+
+// A body that does not come is not waited for.
+func TestSlowBody(t *testing.T) {
+	t.Parallel()
+	s := serve(t, nil)
+	connection, err := net.Dial("tcp", strings.TrimPrefix(s.url, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer connection.Close()
+	fmt.Fprint(connection, "POST /poll HTTP/1.1\r\nHost: x\r\nContent-Length: 20\r\n\r\nreadKey=")
+	started := time.Now()
+	response, err := http.ReadResponse(bufio.NewReader(connection), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	response.Body.Close()
+	if took := time.Since(started); response.StatusCode != http.StatusBadRequest || took < bodyTimeout || took > bodyTimeout+3*time.Second {
+		t.Errorf("%d after %s", response.StatusCode, took)
 	}
 }

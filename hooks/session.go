@@ -43,7 +43,7 @@ var (
 type sessions struct {
 	ttl, retention time.Duration
 
-	insert, redirect, byState, ready, end, byReadKey, claimed, delivered, restored, expire, erase, remove *sql.Stmt
+	insert, redirect, byState, ready, end, byReadKey, claimed, delivered, restored, interrupted, expire, forget, remove *sql.Stmt
 }
 
 // newSessions prepares the statements. Reads run on PocketBase's pool, writes on its single writer connection.
@@ -77,9 +77,11 @@ func newSessions(app core.App, config Config) (*sessions, error) {
 			WHERE id = ?2 AND status = 'ready' AND expires > ?1 RETURNING sealed`},
 		{&s.delivered, writer, `UPDATE sessions SET sealed = NULL WHERE id = ? AND status = 'claimed'`},
 		{&s.restored, writer, `UPDATE sessions SET status = 'ready', claimed = '' WHERE id = ? AND status = 'claimed'`},
+		{&s.interrupted, writer, `UPDATE sessions SET status = 'failed', error = ?, errorDescription = ?, completed = ?, publicKey = NULL
+			WHERE status = 'pending' AND redirected != ''`},
 		{&s.expire, writer, `UPDATE sessions SET status = 'expired', completed = expires, publicKey = NULL, sealed = NULL
 			WHERE status IN ('pending', 'ready') AND expires <= ?`},
-		{&s.erase, writer, `UPDATE sessions SET sealed = NULL WHERE status = 'claimed' AND expires <= ? AND sealed IS NOT NULL`},
+		{&s.forget, writer, `UPDATE sessions SET sealed = NULL WHERE status = 'claimed' AND expires <= ? AND sealed IS NOT NULL`},
 		{&s.remove, writer, `DELETE FROM sessions WHERE expires <= ?`},
 	} {
 		if *p.statement, err = p.db.Prepare(p.query); err != nil {
@@ -165,6 +167,12 @@ func (s *sessions) fail(id, status string, p *problem) error {
 	return err
 }
 
+// failInterrupted ends the sessions whose exchange was cut off when the service ended. Call it before any can begin.
+func (s *sessions) failInterrupted() error {
+	_, err := s.interrupted.Exec("server_error", "The sign-in was interrupted. Please start again.", timestamp(time.Now()))
+	return err
+}
+
 // find returns the session of a read key. An expired one has statusExpired, whether the sweep has seen it or not.
 // It fails with errUnknown.
 func (s *sessions) find(plugin, readKey string) (session, error) {
@@ -181,7 +189,7 @@ func (s *sessions) find(plugin, readKey string) (session, error) {
 }
 
 // claim returns the tokens of a ready session. Of any number of concurrent claims exactly one gets them;
-// the others fail with errUnknown. The winner calls delivered or restore.
+// the others fail with errUnknown. The winner calls erase or restore.
 func (s *sessions) claim(id, readKey string) ([]byte, error) {
 	var sealed []byte
 	err := s.claimed.QueryRow(timestamp(time.Now()), id).Scan(&sealed)
@@ -194,8 +202,8 @@ func (s *sessions) claim(id, readKey string) ([]byte, error) {
 	return openTokens(readKey, id, sealed)
 }
 
-// deliver erases the tokens of a claimed session: the plugin has them.
-func (s *sessions) deliver(id string) error {
+// erase erases the tokens of a claimed session: the plugin has them.
+func (s *sessions) erase(id string) error {
 	_, err := s.delivered.Exec(id)
 	return err
 }
@@ -211,9 +219,9 @@ func (s *sessions) restore(id string) error {
 func (s *sessions) sweep() error {
 	now := time.Now()
 	_, expireErr := s.expire.Exec(timestamp(now))
-	_, eraseErr := s.erase.Exec(timestamp(now))
+	_, forgetErr := s.forget.Exec(timestamp(now))
 	_, removeErr := s.remove.Exec(timestamp(now.Add(-s.retention)))
-	return errors.Join(expireErr, eraseErr, removeErr)
+	return errors.Join(expireErr, forgetErr, removeErr)
 }
 
 // timestamp is PocketBase's form of a time. Two of them compare as strings.

@@ -272,6 +272,35 @@ func TestSwappedPublicKey(t *testing.T) {
 	s.provider.refusals = nil // it refused the verifier, as it should
 }
 
+// No admin can break the service by changing or deleting the collections that it runs on.
+func TestCollectionsAreProtected(t *testing.T) {
+	t.Parallel()
+	s := serve(t, nil)
+	admin := s.superuser()
+	for _, name := range []string{"sessions", "pending_sessions", "login_stats"} {
+		for _, request := range [][2]string{
+			{"DELETE", ""}, {"PATCH", `{"name":"renamed"}`}, {"PATCH", `{"listRule":""}`}, {"PATCH", `{"fields":[]}`},
+		} {
+			if got := s.request(request[0], "/api/collections/"+name, request[1], admin, "Content-Type: application/json"); got.status < 400 {
+				t.Errorf("%s %s %s: %d %s", request[0], name, request[1], got.status, got.body)
+			}
+		}
+	}
+	got := s.request(http.MethodPut, "/api/collections/import", `{"collections":[{"name":"other","type":"base","fields":[]}],"deleteMissing":true}`, admin, "Content-Type: application/json")
+	if got.status < 400 {
+		t.Errorf("import: %d %s", got.status, got.body)
+	}
+	if got := s.request(http.MethodPost, "/api/collections", `{"name":"own","type":"base","fields":[{"name":"text","type":"text"}]}`, admin, "Content-Type: application/json"); got.status != http.StatusOK {
+		t.Errorf("a collection of the admin's own: %d %s", got.status, got.body)
+	}
+	page, readKey := s.login()
+	s.expectPage("login", page, http.StatusOK, "You are signed in")
+	s.expect("poll", s.poll(readKey), http.StatusOK, tokenResponse)
+	if got := s.request(http.MethodDelete, "/api/collections/sessions/truncate", "", admin); got.status != http.StatusNoContent {
+		t.Errorf("truncate: %d %s", got.status, got.body)
+	}
+}
+
 func TestSuperuserFromTheEnvironment(t *testing.T) {
 	t.Parallel()
 	s := serve(t, func(c *Config) { c.SuperuserEmail, c.SuperuserPassword = "admin@plugin.example", "long enough" })

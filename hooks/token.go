@@ -3,14 +3,17 @@ package hooks
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"os"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -25,15 +28,19 @@ const (
 )
 
 // newTokenClient returns the client for token endpoints. It never follows a redirect: the request carries a secret.
+// And it keeps no connection: net/http prints what a provider sends after its answer, which may be part of a token.
 func newTokenClient() *http.Client {
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	transport.DisableKeepAlives = true
 	return &http.Client{
+		Transport:     transport,
 		Timeout:       tokenTimeout,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 }
 
 // exchange redeems a code (RFC 6749 section 4.1.3, RFC 7636 section 4.5) and returns the provider's token response
-// byte for byte. Every error is a *problem.
+// byte for byte. An error of the provider's is a *problem.
 func (r *relay) exchange(ctx context.Context, p *Plugin, code, verifier string) ([]byte, error) {
 	form := url.Values{
 		"grant_type":   {"authorization_code"},
@@ -78,6 +85,10 @@ func (r *relay) requestToken(ctx context.Context, p *Plugin, form url.Values) ([
 		return nil, unreachable(err)
 	}
 	defer response.Body.Close()
+	if response.StatusCode == http.StatusSwitchingProtocols {
+		// The client's timeout does not reach the body of this one.
+		return nil, badResponse("has the status 101")
+	}
 	body, err := io.ReadAll(io.LimitReader(response.Body, maxTokenResponse+1))
 	if err != nil {
 		return nil, unreachable(err)
@@ -87,22 +98,26 @@ func (r *relay) requestToken(ctx context.Context, p *Plugin, form url.Values) ([
 
 // unreachable is the problem of a token endpoint that gave no whole answer.
 func unreachable(err error) *problem {
-	// The URL may carry a key of the author's, so only what lies behind it is logged.
-	if urlErr, ok := errors.AsType[*url.Error](err); ok {
-		err = urlErr.Err
-	}
 	if os.IsTimeout(err) || errors.Is(err, context.DeadlineExceeded) {
 		return problem{
 			Status:      http.StatusGatewayTimeout,
 			Code:        "temporarily_unavailable",
 			Description: "The provider took too long to answer. Try again in a moment.",
-		}.because(err)
+		}.because(errors.New("the token endpoint took too long"))
+	}
+	// net/http quotes the URL, which may carry a key, and lines of a malformed answer. Only what is known to quote
+	// neither is logged.
+	cause := errors.New("the token endpoint's answer is malformed or incomplete")
+	if operation, ok := errors.AsType[*net.OpError](err); ok {
+		cause = operation
+	} else if verification, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
+		cause = verification
 	}
 	return problem{
 		Status:      http.StatusBadGateway,
 		Code:        "temporarily_unavailable",
 		Description: "The provider could not be reached. Try again in a moment.",
-	}.because(err)
+	}.because(cause)
 }
 
 // readTokenResponse judges the answer of a token endpoint (RFC 6749 sections 5.1 and 5.2). A good one is a 2xx with a
@@ -132,14 +147,17 @@ func readTokenResponse(status int, body []byte) ([]byte, error) {
 	case success:
 		// RFC 6749 has errors under 400; GitHub and Slack send them under 200.
 		status = http.StatusBadRequest
-	case status >= 300 && status < 400:
-		return nil, badResponse("is a redirect")
+	case status < 400 || status > 599:
+		return nil, badResponse(fmt.Sprintf("has the status %d", status))
 	}
+	p := problem{Status: status, Code: code, Description: describe(code)}
 	if code == "" {
-		code = "server_error"
+		p.Code = "server_error"
 	}
-	return nil, problem{Status: status, Code: code, Description: describe(code)}.
-		because(fmt.Errorf("the token endpoint answered %d with the error %s", status, code))
+	if code == "" && status >= 500 {
+		p.Description = describe(p.Code)
+	}
+	return nil, p.because(fmt.Errorf("the token endpoint answered %d with the error %s", status, p.Code))
 }
 
 func badResponse(what string) *problem {
@@ -150,7 +168,8 @@ func badResponse(what string) *problem {
 	}.because(errors.New("the token endpoint's answer " + what))
 }
 
-// jsonObject decodes one JSON object, without a byte order mark if there is one.
+// jsonObject decodes one JSON object, without a byte order mark if there is one. Version 1 of the package takes what
+// providers send: duplicate names, and bytes that are not UTF-8.
 func jsonObject(body []byte) (map[string]json.RawMessage, bool) {
 	var object map[string]json.RawMessage
 	err := json.Unmarshal(bytes.TrimPrefix(body, []byte("\ufeff")), &object)
@@ -165,6 +184,10 @@ func formToJSON(body []byte) ([]byte, bool) {
 	}
 	object := make(map[string]any, len(form))
 	for name, values := range form {
+		// Broken JSON and HTML can look like a form, but not with such names.
+		if strings.Trim(name, "abcdefghijklmnopqrstuvwxyz_") != "" {
+			return nil, false
+		}
 		object[name] = values[0]
 		if seconds, err := strconv.ParseInt(values[0], 10, 64); err == nil && strings.HasSuffix(name, "expires_in") {
 			object[name] = seconds
@@ -174,8 +197,16 @@ func formToJSON(body []byte) ([]byte, bool) {
 	return encoded, err == nil
 }
 
-// safeCode is the form of an error code that is passed on. Anything else may be prose, or quote a secret.
-var safeCode = regexp.MustCompile(`^[a-z][a-z0-9_.-]{0,63}$`)
+var codeForm = regexp.MustCompile(`^[a-z_]{1,40}$`)
+
+// safeCode returns a provider's error code if it may be passed on, else "". What is not of a code's form may be prose, or
+// quote a secret; and a plugin must not take the provider's words for those that /poll has for itself.
+func safeCode(code string) string {
+	if !codeForm.MatchString(code) || slices.Contains([]string{"authorization_pending", "slow_down", "expired_token", "not_found"}, code) {
+		return ""
+	}
+	return code
+}
 
 // errorOf returns the error code of an answer, if it has one, and whether the answer is an error at all.
 // An error of null or "" is none. A code that is not of a code's form is left out.
@@ -188,17 +219,17 @@ func errorOf(answer map[string]json.RawMessage) (code string, failed bool) {
 	if !found || string(raw) == "null" || string(raw) == `""` {
 		return "", failed
 	}
-	if json.Unmarshal(raw, &code) != nil || !safeCode.MatchString(code) {
-		code = ""
+	if json.Unmarshal(raw, &code) != nil {
+		return "", true
 	}
-	return code, true
+	return safeCode(code), true
 }
 
 // describe says in our own words what an error code means. The provider's words may quote the code or the token.
 func describe(code string) string {
 	switch code {
 	case "access_denied":
-		return "The sign-in was cancelled, or access was not allowed."
+		return "The sign-in was cancelled, or access was not allowed. The plugin has no access."
 	case "invalid_client", "incorrect_client_credentials", "unauthorized_client", "bad_client_secret", "invalid_client_id":
 		return "The provider does not accept the plugin's client ID or secret. The plugin's author must check CLIENT_ID, CLIENT_SECRET and TOKEN_AUTH."
 	case "invalid_grant", "bad_verification_code", "bad_refresh_token", "invalid_code", "invalid_refresh_token":

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"strings"
 	"testing"
 )
 
@@ -11,7 +12,7 @@ import (
 func FuzzTokenResponse(f *testing.F) {
 	for _, seed := range []string{
 		tokenResponse, `{}`, `null`, `[]`, `{"error":"x"}`, `{"error":null}`, `{"ok":false}`, `{"ok":true,"access_token":"x"}`,
-		"access_token=x&expires_in=3600", "error=bad", "<html>", "\ufeff{}", `{"error":{"a":1}}`, `{"a":"` + "\xff" + `"}`,
+		"access_token=x&expires_in=3600", "error=bad", "<html>", "\ufeff{}", `"x&access_token=y"`, `[{"u":"a&access_token=y"}]`, `{"u":"a&access_token=y"`, `<a href="/login?x=1&access_token=">`, `{"error":{"a":1}}`, `{"a":"` + "\xff" + `"}`,
 	} {
 		for _, status := range []int{200, 204, 302, 400, 500} {
 			f.Add(status, []byte(seed))
@@ -32,6 +33,12 @@ func FuzzTokenResponse(f *testing.F) {
 		}
 		if code, _ := object["error"].(string); code != "" || object["ok"] == false {
 			t.Fatalf("%q is judged good", body)
+		}
+		for name := range object {
+			// HTML and broken JSON that look like a form have names that no form of a provider has.
+			if !bytes.Equal(tokens, body) && strings.Trim(name, "abcdefghijklmnopqrstuvwxyz_") != "" {
+				t.Fatalf("%q is judged to be a form", body)
+			}
 		}
 		if json.Valid(bytes.TrimPrefix(body, []byte("\ufeff"))) && !bytes.Equal(tokens, body) {
 			t.Fatalf("%q became %q", body, tokens)

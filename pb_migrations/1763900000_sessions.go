@@ -37,7 +37,6 @@ func init() {
 		)
 		sessions.AddIndex("sessions_status_expires", false, "status, expires", "")
 		sessions.AddIndex("sessions_expires", false, "expires", "")
-		sessions.AddIndex("sessions_created", false, "created", "")
 		if err := app.Save(sessions); err != nil {
 			return err
 		}

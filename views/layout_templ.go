@@ -9,8 +9,9 @@ import "github.com/a-h/templ"
 import templruntime "github.com/a-h/templ/runtime"
 
 // layout is the frame of every page. It loads nothing: style, script and icon are inside.
-// The script takes code and state out of the address bar, so that they stay out of bookmarks and screenshots.
-func layout(title string) templ.Component {
+// The script takes code and state out of the address bar, so that they stay out of bookmarks and screenshots. A page that
+// loads itself again needs them.
+func layout(title string, reload bool) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
 		if templ_7745c5c3_CtxErr := ctx.Err(); templ_7745c5c3_CtxErr != nil {
@@ -38,39 +39,54 @@ func layout(title string) templ.Component {
 		var templ_7745c5c3_Var2 string
 		templ_7745c5c3_Var2, templ_7745c5c3_Err = templ.JoinStringErrs(title)
 		if templ_7745c5c3_Err != nil {
-			return templ.Error{Err: templ_7745c5c3_Err, FileName: `views/layout.templ`, Line: 14, Col: 17}
+			return templ.Error{Err: templ_7745c5c3_Err, FileName: `views/layout.templ`, Line: 15, Col: 17}
 		}
 		_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var2))
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 2, "</title><script nonce=\"")
+		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 2, "</title>")
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		var templ_7745c5c3_Var3 string
-		templ_7745c5c3_Var3, templ_7745c5c3_Err = templ.JoinStringErrs(templ.GetNonce(ctx))
-		if templ_7745c5c3_Err != nil {
-			return templ.Error{Err: templ_7745c5c3_Err, FileName: `views/layout.templ`, Line: 15, Col: 38}
+		if reload {
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 3, "<meta http-equiv=\"refresh\" content=\"5\">")
+			if templ_7745c5c3_Err != nil {
+				return templ_7745c5c3_Err
+			}
+		} else {
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 4, "<script nonce=\"")
+			if templ_7745c5c3_Err != nil {
+				return templ_7745c5c3_Err
+			}
+			var templ_7745c5c3_Var3 string
+			templ_7745c5c3_Var3, templ_7745c5c3_Err = templ.JoinStringErrs(templ.GetNonce(ctx))
+			if templ_7745c5c3_Err != nil {
+				return templ.Error{Err: templ_7745c5c3_Err, FileName: `views/layout.templ`, Line: 19, Col: 39}
+			}
+			_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var3))
+			if templ_7745c5c3_Err != nil {
+				return templ_7745c5c3_Err
+			}
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 5, "\">\n\t\t\t\t\thistory.replaceState(null, \"\", location.pathname);\n\t\t\t\t</script>")
+			if templ_7745c5c3_Err != nil {
+				return templ_7745c5c3_Err
+			}
 		}
-		_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var3))
-		if templ_7745c5c3_Err != nil {
-			return templ_7745c5c3_Err
-		}
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 3, "\">\n\t\t\t\thistory.replaceState(null, \"\", location.pathname);\n\t\t\t</script><style nonce=\"")
+		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 6, "<style nonce=\"")
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
 		var templ_7745c5c3_Var4 string
 		templ_7745c5c3_Var4, templ_7745c5c3_Err = templ.JoinStringErrs(templ.GetNonce(ctx))
 		if templ_7745c5c3_Err != nil {
-			return templ.Error{Err: templ_7745c5c3_Err, FileName: `views/layout.templ`, Line: 18, Col: 37}
+			return templ.Error{Err: templ_7745c5c3_Err, FileName: `views/layout.templ`, Line: 23, Col: 37}
 		}
 		_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var4))
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 4, "\">\n\t\t\t\t:root {\n\t\t\t\t\t--page: #f4f4f6; --card: #fff; --text: #18181b; --soft: #5b5b66; --line: #e2e2e8;\n\t\t\t\t\t--success: #137a3e; --denied: #5b5b66; --failed: #b3261e; --expired: #8a5200;\n\t\t\t\t}\n\t\t\t\t@media (prefers-color-scheme: dark) {\n\t\t\t\t\t:root {\n\t\t\t\t\t\t--page: #111114; --card: #1c1c20; --text: #f2f2f5; --soft: #a9a9b5; --line: #303038;\n\t\t\t\t\t\t--success: #4cc77f; --denied: #a9a9b5; --failed: #ff897d; --expired: #f0b25a;\n\t\t\t\t\t}\n\t\t\t\t}\n\t\t\t\t* { box-sizing: border-box; margin: 0; }\n\t\t\t\tbody {\n\t\t\t\t\tmin-height: 100vh; min-height: 100dvh; display: grid; place-items: center; padding: 1rem;\n\t\t\t\t\tbackground: var(--page); color: var(--text);\n\t\t\t\t\tfont: 1rem/1.5 system-ui, -apple-system, \"Segoe UI\", Roboto, sans-serif;\n\t\t\t\t}\n\t\t\t\tmain {\n\t\t\t\t\twidth: 100%; max-width: 26rem; padding: 2.25rem 1.75rem; text-align: center;\n\t\t\t\t\tbackground: var(--card); border: 1px solid var(--line); border-radius: 1rem;\n\t\t\t\t\toverflow-wrap: anywhere;\n\t\t\t\t}\n\t\t\t\tsvg { width: 3.25rem; fill: none; stroke: var(--tone); stroke-width: 3; stroke-linecap: round; stroke-linejoin: round; }\n\t\t\t\t.success { --tone: var(--success); } .denied { --tone: var(--denied); }\n\t\t\t\t.failed { --tone: var(--failed); } .expired { --tone: var(--expired); }\n\t\t\t\th1 { margin-top: 1rem; font-size: 1.375rem; line-height: 1.25; text-wrap: balance; }\n\t\t\t\tp { margin-top: .75rem; text-wrap: pretty; }\n\t\t\t\t.plugin { margin-top: .25rem; color: var(--soft); font-weight: 600; }\n\t\t\t\t.next { color: var(--soft); }\n\t\t\t\t.code { margin-top: 1.5rem; padding-top: 1rem; border-top: 1px solid var(--line); color: var(--soft); font-size: .875rem; }\n\t\t\t\tcode { font-family: ui-monospace, SFMono-Regular, Menlo, Consolas, monospace; }\n\t\t\t</style></head><body>")
+		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 7, "\">\n\t\t\t\t:root {\n\t\t\t\t\t--page: #f4f4f6; --card: #fff; --text: #18181b; --soft: #5b5b66; --line: #e2e2e8;\n\t\t\t\t\t--success: #137a3e; --denied: #5b5b66; --failed: #b3261e; --expired: #8a5200;\n\t\t\t\t}\n\t\t\t\t@media (prefers-color-scheme: dark) {\n\t\t\t\t\t:root {\n\t\t\t\t\t\t--page: #111114; --card: #1c1c20; --text: #f2f2f5; --soft: #a9a9b5; --line: #303038;\n\t\t\t\t\t\t--success: #4cc77f; --denied: #a9a9b5; --failed: #ff897d; --expired: #f0b25a;\n\t\t\t\t\t}\n\t\t\t\t}\n\t\t\t\t* { box-sizing: border-box; margin: 0; }\n\t\t\t\tbody {\n\t\t\t\t\tmin-height: 100vh; min-height: 100dvh; display: grid; place-items: center; padding: 1rem;\n\t\t\t\t\tbackground: var(--page); color: var(--text);\n\t\t\t\t\tfont: 1rem/1.5 system-ui, -apple-system, \"Segoe UI\", Roboto, sans-serif;\n\t\t\t\t}\n\t\t\t\tmain {\n\t\t\t\t\twidth: 100%; max-width: 26rem; padding: 2.25rem 1.75rem; text-align: center;\n\t\t\t\t\tbackground: var(--card); border: 1px solid var(--line); border-radius: 1rem;\n\t\t\t\t\toverflow-wrap: anywhere;\n\t\t\t\t}\n\t\t\t\tsvg { width: 3.25rem; fill: none; stroke: var(--tone); stroke-width: 3; stroke-linecap: round; stroke-linejoin: round; }\n\t\t\t\t.success { --tone: var(--success); } .denied { --tone: var(--denied); }\n\t\t\t\t.failed { --tone: var(--failed); } .expired { --tone: var(--expired); }\n\t\t\t\th1 { margin-top: 1rem; font-size: 1.375rem; line-height: 1.25; text-wrap: balance; }\n\t\t\t\tp { margin-top: .75rem; text-wrap: pretty; }\n\t\t\t\t.plugin { margin-top: .25rem; color: var(--soft); font-weight: 600; }\n\t\t\t\t.next { color: var(--soft); }\n\t\t\t\t.code { margin-top: 1.5rem; padding-top: 1rem; border-top: 1px solid var(--line); color: var(--soft); font-size: .875rem; }\n\t\t\t\tcode { font-family: ui-monospace, SFMono-Regular, Menlo, Consolas, monospace; }\n\t\t\t</style></head><body>")
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
@@ -78,7 +94,7 @@ func layout(title string) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 5, "</body></html>")
+		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 8, "</body></html>")
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}

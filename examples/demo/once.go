@@ -100,6 +100,11 @@ func signIn(ctx context.Context, out io.Writer, d *demo) error {
 		return err
 	}
 	fmt.Fprintln(out, "POST /refresh     200  a new access token and a new refresh token")
+
+	if _, err := post(ctx, d.relayURL+"/refresh?code="+url.QueryEscape(first.RefreshToken), http.StatusBadRequest); err != nil {
+		return err
+	}
+	fmt.Fprintln(out, "POST /refresh     400  the old refresh token is used up")
 	return nil
 }
 
