@@ -23,7 +23,7 @@ func (e *request) setHeaders() {
 	header.Set("Vary", "Origin")
 
 	origin := e.Request.Header.Get("Origin")
-	if e.plugin == nil && !isLocalhost(origin) || e.plugin != nil && !e.plugin.allows(origin) {
+	if !e.plugin.allows(origin) {
 		return
 	}
 	header.Set("Access-Control-Allow-Origin", origin)

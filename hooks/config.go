@@ -184,6 +184,7 @@ func (c Config) withDefaults() Config {
 
 // Validate reports the first thing that must be mended before the service can start, in one line that names the variable.
 func (c Config) Validate() error {
+	c = c.withDefaults()
 	_, emailErr := mail.ParseAddress(c.SuperuserEmail)
 	switch {
 	case c.SessionTTL < 0:

@@ -68,7 +68,7 @@ func TestConfigErrors(t *testing.T) {
 			}
 			config, err := LoadConfig(t.TempDir())
 			if err == nil {
-				err = config.withDefaults().Validate()
+				err = config.Validate()
 			}
 			if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "\n") || strings.Contains(err.Error(), "top$ecret") {
 				t.Errorf("got %v, want %s", err, want)
@@ -110,6 +110,9 @@ func TestConfigWithoutPlugin(t *testing.T) {
 	config, err := LoadConfig(t.TempDir())
 	if err != nil || config.Plugin != nil || config.Validate() != nil {
 		t.Errorf("got %+v, %v", config, err)
+	}
+	if defaults := config.withDefaults(); defaults.SessionTTL != 10*time.Minute || defaults.SessionRetention != 7*24*time.Hour {
+		t.Errorf("defaults are %+v", defaults)
 	}
 	// Whoever sets one of its variables means to configure a plugin.
 	t.Setenv("TOKEN_AUTH", "basic")

@@ -11,15 +11,17 @@ import (
 const hostLabel = "abcdefghijklmnopqrstuvwxyz0123456789-_"
 
 // allows reports whether a page of this origin (RFC 6454 section 6.2) may read the plugin's answers.
-// Scheme, host and port must match exactly.
+// Scheme, host and port must match exactly. Without a plugin it is localhost that may.
 func (p *Plugin) allows(origin string) bool {
-	if origin == "" {
+	switch {
+	case origin == "":
+		return false
+	case isLocalhost(origin):
+		return true
+	case p == nil:
 		return false
 	}
-	if slices.Contains(p.AllowedOrigins, origin) || slices.Contains(p.AllowedOrigins, "*") {
-		return true
-	}
-	return isLocalhost(origin) || p.isPublished(origin)
+	return p.isPublished(origin) || slices.Contains(p.AllowedOrigins, origin) || slices.Contains(p.AllowedOrigins, "*")
 }
 
 // isLocalhost is true for http(s)://localhost on any port: a plugin under development.

@@ -66,6 +66,10 @@ func TestOriginExtras(t *testing.T) {
 			t.Errorf("a blank plugin id allows %s", origin)
 		}
 	}
+	var none *Plugin
+	if !none.allows("http://localhost:5173") || none.allows("https://abc123.plugins.framercdn.com") || none.allows("null") {
+		t.Error("without a plugin, not exactly localhost is allowed")
+	}
 	if !(&Plugin{AllowedOrigins: []string{"null"}}).allows("null") {
 		t.Error("null is not allowed though it is listed")
 	}

@@ -1,7 +1,6 @@
 package hooks
 
 import (
-	"cmp"
 	"errors"
 	"net/http"
 )
@@ -58,7 +57,10 @@ func (r *relay) deliver(e *request, found session, readKey string) error {
 	}
 	// The plugin has left, or the service is shutting down; in that case it is still there to be told.
 	if e.Request.Context().Err() != nil {
-		return cmp.Or(r.sessions.restore(found.id), error(pollPending))
+		if err := r.sessions.restore(found.id); err != nil {
+			return err
+		}
+		return pollPending
 	}
 	if err := e.writeTokens(tokens); err != nil {
 		return r.sessions.restore(found.id)

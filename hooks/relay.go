@@ -84,9 +84,6 @@ func Register(app core.App, config Config) error {
 			return err
 		}
 		r.sessions = sessions
-		if err := sessions.failInterrupted(); err != nil {
-			return err
-		}
 		if err := createSuperuser(app, config); err != nil {
 			return err
 		}
@@ -107,13 +104,15 @@ func Register(app core.App, config Config) error {
 			return err
 		}
 		e.Server.Handler = cleanPath(e.Server.Handler)
-		return nil
+		// Now the address is ours, so no other process works on these sessions.
+		return sessions.failInterrupted()
 	})
 	app.OnSettingsReload().BindFunc(func(e *core.SettingsReloadEvent) error {
 		err := e.Next()
 		trustProxies(app, config)
 		return err
 	})
+	// A superuser passes every API rule, so these are refused here.
 	app.OnRecordCreateRequest("sessions").BindFunc(refuseWrite)
 	app.OnRecordUpdateRequest("sessions").BindFunc(refuseWrite)
 	// Before PocketBase shuts the listener down (-9999).
