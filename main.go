@@ -84,7 +84,11 @@ func serveCommand(app *pocketbase.PocketBase) *cobra.Command {
 			if err := e.Next(); err != nil {
 				return err
 			}
-			return greet(e, scheme, config)
+			base := scheme + "://" + reachable(e.Server.Addr)
+			if len(domains) > 0 {
+				base = "https://" + domains[0]
+			}
+			return greet(e.App, base, config)
 		})
 		return nil
 	}
@@ -92,15 +96,7 @@ func serveCommand(app *pocketbase.PocketBase) *cobra.Command {
 }
 
 // greet prints what an author wants to know first.
-func greet(e *core.ServeEvent, scheme string, config hooks.Config) error {
-	host, port, err := net.SplitHostPort(e.Server.Addr)
-	if err != nil {
-		return err
-	}
-	if slices.Contains([]string{"", "0.0.0.0", "::", "127.0.0.1", "::1"}, host) {
-		host = "localhost"
-	}
-	base := scheme + "://" + net.JoinHostPort(host, port)
+func greet(app core.App, base string, config hooks.Config) error {
 	fmt.Printf("plugin-oauth %s is running\n", buildVersion())
 	fmt.Printf("  Backend    %s\n", base)
 	fmt.Printf("  Dashboard  %s/_/\n", base)
@@ -115,7 +111,7 @@ func greet(e *core.ServeEvent, scheme string, config hooks.Config) error {
 			fmt.Println("  Plugin     on localhost only; set PLUGIN_ID when the plugin is published")
 		}
 	}
-	admins, err := e.App.CountRecords(core.CollectionNameSuperusers, dbx.Not(dbx.HashExp{"email": core.DefaultInstallerEmail}))
+	admins, err := app.CountRecords(core.CollectionNameSuperusers, dbx.Not(dbx.HashExp{"email": core.DefaultInstallerEmail}))
 	if err != nil {
 		return err
 	}
@@ -127,6 +123,15 @@ func greet(e *core.ServeEvent, scheme string, config hooks.Config) error {
 		fmt.Printf("  Admin      none yet; make one with: %s superuser upsert EMAIL PASSWORD\n", program)
 	}
 	return nil
+}
+
+// reachable is where a listener's address is reached from this machine.
+func reachable(address string) string {
+	host, port, err := net.SplitHostPort(address)
+	if err == nil && slices.Contains([]string{"", "0.0.0.0", "::", "127.0.0.1", "::1"}, host) {
+		return "localhost:" + port
+	}
+	return address
 }
 
 // quietDBConnect opens the databases so that --dev prints no SQL: PocketBase would print it with its values.
