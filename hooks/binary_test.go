@@ -20,6 +20,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -284,6 +285,23 @@ func TestNoSecretIsWritten(t *testing.T) {
 	p.expectPage("replay", p.get(claimed), http.StatusBadRequest, "already finished")
 	denied, _ := newLogin()
 	p.expectPage("denied", p.get(denied+"&error=access_denied"), http.StatusBadRequest, "cancelled")
+	// An answer that is longer than it says: net/http would print the rest.
+	tokens := p.provider.answer
+	p.provider.answers(func(w http.ResponseWriter, r *http.Request) {
+		keep("verifier", r.Form.Get("code_verifier"))
+		connection, _, err := w.(http.Hijacker).Hijack()
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer connection.Close()
+		body := `{"access_token":"` + keep("access token", newKey()) + `"}`
+		io.WriteString(connection, "HTTP/1.1 200 OK\r\nContent-Length: "+strconv.Itoa(len(body))+"\r\n\r\n"+body+r.Form.Encode())
+		time.Sleep(200 * time.Millisecond)
+	})
+	longer, _ := newLogin()
+	p.expectPage("longer", p.get(longer), http.StatusOK, "You are signed in")
+	p.provider.answers(tokens)
 	fail = true
 	failed, readKey := newLogin()
 	p.expectPage("failed", p.get(failed), http.StatusBadGateway, "Sign-in failed")

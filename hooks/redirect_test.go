@@ -350,6 +350,22 @@ func TestRedirectExchangesOnce(t *testing.T) {
 	s.expect("poll", s.poll(readKey), http.StatusOK, tokenResponse)
 }
 
+// The tokens cannot be stored: the person and the plugin learn at once that the login failed.
+func TestRedirectDatabaseFault(t *testing.T) {
+	t.Parallel()
+	s := serve(t, nil)
+	_, err := s.app.DB().NewQuery("CREATE TRIGGER full BEFORE UPDATE ON sessions WHEN NEW.status = 'ready' BEGIN SELECT RAISE(ABORT, 'disk is full'); END").Execute()
+	if err != nil {
+		t.Fatal(err)
+	}
+	page, readKey := s.login()
+	s.expectPage("page", page, http.StatusInternalServerError, "Internal error.")
+	s.expectError("poll", s.poll(readKey), http.StatusBadRequest, "server_error")
+	if logged := s.logged(); strings.Count(logged, "disk is full") != 1 {
+		t.Errorf("the log says %s", logged)
+	}
+}
+
 // The session expires while the code is exchanged.
 func TestRedirectExpiresMeanwhile(t *testing.T) {
 	t.Parallel()
