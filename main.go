@@ -47,6 +47,8 @@ func main() {
 		fmt.Fprintln(os.Stderr, "plugin-oauth:", err)
 		if errors.Is(err, syscall.EADDRINUSE) {
 			fmt.Fprintln(os.Stderr, "Another program uses this address. End it, or choose another address with --http.")
+		} else if strings.Contains(err.Error(), "readonly database") {
+			fmt.Fprintln(os.Stderr, "The data folder must be writable. Choose another with --dir, or change its owner.")
 		}
 		os.Exit(1)
 	}

@@ -2,7 +2,6 @@ package hooks
 
 import (
 	"bytes"
-	"cmp"
 	"encoding/hex"
 	"encoding/json"
 	"io"
@@ -24,9 +23,10 @@ const (
 // param returns the first of the named parameters that the request carries, from the query, else from the body:
 // a JSON object, or a form of either kind. It is blank if there is none.
 func (e *request) param(names ...string) string {
-	// The body is read in any case: only then does net/http notice that a client has left.
-	fromBody := e.bodyParam(names...)
-	return cmp.Or(queryParam(e.Request.URL.RawQuery, names...), fromBody)
+	if value := queryParam(e.Request.URL.RawQuery, names...); value != "" {
+		return value
+	}
+	return e.bodyParam(names...)
 }
 
 // queryParam reads one parameter leniently. Deployed plugins send refresh tokens that were never URL-encoded, and
@@ -64,11 +64,10 @@ func unescape(s string) string {
 }
 
 func (e *request) bodyParam(names ...string) string {
-	body := e.readBody()
 	contentType, params, _ := mime.ParseMediaType(e.Request.Header.Get("Content-Type"))
 	switch {
 	case contentType == "multipart/form-data":
-		form, err := multipart.NewReader(bytes.NewReader(body), params["boundary"]).ReadForm(maxBody)
+		form, err := multipart.NewReader(bytes.NewReader(e.body), params["boundary"]).ReadForm(maxBody)
 		if err != nil {
 			return ""
 		}
@@ -78,9 +77,9 @@ func (e *request) bodyParam(names ...string) string {
 			}
 		}
 	// fetch labels a string body text/plain, so the body itself tells what it is.
-	case bytes.HasPrefix(bytes.TrimSpace(body), []byte("{")):
+	case bytes.HasPrefix(bytes.TrimSpace(e.body), []byte("{")):
 		var object map[string]any
-		if json.Unmarshal(body, &object) != nil {
+		if json.Unmarshal(e.body, &object) != nil {
 			return ""
 		}
 		for _, name := range names {
@@ -89,15 +88,16 @@ func (e *request) bodyParam(names ...string) string {
 			}
 		}
 	default:
-		return queryParam(string(body), names...)
+		return queryParam(string(e.body), names...)
 	}
 	return ""
 }
 
-// readBody returns the whole body, or nothing of one that is too large or too slow.
-func (e *request) readBody() []byte {
+// readBody takes the whole body, or nothing of one that is too large or too slow. Every request's body is read, wanted or
+// not: before that net/http neither answers nor notices that a client has left.
+func (e *request) readBody() {
 	if e.Request.ContentLength == 0 {
-		return nil
+		return
 	}
 	// Where there are no deadlines, the server's own one holds.
 	connection := http.NewResponseController(e.Response)
@@ -106,8 +106,8 @@ func (e *request) readBody() []byte {
 	if err != nil || len(body) > maxBody {
 		// Otherwise net/http would wait for the rest before it answers.
 		e.Response.Header().Set("Connection", "close")
-		return nil
+		return
 	}
 	_ = connection.SetReadDeadline(time.Time{})
-	return body
+	e.body = body
 }

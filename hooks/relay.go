@@ -9,6 +9,8 @@
 package hooks
 
 import (
+	"bytes"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"path"
@@ -31,12 +33,14 @@ type relay struct {
 	sessions    *sessions
 	tokenClient *http.Client
 	exchanging  sync.RWMutex // held for reading while a token is requested; a shutdown takes it for good
+	finishing   sync.Once
 }
 
 // request is a request with the plugin that it is for, which is nil if none is configured.
 type request struct {
 	*core.RequestEvent
 	plugin *Plugin
+	body   []byte
 }
 
 // route is one address that a plugin or a browser may ask for.
@@ -104,7 +108,7 @@ func Register(app core.App, config Config) error {
 			return err
 		}
 		e.Server.Handler = cleanPath(e.Server.Handler)
-		// Now the address is ours, so no other process works on these sessions.
+		// Not before the address is ours: a second start by mistake must not end the logins of the first.
 		return sessions.failInterrupted()
 	})
 	app.OnSettingsReload().BindFunc(func(e *core.SettingsReloadEvent) error {
@@ -119,7 +123,7 @@ func Register(app core.App, config Config) error {
 	app.OnTerminate().Bind(&hook.Handler[*core.TerminateEvent]{
 		Priority: -10000,
 		Func: func(e *core.TerminateEvent) error {
-			r.finishExchanges()
+			r.finishing.Do(r.finishExchanges) // a restart that fails comes here twice
 			return e.Next()
 		},
 	})
@@ -158,8 +162,9 @@ func (r *relay) bindRoutes(e *core.ServeEvent) {
 
 // serve finds the plugin and the route, and answers in the route's format, whatever happens.
 func (r *relay) serve(event *core.RequestEvent) (err error) {
-	e := &request{event, r.config.Plugin}
+	e := &request{RequestEvent: event, plugin: r.config.Plugin}
 	e.setHeaders()
+	e.readBody()
 	found, err := r.match(e)
 	defer func() {
 		if recovered := recover(); recovered != nil {
@@ -191,7 +196,11 @@ func (r *relay) match(e *request) (route, error) {
 		found = routes[i]
 	}
 	method := e.Request.Method
-	if i >= 0 && (method == found.method || method == http.MethodOptions || (method == http.MethodHead && path == "/")) {
+	allowed := []string{found.method, http.MethodOptions}
+	if path == "/" {
+		allowed = append(allowed, http.MethodHead)
+	}
+	if i >= 0 && slices.Contains(allowed, method) {
 		return found, nil
 	}
 	if strings.Contains(e.Request.Header.Get("Accept"), "text/html") {
@@ -204,7 +213,7 @@ func (r *relay) match(e *request) (route, error) {
 			Description: "There is no such address. Check the backend URL in the plugin.",
 		}
 	}
-	e.Response.Header().Set("Allow", found.method+", OPTIONS")
+	e.Response.Header().Set("Allow", strings.Join(allowed, ", "))
 	return found, &problem{
 		Status:      http.StatusMethodNotAllowed,
 		Code:        "invalid_request",
@@ -264,17 +273,28 @@ func cleanPath(next http.Handler) http.Handler {
 
 // protectCollections keeps an admin, and an import, from breaking what the service runs on. Migrations have run by now.
 func protectCollections(app core.App) error {
-	refuse := func(e *core.CollectionEvent) error {
-		return apis.NewForbiddenError("plugin-oauth needs the collection "+e.Collection.Name+" to stay as it is.", nil)
-	}
 	for _, name := range []string{"sessions", "pending_sessions", "login_stats"} {
 		collection, err := app.FindCollectionByNameOrId(name)
 		if err != nil {
-			return fmt.Errorf("the collection %s is missing: %w", name, err)
+			return fmt.Errorf("the collection %s is missing; restore a backup: %w", name, err)
 		}
+		refusal := apis.NewForbiddenError("plugin-oauth needs the collection "+name+" to stay as it is.", nil)
 		// By id, since an update may come with another name.
-		app.OnCollectionUpdate(collection.Id).BindFunc(refuse)
-		app.OnCollectionDelete(collection.Id).BindFunc(refuse)
+		app.OnCollectionDelete(collection.Id).BindFunc(func(*core.CollectionEvent) error { return refusal })
+		app.OnCollectionUpdate(collection.Id).BindFunc(func(e *core.CollectionEvent) error {
+			stored, err := e.App.FindCollectionByNameOrId(collection.Id)
+			if err != nil {
+				return err
+			}
+			// An import saves unchanged collections too. There is nothing to do then, and nothing to refuse.
+			e.Collection.Updated = stored.Updated
+			before, beforeErr := json.Marshal(stored)
+			after, afterErr := json.Marshal(e.Collection)
+			if beforeErr != nil || afterErr != nil || !bytes.Equal(before, after) {
+				return refusal
+			}
+			return nil
+		})
 	}
 	return nil
 }

@@ -85,7 +85,7 @@ func newSessions(app core.App, config Config) (*sessions, error) {
 		{&s.remove, writer, `DELETE FROM sessions WHERE expires <= ?`},
 	} {
 		if *p.statement, err = p.db.Prepare(p.query); err != nil {
-			return nil, fmt.Errorf("the sessions table is not what this version expects: %w", err)
+			return nil, fmt.Errorf("the table sessions is not as this version needs it; restore a backup, or start with another --dir: %w", err)
 		}
 	}
 	return s, nil

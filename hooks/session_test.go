@@ -286,6 +286,18 @@ func TestCollectionsAreProtected(t *testing.T) {
 			}
 		}
 	}
+	// An export that is imported unchanged is no change.
+	exported := s.request(http.MethodGet, "/api/collections?perPage=200", "", admin)
+	var export struct{ Items json.RawMessage }
+	if err := json.Unmarshal([]byte(exported.body), &export); err != nil {
+		t.Fatal(err)
+	}
+	for _, deleteMissing := range []string{"false", "true"} {
+		body := `{"collections":` + string(export.Items) + `,"deleteMissing":` + deleteMissing + `}`
+		if got := s.request(http.MethodPut, "/api/collections/import", body, admin, "Content-Type: application/json"); got.status != http.StatusNoContent {
+			t.Errorf("import of the export: %d %s", got.status, got.body)
+		}
+	}
 	got := s.request(http.MethodPut, "/api/collections/import", `{"collections":[{"name":"other","type":"base","fields":[]}],"deleteMissing":true}`, admin, "Content-Type: application/json")
 	if got.status < 400 {
 		t.Errorf("import: %d %s", got.status, got.body)

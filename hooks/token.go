@@ -185,7 +185,7 @@ func formToJSON(body []byte) ([]byte, bool) {
 	object := make(map[string]any, len(form))
 	for name, values := range form {
 		// Broken JSON and HTML can look like a form, but not with such names.
-		if strings.Trim(name, "abcdefghijklmnopqrstuvwxyz_") != "" {
+		if !formName.MatchString(name) {
 			return nil, false
 		}
 		object[name] = values[0]
@@ -196,6 +196,8 @@ func formToJSON(body []byte) ([]byte, bool) {
 	encoded, err := json.Marshal(object)
 	return encoded, err == nil
 }
+
+var formName = regexp.MustCompile(`^[A-Za-z0-9_.-]+$`)
 
 var codeForm = regexp.MustCompile(`^[a-z_]{1,40}$`)
 
@@ -211,7 +213,7 @@ func safeCode(code string) string {
 // errorOf returns the error code of an answer, if it has one, and whether the answer is an error at all.
 // An error of null or "" is none. A code that is not of a code's form is left out.
 func errorOf(answer map[string]json.RawMessage) (code string, failed bool) {
-	var ok bool
+	ok := true // which null leaves alone
 	if raw, found := answer["ok"]; found && json.Unmarshal(raw, &ok) == nil && !ok {
 		failed = true
 	}

@@ -36,7 +36,7 @@ func FuzzTokenResponse(f *testing.F) {
 		}
 		for name := range object {
 			// HTML and broken JSON that look like a form have names that no form of a provider has.
-			if !bytes.Equal(tokens, body) && strings.Trim(name, "abcdefghijklmnopqrstuvwxyz_") != "" {
+			if !bytes.Equal(tokens, body) && strings.ContainsAny(name, "<>{}[]\"' \n") {
 				t.Fatalf("%q is judged to be a form", body)
 			}
 		}
