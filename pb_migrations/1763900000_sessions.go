@@ -11,14 +11,12 @@ import (
 
 func init() {
 	migrations.Register(func(app core.App) error {
-		// First of all: PocketBase reads the settings in the background when a collection is deleted.
 		settings := app.Settings()
 		settings.Meta.AppName = "plugin-oauth"
 		if err := app.Save(settings); err != nil {
 			return err
 		}
-		// PocketBase's default collection lets strangers sign up.
-		if err := deleteCollection(app, "users"); err != nil {
+		if err := deleteUsers(app); err != nil {
 			return err
 		}
 
@@ -74,7 +72,11 @@ func init() {
 		return app.Save(stats)
 	}, func(app core.App) error {
 		for _, name := range []string{"login_stats", "pending_sessions", "sessions"} {
-			if err := deleteCollection(app, name); err != nil {
+			collection, err := app.FindCollectionByNameOrId(name)
+			if err != nil {
+				return err
+			}
+			if err := app.Delete(collection); err != nil {
 				return err
 			}
 		}
@@ -82,14 +84,20 @@ func init() {
 	})
 }
 
-// deleteCollection deletes a collection, if it is there.
-func deleteCollection(app core.App, name string) error {
-	collection, err := app.FindCollectionByNameOrId(name)
+// deleteUsers deletes PocketBase's default collection, if it is there: it lets strangers sign up. Its file field goes first,
+// or PocketBase would look for files to delete in the background, while it may be writing the settings that it reads.
+func deleteUsers(app core.App) error {
+	users, err := app.FindCollectionByNameOrId("users")
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	return app.Delete(collection)
+	users.Fields.RemoveByName("avatar")
+	users.OAuth2.MappedFields.AvatarURL = ""
+	if err := app.Save(users); err != nil {
+		return err
+	}
+	return app.Delete(users)
 }
