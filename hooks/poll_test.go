@@ -70,7 +70,7 @@ func TestPollTakesTheKeyFromTheBody(t *testing.T) {
 		s.expect(contentType, got, http.StatusNotFound, bodyPending)
 	}
 	for _, broken := range []string{`{"readKey":`, `{"readKey":7}`, `{"readKey":["a"]}`, "%", "&&==", "{", strings.Repeat("x", 1<<20),
-		strings.Repeat("a=b&", maxBody/4+1) + "readKey=x"} {
+		strings.Repeat("a=b&", maxBody/4+1) + "readKey=x", "readKey=x&" + strings.Repeat("a=b&", maxBody/4)} {
 		if got := s.request(http.MethodPost, "/poll", broken, "Content-Type: application/json"); got.status != http.StatusBadRequest {
 			t.Errorf("body %.20q: %d %s", broken, got.status, got.body)
 		}
