@@ -137,7 +137,7 @@ func (r *relay) bindRoutes(e *core.ServeEvent) {
 	e.Router.Any("/api/{path...}", notFound)
 	e.Router.Any("/_/{path...}", notFound)
 	e.Router.Any("/{path...}", r.serve).Unbind(
-		apis.DefaultBodyLimitMiddlewareId,      // param has a lower one, and answers in the route's face
+		apis.DefaultBodyLimitMiddlewareId,      // readBody has a lower one, and answers in the route's face
 		apis.DefaultActivityLoggerMiddlewareId, // it stores URLs, and costs more than all the rest
 		apis.DefaultCorsMiddlewareId,           // it allows every origin
 		apis.DefaultLoadAuthTokenMiddlewareId,  // it takes any Authorization header for a token of PocketBase's
