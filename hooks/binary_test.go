@@ -11,6 +11,7 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/pem"
+	"fmt"
 	"io"
 	"io/fs"
 	"math/big"
@@ -28,13 +29,12 @@ import (
 	"time"
 )
 
+// binaryDir holds the program, once a test has asked for it.
+var binaryDir string
+
 // buildBinary builds the program once, as a release does.
 var buildBinary = sync.OnceValues(func() (string, error) {
-	dir, err := os.MkdirTemp("", "plugin-oauth-test")
-	if err != nil {
-		return "", err
-	}
-	path := filepath.Join(dir, "plugin-oauth")
+	path := filepath.Join(binaryDir, "plugin-oauth")
 	command := exec.Command("go", "build", "-o", path, "plugin-oauth")
 	command.Env = append(os.Environ(), "CGO_ENABLED=0")
 	output, err := command.CombinedOutput()
@@ -45,10 +45,12 @@ var buildBinary = sync.OnceValues(func() (string, error) {
 })
 
 func TestMain(m *testing.M) {
-	code := m.Run()
-	if path, err := buildBinary(); err == nil {
-		os.RemoveAll(filepath.Dir(path))
+	var err error
+	if binaryDir, err = os.MkdirTemp("", "plugin-oauth-test"); err != nil {
+		panic(err)
 	}
+	code := m.Run()
+	os.RemoveAll(binaryDir)
 	os.Exit(code)
 }
 
@@ -239,13 +241,11 @@ func TestNoSecretIsWritten(t *testing.T) {
 	p.start()
 
 	secrets := map[string]string{"client secret": testClientSecret, "superuser's password": "superuser-password"}
-	var mu sync.Mutex
-	n := 0
+	var mu sync.Mutex // the provider keeps secrets too
 	keep := func(what, secret string) string {
 		mu.Lock()
 		defer mu.Unlock()
-		n++
-		secrets[what+" "+string(rune('a'+n%26))+hex.EncodeToString([]byte{byte(n)})] = secret
+		secrets[fmt.Sprintf("%s %d", what, len(secrets))] = secret
 		return secret
 	}
 	newLogin := func() (callback, readKey string) {

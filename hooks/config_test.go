@@ -27,45 +27,41 @@ func setEnv(t *testing.T, extra ...string) {
 }
 
 func TestConfigErrors(t *testing.T) {
-	for variable, want := range map[string]string{
-		"CLIENT_ID=":                                                "CLIENT_ID is missing",
-		"CLIENT_SECRET=":                                            "CLIENT_SECRET is missing",
-		"REDIRECT_URI=":                                             "REDIRECT_URI is missing",
-		"REDIRECT_URI=/redirect":                                    "REDIRECT_URI must be an absolute URL",
-		"REDIRECT_URI=https://host/callback":                        "REDIRECT_URI must end in /redirect",
-		"AUTHORIZE_ENDPOINT=":                                       "AUTHORIZE_ENDPOINT is missing",
-		"AUTHORIZE_ENDPOINT=provider.example":                       "AUTHORIZE_ENDPOINT must be an absolute URL",
-		"AUTHORIZE_ENDPOINT=https://p.example/?client_id=x":         "AUTHORIZE_ENDPOINT carries client_id",
-		"TOKEN_ENDPOINT=":                                           "TOKEN_ENDPOINT is missing",
-		"TOKEN_ENDPOINT=https:///token":                             "TOKEN_ENDPOINT must be an absolute URL",
-		"TOKEN_ENDPOINT=javascript:alert(1)":                        "TOKEN_ENDPOINT must be an absolute URL",
-		"TOKEN_ENDPOINT=https://u:p@host/":                          "TOKEN_ENDPOINT must have neither",
-		"TOKEN_ENDPOINT=https://host/#x":                            "TOKEN_ENDPOINT must have neither",
-		"SUPERUSER_EMAIL=admin SUPERUSER_PASSWORD=long enough":      "SUPERUSER_EMAIL is not an email address",
-		"SUPERUSER_EMAIL=a@plugin.example SUPERUSER_PASSWORD=short": "SUPERUSER_PASSWORD must have 8 to 71",
-		"TOKEN_AUTH=header":                                         `TOKEN_AUTH "header" is unknown`,
-		"PKCE=true":                                                 `PKCE "true" is unknown`,
-		"AUTHORIZE_PARAMS=a;b":                                      "AUTHORIZE_PARAMS must be a query string",
-		"AUTHORIZE_PARAMS=state=x":                                  "AUTHORIZE_PARAMS carries state",
-		"PLUGIN_ID=abc.plugins.framercdn.com":                       "PLUGIN_ID is only the id",
-		"PLUGIN_ID=my plugin":                                       "PLUGIN_ID is only the id",
-		"PLUGIN_PARENT_DOMAIN=https://x.example/":                   "PLUGIN_PARENT_DOMAIN is only a domain",
-		"PLUGIN_URI=plugin":                                         "PLUGIN_URI must be an origin",
-		"ALLOWED_ORIGINS=https://a.example,b":                       `ALLOWED_ORIGINS entry "b" must be an origin`,
-		"ALLOWED_ORIGINS=https://a.example/":                        "must be written as browsers send it: https://a.example",
-		"SESSION_TTL=ten":                                           `SESSION_TTL "ten" is not a duration`,
-		"SESSION_TTL=-1m":                                           `SESSION_TTL "-1m" is not a duration`,
-		"SESSION_RETENTION=7d":                                      `SESSION_RETENTION "7d" is not a duration`,
-		"SUPERUSER_EMAIL=admin@plugin.example":                      "SUPERUSER_EMAIL and SUPERUSER_PASSWORD belong together",
-		"SUPERUSER_PASSWORD=long enough":                            "SUPERUSER_EMAIL and SUPERUSER_PASSWORD belong together",
-		"TLS_CERT_FILE=cert.pem":                                    "TLS_CERT_FILE and TLS_KEY_FILE belong together",
+	for variables, want := range map[string]string{
+		"CLIENT_ID=":                                                 "CLIENT_ID is missing",
+		"CLIENT_SECRET=":                                             "CLIENT_SECRET is missing",
+		"REDIRECT_URI=":                                              "REDIRECT_URI is missing",
+		"REDIRECT_URI=/redirect":                                     "REDIRECT_URI must be an absolute URL",
+		"REDIRECT_URI=https://host/callback":                         "REDIRECT_URI must end in /redirect",
+		"AUTHORIZE_ENDPOINT=":                                        "AUTHORIZE_ENDPOINT is missing",
+		"AUTHORIZE_ENDPOINT=provider.example":                        "AUTHORIZE_ENDPOINT must be an absolute URL",
+		"AUTHORIZE_ENDPOINT=https://p.example/?client_id=x":          "AUTHORIZE_ENDPOINT carries client_id",
+		"TOKEN_ENDPOINT=":                                            "TOKEN_ENDPOINT is missing",
+		"TOKEN_ENDPOINT=https:///token":                              "TOKEN_ENDPOINT must be an absolute URL",
+		"TOKEN_ENDPOINT=javascript:alert(1)":                         "TOKEN_ENDPOINT must be an absolute URL",
+		"TOKEN_ENDPOINT=https://u:p@host/":                           "TOKEN_ENDPOINT must have neither",
+		"TOKEN_ENDPOINT=https://host/#x":                             "TOKEN_ENDPOINT must have neither",
+		"SUPERUSER_EMAIL=admin\nSUPERUSER_PASSWORD=long enough":      "SUPERUSER_EMAIL is not an email address",
+		"SUPERUSER_EMAIL=a@plugin.example\nSUPERUSER_PASSWORD=short": "SUPERUSER_PASSWORD must have 8 to 71",
+		"TOKEN_AUTH=header":                                          `TOKEN_AUTH "header" is unknown`,
+		"PKCE=true":                                                  `PKCE "true" is unknown`,
+		"AUTHORIZE_PARAMS=a;b":                                       "AUTHORIZE_PARAMS must be a query string",
+		"AUTHORIZE_PARAMS=state=x":                                   "AUTHORIZE_PARAMS carries state",
+		"PLUGIN_ID=abc.plugins.framercdn.com":                        "PLUGIN_ID is only the id",
+		"PLUGIN_ID=my plugin":                                        "PLUGIN_ID is only the id",
+		"PLUGIN_PARENT_DOMAIN=https://x.example/":                    "PLUGIN_PARENT_DOMAIN is only a domain",
+		"PLUGIN_URI=plugin":                                          "PLUGIN_URI must be an origin",
+		"ALLOWED_ORIGINS=https://a.example,b":                        `ALLOWED_ORIGINS entry "b" must be an origin`,
+		"ALLOWED_ORIGINS=https://a.example/":                         "must be written as browsers send it: https://a.example",
+		"SESSION_TTL=ten":                                            `SESSION_TTL "ten" is not a duration`,
+		"SESSION_TTL=-1m":                                            `SESSION_TTL "-1m" is not a duration`,
+		"SESSION_RETENTION=7d":                                       `SESSION_RETENTION "7d" is not a duration`,
+		"SUPERUSER_EMAIL=admin@plugin.example":                       "SUPERUSER_EMAIL and SUPERUSER_PASSWORD belong together",
+		"SUPERUSER_PASSWORD=long enough":                             "SUPERUSER_EMAIL and SUPERUSER_PASSWORD belong together",
+		"TLS_CERT_FILE=cert.pem":                                     "TLS_CERT_FILE and TLS_KEY_FILE belong together",
 	} {
-		t.Run(variable, func(t *testing.T) {
-			if before, after, two := strings.Cut(variable, " SUPERUSER_PASSWORD="); two {
-				setEnv(t, before, "SUPERUSER_PASSWORD="+after)
-			} else {
-				setEnv(t, variable)
-			}
+		t.Run(variables, func(t *testing.T) {
+			setEnv(t, strings.Split(variables, "\n")...)
 			config, err := LoadConfig(t.TempDir())
 			if err == nil {
 				err = config.Validate()

@@ -44,9 +44,9 @@ func TestRedirect(t *testing.T) {
 
 func TestRedirectBasicAuthentication(t *testing.T) {
 	t.Parallel()
-	s := serve(t, func(c *Config) { c.Plugin.TokenAuth = "basic" })
+	s := serve(t, func(c *Config) { c.Plugin.TokenAuth, c.Plugin.ReturnApp = "basic", "Penpot" })
 	page, readKey := s.login() // the provider refuses the secret in the body
-	s.expectPage("login", page, http.StatusOK, "You are signed in")
+	s.expectPage("login", page, http.StatusOK, "You can close this window and return to Penpot.")
 	s.expect("poll", s.poll(readKey), http.StatusOK, tokenResponse)
 }
 

@@ -119,7 +119,7 @@ func (s *sessions) start(plugin, origin string) (state, readKey, verifier string
 // It fails with errUnknown, errUsed or errExpired.
 func (s *sessions) redirected(plugin, state string) (session, error) {
 	now := timestamp(time.Now())
-	found := session{status: statusPending}
+	var found session
 	err := s.redirect.QueryRow(now, keyHash(state), plugin).Scan(&found.id, &found.publicKey, &found.expires)
 	if !errors.Is(err, sql.ErrNoRows) {
 		return found, err
