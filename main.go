@@ -40,10 +40,15 @@ func main() {
 	})
 	app.RootCmd.Short = "Signs people in to design-tool plugins with OAuth"
 	app.RootCmd.Version = buildVersion()
-	app.RootCmd.AddCommand(cmd.NewSuperuserCommand(app), serveCommand(app))
+	providers := hooks.NewProvidersCommand()
+	app.RootCmd.AddCommand(cmd.NewSuperuserCommand(app), serveCommand(app), providers, hooks.NewRekeyCommand(app))
 	migratecmd.MustRegister(app, app.RootCmd, migratecmd.Config{Dir: "pb_migrations"})
 
-	if err := app.Execute(); err != nil {
+	execute := app.Execute
+	if command, _, err := app.RootCmd.Find(os.Args[1:]); err == nil && command == providers {
+		execute = app.RootCmd.Execute // it needs no data folder
+	}
+	if err := execute(); err != nil {
 		fmt.Fprintln(os.Stderr, "plugin-oauth:", err)
 		if errors.Is(err, syscall.EADDRINUSE) {
 			fmt.Fprintln(os.Stderr, "Another program uses this address. End it, or choose another address with --http.")
@@ -102,8 +107,17 @@ func greet(app core.App, base string, config hooks.Config) error {
 	fmt.Printf("plugin-oauth %s is running\n", buildVersion())
 	fmt.Printf("  Backend    %s\n", base)
 	fmt.Printf("  Dashboard  %s/_/\n", base)
+	records, err := app.FindAllRecords("plugins", dbx.HashExp{"enabled": true})
+	if err != nil {
+		return err
+	}
+	for _, record := range records {
+		fmt.Printf("  Plugin     %s/%s (from the dashboard)\n", base, record.GetString("slug"))
+	}
 	if plugin := config.Plugin; plugin == nil {
-		fmt.Printf("  Plugin     %s\n", hooks.HowToAddPlugin)
+		if len(records) == 0 {
+			fmt.Printf("  Plugin     %s\n", hooks.HowToAddPlugin)
+		}
 	} else {
 		fmt.Printf("  Redirect   %s (the provider must know this address)\n", plugin.RedirectURI)
 		if redirect, err := url.Parse(plugin.RedirectURI); err == nil && redirect.Hostname() == "localhost" && redirect.Scheme+"://"+redirect.Host != base {

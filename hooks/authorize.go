@@ -5,18 +5,32 @@ import "net/http"
 // authorize handles POST /authorize: it starts a login and answers
 //
 //	{"url": "<authorization URL to open>", "readKey": "<secret for /poll>"}
+//
+// Where the provider has an address for each tenant, the request names it: POST /authorize?shop=my-store.
 func (r *relay) authorize(e *request) error {
 	if e.plugin == nil {
 		return errNoPlugin
 	}
-	state, readKey, verifier, err := r.sessions.start(e.plugin.Slug, originForAdmin(e.Request.Header.Get("Origin")))
+	plugin, err := e.pluginForTenant()
+	if err != nil {
+		return err
+	}
+	state, readKey, verifier, err := r.sessions.start(plugin.Slug, plugin.Tenant, originForAdmin(e.Request.Header.Get("Origin")))
 	if err != nil {
 		return err
 	}
 	return e.writeJSON(http.StatusOK, struct {
 		URL     string `json:"url"`
 		ReadKey string `json:"readKey"`
-	}{e.plugin.authorizationURL(state, verifier), readKey})
+	}{plugin.authorizationURL(state, verifier), readKey})
+}
+
+// pluginForTenant returns the plugin with its endpoints for the tenant that the request names, where they have a placeholder.
+func (e *request) pluginForTenant() (*Plugin, error) {
+	if e.plugin.tenant == nil {
+		return e.plugin, nil
+	}
+	return e.plugin.forTenant(e.param(e.plugin.tenant.Name))
 }
 
 // originForAdmin is the Origin header as the session keeps it: only what is an origin, and of bounded length.

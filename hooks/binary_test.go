@@ -10,6 +10,7 @@ import (
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/hex"
+	"encoding/json"
 	"encoding/pem"
 	"fmt"
 	"io"
@@ -21,6 +22,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -99,7 +101,7 @@ func newProcess(t *testing.T, args ...string) *process {
 		out:         &output{},
 	}
 	plugin := p.provider.client(p.url)
-	p.provider.plugin = *plugin
+	p.provider.plugin = plugin.complete(Config{})
 	p.env = []string{
 		"PATH=" + os.Getenv("PATH"),
 		"CLIENT_ID=" + plugin.ClientID, "CLIENT_SECRET=" + plugin.ClientSecret, "REDIRECT_URI=" + plugin.RedirectURI, "SCOPE=" + plugin.Scope,
@@ -139,6 +141,18 @@ func (p *process) stop(signal syscall.Signal) int {
 		_ = p.command.Wait()
 	}
 	return p.command.ProcessState.ExitCode()
+}
+
+// signIn signs in as the admin of SUPERUSER_EMAIL.
+func (p *process) signIn() {
+	p.t.Helper()
+	got := p.request(http.MethodPost, "/api/collections/_superusers/auth-with-password",
+		`{"identity":"admin@plugin.example","password":"superuser-password"}`, "Content-Type: application/json")
+	var session struct{ Token string }
+	if err := json.Unmarshal([]byte(got.body), &session); err != nil || session.Token == "" {
+		p.t.Fatalf("the admin is not let in: %d %s", got.status, got.body)
+	}
+	p.admin = "Authorization: " + session.Token
 }
 
 func (p *process) crash() {
@@ -237,10 +251,10 @@ func TestCrashDuringTheExchange(t *testing.T) {
 func TestNoSecretIsWritten(t *testing.T) {
 	t.Parallel()
 	p := newProcess(t, "--dev")
-	p.env = append(p.env, "SUPERUSER_EMAIL=admin@plugin.example", "SUPERUSER_PASSWORD=superuser-password")
+	p.env = append(p.env, "SUPERUSER_EMAIL=admin@plugin.example", "SUPERUSER_PASSWORD=superuser-password", "ENCRYPTION_KEY="+testEncryptionKey)
 	p.start()
 
-	secrets := map[string]string{"client secret": testClientSecret, "superuser's password": "superuser-password"}
+	secrets := map[string]string{"client secret": testClientSecret, "superuser's password": "superuser-password", "encryption key": testEncryptionKey}
 	var mu sync.Mutex // the provider keeps secrets too
 	keep := func(what, secret string) string {
 		mu.Lock()
@@ -315,11 +329,31 @@ func TestNoSecretIsWritten(t *testing.T) {
 		t.Errorf("refresh: %d", got.status)
 	}
 
+	// A plugin of the dashboard has the same client secret. It is saved well, badly and once more, and its token is revoked.
+	p.signIn()
+	added := p.add("added", func(fields map[string]any) {
+		fields["revokeEndpoint"] = strings.TrimSuffix(fields["tokenEndpoint"].(string), "/token") + "/revoke"
+	})
+	page, _ := added.login()
+	added.expectPage("login", page, http.StatusOK, "You are signed in")
+	added.expect("revoke", added.post("/revoke?token="+keep("revoked token", newKey())), http.StatusOK, "{}")
+	added.provider.answers(func(w http.ResponseWriter, r *http.Request) {
+		w.WriteHeader(http.StatusBadRequest)
+		io.WriteString(w, `{"error":"invalid_request","error_description":"`+r.URL.String()+`"}`)
+	})
+	added.expectError("revoke", added.post("/revoke?token="+keep("revoked token", newKey())), http.StatusBadRequest, "invalid_request")
+	if got := p.save(http.MethodPost, "", map[string]any{"slug": "Added", "clientSecret": testClientSecret}); got.status != http.StatusBadRequest {
+		t.Errorf("a plugin that is not valid: %d", got.status)
+	}
+	if got := p.save(http.MethodPost, "", map[string]any{"slug": "added", "clientId": "x", "clientSecret": testClientSecret, "provider": "github"}); got.status != http.StatusBadRequest {
+		t.Errorf("a second one of the name: %d", got.status)
+	}
+
 	callback, readKey := newLogin()
 	_, query, _ := strings.Cut(callback, "?")
 	query += "&readKey=" + readKey + "&token=" + refreshToken
 	for _, method := range []string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"} {
-		for _, path := range []string{"/", "/authorize", "/poll", "/refresh", "/redirectXYZ", "/favicon.ico", "/api/nothing", "/api/health", "/_/nothing", "/_/",
+		for _, path := range []string{"/", "/authorize", "/poll", "/refresh", "/revoke", "/added/poll", "/added/", "/redirectXYZ", "/favicon.ico", "/api/nothing", "/api/health", "/_/nothing", "/_/",
 			"/api/collections/sessions/records", "/api/collections/nothing/records", "/api/files/a/b/c"} {
 			p.request(method, path+"?"+query, `{"readKey":"`+readKey+`"}`, "Content-Type: application/json", "Referer: "+callback, "Authorization: Bearer "+refreshToken)
 		}
@@ -417,23 +451,15 @@ func TestFirstStart(t *testing.T) {
 // A bad value stops the start with one line, and --help works all the same.
 func TestStartErrors(t *testing.T) {
 	t.Parallel()
-	path, err := buildBinary()
-	if err != nil {
-		t.Fatal(path, err)
-	}
 	run := func(variable string, args ...string) (string, int) {
 		p := newProcess(t)
-		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
-		defer cancel()
-		command := exec.CommandContext(ctx, path, args...)
-		command.Dir, command.Env = p.dir, append(p.env, variable)
-		out, _ := command.CombinedOutput()
-		return string(out), command.ProcessState.ExitCode()
+		p.env = append(p.env, variable)
+		return p.run(args...)
 	}
 	for variable, want := range map[string]string{
 		"TOKEN_ENDPOINT=provider.example/token": "plugin-oauth: TOKEN_ENDPOINT must be an absolute URL that starts with https:// or http://\n",
 		"SESSION_TTL=soon":                      "plugin-oauth: SESSION_TTL \"soon\" is not a duration; write it like 90s, 10m or 168h\n",
-		"CLIENT_SECRET=":                        "plugin-oauth: CLIENT_SECRET is missing; the provider's developer console shows it\n",
+		"CLIENT_SECRET=":                        "plugin-oauth: CLIENT_SECRET must be set; the provider's developer console shows it\n",
 	} {
 		if out, code := run(variable, "serve", "--http", "127.0.0.1:0"); out != want || code != 1 {
 			t.Errorf("%s: exit %d\n%s", variable, code, out)
@@ -484,5 +510,140 @@ func TestCertificatesOfMkcert(t *testing.T) {
 	}
 	if !strings.Contains(p.out.String(), "Backend    "+base) {
 		t.Errorf("printed:\n%s", p.out)
+	}
+}
+
+// run runs another command of the program in the same folder, and returns what it printed and its exit code.
+func (p *process) run(args ...string) (string, int) {
+	p.t.Helper()
+	path, err := buildBinary()
+	if err != nil {
+		p.t.Fatal(path, err)
+	}
+	ctx, cancel := context.WithTimeout(p.t.Context(), 20*time.Second)
+	defer cancel()
+	command := exec.CommandContext(ctx, path, args...)
+	command.Dir, command.Env = p.dir, p.env
+	out, _ := command.CombinedOutput()
+	return string(out), command.ProcessState.ExitCode()
+}
+
+// A start with another key, or none, names the plugins that cannot be used; the others work. rekey mends it.
+func TestEncryptionKey(t *testing.T) {
+	t.Parallel()
+	p := newProcess(t)
+	environment := append(p.env, "SUPERUSER_EMAIL=admin@plugin.example", "SUPERUSER_PASSWORD=superuser-password")
+	const otherKey = "another-key-with-32-characters!!"
+	restart := func(variables ...string) {
+		t.Helper()
+		if p.command != nil {
+			p.stop(syscall.SIGTERM)
+		}
+		http.DefaultTransport.(*http.Transport).CloseIdleConnections()
+		p.env, p.out = append(slices.Clone(environment), variables...), &output{}
+		p.start()
+		if strings.Contains(p.out.String(), testClientSecret) {
+			t.Errorf("printed:\n%s", p.out)
+		}
+	}
+	// works reports whether people can sign in.
+	works := func(s *relayServer) bool {
+		t.Helper()
+		got := s.post("/authorize")
+		if got.status != http.StatusOK {
+			s.expectError("authorize", got, http.StatusServiceUnavailable, "temporarily_unavailable")
+			if !strings.Contains(got.body, "ENCRYPTION_KEY") {
+				t.Errorf("it does not say what to do: %s", got.body)
+			}
+			return false
+		}
+		page, _ := s.login()
+		s.expectPage("login", page, http.StatusOK, "You are signed in")
+		return true
+	}
+	restart("ENCRYPTION_KEY=" + testEncryptionKey)
+	p.signIn()
+	one, two := p.add("one", nil), p.add("two", func(fields map[string]any) { fields["enabled"] = true })
+	if !works(one) || !works(two) || strings.Contains(p.out.String(), "cannot be read") {
+		t.Errorf("with its key it does not work:\n%s", p.out)
+	}
+
+	for variable, why := range map[string]string{"ENCRYPTION_KEY=" + otherKey: "is not the one that they were saved under", "ENCRYPTION_KEY=": "is not set"} {
+		restart(variable)
+		if works(one) || works(two) || !works(p.relayServer) {
+			t.Errorf("%s: the wrong ones work", variable)
+		}
+		want := "plugin-oauth: the client secrets of these plugins cannot be read, since ENCRYPTION_KEY " + why + ": one, two\n"
+		if printed := p.out.String(); strings.Count(printed, want) != 1 {
+			t.Errorf("%s: printed\n%s", variable, printed)
+		}
+	}
+
+	// Entered again under the other key, one of them works.
+	restart("ENCRYPTION_KEY=" + otherKey)
+	var list struct{ Items []struct{ ID, Slug string } }
+	got := p.request(http.MethodGet, "/api/collections/plugins/records?sort=slug", "", p.admin)
+	if err := json.Unmarshal([]byte(got.body), &list); err != nil || len(list.Items) != 2 {
+		t.Fatal(got.body)
+	}
+	if got := p.save(http.MethodPatch, list.Items[0].ID, map[string]any{"clientSecret": testClientSecret}); got.status != http.StatusOK {
+		t.Fatal(got.body)
+	}
+	if !works(one) || works(two) {
+		t.Error("the secret that was entered again is not used")
+	}
+
+	p.stop(syscall.SIGTERM)
+	for _, test := range []struct{ old, new, want string }{
+		{"", testEncryptionKey, "plugin-oauth: ENCRYPTION_KEY must be the key"},
+		{otherKey, "", "plugin-oauth: NEW_ENCRYPTION_KEY must be another key with 32 characters; make one with: openssl rand -base64 24\n"},
+		{otherKey, otherKey, "plugin-oauth: NEW_ENCRYPTION_KEY must be another key"},
+		{otherKey, otherKey + "x", "plugin-oauth: NEW_ENCRYPTION_KEY must be another key"},
+		{otherKey, "yet another with 32 characters!!", "plugin-oauth: the client secret of two does not open with ENCRYPTION_KEY; nothing was changed\n"},
+	} {
+		p.env = append(slices.Clone(environment), "ENCRYPTION_KEY="+test.old, "NEW_ENCRYPTION_KEY="+test.new)
+		if out, code := p.run("rekey"); code != 1 || !strings.HasPrefix(out, test.want) {
+			t.Errorf("rekey from %q to %q: exit %d\n%s", test.old, test.new, code, out)
+		}
+	}
+	// two is under the new key already.
+	p.env = append(slices.Clone(environment), "ENCRYPTION_KEY="+otherKey, "NEW_ENCRYPTION_KEY="+testEncryptionKey)
+	if out, code := p.run("rekey"); code != 0 || !strings.HasPrefix(out, "2 client secrets are sealed under NEW_ENCRYPTION_KEY.") {
+		t.Errorf("rekey: exit %d\n%s", code, out)
+	}
+	restart("ENCRYPTION_KEY=" + testEncryptionKey)
+	if !works(one) || !works(two) {
+		t.Errorf("after rekey:\n%s", p.out)
+	}
+}
+
+// The list of providers needs no data folder, and makes none.
+func TestProvidersCommand(t *testing.T) {
+	t.Parallel()
+	p := newProcess(t)
+	out, code := p.run("providers")
+	if code != 0 || strings.Count(out, "\n") != len(presets)+4 {
+		t.Errorf("exit %d\n%s", code, out)
+	}
+	for _, row := range presets {
+		if !strings.Contains(out, "\n"+row.Name+" ") || !strings.Contains(out, row.Hint) {
+			t.Errorf("%s is not listed", row.Name)
+		}
+		shown, code := p.run("providers", strings.ToUpper(row.Name))
+		for _, fact := range []string{row.Title, "PROVIDER=" + row.Name + "\n", row.AuthorizeEndpoint, row.TokenEndpoint, row.RefreshEndpoint, row.RevokeEndpoint,
+			row.AuthorizeParams, row.TokenParams, row.RefreshScope, row.Console, row.Hint, row.Issuer, "/SLUG/redirect"} {
+			if code != 0 || !strings.Contains(shown, fact) {
+				t.Errorf("%s: exit %d, %q is not shown\n%s", row.Name, code, fact, shown)
+			}
+		}
+	}
+	if out, code := p.run("providers", "google-sheets"); code != 1 || out != "plugin-oauth: \"google-sheets\" is unknown; did you mean google?\n" {
+		t.Errorf("exit %d\n%s", code, out)
+	}
+	if out, code := p.run("providers", "acme"); code != 1 || !strings.Contains(out, "plugin-oauth providers lists") {
+		t.Errorf("exit %d\n%s", code, out)
+	}
+	if entries, err := os.ReadDir(p.dir); err != nil || len(entries) != 0 {
+		t.Errorf("the folder holds %v, %v", entries, err)
 	}
 }

@@ -26,6 +26,16 @@ type Config struct {
 	// Nil means that none is configured: the service starts, and says how to add one.
 	Plugin *Plugin
 
+	// ParentDomain is what plugins are published under. Blank means plugins.framercdn.com.
+	ParentDomain string
+
+	// PublicURL is where the world reaches the service. Blank: the plugin's redirect URI, without its path, tells it.
+	PublicURL string
+
+	// EncryptionKey seals the client secrets that are entered in the dashboard: 32 bytes.
+	// Blank: the dashboard takes no client secret, and plugins that have one cannot be used.
+	EncryptionKey string
+
 	// SessionTTL is the life of a login, from /authorize until its secrets are erased. Blank means 10 minutes.
 	SessionTTL time.Duration
 
@@ -52,25 +62,20 @@ const (
 )
 
 // HowToAddPlugin is said wherever somebody meets a service that has no plugin.
-const HowToAddPlugin = "No plugin is configured yet. Set CLIENT_ID, CLIENT_SECRET, REDIRECT_URI, AUTHORIZE_ENDPOINT and TOKEN_ENDPOINT, in the environment or in a .env file in the working folder, then start again."
+const HowToAddPlugin = "No plugin is configured yet. Set PROVIDER, CLIENT_ID, CLIENT_SECRET and REDIRECT_URI in the environment or in a .env file in the working folder, then start again. Or add a plugin in the dashboard."
 
 // LoadConfig reads the configuration from the environment and from dir/.env, if there is one; the environment wins.
-// Without TLS_CERT_FILE it looks for the files that `mkcert localhost` writes to dir.
+// Blank fields have the values that they stand for. Without TLS_CERT_FILE it looks for the files that `mkcert localhost` writes to dir.
 // An error is one line that names the variable and the mend. It never quotes a value that may be secret.
 func LoadConfig(dir string) (Config, error) {
-	file, err := readDotEnv(filepath.Join(dir, ".env"))
+	get, err := environment(dir)
 	if err != nil {
 		return Config{}, err
 	}
-	get := func(name string) string {
-		value, ok := os.LookupEnv(name)
-		if !ok {
-			value = file[name]
-		}
-		return strings.TrimSpace(value)
-	}
-
 	config := Config{
+		ParentDomain:        get("PLUGIN_PARENT_DOMAIN"),
+		PublicURL:           get("PUBLIC_URL"),
+		EncryptionKey:       get("ENCRYPTION_KEY"),
 		TrustedProxyHeaders: splitList(get("TRUSTED_PROXY_HEADERS")),
 		SuperuserEmail:      get("SUPERUSER_EMAIL"),
 		SuperuserPassword:   get("SUPERUSER_PASSWORD"),
@@ -87,33 +92,38 @@ func LoadConfig(dir string) (Config, error) {
 		config.TLSCertFile, config.TLSKeyFile = mkcertFiles(dir)
 	}
 
-	plugin := &Plugin{
-		Name:              get("PLUGIN_NAME"),
-		ReturnApp:         get("RETURN_APP"),
-		ClientID:          get("CLIENT_ID"),
-		ClientSecret:      get("CLIENT_SECRET"),
-		RedirectURI:       get("REDIRECT_URI"),
-		AuthorizeEndpoint: get("AUTHORIZE_ENDPOINT"),
-		TokenEndpoint:     get("TOKEN_ENDPOINT"),
-		Scope:             get("SCOPE"),
-		AuthorizeParams:   strings.TrimPrefix(get("AUTHORIZE_PARAMS"), "?"),
-		TokenAuth:         strings.ToLower(get("TOKEN_AUTH")),
-		PKCE:              strings.ToLower(get("PKCE")),
-		PluginID:          get("PLUGIN_ID"),
-		ParentDomain:      get("PLUGIN_PARENT_DOMAIN"),
-		AllowedOrigins:    splitList(get("ALLOWED_ORIGINS")),
-	}
+	plugin := newPlugin(func(field string) string {
+		if field == "slug" {
+			return "" // it answers at the root
+		}
+		return get(variable(field))
+	})
 	if uri := get("PLUGIN_URI"); uri != "" {
 		origin, err := originOf(uri)
 		if err != nil {
-			return Config{}, fmt.Errorf("PLUGIN_URI %w", err)
+			return Config{}, errors.New("PLUGIN_URI must be an origin such as https://plugin.example")
 		}
 		plugin.AllowedOrigins = append(plugin.AllowedOrigins, origin)
 	}
-	if !reflect.ValueOf(*plugin).IsZero() {
-		config.Plugin = plugin
+	if !reflect.ValueOf(plugin).IsZero() {
+		config.Plugin = &plugin
 	}
-	return config, nil
+	return config.withDefaults(), nil
+}
+
+// environment returns what reads a variable from the environment, else from dir/.env.
+func environment(dir string) (func(name string) string, error) {
+	file, err := readDotEnv(filepath.Join(dir, ".env"))
+	if err != nil {
+		return nil, err
+	}
+	return func(name string) string {
+		value, ok := os.LookupEnv(name)
+		if !ok {
+			value = file[name]
+		}
+		return strings.TrimSpace(value)
+	}, nil
 }
 
 // readDotEnv reads a file of NAME=value lines. A missing file is an empty one.
@@ -176,15 +186,26 @@ func (c Config) withDefaults() Config {
 		c.SessionRetention = defaultSessionRetention
 	}
 	if c.Plugin != nil {
-		plugin := c.Plugin.withDefaults()
+		plugin := c.Plugin.complete(c)
 		c.Plugin = &plugin
 	}
 	return c
 }
 
+// publicURL is where the world reaches the service, without a slash at the end. It is blank if nothing tells.
+func (c Config) publicURL() string {
+	address := c.PublicURL
+	if address == "" && c.Plugin != nil {
+		address, _, _ = strings.Cut(c.Plugin.RedirectURI, "?")
+		address = strings.TrimSuffix(strings.TrimSuffix(address, "/"), c.Plugin.redirectPath())
+	}
+	return strings.TrimSuffix(address, "/")
+}
+
 // Validate reports the first thing that must be mended before the service can start, in one line that names the variable.
 func (c Config) Validate() error {
 	c = c.withDefaults()
+	_, publicErr := absoluteURL(c.PublicURL)
 	_, emailErr := mail.ParseAddress(c.SuperuserEmail)
 	switch {
 	case c.SessionTTL < 0:
@@ -199,8 +220,17 @@ func (c Config) Validate() error {
 		return errors.New("SUPERUSER_PASSWORD must have 8 to 71 characters")
 	case (c.TLSCertFile == "") != (c.TLSKeyFile == ""):
 		return errors.New("TLS_CERT_FILE and TLS_KEY_FILE belong together; set both, or neither")
-	case c.Plugin != nil:
-		return c.Plugin.validate()
+	case strings.Trim(strings.ToLower(c.ParentDomain), hostLabel+".") != "":
+		return errors.New("PLUGIN_PARENT_DOMAIN must be only a domain, such as plugins.framercdn.com")
+	case c.PublicURL != "" && publicErr != nil:
+		return fmt.Errorf("PUBLIC_URL %w", publicErr)
+	case c.EncryptionKey != "" && len(c.EncryptionKey) != keyLength:
+		return fmt.Errorf("ENCRYPTION_KEY must have %d characters; %s", keyLength, howToMakeKey)
+	}
+	if c.Plugin != nil {
+		if problems := c.Plugin.validate(); len(problems) > 0 {
+			return problems[0]
+		}
 	}
 	return nil
 }
@@ -217,14 +247,14 @@ func (c Config) certificate() (*tls.Certificate, error) {
 	return &certificate, nil
 }
 
-// absoluteURL checks that a variable holds an http(s) URL with a host and no fragment.
-func absoluteURL(name, value string) (*url.URL, error) {
+// absoluteURL checks that a value is an http(s) URL with a host and no fragment. Its error says what the value must be.
+func absoluteURL(value string) (*url.URL, error) {
 	u, err := url.Parse(value)
 	switch {
 	case err != nil || u.Host == "" || !slices.Contains([]string{"http", "https"}, u.Scheme):
-		return nil, fmt.Errorf("%s must be an absolute URL that starts with https:// or http://", name)
+		return nil, errors.New("must be an absolute URL that starts with https:// or http://")
 	case u.Fragment != "" || u.User != nil:
-		return nil, fmt.Errorf("%s must have neither a fragment (#) nor a user name", name)
+		return nil, errors.New("must have neither a fragment (#) nor a user name")
 	}
 	return u, nil
 }

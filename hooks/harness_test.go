@@ -1,16 +1,20 @@
 package hooks
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -32,25 +36,24 @@ const (
 const tokenResponse = "{ \"token_type\":\"bearer\",\n \"expires_in\": 3599.50, \"issued_at\":\"1278448832702\",\t\"access_token\":\"AT/1+x==\"," +
 	" \"refresh_token\":\"RT-1\", \"z\":{\"b\":1,\"a\":[]}, \"id\": 12345678901234567890, \"text\":\"\\u003c\\/>\" }\n"
 
-// provider is an authorization server that refuses every deviation from RFC 6749 and RFC 7636.
+// provider is an authorization server that refuses every deviation from RFC 6749, 7636 and 7009, and from what its plugin
+// says: another address, a parameter too many, another way to authenticate.
 type provider struct {
 	*httptest.Server
-	plugin Plugin // what it knows of its client
+	plugin Plugin // what it knows of its client, complete
 
 	mu       sync.Mutex
 	answer   http.HandlerFunc  // of a token request that was good; nil means tokenResponse
 	codes    map[string]string // of unused codes: the code challenge
 	refusals []string
+	revoked  []string
 	issued   int
 	served   int // good token requests
 }
 
 func newProvider(t *testing.T) *provider {
 	p := &provider{codes: map[string]string{}}
-	mux := http.NewServeMux()
-	mux.HandleFunc("POST /token", p.token)
-	mux.HandleFunc("GET /authorize", p.authorize)
-	p.Server = httptest.NewServer(mux)
+	p.Server = httptest.NewServer(p)
 	t.Cleanup(func() {
 		p.Close()
 		for _, refusal := range p.refusals {
@@ -81,25 +84,64 @@ func (p *provider) refuse(w http.ResponseWriter, why string) {
 	http.Error(w, why, http.StatusTeapot)
 }
 
+func (p *provider) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	address := "http://" + r.Host + r.URL.EscapedPath()
+	if r.TLS != nil {
+		address = "https" + strings.TrimPrefix(address, "http")
+	}
+	authorizeEndpoint, _, _ := strings.Cut(p.plugin.AuthorizeEndpoint, "?")
+	switch {
+	case r.Method == http.MethodGet && address == authorizeEndpoint:
+		p.authorize(w, r)
+	case r.Method == http.MethodPost && (address == p.plugin.TokenEndpoint || address == p.plugin.refreshEndpoint):
+		p.token(w, r, address)
+	case address == strings.ReplaceAll(p.plugin.RevokeEndpoint, "{client_id}", testClientID):
+		p.revoke(w, r)
+	default:
+		p.refuse(w, r.Method+" "+address+" is no endpoint of this provider")
+	}
+}
+
+// differs says in what parameters are not exactly those wanted; "*" wants any value.
+func differs(got, want url.Values) string {
+	for name := range got {
+		if len(got[name]) != 1 || !want.Has(name) {
+			return fmt.Sprintf("%s is not wanted, or stands twice: %q", name, got[name])
+		}
+	}
+	for name := range want {
+		if !got.Has(name) || (want.Get(name) != "*" && got.Get(name) != want.Get(name)) {
+			return fmt.Sprintf("%s is %q, not %q", name, got[name], want[name])
+		}
+	}
+	return ""
+}
+
 // authorize stands for the login page of a person who agrees at once.
 func (p *provider) authorize(w http.ResponseWriter, r *http.Request) {
-	query := r.URL.Query()
-	want := map[string]string{
-		"client_id": testClientID, "redirect_uri": p.plugin.RedirectURI, "response_type": "code", "scope": p.plugin.Scope,
+	_, endpointParams, _ := strings.Cut(p.plugin.AuthorizeEndpoint, "?")
+	want, err := url.ParseQuery(endpointParams + "&" + p.plugin.AuthorizeParams)
+	if err != nil {
+		p.refuse(w, err.Error())
+		return
 	}
-	for name, value := range want {
-		if query.Get(name) != value || len(query[name]) > 1 {
-			p.refuse(w, fmt.Sprintf("%s is %q, not %q", name, query[name], value))
-			return
-		}
+	for name, value := range map[string]string{"client_id": testClientID, "redirect_uri": p.plugin.RedirectURI, "response_type": "code", "state": "*"} {
+		want.Set(name, value)
+	}
+	if p.plugin.Scope != "" {
+		want.Set("scope", p.plugin.Scope)
+	}
+	if p.plugin.PKCE != "off" {
+		want.Set("code_challenge", "*")
+		want.Set("code_challenge_method", "S256")
+	}
+	query := r.URL.Query()
+	if difference := differs(query, want); difference != "" {
+		p.refuse(w, "authorization request: "+difference)
+		return
 	}
 	challenge := query.Get("code_challenge")
-	if p.plugin.PKCE == "off" {
-		if query.Has("code_challenge") || query.Has("code_challenge_method") {
-			p.refuse(w, "PKCE was used though it is off")
-			return
-		}
-	} else if len(challenge) != 43 || query.Get("code_challenge_method") != "S256" {
+	if p.plugin.PKCE != "off" && len(challenge) != 43 {
 		p.refuse(w, "the code challenge is not S256")
 		return
 	}
@@ -111,58 +153,90 @@ func (p *provider) authorize(w http.ResponseWriter, r *http.Request) {
 	http.Redirect(w, r, p.plugin.RedirectURI+"?"+url.Values{"code": {code}, "state": {query.Get("state")}}.Encode(), http.StatusFound)
 }
 
-func (p *provider) token(w http.ResponseWriter, r *http.Request) {
-	body, _ := io.ReadAll(r.Body)
-	form, err := url.ParseQuery(string(body))
-	if err != nil || r.URL.RawQuery != "" || r.Header.Get("Content-Type") != "application/x-www-form-urlencoded" || r.Header.Get("Accept") != "application/json" {
-		p.refuse(w, "the token request is not a form in the body that asks for JSON")
-		return
-	}
+// authenticates checks how a form's sender does that, and returns what is wrong, and the parameters that it takes.
+func (p *provider) authenticates(r *http.Request, form url.Values) (wrong string, params url.Values) {
+	params = url.Values{}
 	username, password, basic := r.BasicAuth()
 	username, _ = url.QueryUnescape(username)
-	password, _ = url.QueryUnescape(password)
-	if p.plugin.TokenAuth != "basic" {
-		if basic {
-			p.refuse(w, "Basic authentication was not agreed on")
-			return
+	switch p.plugin.TokenAuth {
+	case "basic":
+		password, _ = url.QueryUnescape(password)
+	case "basic-secret":
+		// The user name is the secret as it stands.
+		username, password, basic = r.BasicAuth()
+		if password != "" {
+			return "there is a password", params
 		}
-		username, password = form.Get("client_id"), form.Get("client_secret")
-	} else if form.Has("client_secret") {
-		p.refuse(w, "the secret was sent twice")
+		username, password = testClientID, username
+	default:
+		if basic || r.Header.Get("Authorization") != "" {
+			return "Basic authentication was not agreed on", params
+		}
+		username, password, basic = form.Get("client_id"), form.Get("client_secret"), true
+		params = url.Values{"client_id": {"*"}, "client_secret": {"*"}}
+	}
+	if !basic || username != testClientID || password != testClientSecret {
+		return "the client did not authenticate", params
+	}
+	return "", params
+}
+
+// form reads a form in the body.
+func (p *provider) form(r *http.Request) (url.Values, error) {
+	body, _ := io.ReadAll(r.Body)
+	if r.URL.RawQuery != "" || r.Header.Get("Content-Type") != "application/x-www-form-urlencoded" || r.Header.Get("Accept") != "application/json" {
+		return nil, errors.New("the request is not a form in the body that asks for JSON")
+	}
+	return url.ParseQuery(string(body))
+}
+
+func (p *provider) token(w http.ResponseWriter, r *http.Request, address string) {
+	form, err := p.form(r)
+	if err != nil {
+		p.refuse(w, err.Error())
 		return
 	}
-	if username != testClientID || password != testClientSecret {
-		p.refuse(w, "the client did not authenticate")
+	wrong, want := p.authenticates(r, form)
+	if wrong != "" {
+		p.refuse(w, wrong)
 		return
 	}
 	switch form.Get("grant_type") {
 	case "authorization_code":
+		tokenParams, _ := url.ParseQuery(p.plugin.tokenParams)
+		maps.Copy(want, tokenParams)
+		maps.Copy(want, url.Values{"grant_type": {"*"}, "code": {"*"}, "redirect_uri": {p.plugin.RedirectURI}})
+		if p.plugin.PKCE != "off" {
+			want.Set("code_verifier", "*")
+		}
 		p.mu.Lock()
 		challenge, ok := p.codes[form.Get("code")]
 		delete(p.codes, form.Get("code"))
 		p.mu.Unlock()
 		sum := sha256.Sum256([]byte(form.Get("code_verifier")))
 		switch {
+		case address != p.plugin.TokenEndpoint:
+			wrong = "a code was sent to the refresh endpoint"
 		case !ok:
-			p.refuse(w, "the code is unknown or was used")
-			return
-		case form.Get("redirect_uri") != p.plugin.RedirectURI:
-			p.refuse(w, "the redirect URI is another")
-			return
-		case challenge == "" && form.Has("code_verifier"):
-			p.refuse(w, "a code verifier was sent though PKCE is off")
-			return
+			wrong = "the code is unknown or was used"
 		case challenge != "" && base64.RawURLEncoding.EncodeToString(sum[:]) != challenge:
-			p.refuse(w, "the code verifier does not fit the challenge")
-			return
+			wrong = "the code verifier does not fit the challenge"
 		}
 	case "refresh_token":
-		if form.Get("refresh_token") == "" {
-			p.refuse(w, "the refresh token is missing")
-			return
+		maps.Copy(want, url.Values{"grant_type": {"*"}, "refresh_token": {"*"}})
+		if address != p.plugin.refreshEndpoint {
+			wrong = "a refresh token was sent to the token endpoint"
+		} else if form.Get("refresh_token") == "" {
+			wrong = "the refresh token is missing"
 		}
 	default:
-		p.refuse(w, "the grant type is wrong")
+		wrong = "the grant type is wrong"
+	}
+	if wrong == "" {
+		wrong = differs(form, want)
+	}
+	if wrong != "" {
+		p.refuse(w, "token request: "+wrong)
 		return
 	}
 	p.mu.Lock()
@@ -178,12 +252,90 @@ func (p *provider) token(w http.ResponseWriter, r *http.Request) {
 	io.WriteString(w, tokenResponse)
 }
 
+// revoke ends a token in the one way that the plugin's kind has. It keeps the token.
+func (p *provider) revoke(w http.ResponseWriter, r *http.Request) {
+	wrong, token, method := "", "", http.MethodPost
+	switch kind := p.plugin.revokeKind; kind {
+	case "", "rfc7009", "token":
+		form, err := p.form(r)
+		if err != nil {
+			p.refuse(w, err.Error())
+			return
+		}
+		want := url.Values{}
+		if kind != "token" {
+			wrong, want = p.authenticates(r, form)
+			if form.Has("token_type_hint") {
+				want.Set("token_type_hint", "refresh_token")
+			}
+		} else if r.Header.Get("Authorization") != "" {
+			wrong = "the client authenticates"
+		}
+		want.Set("token", "*")
+		if wrong == "" {
+			wrong = differs(form, want)
+		}
+		token = form.Get("token")
+	case "bearer":
+		body, _ := io.ReadAll(r.Body)
+		if len(body) > 0 {
+			wrong = "there is a body"
+		}
+		token, _ = strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+	default:
+		want := map[string]map[string]string{
+			"json":        {"token": ""},
+			"github":      {"access_token": ""},
+			"json-client": {"access_token": "", "client_id": testClientID, "client_secret": testClientSecret},
+		}[kind]
+		if kind == "github" {
+			method = http.MethodDelete
+		}
+		var body map[string]string
+		if err := json.NewDecoder(r.Body).Decode(&body); err != nil || r.Header.Get("Content-Type") != "application/json" {
+			wrong = "the body is not JSON, or not said to be"
+		}
+		for name := range want {
+			if want[name] == "" {
+				token, want[name] = body[name], body[name]
+			}
+		}
+		if !maps.Equal(body, want) {
+			wrong = fmt.Sprintf("the body has the members %v", slices.Sorted(maps.Keys(body)))
+		}
+		username, password, basic := r.BasicAuth()
+		username, _ = url.QueryUnescape(username)
+		password, _ = url.QueryUnescape(password)
+		if kind == "json-client" && basic || kind != "json-client" && (username != testClientID || password != testClientSecret) {
+			wrong = "the client did not authenticate as agreed"
+		}
+	}
+	if r.Method != method {
+		wrong = "the method is " + r.Method
+	}
+	if wrong == "" && token == "" {
+		wrong = "the token is missing"
+	}
+	if wrong != "" {
+		p.refuse(w, "revocation: "+wrong)
+		return
+	}
+	p.mu.Lock()
+	p.revoked = append(p.revoked, token)
+	answer := p.answer
+	p.mu.Unlock()
+	if answer != nil {
+		answer(w, r)
+	}
+}
+
 // relayServer is the relay on a real listener of PocketBase's own server.
 type relayServer struct {
 	t        *testing.T
 	app      core.App
 	url      string
 	provider *provider
+	admin    string // the Authorization header of a superuser, once a test has asked for it
 }
 
 // starting is held while an app starts: PocketBase sorts its list of migrations in place.
@@ -202,7 +354,7 @@ func serve(t *testing.T, edit func(*Config)) *relayServer {
 		edit(&config)
 	}
 	if config.Plugin != nil {
-		s.provider.plugin = *config.Plugin
+		s.provider.plugin = config.Plugin.complete(config)
 	}
 
 	starting.Lock()
@@ -250,6 +402,53 @@ func (p *provider) client(relayURL string) *Plugin {
 	}
 }
 
+// add makes a plugin with a provider of its own in the dashboard, as an admin does, and returns the relay at its address.
+func (s *relayServer) add(slug string, edit func(fields map[string]any)) *relayServer {
+	s.t.Helper()
+	added := *s
+	added.url, added.provider = s.url+"/"+slug, newProvider(s.t)
+	fields := map[string]any{
+		"slug": slug, "enabled": true, "clientId": testClientID, "clientSecret": testClientSecret, "scope": "read " + slug,
+		"authorizeEndpoint": added.provider.URL + "/authorize", "tokenEndpoint": added.provider.URL + "/token",
+	}
+	if edit != nil {
+		edit(fields)
+	}
+	got := s.save(http.MethodPost, "", fields)
+	if got.status != http.StatusOK {
+		s.t.Fatalf("the plugin is refused: %d %s", got.status, got.body)
+	}
+	plugin := newPlugin(func(field string) string { return fmt.Sprint(cmp.Or(fields[field], any(""))) })
+	plugin.RedirectURI = cmp.Or(plugin.RedirectURI, added.url+"/redirect")
+	added.provider.plugin = plugin.complete(Config{})
+	return &added
+}
+
+// save creates (POST) or changes (PATCH) a record of plugins through the API, as the dashboard does.
+func (s *relayServer) save(method, id string, fields map[string]any) answer {
+	s.t.Helper()
+	if s.admin == "" {
+		s.admin = s.superuser()
+	}
+	body, err := json.Marshal(fields)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	base, _ := url.Parse(s.url)
+	target := strings.TrimSuffix("http://"+base.Host+"/api/collections/plugins/records/"+id, "/")
+	return s.request(method, target, string(body), s.admin, "Content-Type: application/json")
+}
+
+// record returns the id of a plugin's record.
+func (s *relayServer) record(slug string) string {
+	s.t.Helper()
+	record, err := s.app.FindFirstRecordByData("plugins", "slug", slug)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return record.Id
+}
+
 // answer is a response with its body.
 type answer struct {
 	status int
@@ -293,7 +492,12 @@ func (s *relayServer) post(target string) answer { return s.request(http.MethodP
 // authorize starts a login.
 func (s *relayServer) authorize() (authorizationURL *url.URL, readKey string) {
 	s.t.Helper()
-	got := s.post("/authorize")
+	return s.authorizeAt("/authorize")
+}
+
+func (s *relayServer) authorizeAt(target string) (authorizationURL *url.URL, readKey string) {
+	s.t.Helper()
+	got := s.post(target)
 	var login struct{ URL, ReadKey string }
 	if err := json.Unmarshal([]byte(got.body), &login); err != nil || got.status != http.StatusOK {
 		s.t.Fatalf("/authorize answered %d %s", got.status, got.body)

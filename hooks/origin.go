@@ -64,7 +64,7 @@ func (p *Plugin) isPublished(origin string) bool {
 func originOf(address string) (string, error) {
 	u, err := url.Parse(address)
 	if err != nil || u.Hostname() == "" || (u.Scheme != "http" && u.Scheme != "https") || u.User != nil {
-		return "", errors.New("must be an origin such as https://plugin.example")
+		return "", errors.New("not the origin of a page")
 	}
 	host := strings.ToLower(u.Host)
 	if (u.Scheme == "https" && u.Port() == "443") || (u.Scheme == "http" && u.Port() == "80") {

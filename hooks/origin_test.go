@@ -7,7 +7,7 @@ import (
 )
 
 func testPlugin() *Plugin {
-	plugin := Plugin{PluginID: "ABC123", AllowedOrigins: []string{"https://plugin.example", "http://127.0.0.1:3000"}}.withDefaults()
+	plugin := Plugin{PluginID: "ABC123", AllowedOrigins: []string{"https://plugin.example", "http://127.0.0.1:3000"}}.complete(Config{})
 	return &plugin
 }
 

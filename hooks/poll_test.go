@@ -251,7 +251,7 @@ func TestSessionsOfOnePlugin(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	state, readKey, _, err := store.start("one", "")
+	state, readKey, _, err := store.start("one", "", "")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -34,12 +34,19 @@ func (r *relay) redirect(e *request) error {
 	if err != nil {
 		return stateProblem(err)
 	}
+	plugin, err := e.plugin.forTenant(found.tenant)
+	if err != nil {
+		return r.endSession(found, err)
+	}
+	if issuer := queryParam(query, "iss"); issuer != "" && plugin.Issuer != "" && issuer != plugin.Issuer {
+		return r.endSession(found, otherIssuer)
+	}
 	if refusal != "" {
 		return r.endSession(found, refusedBy(refusal))
 	}
 
 	// The code is as good as used, so the browser's leaving cancels nothing.
-	tokens, err := r.exchange(context.WithoutCancel(e.Request.Context()), e.plugin, code, codeVerifier(state, found.publicKey))
+	tokens, err := r.exchange(context.WithoutCancel(e.Request.Context()), plugin, code, codeVerifier(state, found.publicKey))
 	if err != nil {
 		return r.endSession(found, err)
 	}
@@ -52,6 +59,13 @@ func (r *relay) redirect(e *request) error {
 	}
 	return e.writePage(http.StatusOK, views.Page{Tone: views.Success, Title: "You are signed in"})
 }
+
+// otherIssuer is the problem of an answer that names another issuer than the plugin's (RFC 9207 section 2.4).
+var otherIssuer = problem{
+	Status:      http.StatusBadRequest,
+	Code:        "invalid_request",
+	Description: "The answer comes from another provider than the one that was asked. Nothing was shared.",
+}.because(errors.New("the iss parameter is not the plugin's issuer"))
 
 // refusedBy is the problem of an authorization error response (RFC 6749 section 4.1.2.1).
 func refusedBy(code string) *problem {

@@ -23,12 +23,16 @@ func (r *relay) refresh(e *request) error {
 			Description: "The refresh token is missing or too long. Send it as code or refresh_token.",
 		}
 	}
+	plugin, err := e.pluginForTenant()
+	if err != nil {
+		return err
+	}
 	// A provider that rotates has used up the refresh token once it is asked, so nothing cancels the request.
 	if !r.exchanging.TryRLock() {
 		return errRestarting
 	}
 	defer r.exchanging.RUnlock()
-	tokens, err := r.refreshToken(context.WithoutCancel(e.Request.Context()), e.plugin, refreshToken)
+	tokens, err := r.refreshToken(context.WithoutCancel(e.Request.Context()), plugin, refreshToken)
 	if err != nil {
 		return err
 	}

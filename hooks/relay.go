@@ -13,6 +13,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"os"
 	"path"
 	"runtime"
 	"runtime/debug"
@@ -30,20 +31,21 @@ import (
 type relay struct {
 	app         core.App
 	config      Config
+	plugins     *plugins
 	sessions    *sessions
 	tokenClient *http.Client
 	exchanging  sync.RWMutex // held for reading while a token is requested; a shutdown takes it for good
 	finishing   sync.Once
 }
 
-// request is a request with the plugin that it is for, which is nil if none is configured.
+// request is a request with the plugin that it is for, which is nil if there is none.
 type request struct {
 	*core.RequestEvent
 	plugin *Plugin
 	body   []byte
 }
 
-// route is one address that a plugin or a browser may ask for.
+// route is one address that a plugin or a browser may ask for, at the root or under a plugin's slug.
 type route struct {
 	method string
 	path   string
@@ -51,12 +53,16 @@ type route struct {
 	face   face // of its problems
 }
 
+// reservedSlugs are names that lead elsewhere.
+var reservedSlugs = []string{"api", "_", "authorize", "redirect", "poll", "refresh", "revoke"}
+
 func (r *relay) routes() []route {
 	return []route{
 		{http.MethodPost, "/authorize", r.authorize, faceJSON},
 		{http.MethodGet, "/redirect", r.redirect, facePage},
 		{http.MethodPost, "/poll", r.poll, faceJSON},
 		{http.MethodPost, "/refresh", r.refresh, faceText},
+		{http.MethodPost, "/revoke", r.revoke, faceJSON},
 		{http.MethodGet, "/", r.index, faceText},
 	}
 }
@@ -78,7 +84,8 @@ func Register(app core.App, config Config) error {
 	if err != nil {
 		return err
 	}
-	r := &relay{app: app, config: config, tokenClient: newTokenClient()}
+	r := &relay{app: app, config: config, plugins: &plugins{app: app, config: config}, tokenClient: newTokenClient()}
+	r.plugins.bind()
 
 	app.OnServe().BindFunc(func(e *core.ServeEvent) error {
 		// PocketBase's installer prints a superuser token.
@@ -88,6 +95,9 @@ func Register(app core.App, config Config) error {
 			return err
 		}
 		r.sessions = sessions
+		if err := r.warnOfUnusable(); err != nil {
+			return err
+		}
 		if err := createSuperuser(app, config); err != nil {
 			return err
 		}
@@ -163,9 +173,9 @@ func (r *relay) bindRoutes(e *core.ServeEvent) {
 // serve finds the plugin and the route, and answers in the route's format, whatever happens.
 func (r *relay) serve(event *core.RequestEvent) (err error) {
 	e := &request{RequestEvent: event, plugin: r.config.Plugin}
+	found, err := r.match(e)
 	e.setHeaders()
 	e.readBody()
-	found, err := r.match(e)
 	defer func() {
 		if recovered := recover(); recovered != nil {
 			err = r.report(e, found.face, internalError.because(panicCause(recovered)))
@@ -176,6 +186,8 @@ func (r *relay) serve(event *core.RequestEvent) (err error) {
 		return r.report(e, found.face, err)
 	case e.Request.Method == http.MethodOptions:
 		return e.NoContent(http.StatusNoContent)
+	case e.plugin != nil && e.plugin.closed != nil:
+		return r.report(e, found.face, e.plugin.closed)
 	}
 	if err := found.handle(e); err != nil {
 		return r.report(e, found.face, err)
@@ -183,21 +195,35 @@ func (r *relay) serve(event *core.RequestEvent) (err error) {
 	return nil
 }
 
-// match returns the route of a request. Without one, or with a wrong method, people get the problem as a page.
+// match returns the route of a request, and puts the plugin of its slug into it. Without a route, or with a wrong method,
+// people get the problem as a page.
 func (r *relay) match(e *request) (route, error) {
+	routes := r.routes()
+	find := func(path string) int {
+		return slices.IndexFunc(routes, func(route route) bool { return route.path == path })
+	}
 	path := e.Request.URL.Path
 	if len(path) > 1 {
 		path = strings.TrimSuffix(path, "/")
 	}
-	routes := r.routes()
-	i := slices.IndexFunc(routes, func(route route) bool { return route.path == path })
+	i := find(path)
+	if i < 0 {
+		slug, rest, _ := strings.Cut(path[1:], "/")
+		plugin, err := r.plugins.find(slug)
+		if err != nil {
+			return route{}, err
+		}
+		if plugin != nil {
+			e.plugin, i = plugin, find("/"+rest)
+		}
+	}
 	found := route{face: faceJSON}
 	if i >= 0 {
 		found = routes[i]
 	}
 	method := e.Request.Method
 	allowed := []string{found.method, http.MethodOptions}
-	if path == "/" {
+	if found.path == "/" {
 		allowed = append(allowed, http.MethodHead)
 	}
 	if i >= 0 && slices.Contains(allowed, method) {
@@ -223,10 +249,24 @@ func (r *relay) match(e *request) (route, error) {
 
 // index answers GET / and HEAD /: the service is up.
 func (r *relay) index(e *request) error {
-	if e.plugin == nil {
+	others, err := r.plugins.all()
+	if err != nil {
+		return err
+	}
+	if e.plugin == nil && len(others) == 0 {
 		return e.writeText(http.StatusOK, "plugin-oauth is running. "+HowToAddPlugin)
 	}
 	return e.writeText(http.StatusOK, "plugin-oauth is up and running.")
+}
+
+// warnOfUnusable says at start which plugins of the dashboard cannot be used. The others work.
+func (r *relay) warnOfUnusable() error {
+	line, err := r.plugins.unusable()
+	if line != "" {
+		fmt.Fprintln(os.Stderr, "plugin-oauth: "+line)
+		r.app.Logger().Error("plugin-oauth: " + line)
+	}
+	return err
 }
 
 func (r *relay) sweep() {
@@ -273,7 +313,7 @@ func cleanPath(next http.Handler) http.Handler {
 
 // protectCollections keeps an admin, and an import, from breaking what the service runs on. Migrations have run by now.
 func protectCollections(app core.App) error {
-	for _, name := range []string{"sessions", "pending_sessions", "login_stats"} {
+	for _, name := range []string{"sessions", "pending_sessions", "login_stats", "plugins"} {
 		collection, err := app.FindCollectionByNameOrId(name)
 		if err != nil {
 			return fmt.Errorf("the collection %s is missing; restore a backup: %w", name, err)

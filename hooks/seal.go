@@ -1,12 +1,15 @@
 package hooks
 
 import (
+	"crypto/aes"
+	"crypto/cipher"
 	"crypto/ecdh"
 	"crypto/hmac"
 	"crypto/hpke"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
+	"errors"
 )
 
 // maxKeyLength bounds a state or read key that a stranger sends. Ours have 43 characters; nothing else about
@@ -64,4 +67,45 @@ func codeVerifier(state string, publicKey []byte) string {
 	mac.Write([]byte("plugin-oauth code verifier"))
 	mac.Write(publicKey)
 	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
+}
+
+// keyLength is the length of an encryption key, in bytes: AES-256.
+const keyLength = 32
+
+// howToMakeKey is said wherever a key is missing or has the wrong length.
+const howToMakeKey = "make one with: openssl rand -base64 24"
+
+// sealSecret encrypts a client secret with AES-256-GCM: a random nonce, then the ciphertext.
+// It is bound to its record: a sealed secret that is moved to another row does not open.
+func sealSecret(encryptionKey, recordID, secret string) ([]byte, error) {
+	gcm, err := secretCipher(encryptionKey)
+	if err != nil {
+		return nil, err
+	}
+	return gcm.Seal(nil, nil, []byte(secret), secretData(recordID)), nil
+}
+
+// openSecret reverses [sealSecret]. It fails if the key, the record or the sealed secret is another.
+func openSecret(encryptionKey, recordID string, sealed []byte) (string, error) {
+	gcm, err := secretCipher(encryptionKey)
+	if err != nil {
+		return "", err
+	}
+	secret, err := gcm.Open(nil, nil, sealed, secretData(recordID))
+	return string(secret), err
+}
+
+func secretCipher(encryptionKey string) (cipher.AEAD, error) {
+	if len(encryptionKey) != keyLength {
+		return nil, errors.New("the encryption key must have 32 characters")
+	}
+	block, err := aes.NewCipher([]byte(encryptionKey))
+	if err != nil {
+		return nil, err
+	}
+	return cipher.NewGCMWithRandomNonce(block)
+}
+
+func secretData(recordID string) []byte {
+	return []byte("plugin-oauth client secret " + recordID)
 }

@@ -26,6 +26,7 @@ type session struct {
 	status           string
 	error            string // OAuth's error code, of a session that is denied or failed
 	errorDescription string
+	tenant           string // that the plugin named; blank: none
 	publicKey        []byte // the tokens are sealed to it
 	expires          string // a timestamp
 }
@@ -38,7 +39,7 @@ var (
 	errEnded   = errors.New("the session was ended meanwhile")
 )
 
-// sessions holds the only SQL of the service, prepared once. It writes past PocketBase's record hooks:
+// sessions holds the SQL of a login, prepared once. It writes past PocketBase's record hooks:
 // a prepared statement is never printed with its values, and one statement is what makes a claim happen once.
 type sessions struct {
 	ttl, retention time.Duration
@@ -62,11 +63,11 @@ func newSessions(app core.App, config Config) (*sessions, error) {
 		db        *sql.DB
 		query     string
 	}{
-		{&s.insert, writer, `INSERT INTO sessions (id, plugin, status, origin, created, expires, stateHash, readKeyHash, publicKey)
-			VALUES (?, ?, 'pending', ?, ?, ?, ?, ?, ?)`},
+		{&s.insert, writer, `INSERT INTO sessions (id, plugin, tenant, status, origin, created, expires, stateHash, readKeyHash, publicKey)
+			VALUES (?, ?, ?, 'pending', ?, ?, ?, ?, ?, ?)`},
 		{&s.redirect, writer, `UPDATE sessions SET redirected = ?1
 			WHERE stateHash = ?2 AND plugin = ?3 AND status = 'pending' AND redirected = '' AND expires > ?1
-			RETURNING id, publicKey, expires`},
+			RETURNING id, tenant, publicKey, expires`},
 		{&s.byState, reader, `SELECT status, expires FROM sessions WHERE stateHash = ? AND plugin = ?`},
 		{&s.ready, writer, `UPDATE sessions SET status = 'ready', completed = ?1, sealed = ?2, publicKey = NULL
 			WHERE id = ?3 AND status = 'pending' AND expires > ?1`},
@@ -102,7 +103,7 @@ func database(builder any) (*sql.DB, error) {
 
 // start makes a pending session and returns its three parts: the state for the provider, the read key for the plugin,
 // and the code verifier. Only hashes of the first two are stored.
-func (s *sessions) start(plugin, origin string) (state, readKey, verifier string, err error) {
+func (s *sessions) start(plugin, tenant, origin string) (state, readKey, verifier string, err error) {
 	state, readKey = newKey(), newKey()
 	private, err := keyPair(readKey)
 	if err != nil {
@@ -110,7 +111,7 @@ func (s *sessions) start(plugin, origin string) (state, readKey, verifier string
 	}
 	publicKey := private.PublicKey().Bytes()
 	now := time.Now()
-	_, err = s.insert.Exec(core.GenerateDefaultRandomId(), plugin, origin,
+	_, err = s.insert.Exec(core.GenerateDefaultRandomId(), plugin, tenant, origin,
 		timestamp(now), timestamp(now.Add(s.ttl)), keyHash(state), keyHash(readKey), publicKey)
 	return state, readKey, codeVerifier(state, publicKey), err
 }
@@ -120,7 +121,7 @@ func (s *sessions) start(plugin, origin string) (state, readKey, verifier string
 func (s *sessions) redirected(plugin, state string) (session, error) {
 	now := timestamp(time.Now())
 	var found session
-	err := s.redirect.QueryRow(now, keyHash(state), plugin).Scan(&found.id, &found.publicKey, &found.expires)
+	err := s.redirect.QueryRow(now, keyHash(state), plugin).Scan(&found.id, &found.tenant, &found.publicKey, &found.expires)
 	if !errors.Is(err, sql.ErrNoRows) {
 		return found, err
 	}

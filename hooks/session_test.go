@@ -58,7 +58,7 @@ func TestSessionsInTheDashboard(t *testing.T) {
 			t.Errorf("session %d is %v, want %s", i, item["status"], want[i])
 		}
 		for name := range item {
-			if !strings.Contains(" id plugin status error errorDescription origin created redirected completed claimed expires collectionId collectionName ", " "+name+" ") {
+			if !strings.Contains(" id plugin status error errorDescription origin created redirected completed claimed expires tenant collectionId collectionName ", " "+name+" ") {
 				t.Errorf("the API shows the column %s", name)
 			}
 		}

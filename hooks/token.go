@@ -42,20 +42,22 @@ func newTokenClient() *http.Client {
 // exchange redeems a code (RFC 6749 section 4.1.3, RFC 7636 section 4.5) and returns the provider's token response
 // byte for byte. An error of the provider's is a *problem.
 func (r *relay) exchange(ctx context.Context, p *Plugin, code, verifier string) ([]byte, error) {
-	form := url.Values{
-		"grant_type":   {"authorization_code"},
-		"code":         {code},
-		"redirect_uri": {p.RedirectURI},
+	form, err := url.ParseQuery(p.tokenParams)
+	if err != nil {
+		return nil, err
 	}
+	form.Set("grant_type", "authorization_code")
+	form.Set("code", code)
+	form.Set("redirect_uri", p.RedirectURI)
 	if p.PKCE != "off" {
 		form.Set("code_verifier", verifier)
 	}
-	return r.requestToken(ctx, p, form)
+	return r.requestToken(ctx, p, p.TokenEndpoint, form)
 }
 
 // refreshToken redeems a refresh token (RFC 6749 section 6), likewise.
 func (r *relay) refreshToken(ctx context.Context, p *Plugin, refreshToken string) ([]byte, error) {
-	return r.requestToken(ctx, p, url.Values{
+	return r.requestToken(ctx, p, p.refreshEndpoint, url.Values{
 		"grant_type":    {"refresh_token"},
 		"refresh_token": {refreshToken},
 	})
@@ -63,37 +65,61 @@ func (r *relay) refreshToken(ctx context.Context, p *Plugin, refreshToken string
 
 // requestToken does not use x/oauth2's Exchange: that returns a parsed token, not the provider's bytes, and refuses
 // answers that real providers send (a token nested in an object, a fractional expires_in).
-func (r *relay) requestToken(ctx context.Context, p *Plugin, form url.Values) ([]byte, error) {
-	if p.TokenAuth != "basic" {
-		form.Set("client_id", p.ClientID)
-		form.Set("client_secret", p.ClientSecret)
-	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, p.TokenEndpoint, strings.NewReader(form.Encode()))
+func (r *relay) requestToken(ctx context.Context, p *Plugin, endpoint string, form url.Values) ([]byte, error) {
+	request, err := p.authenticatedRequest(ctx, endpoint, form)
 	if err != nil {
 		return nil, err
 	}
-	if p.TokenAuth == "basic" {
-		// RFC 6749 section 2.3.1 wants both parts form-encoded first.
-		request.SetBasicAuth(url.QueryEscape(p.ClientID), url.QueryEscape(p.ClientSecret))
+	status, body, err := r.ask(request)
+	if err != nil {
+		return nil, err
+	}
+	return readTokenResponse(status, body)
+}
+
+// authenticatedRequest posts a form as the plugin's client (RFC 6749 section 2.3.1).
+func (p *Plugin) authenticatedRequest(ctx context.Context, endpoint string, form url.Values) (*http.Request, error) {
+	if p.TokenAuth == "" || p.TokenAuth == "body" {
+		form.Set("client_id", p.ClientID)
+		form.Set("client_secret", p.ClientSecret)
+	}
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, endpoint, strings.NewReader(form.Encode()))
+	if err != nil {
+		return nil, err
+	}
+	switch p.TokenAuth {
+	case "basic":
+		p.setBasicAuth(request)
+	case "basic-secret":
+		request.SetBasicAuth(p.ClientSecret, "")
 	}
 	request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	return request, nil
+}
+
+// setBasicAuth form-encodes both parts first, as RFC 6749 section 2.3.1 wants it.
+func (p *Plugin) setBasicAuth(request *http.Request) {
+	request.SetBasicAuth(url.QueryEscape(p.ClientID), url.QueryEscape(p.ClientSecret))
+}
+
+// ask sends a request to the provider and reads the whole answer. Its error is a *problem.
+func (r *relay) ask(request *http.Request) (status int, body []byte, err error) {
 	request.Header.Set("Accept", "application/json")
 	request.Header.Set("User-Agent", "plugin-oauth")
-
 	response, err := r.tokenClient.Do(request)
 	if err != nil {
-		return nil, unreachable(err)
+		return 0, nil, unreachable(err)
 	}
 	defer response.Body.Close()
 	if response.StatusCode == http.StatusSwitchingProtocols {
 		// The client's timeout does not reach the body of this one.
-		return nil, badResponse("has the status 101")
+		return 0, nil, badResponse("has the status 101")
 	}
-	body, err := io.ReadAll(io.LimitReader(response.Body, maxTokenResponse+1))
+	body, err = io.ReadAll(io.LimitReader(response.Body, maxTokenResponse+1))
 	if err != nil {
-		return nil, unreachable(err)
+		return 0, nil, unreachable(err)
 	}
-	return readTokenResponse(response.StatusCode, body)
+	return response.StatusCode, body, nil
 }
 
 // unreachable is the problem of a token endpoint that gave no whole answer.

@@ -1,0 +1,154 @@
+package hooks
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/pocketbase/pocketbase/core"
+	"github.com/spf13/cobra"
+)
+
+// NewProvidersCommand lists the providers that plugin-oauth knows, or shows one with what to paste where.
+func NewProvidersCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:          "providers [name]",
+		Short:        "Lists the providers that plugin-oauth knows, or shows one with what to paste where",
+		Example:      "plugin-oauth providers google",
+		Args:         cobra.MaximumNArgs(1),
+		SilenceUsage: true,
+		RunE: func(command *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return listPresets(command.OutOrStdout())
+			}
+			name := strings.ToLower(args[0])
+			row, found := findPreset(name)
+			if found {
+				return row.show(command.OutOrStdout())
+			}
+			mend := "plugin-oauth providers lists those that are known"
+			if similar := similarPresets(name); len(similar) > 0 {
+				mend = "did you mean " + strings.Join(similar, " or ") + "?"
+			}
+			return fmt.Errorf("%q is unknown; %s", args[0], mend)
+		},
+	}
+}
+
+func listPresets(out io.Writer) error {
+	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(table, "PROVIDER\tNAME\tGOOD TO KNOW")
+	for _, row := range presets {
+		fmt.Fprintf(table, "%s\t%s\t%s\n", row.Name, row.Title, row.Hint)
+	}
+	if err := table.Flush(); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintf(out, "\n%d providers. What to paste where: plugin-oauth providers NAME\nAny other provider works too: set AUTHORIZE_ENDPOINT and TOKEN_ENDPOINT.\n", len(presets))
+	return err
+}
+
+// show says what to do at the provider and here, and what the preset sets.
+func (p preset) show(out io.Writer) error {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s\n", p.Title)
+	if p.Hint != "" {
+		fmt.Fprintf(&b, "%s\n", p.Hint)
+	}
+	fmt.Fprintf(&b, "\n1. Make an app at %s\n", cmp.Or(p.Console, "the provider, in its developer console."))
+	b.WriteString("   Its redirect URI: https://YOUR-HOST/redirect, or https://YOUR-HOST/SLUG/redirect for a plugin of the dashboard.\n\n")
+	b.WriteString("2. Put this into .env, or the same values into the dashboard:\n\n")
+	fmt.Fprintf(&b, "   PROVIDER=%s\n   CLIENT_ID=\n   CLIENT_SECRET=\n", p.Name)
+	if p.ScopeSeparator != "" {
+		b.WriteString("   SCOPE=\n")
+	}
+	if p.Tenant != nil {
+		b.WriteString("   TENANT=\n")
+	}
+	b.WriteString("\n   CLIENT_ID, CLIENT_SECRET: the app's page shows them.\n")
+	if p.ScopeSeparator != "" {
+		fmt.Fprintf(&b, "   SCOPE: what the plugin may do, with %s between.%s\n",
+			map[string]string{" ": "spaces", ",": "commas"}[p.ScopeSeparator], p.explainRefreshScope())
+	}
+	if p.Tenant != nil {
+		fmt.Fprintf(&b, "   TENANT: %s.\n", p.Tenant.explain())
+	}
+	b.WriteString("\n3. The preset sets these. Any that you set yourself wins.\n\n")
+	table := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
+	for _, line := range [][2]string{
+		{"AUTHORIZE_ENDPOINT", p.AuthorizeEndpoint},
+		{"TOKEN_ENDPOINT", p.TokenEndpoint},
+		{"(to refresh)", p.RefreshEndpoint},
+		{"REVOKE_ENDPOINT", p.RevokeEndpoint},
+		{"ISSUER", p.Issuer},
+		{"AUTHORIZE_PARAMS", p.AuthorizeParams},
+		{"(token request)", p.TokenParams},
+		{"TOKEN_AUTH", p.TokenAuth},
+		{"PKCE", cmp.Or(p.PKCE, "on")},
+	} {
+		if line[1] != "" {
+			fmt.Fprintf(table, "   %s\t%s\n", line[0], line[1])
+		}
+	}
+	if err := table.Flush(); err != nil {
+		return err
+	}
+	fmt.Fprintf(&b, "\nFound in: %s\n", strings.Join(p.Sources, ", "))
+	_, err := io.WriteString(out, b.String())
+	return err
+}
+
+func (p preset) explainRefreshScope() string {
+	if p.RefreshScope == "" {
+		return ""
+	}
+	return " For a refresh token, " + p.RefreshScope + " is one of them."
+}
+
+// explain says what to write for a tenant.
+func (t *tenant) explain() string {
+	if t.Default != "" {
+		return fmt.Sprintf("the %s, such as %s. Blank: %s, unless the plugin sends %s=…", t.Name, t.Example, t.Default, t.Name)
+	}
+	return fmt.Sprintf("the %s, such as %s. Blank: the plugin sends %s=… with /authorize, /refresh and /revoke", t.Name, t.Example, t.Name)
+}
+
+// NewRekeyCommand seals the client secrets of the dashboard's plugins under a new key.
+func NewRekeyCommand(app core.App) *cobra.Command {
+	return &cobra.Command{
+		Use:   "rekey",
+		Short: "Seals the client secrets of the dashboard's plugins under NEW_ENCRYPTION_KEY instead of ENCRYPTION_KEY",
+		Long: `Seals the client secrets of the dashboard's plugins under a new key.
+
+1. Set NEW_ENCRYPTION_KEY beside ENCRYPTION_KEY, in the environment or in .env;
+   ` + howToMakeKey + `
+2. Run this command.
+3. Set ENCRYPTION_KEY to the new key, take NEW_ENCRYPTION_KEY away, and start the service again.`,
+		Args:         cobra.NoArgs,
+		SilenceUsage: true,
+		RunE: func(command *cobra.Command, _ []string) error {
+			get, err := environment(".")
+			if err != nil {
+				return err
+			}
+			oldKey, newKey := get("ENCRYPTION_KEY"), get("NEW_ENCRYPTION_KEY")
+			switch {
+			case len(oldKey) != keyLength:
+				return fmt.Errorf("ENCRYPTION_KEY must be the key with %d characters that the service ran with until now", keyLength)
+			case len(newKey) != keyLength || newKey == oldKey:
+				return fmt.Errorf("NEW_ENCRYPTION_KEY must be another key with %d characters; %s", keyLength, howToMakeKey)
+			}
+			if err := app.RunAllMigrations(); err != nil {
+				return err
+			}
+			count, err := Rekey(app, oldKey, newKey)
+			if err != nil {
+				return err
+			}
+			fmt.Fprintf(command.OutOrStdout(), "%d client secrets are sealed under NEW_ENCRYPTION_KEY. Make it the ENCRYPTION_KEY, and start the service again.\n", count)
+			return nil
+		},
+	}
+}

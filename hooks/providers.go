@@ -1,0 +1,156 @@
+package hooks
+
+import (
+	"cmp"
+	_ "embed"
+	"encoding/json/v2"
+	"fmt"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// preset has the facts about one provider. It fills what a plugin leaves blank. See providers.json.
+type preset struct {
+	Name  string `json:"name"`  // what an author writes: [a-z0-9-]
+	Title string `json:"title"` // what people call it
+
+	// The endpoints may hold the tenant's placeholder, as in https://{shop}.myshopify.com/.
+	AuthorizeEndpoint string `json:"authorizeEndpoint"`
+	TokenEndpoint     string `json:"tokenEndpoint"`
+	RefreshEndpoint   string `json:"refreshEndpoint,omitzero"` // blank: the token endpoint
+	RevokeEndpoint    string `json:"revokeEndpoint,omitzero"`
+	RevokeKind        string `json:"revokeKind,omitzero"` // one of revokeKinds
+	Issuer            string `json:"issuer,omitzero"`     // what it sends as iss (RFC 9207); blank: unknown
+
+	TokenAuth       string  `json:"tokenAuth"`                // one of tokenAuths
+	PKCE            string  `json:"pkce,omitzero"`            // "off": it refuses PKCE, or does not know it
+	ScopeSeparator  string  `json:"scopeSeparator,omitzero"`  // blank: it has no scopes
+	AuthorizeParams string  `json:"authorizeParams,omitzero"` // a query string
+	TokenParams     string  `json:"tokenParams,omitzero"`     // of the code's exchange, likewise
+	RefreshScope    string  `json:"refreshScope,omitzero"`    // the scope that a refresh token needs
+	Tenant          *tenant `json:"tenant,omitzero"`          // nil: one address for everybody
+
+	Console string   `json:"console,omitzero"` // where an author makes the app
+	Hint    string   `json:"hint,omitzero"`    // one line on what usually goes wrong
+	Sources []string `json:"sources"`          // the public places that the facts were found in
+}
+
+// tenant is a part of the endpoints that differs for each customer of the provider: a shop, a directory, a subdomain.
+type tenant struct {
+	Name    string `json:"name"`             // of the placeholder, and of the parameter that a plugin sends
+	Default string `json:"default,omitzero"` // blank: it must be named
+	Example string `json:"example"`
+}
+
+//go:embed providers.json
+var providersJSON []byte
+
+// presets has the rows of providers.json, sorted by name.
+var presets = func() (rows []preset) {
+	if err := json.Unmarshal(providersJSON, &rows, json.RejectUnknownMembers(true)); err != nil {
+		panic("providers.json: " + err.Error())
+	}
+	return rows
+}()
+
+// findPreset returns the preset of a name.
+func findPreset(name string) (preset, bool) {
+	i, found := slices.BinarySearchFunc(presets, name, func(row preset, name string) int { return cmp.Compare(row.Name, name) })
+	if !found {
+		return preset{}, false
+	}
+	return presets[i], true
+}
+
+// similarPresets names the presets that may be meant by a name which is none.
+func similarPresets(name string) (similar []string) {
+	for _, row := range presets {
+		if strings.Contains(strings.ToLower(row.Title), name) || strings.Contains(name, row.Name) {
+			similar = append(similar, row.Name)
+		}
+	}
+	return similar
+}
+
+// withPreset fills what the plugin leaves blank. Whoever gives a token endpoint of his own means another server, so the
+// preset's refresh and revoke endpoints, which would be sent that server's tokens, are left out.
+func (p Plugin) withPreset(row preset) Plugin {
+	p.AuthorizeEndpoint = cmp.Or(p.AuthorizeEndpoint, row.AuthorizeEndpoint)
+	p.TokenAuth = cmp.Or(p.TokenAuth, row.TokenAuth)
+	p.PKCE = cmp.Or(p.PKCE, row.PKCE)
+	p.AuthorizeParams = mergeParams(p.AuthorizeParams, row.AuthorizeParams)
+	if p.TokenEndpoint == "" {
+		p.TokenEndpoint, p.refreshEndpoint, p.tokenParams = row.TokenEndpoint, row.RefreshEndpoint, row.TokenParams
+		p.Issuer = cmp.Or(p.Issuer, row.Issuer)
+		if p.RevokeEndpoint == "" {
+			p.RevokeEndpoint, p.revokeKind = row.RevokeEndpoint, row.RevokeKind
+		}
+	}
+	if row.Tenant != nil && strings.Contains(p.AuthorizeEndpoint+p.TokenEndpoint, row.Tenant.placeholder()) {
+		p.tenant = row.Tenant
+	}
+	return p
+}
+
+// mergeParams adds the preset's parameters that the plugin does not give itself. A plugin leaves one out by giving it
+// without a value, which providers must take as omitted (RFC 6749 section 3.1).
+func mergeParams(own, preset string) string {
+	given, err := url.ParseQuery(own)
+	if err != nil {
+		return own // validate reports it
+	}
+	for pair := range strings.SplitSeq(preset, "&") {
+		name, _, _ := strings.Cut(pair, "=")
+		if name == "" || given.Has(name) {
+			continue
+		}
+		if own != "" {
+			own += "&"
+		}
+		own += pair
+	}
+	return own
+}
+
+func (t *tenant) placeholder() string { return "{" + t.Name + "}" }
+
+// A tenant's name becomes a part of an address that the client secret is sent to. In a host it is one label, and the
+// preset's fixed part behind it says whose host that is.
+var (
+	tenantLabel = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9-]{0,62}$`)
+	tenantPath  = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,254}$`)
+)
+
+// checkTenant reports whether a name can stand for the placeholder.
+func (p *Plugin) checkTenant(name string) bool {
+	host, _, _ := strings.Cut(strings.TrimPrefix(p.TokenEndpoint, "https://"), "/")
+	if strings.Contains(host, p.tenant.placeholder()) {
+		return tenantLabel.MatchString(name)
+	}
+	return tenantPath.MatchString(name)
+}
+
+// forTenant returns the plugin with the endpoints of one tenant: the plugin's own, else the one that is named, else the
+// preset's default. A plugin without placeholders comes back as it is, and the name is ignored.
+func (p *Plugin) forTenant(name string) (*Plugin, error) {
+	if p.tenant == nil {
+		return p, nil
+	}
+	name = cmp.Or(p.Tenant, name, p.tenant.Default)
+	if name == "" || !p.checkTenant(name) {
+		return nil, &problem{
+			Status:      400,
+			Code:        "invalid_request",
+			Description: fmt.Sprintf("%s is missing or malformed. The plugin must send it: %s=%s.", p.tenant.Name, p.tenant.Name, p.tenant.Example),
+		}
+	}
+	fill := strings.NewReplacer(p.tenant.placeholder(), name).Replace
+	filled := *p
+	filled.Tenant, filled.tenant = name, nil
+	for _, endpoint := range []*string{&filled.AuthorizeEndpoint, &filled.TokenEndpoint, &filled.refreshEndpoint, &filled.RevokeEndpoint, &filled.Issuer} {
+		*endpoint = fill(*endpoint)
+	}
+	return &filled, nil
+}

@@ -1,0 +1,329 @@
+package hooks
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"io"
+	"math/big"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// Every row has the form that the code, and a reader, rely on.
+func TestPresets(t *testing.T) {
+	if len(presets) < 60 {
+		t.Errorf("there are only %d", len(presets))
+	}
+	for _, name := range strings.Fields(`google notion airtable hubspot figma github gitlab slack dropbox linear atlassian asana shopify salesforce microsoft
+		spotify discord webflow mailchimp typeform zoom stripe`) {
+		if _, found := findPreset(name); !found {
+			t.Errorf("%s is missing", name)
+		}
+	}
+	names := regexp.MustCompile(`^[a-z0-9][a-z0-9-]*$`)
+	placeholder := regexp.MustCompile(`\{[^}]*\}`)
+	for i, row := range presets {
+		t.Run(row.Name, func(t *testing.T) {
+			check := func(ok bool, what string) {
+				if !ok {
+					t.Error(what)
+				}
+			}
+			check(i == 0 || presets[i-1].Name < row.Name, "the names are not sorted, or one stands twice")
+			check(names.MatchString(row.Name) && row.Title != "", "the name or the title has not its form")
+			check(slices.Contains(tokenAuths, row.TokenAuth), "tokenAuth is unknown")
+			check(row.PKCE == "" || row.PKCE == "off", "pkce is neither blank nor off")
+			check(slices.Contains([]string{"", " ", ","}, row.ScopeSeparator), "scopeSeparator is neither a space nor a comma")
+			check((row.RevokeEndpoint == "") == (row.RevokeKind == ""), "revokeEndpoint and revokeKind do not come together")
+			check(row.RevokeKind == "" || slices.Contains(revokeKinds, row.RevokeKind), "revokeKind is unknown")
+			check(strings.Contains(row.RevokeEndpoint, "{client_id}") == (row.RevokeKind == "github"), "{client_id} is of the kind github only")
+			check(len(row.Hint) <= 160 && !strings.Contains(row.Hint, "\n"), "the hint is longer than a line")
+			check(len(row.Sources) >= 2 && len(slices.Compact(slices.Sorted(slices.Values(row.Sources)))) == len(row.Sources), "there are not two sources")
+			check(row.AuthorizeEndpoint != "" && row.TokenEndpoint != "", "an endpoint is missing")
+			_, err := url.ParseQuery(row.TokenParams)
+			check(err == nil, "tokenParams is no query string")
+
+			check(row.Console == "" || strings.HasPrefix(row.Console, "https://"), "the console has no https address")
+
+			wanted := ""
+			if row.Tenant != nil {
+				wanted = row.Tenant.placeholder()
+				check(strings.Contains(row.TokenEndpoint, wanted), "the token endpoint has no placeholder")
+			}
+			for _, endpoint := range []string{row.AuthorizeEndpoint, row.TokenEndpoint, row.RefreshEndpoint, row.RevokeEndpoint, row.Issuer} {
+				if endpoint == "" {
+					continue
+				}
+				u, err := absoluteURL(placeholder.ReplaceAllString(endpoint, "x"))
+				check(err == nil && u.Scheme == "https", endpoint+" is no https URL without a fragment")
+				for _, found := range placeholder.FindAllString(endpoint, -1) {
+					check(found == wanted || found == "{client_id}", found+" is not the tenant's placeholder")
+				}
+				host, _, _ := strings.Cut(strings.TrimPrefix(endpoint, "https://"), "/")
+				fixed, _ := strings.CutPrefix(host, wanted)
+				check(!strings.Contains(fixed, "{") && strings.Count(fixed, ".") >= 1, "who names a tenant chooses the host of "+endpoint)
+				check(wanted == "" || fixed == host || (strings.HasPrefix(fixed, ".") && strings.Count(fixed, ".") >= 2), "who names a tenant chooses the host of "+endpoint)
+			}
+
+			// It makes a plugin valid, and all of it arrives there.
+			plugin := Plugin{Provider: row.Name, ClientID: "id", ClientSecret: "secret", RedirectURI: "https://backend.example/redirect"}.complete(Config{})
+			for _, problem := range plugin.validate() {
+				t.Error(problem)
+			}
+			tenant := ""
+			if row.Tenant != nil {
+				tenant = row.Tenant.Example
+			}
+			filled, err := plugin.forTenant(tenant)
+			if err != nil {
+				t.Fatal(err)
+			}
+			fill := strings.NewReplacer(wanted+"\x00", "").Replace
+			if wanted != "" {
+				fill = strings.NewReplacer(wanted, tenant).Replace
+			}
+			for what, pair := range map[string][2]string{
+				"authorizeEndpoint": {filled.AuthorizeEndpoint, fill(row.AuthorizeEndpoint)},
+				"tokenEndpoint":     {filled.TokenEndpoint, fill(row.TokenEndpoint)},
+				"revokeEndpoint":    {filled.RevokeEndpoint, fill(row.RevokeEndpoint)},
+				"issuer":            {filled.Issuer, fill(row.Issuer)},
+				"revokeKind":        {filled.revokeKind, row.RevokeKind},
+				"tokenAuth":         {filled.TokenAuth, row.TokenAuth},
+				"pkce":              {filled.PKCE, row.PKCE},
+				"authorizeParams":   {filled.AuthorizeParams, row.AuthorizeParams},
+				"tokenParams":       {filled.tokenParams, row.TokenParams},
+			} {
+				if pair[0] != pair[1] {
+					t.Errorf("%s is %q, not %q", what, pair[0], pair[1])
+				}
+			}
+		})
+	}
+}
+
+// What a plugin sets itself wins; and a token endpoint of its own is another server's.
+func TestPresetIsOverridden(t *testing.T) {
+	own := Plugin{Provider: "gitlab", AuthorizeEndpoint: "https://git.example/authorize", TokenEndpoint: "https://git.example/token", TokenAuth: "basic", PKCE: "off"}.complete(Config{})
+	if own.AuthorizeEndpoint != "https://git.example/authorize" || own.TokenEndpoint != "https://git.example/token" || own.refreshEndpoint != own.TokenEndpoint ||
+		own.TokenAuth != "basic" || own.PKCE != "off" || own.RevokeEndpoint != "" || own.Issuer != "" {
+		t.Errorf("got %+v", own)
+	}
+	figma := Plugin{Provider: "figma", TokenEndpoint: "https://proxy.example/token"}.complete(Config{})
+	if figma.refreshEndpoint != "https://proxy.example/token" {
+		t.Errorf("refreshes at %s", figma.refreshEndpoint)
+	}
+	revoke := Plugin{Provider: "slack", RevokeEndpoint: "https://proxy.example/revoke"}.complete(Config{})
+	if revoke.RevokeEndpoint != "https://proxy.example/revoke" || revoke.revokeKind != "" {
+		t.Errorf("revokes at %s in the way %s", revoke.RevokeEndpoint, revoke.revokeKind)
+	}
+	for own, want := range map[string]string{
+		"":                           "access_type=offline&prompt=consent",
+		"prompt=select_account":      "prompt=select_account&access_type=offline",
+		"hd=plugin.example&prompt=":  "hd=plugin.example&prompt=&access_type=offline",
+		"access_type=online&prompt=": "access_type=online&prompt=",
+	} {
+		if got := (Plugin{Provider: "google", AuthorizeParams: own}).complete(Config{}).AuthorizeParams; got != want {
+			t.Errorf("%q becomes %q, not %q", own, got, want)
+		}
+	}
+}
+
+// Whoever names a tenant cannot lead the client secret elsewhere.
+func TestTenantNames(t *testing.T) {
+	shopify := Plugin{Provider: "shopify"}.complete(Config{})
+	microsoft := Plugin{Provider: "microsoft"}.complete(Config{})
+	for name, want := range map[string][2]bool{
+		"my-store": {true, true}, "contoso.onmicrosoft.com": {false, true}, "a": {true, true}, "8eaef023-2b34-4da1-9baa-8bc8c9d6a490": {true, true},
+		"evil.example/": {}, "evil.example#": {}, "evil.example?": {}, "x@evil.example": {}, "a/b": {}, "..": {}, ".": {}, "-": {}, "a b": {}, "ä": {}, "a%2fb": {}, "{shop}": {}, "a\n": {},
+		strings.Repeat("a", 256): {},
+	} {
+		for i, plugin := range []Plugin{shopify, microsoft} {
+			filled, err := plugin.forTenant(name)
+			if (err == nil) != want[i] {
+				t.Errorf("%s: %q: %v", plugin.Provider, name, err)
+			}
+			if err == nil && (!strings.Contains(filled.TokenEndpoint, name) || filled.Tenant != name) {
+				t.Errorf("%s: %q: %s", plugin.Provider, name, filled.TokenEndpoint)
+			}
+		}
+	}
+	if _, err := shopify.forTenant(""); err == nil {
+		t.Error("a shop is not needed")
+	}
+	if filled, err := microsoft.forTenant(""); err != nil || !strings.Contains(filled.TokenEndpoint, "/common/") {
+		t.Errorf("the default is not used: %v", err)
+	}
+	fixed := Plugin{Provider: "shopify", Tenant: "mine"}.complete(Config{})
+	if filled, err := fixed.forTenant("other"); err != nil || !strings.HasPrefix(filled.TokenEndpoint, "https://mine.myshopify.com/") {
+		t.Errorf("the plugin's own shop does not win: %v", err)
+	}
+}
+
+// The program signs in, refreshes and revokes with every preset, at providers that refuse any deviation from its row.
+// They answer under the real names: a proxy stands in for the network.
+func TestEveryPreset(t *testing.T) {
+	t.Parallel()
+	p := newProcess(t)
+	network := newNetwork(t)
+	p.provider.plugin.ClientSecret = ""
+	p.env = []string{
+		"PATH=" + os.Getenv("PATH"), "PUBLIC_URL=" + p.url, "ENCRYPTION_KEY=" + testEncryptionKey, "HTTPS_PROXY=" + network.proxy.URL, "SSL_CERT_FILE=" + network.certificates,
+		"SUPERUSER_EMAIL=admin@plugin.example", "SUPERUSER_PASSWORD=superuser-password",
+	}
+	p.start()
+	p.signIn()
+	for _, row := range presets {
+		t.Run(row.Name, func(t *testing.T) {
+			scope := "read" + row.ScopeSeparator + "write"
+			fields := map[string]any{"slug": row.Name, "enabled": true, "provider": row.Name, "clientId": testClientID, "clientSecret": testClientSecret, "scope": scope}
+			s := &relayServer{t: t, url: p.url + "/" + row.Name, admin: p.admin}
+			if got := s.save(http.MethodPost, "", fields); got.status != http.StatusOK {
+				t.Fatalf("%d %s", got.status, got.body)
+			}
+			plugin := Plugin{Provider: row.Name, Scope: scope, RedirectURI: s.url + "/redirect"}.complete(Config{})
+			tenant, authorize := "", "/authorize"
+			if row.Tenant != nil {
+				tenant = "&" + row.Tenant.Name + "=" + row.Tenant.Example
+				authorize += "?" + tenant[1:]
+				filled, err := plugin.forTenant(row.Tenant.Example)
+				if err != nil {
+					t.Fatal(err)
+				}
+				plugin = *filled
+			}
+			s.provider = &provider{plugin: plugin, codes: map[string]string{}}
+			network.serve(s.provider)
+			defer func() {
+				for _, refusal := range s.provider.refusals {
+					t.Errorf("the provider was asked in a wrong way: %s", refusal)
+				}
+			}()
+
+			authorizationURL, readKey := s.authorizeAt(authorize)
+			response, err := network.browser.Get(authorizationURL.String())
+			if err != nil {
+				t.Fatal(err)
+			}
+			response.Body.Close()
+			callback := response.Header.Get("Location")
+			if row.Issuer != "" {
+				callback += "&iss=" + url.QueryEscape(plugin.Issuer)
+			}
+			s.expectPage("redirect", s.get(callback), http.StatusOK, "You are signed in")
+			s.expect("poll", s.poll(readKey), http.StatusOK, tokenResponse)
+			s.expect("refresh", s.post("/refresh?code=RT-1"+tenant), http.StatusOK, tokenResponse)
+			if row.RevokeEndpoint == "" {
+				s.expectError("revoke", s.post("/revoke?token=RT-1"+tenant), http.StatusNotFound, "not_found")
+			} else {
+				s.expect("revoke", s.post("/revoke?token=RT-1"+tenant), http.StatusOK, "{}")
+			}
+			if row.Tenant != nil && row.Tenant.Default == "" {
+				s.expectError("no tenant", s.post("/authorize"), http.StatusBadRequest, "invalid_request")
+				if got := s.post("/refresh?code=RT-1"); got.status != http.StatusBadRequest || !strings.Contains(got.body, row.Tenant.Name+"="+row.Tenant.Example) {
+					t.Errorf("no tenant: %d %s", got.status, got.body)
+				}
+			}
+		})
+	}
+}
+
+// network is a proxy that leads every https address to one provider, under a certificate of its own authority.
+type network struct {
+	proxy        *httptest.Server
+	certificates string // the authority's, in a file
+	browser      *http.Client
+
+	mu       sync.Mutex
+	provider http.Handler
+}
+
+func newNetwork(t *testing.T) *network {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	newCertificate := func(template, parent *x509.Certificate) []byte {
+		template.SerialNumber, template.NotAfter = big.NewInt(time.Now().UnixNano()), time.Now().Add(time.Hour)
+		der, err := x509.CreateCertificate(rand.Reader, template, parent, &key.PublicKey, key)
+		if err != nil {
+			t.Error(err)
+		}
+		return der
+	}
+	authority := &x509.Certificate{Subject: pkix.Name{CommonName: "test"}, IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign}
+	authorityPEM := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: newCertificate(authority, authority)})
+	n := &network{certificates: filepath.Join(t.TempDir(), "authority.pem")}
+	if err := os.WriteFile(n.certificates, authorityPEM, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	config := &tls.Config{GetCertificate: func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
+		der := newCertificate(&x509.Certificate{DNSNames: []string{hello.ServerName}}, authority)
+		return &tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, nil
+	}}
+	listener, err := tls.Listen("tcp", "127.0.0.1:0", config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		n.mu.Lock()
+		defer n.mu.Unlock()
+		n.provider.ServeHTTP(w, r)
+	})}
+	go server.Serve(listener)
+	n.proxy = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method != http.MethodConnect {
+			t.Errorf("the proxy was asked %s %s", r.Method, r.URL)
+			return
+		}
+		upstream, err := net.Dial("tcp", listener.Addr().String())
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		client, buffered, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		io.WriteString(client, "HTTP/1.1 200 OK\r\n\r\n")
+		go func() { _, _ = io.Copy(upstream, buffered); upstream.Close() }()
+		go func() { _, _ = io.Copy(client, upstream); client.Close() }()
+	}))
+	t.Cleanup(func() {
+		n.proxy.Close()
+		server.Close()
+	})
+	roots := x509.NewCertPool()
+	roots.AppendCertsFromPEM(authorityPEM)
+	proxyURL, err := url.Parse(n.proxy.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n.browser = &http.Client{
+		Transport:     &http.Transport{Proxy: http.ProxyURL(proxyURL), TLSClientConfig: &tls.Config{RootCAs: roots}, DisableKeepAlives: true},
+		CheckRedirect: noRedirects.CheckRedirect,
+	}
+	return n
+}
+
+func (n *network) serve(provider http.Handler) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.provider = provider
+}
