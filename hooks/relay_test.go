@@ -161,7 +161,7 @@ func TestHugeBody(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer connection.Close()
-		fmt.Fprintf(connection, "POST %s HTTP/1.1\r\nHost: x\r\nContent-Length: 40000000\r\n\r\n%s", path, strings.Repeat("x", maxBody))
+		fmt.Fprintf(connection, "POST %s HTTP/1.1\r\nHost: x\r\nContent-Length: 40000000\r\n\r\n%s", path, strings.Repeat("x", maxBody+1))
 		response, err := http.ReadResponse(bufio.NewReader(connection), nil)
 		if err != nil {
 			t.Fatal(err)

@@ -139,7 +139,7 @@ func look(t *testing.T, ctx context.Context, name string) {
 	do(t, ctx, chromedp.ResetViewport())
 }
 
-// A person signs in: plugin page, provider's login form, the relay's page, tokens in the plugin, refresh.
+// A person signs in: plugin page, provider's login form, the relay's page, tokens in the plugin, refresh, sign-out.
 func TestBrowserSignIn(t *testing.T) {
 	d := startDemo(t)
 	plugin := browser(t)
@@ -177,8 +177,21 @@ func TestBrowserSignIn(t *testing.T) {
 	if _, err := chromedp.Run(plugin, chromedp.Poll[bool](`document.getElementById("status").textContent === "The tokens are fresh."`)); err != nil {
 		t.Fatal(err)
 	}
-	if evaluate[string](t, plugin, `localStorage.getItem("tokens")`) == stored {
+	fresh := evaluate[string](t, plugin, `localStorage.getItem("tokens")`)
+	if fresh == stored {
 		t.Error("the refresh changed nothing")
+	}
+	if err := json.Unmarshal([]byte(fresh), &tokens); err != nil {
+		t.Fatal(err)
+	}
+
+	do(t, plugin, chromedp.Click("#signOut"), chromedp.WaitVisible("#signIn"))
+	if _, err := chromedp.Run(plugin, chromedp.Poll[bool](`document.getElementById("status").textContent === "You are signed out."`)); err != nil {
+		t.Fatal(err)
+	}
+	refresh := d.relayURL + "/refresh?code=" + url.QueryEscape(fmt.Sprint(tokens["refresh_token"]))
+	if _, err := post(t.Context(), refresh, http.StatusBadRequest); err != nil {
+		t.Errorf("after signing out the refresh token still works: %v", err)
 	}
 }
 

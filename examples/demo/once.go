@@ -105,6 +105,14 @@ func signIn(ctx context.Context, out io.Writer, d *demo) error {
 		return err
 	}
 	fmt.Fprintln(out, "POST /refresh     400  the old refresh token is used up")
+
+	if _, err := post(ctx, d.relayURL+"/revoke?token="+url.QueryEscape(second.RefreshToken), http.StatusOK); err != nil {
+		return err
+	}
+	if _, err := post(ctx, d.relayURL+"/refresh?code="+url.QueryEscape(second.RefreshToken), http.StatusBadRequest); err != nil {
+		return err
+	}
+	fmt.Fprintln(out, "POST /revoke      200  signed out; the new refresh token is refused, too")
 	return nil
 }
 

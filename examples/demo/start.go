@@ -127,6 +127,8 @@ func (d *demo) relay(listener net.Listener) error {
 		RedirectURI:       d.relayURL + "/redirect",
 		AuthorizeEndpoint: d.issuer + "/auth",
 		TokenEndpoint:     d.issuer + "/oauth/token",
+		RevokeEndpoint:    d.issuer + "/revoke",
+		Issuer:            d.issuer,
 		Scope:             "openid profile email offline_access",
 		TokenAuth:         "basic",
 	}})
