@@ -112,7 +112,11 @@ func greet(app core.App, base string, config hooks.Config) error {
 		return err
 	}
 	for _, record := range records {
-		fmt.Printf("  Plugin     %s/%s (from the dashboard)\n", base, record.GetString("slug"))
+		where := ""
+		if record.GetString("pluginId")+record.GetString("allowedOrigins") == "" {
+			where = " (on localhost only; set pluginId when the plugin is published)"
+		}
+		fmt.Printf("  Plugin     %s/%s%s\n", base, record.GetString("slug"), where)
 	}
 	if plugin := config.Plugin; plugin == nil {
 		if len(records) == 0 {

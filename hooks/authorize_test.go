@@ -79,7 +79,7 @@ func TestAuthorizeWithoutPlugin(t *testing.T) {
 		`{"error":"temporarily_unavailable","error_description":"`+HowToAddPlugin+`"}`)
 	s.expect("/", s.get("/"), http.StatusOK, "plugin-oauth is running. "+HowToAddPlugin+"\n")
 	s.expect("/refresh", s.post("/refresh?code=x"), http.StatusServiceUnavailable, "temporarily_unavailable: "+HowToAddPlugin+"\n")
-	s.expectPage("/redirect", s.get("/redirect?state=x&code=y"), http.StatusServiceUnavailable, "No plugin is configured yet")
+	s.expectPage("/redirect", s.get("/redirect?state=x&code=y"), http.StatusServiceUnavailable, "No plugin is configured at this address")
 }
 
 func TestAuthorizeKeepsTheOrigin(t *testing.T) {

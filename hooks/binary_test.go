@@ -573,7 +573,7 @@ func TestEncryptionKey(t *testing.T) {
 		if works(one) || works(two) || !works(p.relayServer) {
 			t.Errorf("%s: the wrong ones work", variable)
 		}
-		want := "plugin-oauth: the client secrets of these plugins cannot be read, since ENCRYPTION_KEY " + why + ": one, two\n"
+		want := "plugin-oauth: ENCRYPTION_KEY " + why + ", so the client secrets of these plugins cannot be read: one, two\n"
 		if printed := p.out.String(); strings.Count(printed, want) != 1 {
 			t.Errorf("%s: printed\n%s", variable, printed)
 		}
@@ -596,10 +596,10 @@ func TestEncryptionKey(t *testing.T) {
 	p.stop(syscall.SIGTERM)
 	for _, test := range []struct{ old, new, want string }{
 		{"", testEncryptionKey, "plugin-oauth: ENCRYPTION_KEY must be the key"},
-		{otherKey, "", "plugin-oauth: NEW_ENCRYPTION_KEY must be another key with 32 characters; make one with: openssl rand -base64 24\n"},
-		{otherKey, otherKey, "plugin-oauth: NEW_ENCRYPTION_KEY must be another key"},
-		{otherKey, otherKey + "x", "plugin-oauth: NEW_ENCRYPTION_KEY must be another key"},
-		{otherKey, "yet another with 32 characters!!", "plugin-oauth: the client secret of two does not open with ENCRYPTION_KEY; nothing was changed\n"},
+		{otherKey, "", "plugin-oauth: NEW_ENCRYPTION_KEY must be set to another key with 32 characters; make one with: openssl rand -base64 24\n"},
+		{otherKey, otherKey, "plugin-oauth: NEW_ENCRYPTION_KEY must be set to another key"},
+		{otherKey, otherKey + "x", "plugin-oauth: NEW_ENCRYPTION_KEY must be set to another key"},
+		{otherKey, "yet another with 32 characters!!", "plugin-oauth: ENCRYPTION_KEY does not open the client secrets of two; enter them again in the dashboard, or delete these plugins. Nothing was changed\n"},
 	} {
 		p.env = append(slices.Clone(environment), "ENCRYPTION_KEY="+test.old, "NEW_ENCRYPTION_KEY="+test.new)
 		if out, code := p.run("rekey"); code != 1 || !strings.HasPrefix(out, test.want) {

@@ -28,7 +28,7 @@ func NewProvidersCommand() *cobra.Command {
 			if found {
 				return row.show(command.OutOrStdout())
 			}
-			mend := "plugin-oauth providers lists those that are known"
+			mend := "plugin-oauth providers lists those that are known; any other works with AUTHORIZE_ENDPOINT and TOKEN_ENDPOINT"
 			if similar := similarPresets(name); len(similar) > 0 {
 				mend = "did you mean " + strings.Join(similar, " or ") + "?"
 			}
@@ -58,33 +58,40 @@ func (p preset) show(out io.Writer) error {
 		fmt.Fprintf(&b, "%s\n", p.Hint)
 	}
 	fmt.Fprintf(&b, "\n1. Make an app at %s\n", cmp.Or(p.Console, "the provider, in its developer console."))
-	b.WriteString("   Its redirect URI: https://YOUR-HOST/redirect, or https://YOUR-HOST/SLUG/redirect for a plugin of the dashboard.\n\n")
-	b.WriteString("2. Put this into .env, or the same values into the dashboard:\n\n")
-	fmt.Fprintf(&b, "   PROVIDER=%s\n   CLIENT_ID=\n   CLIENT_SECRET=\n", p.Name)
-	if p.ScopeSeparator != "" {
-		b.WriteString("   SCOPE=\n")
-	}
+	b.WriteString("   Its redirect URI is https://YOUR-HOST/redirect, or https://YOUR-HOST/SLUG/redirect for a plugin of the dashboard.\n\n")
+	b.WriteString("2. Put this into .env, or into the fields of the dashboard (clientId is CLIENT_ID, and so on):\n\n")
+	fmt.Fprintf(&b, "   PROVIDER=%s\n   CLIENT_ID=\n   CLIENT_SECRET=\n   SCOPE=\n", p.Name)
 	if p.Tenant != nil {
 		b.WriteString("   TENANT=\n")
 	}
-	b.WriteString("\n   CLIENT_ID, CLIENT_SECRET: the app's page shows them.\n")
+	b.WriteString("\n   SCOPE: what the plugin may do.")
 	if p.ScopeSeparator != "" {
-		fmt.Fprintf(&b, "   SCOPE: what the plugin may do, with %s between.%s\n",
-			map[string]string{" ": "spaces", ",": "commas"}[p.ScopeSeparator], p.explainRefreshScope())
+		fmt.Fprintf(&b, " Put %s between.", map[string]string{" ": "spaces", ",": "commas"}[p.ScopeSeparator])
 	}
+	if p.RefreshScope != "" {
+		fmt.Fprintf(&b, " For a refresh token, %s is one of them.", p.RefreshScope)
+	}
+	b.WriteString("\n")
 	if p.Tenant != nil {
 		fmt.Fprintf(&b, "   TENANT: %s.\n", p.Tenant.explain())
 	}
-	b.WriteString("\n3. The preset sets these. Any that you set yourself wins.\n\n")
+	switch {
+	case p.RevokeEndpoint == "":
+		b.WriteString("   /revoke: not known for this provider.\n")
+	case p.RevokeToken != "":
+		fmt.Fprintf(&b, "   /revoke: send the %s token.\n", p.RevokeToken)
+	}
+	b.WriteString("\n3. These come with the provider's name. One that you set yourself wins.\n")
+	b.WriteString("   With a TOKEN_ENDPOINT of your own, REVOKE_ENDPOINT, ISSUER and what has no name are left out.\n\n")
 	table := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 	for _, line := range [][2]string{
 		{"AUTHORIZE_ENDPOINT", p.AuthorizeEndpoint},
 		{"TOKEN_ENDPOINT", p.TokenEndpoint},
 		{"(to refresh)", p.RefreshEndpoint},
+		{"(with the code)", p.TokenParams},
 		{"REVOKE_ENDPOINT", p.RevokeEndpoint},
 		{"ISSUER", p.Issuer},
 		{"AUTHORIZE_PARAMS", p.AuthorizeParams},
-		{"(token request)", p.TokenParams},
 		{"TOKEN_AUTH", p.TokenAuth},
 		{"PKCE", cmp.Or(p.PKCE, "on")},
 	} {
@@ -95,16 +102,8 @@ func (p preset) show(out io.Writer) error {
 	if err := table.Flush(); err != nil {
 		return err
 	}
-	fmt.Fprintf(&b, "\nFound in: %s\n", strings.Join(p.Sources, ", "))
 	_, err := io.WriteString(out, b.String())
 	return err
-}
-
-func (p preset) explainRefreshScope() string {
-	if p.RefreshScope == "" {
-		return ""
-	}
-	return " For a refresh token, " + p.RefreshScope + " is one of them."
 }
 
 // explain says what to write for a tenant.
@@ -125,7 +124,8 @@ func NewRekeyCommand(app core.App) *cobra.Command {
 1. Set NEW_ENCRYPTION_KEY beside ENCRYPTION_KEY, in the environment or in .env;
    ` + howToMakeKey + `
 2. Run this command.
-3. Set ENCRYPTION_KEY to the new key, take NEW_ENCRYPTION_KEY away, and start the service again.`,
+3. Set ENCRYPTION_KEY to the new key, take NEW_ENCRYPTION_KEY away, and start the service again.
+   Until then it cannot read the client secrets.`,
 		Args:         cobra.NoArgs,
 		SilenceUsage: true,
 		RunE: func(command *cobra.Command, _ []string) error {
@@ -138,7 +138,7 @@ func NewRekeyCommand(app core.App) *cobra.Command {
 			case len(oldKey) != keyLength:
 				return fmt.Errorf("ENCRYPTION_KEY must be the key with %d characters that the service ran with until now", keyLength)
 			case len(newKey) != keyLength || newKey == oldKey:
-				return fmt.Errorf("NEW_ENCRYPTION_KEY must be another key with %d characters; %s", keyLength, howToMakeKey)
+				return fmt.Errorf("NEW_ENCRYPTION_KEY must be set to another key with %d characters; %s", keyLength, howToMakeKey)
 			}
 			if err := app.RunAllMigrations(); err != nil {
 				return err
@@ -146,6 +146,9 @@ func NewRekeyCommand(app core.App) *cobra.Command {
 			count, err := Rekey(app, oldKey, newKey)
 			if err != nil {
 				return err
+			}
+			if count == 0 {
+				return fmt.Errorf("there is no client secret in %s; choose the right folder with --dir", app.DataDir())
 			}
 			fmt.Fprintf(command.OutOrStdout(), "%d client secrets are sealed under NEW_ENCRYPTION_KEY. Make it the ENCRYPTION_KEY, and start the service again.\n", count)
 			return nil

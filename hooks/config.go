@@ -61,8 +61,8 @@ const (
 	defaultReturnApp        = "Framer"
 )
 
-// HowToAddPlugin is said wherever somebody meets a service that has no plugin.
-const HowToAddPlugin = "No plugin is configured yet. Set PROVIDER, CLIENT_ID, CLIENT_SECRET and REDIRECT_URI in the environment or in a .env file in the working folder, then start again. Or add a plugin in the dashboard."
+// HowToAddPlugin is said wherever somebody meets a service that has no plugin yet.
+const HowToAddPlugin = "No plugin is configured at this address. Set PROVIDER, CLIENT_ID, CLIENT_SECRET and REDIRECT_URI in the environment or in a .env file in the working folder, then start again. Or set PUBLIC_URL and ENCRYPTION_KEY there, start again, and add plugins in the dashboard; the address of each ends in its slug."
 
 // LoadConfig reads the configuration from the environment and from dir/.env, if there is one; the environment wins.
 // Blank fields have the values that they stand for. Without TLS_CERT_FILE it looks for the files that `mkcert localhost` writes to dir.
@@ -224,6 +224,8 @@ func (c Config) Validate() error {
 		return errors.New("PLUGIN_PARENT_DOMAIN must be only a domain, such as plugins.framercdn.com")
 	case c.PublicURL != "" && publicErr != nil:
 		return fmt.Errorf("PUBLIC_URL %w", publicErr)
+	case strings.HasSuffix(c.publicURL(), "/redirect"):
+		return errors.New("PUBLIC_URL must be without /redirect; plugin-oauth adds it")
 	case c.EncryptionKey != "" && len(c.EncryptionKey) != keyLength:
 		return fmt.Errorf("ENCRYPTION_KEY must have %d characters; %s", keyLength, howToMakeKey)
 	}

@@ -44,7 +44,7 @@ func TestConfigErrors(t *testing.T) {
 		"TOKEN_ENDPOINT=https://host/#x":                             "TOKEN_ENDPOINT must have neither",
 		"SUPERUSER_EMAIL=admin\nSUPERUSER_PASSWORD=long enough":      "SUPERUSER_EMAIL is not an email address",
 		"SUPERUSER_EMAIL=a@plugin.example\nSUPERUSER_PASSWORD=short": "SUPERUSER_PASSWORD must have 8 to 71",
-		"TOKEN_AUTH=header":                                          "TOKEN_AUTH must be body or basic",
+		"TOKEN_AUTH=header":                                          "TOKEN_AUTH must be body, basic or basic-secret",
 		"PKCE=true":                                                  "PKCE must be on or off",
 		"AUTHORIZE_PARAMS=a;b":                                       "AUTHORIZE_PARAMS must be a query string",
 		"AUTHORIZE_PARAMS=state=x":                                   "AUTHORIZE_PARAMS must not carry state",
@@ -59,6 +59,7 @@ func TestConfigErrors(t *testing.T) {
 		"SESSION_RETENTION=7d":                                       `SESSION_RETENTION "7d" is not a duration`,
 		"SUPERUSER_EMAIL=admin@plugin.example":                       "SUPERUSER_EMAIL and SUPERUSER_PASSWORD belong together",
 		"SUPERUSER_PASSWORD=long enough":                             "SUPERUSER_EMAIL and SUPERUSER_PASSWORD belong together",
+		"PUBLIC_URL=https://backend.example/redirect/":               "PUBLIC_URL must be without /redirect",
 		"PUBLIC_URL=my-backend.fly.dev":                              "PUBLIC_URL must be an absolute URL",
 		"ENCRYPTION_KEY=top$ecret":                                   "ENCRYPTION_KEY must have 32 characters; make one with: openssl rand -base64 24",
 		"PROVIDER=gogle":                                             `PROVIDER "gogle" is unknown; the command plugin-oauth providers lists`,
@@ -66,7 +67,7 @@ func TestConfigErrors(t *testing.T) {
 		"REVOKE_ENDPOINT=/revoke":                                    "REVOKE_ENDPOINT must be an absolute URL",
 		"ISSUER=provider.example":                                    "ISSUER must be an absolute URL",
 		"TENANT=my-store":                                            "TENANT must be blank",
-		"PROVIDER=shopify\nAUTHORIZE_ENDPOINT=\nTOKEN_ENDPOINT=\nTENANT=my-store.myshopify.com": "TENANT must be only the name, such as my-store",
+		"PROVIDER=shopify\nAUTHORIZE_ENDPOINT=\nTOKEN_ENDPOINT=\nTENANT=my store": "TENANT must be only the name, such as my-store",
 		"TLS_CERT_FILE=cert.pem": "TLS_CERT_FILE and TLS_KEY_FILE belong together",
 	} {
 		t.Run(variables, func(t *testing.T) {

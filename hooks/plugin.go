@@ -185,7 +185,10 @@ func (p *Plugin) validate() (problems []invalid) {
 	}
 	if p.Tenant != "" {
 		check("tenant", p.tenant != nil, "must be blank: the endpoints have no placeholder for it")
-		check("tenant", p.tenant == nil || p.checkTenant(p.Tenant), "must be only the name, such as "+p.tenantExample())
+		if p.tenant != nil {
+			_, ok := p.checkTenant(p.Tenant)
+			check("tenant", ok, "must be only the name, such as "+p.tenant.Example)
+		}
 	}
 	check("clientId", p.ClientID != "", seeConsole)
 	check("clientSecret", p.ClientSecret != "", seeConsole)
@@ -224,7 +227,7 @@ func (p *Plugin) validate() (problems []invalid) {
 		check("authorizeEndpoint", !endpointParams.Has(name), fmt.Sprintf(own, name))
 		check("authorizeParams", !params.Has(name), fmt.Sprintf(own, name))
 	}
-	check("tokenAuth", p.TokenAuth == "" || slices.Contains(tokenAuths, p.TokenAuth), "must be body or basic")
+	check("tokenAuth", p.TokenAuth == "" || slices.Contains(tokenAuths, p.TokenAuth), "must be body, basic or basic-secret")
 	check("pkce", slices.Contains([]string{"", "on", "off"}, p.PKCE), "must be on or off")
 	check("pluginId", strings.Trim(p.PluginID, hostLabel) == "",
 		"must be only the id, such as abc123; the address of the plugin's submission to the marketplace has it")

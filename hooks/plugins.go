@@ -2,6 +2,7 @@ package hooks
 
 import (
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -40,11 +41,6 @@ var (
 		Status:      http.StatusServiceUnavailable,
 		Code:        "temporarily_unavailable",
 		Description: "The plugin's client secret cannot be read. The admin must start the service with the ENCRYPTION_KEY that it was saved under, or enter the secret again.",
-	}
-	errInvalidPlugin = &problem{
-		Status:      http.StatusServiceUnavailable,
-		Code:        "temporarily_unavailable",
-		Description: "The plugin's configuration is not valid any more. The admin must open it in the dashboard and save it.",
 	}
 )
 
@@ -102,8 +98,15 @@ func (p *plugins) open(row dbx.NullStringMap) *Plugin {
 		plugin.closed = errSwitchedOff
 	case err != nil:
 		plugin.closed = errNoSecret
-	case len(plugin.validate()) > 0:
-		plugin.closed = errInvalidPlugin
+	default:
+		// What was valid when it was saved may depend on the environment, or on a preset that is gone.
+		if problems := plugin.validate(); len(problems) > 0 {
+			plugin.closed = &problem{
+				Status:      http.StatusServiceUnavailable,
+				Code:        "temporarily_unavailable",
+				Description: fmt.Sprintf("The plugin's field %s %s.", problems[0].field, problems[0].mend),
+			}
+		}
 	}
 	return &plugin
 }
@@ -138,10 +141,13 @@ func (p *plugins) validate(e *core.RecordEvent) error {
 		if host := plugin.newSecretHost(&before); host != "" {
 			problems = append(problems, invalid{"clientSecret", "must be entered again, since it would now be sent to " + host})
 		}
+		if e.Record.GetBool("enabled") && !p.opens(e.Record.Id) {
+			problems = append(problems, invalid{"clientSecret", "must be entered again, since it does not open with this ENCRYPTION_KEY. Or start the service with the right one"})
+		}
 	case strings.Contains(secret, dot):
 		problems = append(problems, invalid{"clientSecret", "must be replaced as a whole, the dots included"})
 	case secret != "" && p.config.EncryptionKey == "":
-		problems = append(problems, invalid{"clientSecret", "cannot be sealed: the service runs without ENCRYPTION_KEY. Set it in the environment and start again; " + howToMakeKey})
+		problems = append(problems, invalid{"clientSecret", "cannot be stored: the service runs without ENCRYPTION_KEY. Set it in the environment or in .env and start again; " + howToMakeKey})
 	}
 	if len(problems) == 0 {
 		return e.Next()
@@ -151,6 +157,16 @@ func (p *plugins) validate(e *core.RecordEvent) error {
 		atFields[problem.field] = validation.NewError("validation_invalid_"+problem.field, problem.mend)
 	}
 	return atFields
+}
+
+// opens reports whether the sealed client secret of a record can be read.
+func (p *plugins) opens(recordID string) bool {
+	var sealed []byte
+	err := p.app.DB().NewQuery("SELECT sealedSecret FROM plugins WHERE id = {:id}").Bind(dbx.Params{"id": recordID}).Row(&sealed)
+	if err == nil {
+		_, err = openSecret(p.config.EncryptionKey, recordID, sealed)
+	}
+	return err == nil
 }
 
 // newSecretHost returns a host that the client secret is sent to now and was not sent to before. Without this check an
@@ -209,47 +225,43 @@ func (p *plugins) unusable() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	var noSecret, notValid []string
-	for slug, plugin := range bySlug {
-		switch plugin.closed {
+	var noSecret, lines []string
+	for _, slug := range slices.Sorted(maps.Keys(bySlug)) {
+		switch closed := bySlug[slug].closed; closed {
+		case nil, errSwitchedOff:
 		case errNoSecret:
 			noSecret = append(noSecret, slug)
-		case errInvalidPlugin:
-			notValid = append(notValid, slug)
+		default:
+			lines = append(lines, fmt.Sprintf("%s cannot be used: %s", slug, closed.Description))
 		}
 	}
-	slices.Sort(noSecret)
-	slices.Sort(notValid)
-	var line []string
 	if len(noSecret) > 0 {
-		why := "ENCRYPTION_KEY is not the one that they were saved under"
+		why := "is not the one that they were saved under"
 		if p.config.EncryptionKey == "" {
-			why = "ENCRYPTION_KEY is not set"
+			why = "is not set"
 		}
-		line = append(line, fmt.Sprintf("the client secrets of these plugins cannot be read, since %s: %s", why, strings.Join(noSecret, ", ")))
+		lines = append(lines, fmt.Sprintf("ENCRYPTION_KEY %s, so the client secrets of these plugins cannot be read: %s", why, strings.Join(noSecret, ", ")))
 	}
-	if len(notValid) > 0 {
-		line = append(line, "these plugins are not valid any more; save them in the dashboard to see why: "+strings.Join(notValid, ", "))
-	}
-	return strings.Join(line, "; "), nil
+	return strings.Join(lines, " "), nil
 }
 
 // Rekey seals the client secrets of the dashboard's plugins under a new key, all or none. It returns how many there are.
-// It fails, naming the plugin, if one opens under neither key; one that is under the new key already is left as it is.
+// It fails, naming the plugins, if some open under neither key; those that are under the new key already stay as they are.
 func Rekey(app core.App, oldKey, newKey string) (int, error) {
 	var rows []dbx.NullStringMap
 	err := app.RunInTransaction(func(tx core.App) error {
 		if err := tx.DB().NewQuery("SELECT id, slug, sealedSecret FROM plugins").All(&rows); err != nil {
 			return err
 		}
+		var unreadable []string
 		for _, row := range rows {
 			id, sealed := row["id"].String, []byte(row["sealedSecret"].String)
 			secret, err := openSecret(oldKey, id, sealed)
 			if err != nil {
-				if _, err := openSecret(newKey, id, sealed); err == nil {
-					continue
+				if _, err := openSecret(newKey, id, sealed); err != nil {
+					unreadable = append(unreadable, row["slug"].String)
 				}
-				return fmt.Errorf("the client secret of %s does not open with ENCRYPTION_KEY; nothing was changed", row["slug"].String)
+				continue
 			}
 			if sealed, err = sealSecret(newKey, id, secret); err != nil {
 				return err
@@ -258,6 +270,9 @@ func Rekey(app core.App, oldKey, newKey string) (int, error) {
 				Bind(dbx.Params{"sealed": sealed, "id": id}).Execute(); err != nil {
 				return err
 			}
+		}
+		if len(unreadable) > 0 {
+			return fmt.Errorf("ENCRYPTION_KEY does not open the client secrets of %s; enter them again in the dashboard, or delete these plugins. Nothing was changed", strings.Join(unreadable, ", "))
 		}
 		return nil
 	})

@@ -175,7 +175,7 @@ func TestPluginFieldErrors(t *testing.T) {
 		{"allowedOrigins", "https://a.example/path", "as browsers send it: https://a.example"},
 		{"pluginId", "https://abc.plugins.framercdn.com", "Must be only the id"},
 		{"tenant", "shop", "Must be blank"},
-		{"tokenAuth", "header", "Must be body or basic"},
+		{"tokenAuth", "header", "Must be body, basic or basic-secret"},
 		{"pkce", "plain", "Must be on or off"},
 	} {
 		fields := map[string]any{}

@@ -5,6 +5,7 @@ import (
 	_ "embed"
 	"encoding/json/v2"
 	"fmt"
+	"net/http"
 	"net/url"
 	"regexp"
 	"slices"
@@ -21,12 +22,13 @@ type preset struct {
 	TokenEndpoint     string `json:"tokenEndpoint"`
 	RefreshEndpoint   string `json:"refreshEndpoint,omitzero"` // blank: the token endpoint
 	RevokeEndpoint    string `json:"revokeEndpoint,omitzero"`
-	RevokeKind        string `json:"revokeKind,omitzero"` // one of revokeKinds
-	Issuer            string `json:"issuer,omitzero"`     // what it sends as iss (RFC 9207); blank: unknown
+	RevokeKind        string `json:"revokeKind,omitzero"`  // one of revokeKinds
+	RevokeToken       string `json:"revokeToken,omitzero"` // the one that can be revoked: access or refresh; blank: both, or it is not known
+	Issuer            string `json:"issuer,omitzero"`      // what it sends as iss (RFC 9207); blank: unknown
 
 	TokenAuth       string  `json:"tokenAuth"`                // one of tokenAuths
 	PKCE            string  `json:"pkce,omitzero"`            // "off": it refuses PKCE, or does not know it
-	ScopeSeparator  string  `json:"scopeSeparator,omitzero"`  // blank: it has no scopes
+	ScopeSeparator  string  `json:"scopeSeparator,omitzero"`  // blank: it has no scopes, or it is not known
 	AuthorizeParams string  `json:"authorizeParams,omitzero"` // a query string
 	TokenParams     string  `json:"tokenParams,omitzero"`     // of the code's exchange, likewise
 	RefreshScope    string  `json:"refreshScope,omitzero"`    // the scope that a refresh token needs
@@ -123,13 +125,16 @@ var (
 	tenantPath  = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,254}$`)
 )
 
-// checkTenant reports whether a name can stand for the placeholder.
-func (p *Plugin) checkTenant(name string) bool {
+// checkTenant returns the name that can stand for the placeholder, and whether it can. People also write the whole host,
+// my-store.myshopify.com for my-store.
+func (p *Plugin) checkTenant(name string) (string, bool) {
 	host, _, _ := strings.Cut(strings.TrimPrefix(p.TokenEndpoint, "https://"), "/")
-	if strings.Contains(host, p.tenant.placeholder()) {
-		return tenantLabel.MatchString(name)
+	domain, inHost := strings.CutPrefix(host, p.tenant.placeholder())
+	if inHost {
+		name = strings.TrimSuffix(name, domain)
+		return name, tenantLabel.MatchString(name)
 	}
-	return tenantPath.MatchString(name)
+	return name, tenantPath.MatchString(name)
 }
 
 // forTenant returns the plugin with the endpoints of one tenant: the plugin's own, else the one that is named, else the
@@ -138,17 +143,27 @@ func (p *Plugin) forTenant(name string) (*Plugin, error) {
 	if p.tenant == nil {
 		return p, nil
 	}
-	name = cmp.Or(p.Tenant, name, p.tenant.Default)
-	if name == "" || !p.checkTenant(name) {
+	refuse := func(what string) (*Plugin, error) {
 		return nil, &problem{
-			Status:      400,
+			Status:      http.StatusBadRequest,
 			Code:        "invalid_request",
-			Description: fmt.Sprintf("%s is missing or malformed. The plugin must send it: %s=%s.", p.tenant.Name, p.tenant.Name, p.tenant.Example),
+			Description: fmt.Sprintf("The plugin must send %s=%s, with the right name. %s", p.tenant.Name, p.tenant.Example, what),
 		}
 	}
-	fill := strings.NewReplacer(p.tenant.placeholder(), name).Replace
+	wanted := cmp.Or(name, p.Tenant, p.tenant.Default)
+	if wanted == "" {
+		return refuse("It is missing.")
+	}
+	wanted, ok := p.checkTenant(wanted)
+	if !ok {
+		return refuse("This one is malformed.")
+	}
+	if own, _ := p.checkTenant(p.Tenant); p.Tenant != "" && wanted != own {
+		return refuse("This plugin is for another one.")
+	}
+	fill := strings.NewReplacer(p.tenant.placeholder(), wanted).Replace
 	filled := *p
-	filled.Tenant, filled.tenant = name, nil
+	filled.Tenant, filled.tenant = wanted, nil
 	for _, endpoint := range []*string{&filled.AuthorizeEndpoint, &filled.TokenEndpoint, &filled.refreshEndpoint, &filled.RevokeEndpoint, &filled.Issuer} {
 		*endpoint = fill(*endpoint)
 	}

@@ -50,6 +50,8 @@ func TestPresets(t *testing.T) {
 			check(row.PKCE == "" || row.PKCE == "off", "pkce is neither blank nor off")
 			check(slices.Contains([]string{"", " ", ","}, row.ScopeSeparator), "scopeSeparator is neither a space nor a comma")
 			check((row.RevokeEndpoint == "") == (row.RevokeKind == ""), "revokeEndpoint and revokeKind do not come together")
+			check(slices.Contains([]string{"", "access", "refresh"}, row.RevokeToken) && (row.RevokeToken == "" || row.RevokeKind != ""), "revokeToken is neither access nor refresh")
+			check(row.RevokeKind != "bearer" || row.RevokeToken == "access", "a bearer token is an access token")
 			check(row.RevokeKind == "" || slices.Contains(revokeKinds, row.RevokeKind), "revokeKind is unknown")
 			check(strings.Contains(row.RevokeEndpoint, "{client_id}") == (row.RevokeKind == "github"), "{client_id} is of the kind github only")
 			check(len(row.Hint) <= 160 && !strings.Contains(row.Hint, "\n"), "the hint is longer than a line")
@@ -149,6 +151,7 @@ func TestTenantNames(t *testing.T) {
 	microsoft := Plugin{Provider: "microsoft"}.complete(Config{})
 	for name, want := range map[string][2]bool{
 		"my-store": {true, true}, "contoso.onmicrosoft.com": {false, true}, "a": {true, true}, "8eaef023-2b34-4da1-9baa-8bc8c9d6a490": {true, true},
+		"a.myshopify.com.myshopify.com": {false, true}, ".myshopify.com": {},
 		"evil.example/": {}, "evil.example#": {}, "evil.example?": {}, "x@evil.example": {}, "a/b": {}, "..": {}, ".": {}, "-": {}, "a b": {}, "ä": {}, "a%2fb": {}, "{shop}": {}, "a\n": {},
 		strings.Repeat("a", 256): {},
 	} {
@@ -168,9 +171,13 @@ func TestTenantNames(t *testing.T) {
 	if filled, err := microsoft.forTenant(""); err != nil || !strings.Contains(filled.TokenEndpoint, "/common/") {
 		t.Errorf("the default is not used: %v", err)
 	}
-	fixed := Plugin{Provider: "shopify", Tenant: "mine"}.complete(Config{})
-	if filled, err := fixed.forTenant("other"); err != nil || !strings.HasPrefix(filled.TokenEndpoint, "https://mine.myshopify.com/") {
-		t.Errorf("the plugin's own shop does not win: %v", err)
+	// People also write the whole host. A plugin's own shop is the only one that its people can name.
+	fixed := Plugin{Provider: "shopify", Tenant: "mine.myshopify.com"}.complete(Config{})
+	for name, want := range map[string]bool{"": true, "mine": true, "mine.myshopify.com": true, "other": false} {
+		filled, err := fixed.forTenant(name)
+		if (err == nil) != want || (err == nil && !strings.HasPrefix(filled.TokenEndpoint, "https://mine.myshopify.com/")) {
+			t.Errorf("%q: %v", name, err)
+		}
 	}
 }
 
