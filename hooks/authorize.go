@@ -8,14 +8,11 @@ import "net/http"
 //
 // Where the provider has an address for each tenant, the request names it: POST /authorize?shop=my-store.
 func (r *relay) authorize(e *request) error {
-	if e.plugin == nil {
-		return errNoPlugin
-	}
 	plugin, err := e.pluginForTenant()
 	if err != nil {
 		return err
 	}
-	state, readKey, verifier, err := r.sessions.start(plugin.Slug, plugin.Tenant, originForAdmin(e.Request.Header.Get("Origin")))
+	state, readKey, verifier, err := r.sessions.start(e.plugin, plugin.Tenant, originForAdmin(e.Request.Header.Get("Origin")))
 	if err != nil {
 		return err
 	}
@@ -23,14 +20,6 @@ func (r *relay) authorize(e *request) error {
 		URL     string `json:"url"`
 		ReadKey string `json:"readKey"`
 	}{plugin.authorizationURL(state, verifier), readKey})
-}
-
-// pluginForTenant returns the plugin with its endpoints for the tenant that the request names, where they have a placeholder.
-func (e *request) pluginForTenant() (*Plugin, error) {
-	if e.plugin.tenant == nil {
-		return e.plugin, nil
-	}
-	return e.plugin.forTenant(e.param(e.plugin.tenant.Name))
 }
 
 // originForAdmin is the Origin header as the session keeps it: only what is an origin, and of bounded length.

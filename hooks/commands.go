@@ -108,6 +108,9 @@ func (p preset) show(out io.Writer) error {
 
 // explain says what to write for a tenant.
 func (t *tenant) explain() string {
+	if t.Fixed {
+		return fmt.Sprintf("yours, such as %s", t.Example)
+	}
 	if t.Default != "" {
 		return fmt.Sprintf("the %s, such as %s. Blank: %s, unless the plugin sends %s=…", t.Name, t.Example, t.Default, t.Name)
 	}
@@ -143,7 +146,7 @@ func NewRekeyCommand(app core.App) *cobra.Command {
 			if err := app.RunAllMigrations(); err != nil {
 				return err
 			}
-			count, err := Rekey(app, oldKey, newKey)
+			count, err := rekey(app, oldKey, newKey)
 			if err != nil {
 				return err
 			}

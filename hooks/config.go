@@ -224,8 +224,8 @@ func (c Config) Validate() error {
 		return errors.New("PLUGIN_PARENT_DOMAIN must be only a domain, such as plugins.framercdn.com")
 	case c.PublicURL != "" && publicErr != nil:
 		return fmt.Errorf("PUBLIC_URL %w", publicErr)
-	case strings.HasSuffix(c.publicURL(), "/redirect"):
-		return errors.New("PUBLIC_URL must be without /redirect; plugin-oauth adds it")
+	case strings.HasSuffix(strings.TrimSuffix(c.PublicURL, "/"), "/redirect") || strings.Contains(c.PublicURL, "?"):
+		return errors.New("PUBLIC_URL must be only the address, without a query and without /redirect, which plugin-oauth adds")
 	case c.EncryptionKey != "" && len(c.EncryptionKey) != keyLength:
 		return fmt.Errorf("ENCRYPTION_KEY must have %d characters; %s", keyLength, howToMakeKey)
 	}
@@ -253,9 +253,9 @@ func (c Config) certificate() (*tls.Certificate, error) {
 func absoluteURL(value string) (*url.URL, error) {
 	u, err := url.Parse(value)
 	switch {
-	case err != nil || u.Host == "" || !slices.Contains([]string{"http", "https"}, u.Scheme):
+	case err != nil || u.Hostname() == "" || !slices.Contains([]string{"http", "https"}, u.Scheme):
 		return nil, errors.New("must be an absolute URL that starts with https:// or http://")
-	case u.Fragment != "" || u.User != nil:
+	case strings.Contains(value, "#") || u.User != nil:
 		return nil, errors.New("must have neither a fragment (#) nor a user name")
 	}
 	return u, nil

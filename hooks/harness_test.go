@@ -28,8 +28,8 @@ import (
 )
 
 const (
-	testClientID     = "client-id"
-	testClientSecret = "client secret/+&%" // needs encoding in a form and in Basic authentication
+	testClientID     = "client id/1+&"     // needs encoding in a form, in an address and in Basic authentication
+	testClientSecret = "client secret/+&%" // likewise
 )
 
 // tokenResponse has what a JSON library would change: spaces, key order, a fractional number, one beyond a float64.
@@ -95,7 +95,7 @@ func (p *provider) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		p.authorize(w, r)
 	case r.Method == http.MethodPost && (address == p.plugin.TokenEndpoint || address == p.plugin.refreshEndpoint):
 		p.token(w, r, address)
-	case address == strings.ReplaceAll(p.plugin.RevokeEndpoint, "{client_id}", testClientID):
+	case address == strings.ReplaceAll(p.plugin.RevokeEndpoint, "{client_id}", url.PathEscape(testClientID)):
 		p.revoke(w, r)
 	default:
 		p.refuse(w, r.Method+" "+address+" is no endpoint of this provider")
@@ -265,7 +265,7 @@ func (p *provider) revoke(w http.ResponseWriter, r *http.Request) {
 		want := url.Values{}
 		if kind != "token" {
 			wrong, want = p.authenticates(r, form)
-			if form.Has("token_type_hint") {
+			if strings.HasPrefix(form.Get("token"), "hinted") {
 				want.Set("token_type_hint", "refresh_token")
 			}
 		} else if r.Header.Get("Authorization") != "" {

@@ -2,6 +2,7 @@ package hooks
 
 import (
 	"cmp"
+	"crypto/sha256"
 	"fmt"
 	"net/url"
 	"regexp"
@@ -24,8 +25,8 @@ type Plugin struct {
 	// ReturnApp is the app that people return to after the login. Blank means Framer.
 	ReturnApp string
 
-	// Provider names a preset, such as google, which fills endpoints, TokenAuth, PKCE, AuthorizeParams and Issuer where
-	// they are blank. Blank: there is none.
+	// Provider names a preset, such as google, which fills endpoints, TokenAuth, PKCE and Issuer where they are blank, and
+	// adds to AuthorizeParams. Blank: there is none.
 	Provider string
 
 	// Tenant fills the placeholder in the preset's endpoints: a shop, a directory, a subdomain. Blank: the plugin sends it.
@@ -69,9 +70,10 @@ type Plugin struct {
 	AllowedOrigins []string
 
 	refreshEndpoint string   // the preset's; blank: TokenEndpoint
-	revokeKind      string   // of RevokeEndpoint; blank: rfc7009
+	revokeKind      string   // of RevokeEndpoint: one of revokeKinds
 	tokenParams     string   // of the code's exchange, as a query string
 	tenant          *tenant  // the placeholder that is still in the endpoints
+	id              string   // of its record; blank: it is not from the dashboard
 	closed          *problem // why the plugin answers nothing; nil: it answers
 }
 
@@ -113,16 +115,24 @@ func (p Plugin) complete(config Config) Plugin {
 		p = p.withPreset(row)
 	}
 	p.refreshEndpoint = cmp.Or(p.refreshEndpoint, p.TokenEndpoint)
+	p.TokenAuth, p.PKCE, p.revokeKind = cmp.Or(p.TokenAuth, "body"), cmp.Or(p.PKCE, "on"), cmp.Or(p.revokeKind, "rfc7009")
 	return p
 }
 
-// redirectPath is how a plugin's redirect URI ends. No two plugins share one, so an answer to the login of one cannot be
+// redirectPath is how a plugin's redirect URI ends. No two plugins of the dashboard share one, so an answer to the login of one cannot be
 // given to another (RFC 9700 section 4.4.2).
 func (p *Plugin) redirectPath() string {
 	if p.Slug == "" {
 		return "/redirect"
 	}
 	return "/" + p.Slug + "/redirect"
+}
+
+// client identifies the plugin with the client and the provider that it has now. A login that has begun under another
+// one is not finished here: its code would go to a provider that did not issue it (RFC 9700 section 4.4).
+func (p *Plugin) client() []byte {
+	sum := sha256.Sum256([]byte(strings.Join([]string{p.id, p.Slug, p.ClientID, p.AuthorizeEndpoint, p.TokenEndpoint, p.Tenant}, "\n")))
+	return sum[:]
 }
 
 // invalid says what is wrong with one value of a plugin, and the mend.
@@ -174,12 +184,12 @@ func (p *Plugin) validate() (problems []invalid) {
 		check("slug", slugForm.MatchString(p.Slug), "must consist of a-z, 0-9 and -, such as google-sheets-plugin")
 		check("slug", !slices.Contains(reservedSlugs, p.Slug), "must be another: plugin-oauth uses this address itself")
 	}
-	_, known := findPreset(p.Provider)
+	row, known := findPreset(p.Provider)
 	unknown := p.Provider != "" && !known
 	if unknown {
-		mend := fmt.Sprintf("%q is unknown; the command plugin-oauth providers lists those that are known", p.Provider)
+		mend := "must be one that the command plugin-oauth providers lists"
 		if similar := similarPresets(p.Provider); len(similar) > 0 {
-			mend = fmt.Sprintf("%q is unknown; did you mean %s?", p.Provider, strings.Join(similar, " or "))
+			mend += "; did you mean " + strings.Join(similar, " or ") + "?"
 		}
 		check("provider", false, mend)
 	}
@@ -190,17 +200,17 @@ func (p *Plugin) validate() (problems []invalid) {
 			check("tenant", ok, "must be only the name, such as "+p.tenant.Example)
 		}
 	}
+	check("tenant", p.tenant == nil || !p.tenant.Fixed || p.Tenant != "", "must be set to yours, such as "+p.tenantExample())
 	check("clientId", p.ClientID != "", seeConsole)
 	check("clientSecret", p.ClientSecret != "", seeConsole)
 	check("redirectUri", p.RedirectURI != "", "must be set, or PUBLIC_URL in the environment: it is the address of this service with "+
 		p.redirectPath()+" behind it, such as http://localhost:8787"+p.redirectPath())
-	checkURL := func(field, endpoint string) url.Values {
-		if endpoint == "" {
+	checkURL := func(field, endpoint, ofPreset string) url.Values {
+		if endpoint == "" || endpoint == ofPreset {
 			return nil
 		}
-		if p.tenant != nil {
-			endpoint = strings.ReplaceAll(endpoint, p.tenant.placeholder(), p.tenant.Example)
-		}
+		// A placeholder elsewhere would let whoever names a tenant choose the host that is sent the client secret.
+		check(field, !strings.ContainsAny(endpoint, "{}"), "must not hold a placeholder such as {tenant}")
 		u, err := absoluteURL(endpoint)
 		if err != nil {
 			check(field, false, err.Error())
@@ -212,32 +222,36 @@ func (p *Plugin) validate() (problems []invalid) {
 		}
 		return u.Query()
 	}
-	checkURL("redirectUri", p.RedirectURI)
+	checkURL("redirectUri", p.RedirectURI, "")
 	// With an unknown provider, that is the one thing to mend.
 	check("authorizeEndpoint", p.AuthorizeEndpoint != "" || unknown, seeDocumentation)
 	check("tokenEndpoint", p.TokenEndpoint != "" || unknown, seeDocumentation)
-	endpointParams := checkURL("authorizeEndpoint", p.AuthorizeEndpoint)
-	checkURL("tokenEndpoint", p.TokenEndpoint)
-	checkURL("revokeEndpoint", p.RevokeEndpoint)
-	checkURL("issuer", p.Issuer)
+	endpointParams := checkURL("authorizeEndpoint", p.AuthorizeEndpoint, row.AuthorizeEndpoint)
+	checkURL("tokenEndpoint", p.TokenEndpoint, row.TokenEndpoint)
+	checkURL("revokeEndpoint", p.RevokeEndpoint, row.RevokeEndpoint)
+	checkURL("issuer", p.Issuer, row.Issuer)
 	params, err := url.ParseQuery(p.AuthorizeParams)
-	check("authorizeParams", err == nil, "must be a query string such as access_type=offline&prompt=consent")
+	check("authorizeParams", err == nil && !strings.ContainsFunc(p.AuthorizeParams, func(r rune) bool { return r == '#' || r <= ' ' || r > '~' }), "must be a query string such as access_type=offline&prompt=consent")
 	for _, name := range ownParams {
 		const own = "must not carry %s, which plugin-oauth adds by itself"
 		check("authorizeEndpoint", !endpointParams.Has(name), fmt.Sprintf(own, name))
 		check("authorizeParams", !params.Has(name), fmt.Sprintf(own, name))
 	}
-	check("tokenAuth", p.TokenAuth == "" || slices.Contains(tokenAuths, p.TokenAuth), "must be body, basic or basic-secret")
-	check("pkce", slices.Contains([]string{"", "on", "off"}, p.PKCE), "must be on or off")
+	for name, values := range params {
+		check("authorizeParams", len(values) == 1 && !endpointParams.Has(name), "must not carry a parameter twice, here and in the endpoint included")
+	}
+	check("tokenAuth", slices.Contains(tokenAuths, p.TokenAuth), "must be body, basic or basic-secret")
+	check("pkce", slices.Contains([]string{"on", "off"}, p.PKCE), "must be on or off")
 	check("pluginId", strings.Trim(p.PluginID, hostLabel) == "",
 		"must be only the id, such as abc123; the address of the plugin's submission to the marketplace has it")
-	for _, allowed := range p.AllowedOrigins {
+	for i, allowed := range p.AllowedOrigins {
 		if allowed == "*" || allowed == "null" {
 			continue
 		}
+		// The values themselves are not repeated, since PocketBase keeps what is said here in its log.
 		origin, err := originOf(allowed)
-		check("allowedOrigins", err == nil, fmt.Sprintf("must be origins such as https://plugin.example, with commas between; %q is none", allowed))
-		check("allowedOrigins", err != nil || origin == allowed, fmt.Sprintf("must have %q as browsers send it: %s", allowed, origin))
+		check("allowedOrigins", err == nil, fmt.Sprintf("must be origins such as https://plugin.example, with commas between; number %d is none", i+1))
+		check("allowedOrigins", err != nil || origin == allowed, fmt.Sprintf("must be origins as browsers send them; number %d is %s", i+1, origin))
 	}
 	return problems
 }

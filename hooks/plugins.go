@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
-	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -16,7 +15,7 @@ import (
 	"github.com/pocketbase/pocketbase/core"
 )
 
-// plugins are the records of the collection plugins, by their slugs. Each is read once, and again after a save.
+// plugins are the records of the collection plugins, by their slugs. They are read once, and again after a save.
 type plugins struct {
 	app    core.App
 	config Config
@@ -25,11 +24,8 @@ type plugins struct {
 	loaded atomic.Pointer[map[string]*Plugin] // nil: to be read
 }
 
-// The dots stand for a client secret in its record. The secret itself is in a column that the collection does not know.
-const (
-	dot        = "•"
-	secretDots = "••••••••"
-)
+// secretDots stand for a client secret in its record. The secret itself is in a column that the collection does not know.
+const secretDots = "••••••••"
 
 var (
 	errSwitchedOff = &problem{
@@ -44,7 +40,7 @@ var (
 	}
 )
 
-// bind makes a save take effect with the next request, and refuses what is not valid.
+// bind refuses what is not valid, seals the client secret, and makes a save take effect with the next request.
 func (p *plugins) bind() {
 	p.app.OnRecordValidate("plugins").BindFunc(p.validate)
 	p.app.OnRecordCreateExecute("plugins").BindFunc(p.seal)
@@ -89,8 +85,9 @@ func (p *plugins) all() (map[string]*Plugin, error) {
 
 // open makes a plugin of a row. One that cannot be used is closed, with the reason.
 func (p *plugins) open(row dbx.NullStringMap) *Plugin {
-	plugin := newPlugin(func(field string) string { return row[field].String }).complete(p.config)
-	secret, err := openSecret(p.config.EncryptionKey, row["id"].String, []byte(row["sealedSecret"].String))
+	entered := pluginOfRow(row)
+	plugin := entered.complete(p.config)
+	secret, err := openSecret(p.config.EncryptionKey, plugin.id, entered.destination(), []byte(row["sealedSecret"].String))
 	plugin.ClientSecret = secret
 	enabled, _ := strconv.ParseBool(row["enabled"].String)
 	switch {
@@ -111,6 +108,23 @@ func (p *plugins) open(row dbx.NullStringMap) *Plugin {
 	return &plugin
 }
 
+// pluginOfRow reads what the admin entered, without defaults and without the client secret.
+func pluginOfRow(row dbx.NullStringMap) Plugin {
+	plugin := newPlugin(func(field string) string { return row[field].String })
+	plugin.id = row["id"].String
+	return plugin
+}
+
+// destination is where the admin has the client secret sent: to a provider that is known, or to hosts of his own. A secret is
+// sealed to it. It holds what is entered, so that a preset may change with a new version.
+func (p *Plugin) destination() string {
+	parts := []string{p.Provider, p.Tenant}
+	for _, endpoint := range []string{p.TokenEndpoint, p.RevokeEndpoint} {
+		parts = append(parts, hostOf(endpoint))
+	}
+	return strings.Join(parts, "\n")
+}
+
 // forget makes the next request read the records again.
 func (p *plugins) forget(e *core.RecordEvent) error {
 	p.mu.Lock()
@@ -121,8 +135,13 @@ func (p *plugins) forget(e *core.RecordEvent) error {
 
 // validate reports at each field of a record what is wrong, and the mend.
 func (p *plugins) validate(e *core.RecordEvent) error {
+	for _, field := range e.Record.Collection().Fields {
+		if field.Type() == core.FieldTypeText {
+			e.Record.Set(field.GetName(), strings.TrimSpace(e.Record.GetString(field.GetName())))
+		}
+	}
 	// The dots, or nothing, leave the secret as it is.
-	secret, isNew := strings.TrimSpace(e.Record.GetString("clientSecret")), e.Record.IsNew()
+	secret, isNew := e.Record.GetString("clientSecret"), e.Record.IsNew()
 	if secret == "" && !isNew {
 		secret = secretDots
 	}
@@ -131,92 +150,114 @@ func (p *plugins) validate(e *core.RecordEvent) error {
 	plugin := newPlugin(e.Record.GetString).complete(p.config)
 	problems := plugin.validate()
 	if plugin.Slug == "" {
-		problems = append(problems, invalid{"slug", "must be set; it is the first part of the plugin's addresses"})
+		problems = append(problems, invalid{"slug", "must be set; it is the last part of the plugin's address"})
 	}
 	switch {
 	case secret == secretDots && isNew:
 		problems = append(problems, invalid{"clientSecret", "must be entered again; a copy of a plugin has none"})
-	case secret == secretDots:
-		before := newPlugin(e.Record.Original().GetString).complete(p.config)
-		if host := plugin.newSecretHost(&before); host != "" {
-			problems = append(problems, invalid{"clientSecret", "must be entered again, since it would now be sent to " + host})
-		}
-		if e.Record.GetBool("enabled") && !p.opens(e.Record.Id) {
-			problems = append(problems, invalid{"clientSecret", "must be entered again, since it does not open with this ENCRYPTION_KEY. Or start the service with the right one"})
-		}
-	case strings.Contains(secret, dot):
+	case secret == secretDots || secret == "":
+	case strings.Contains(secret, "•"):
 		problems = append(problems, invalid{"clientSecret", "must be replaced as a whole, the dots included"})
-	case secret != "" && p.config.EncryptionKey == "":
+	case p.config.EncryptionKey == "":
 		problems = append(problems, invalid{"clientSecret", "cannot be stored: the service runs without ENCRYPTION_KEY. Set it in the environment or in .env and start again; " + howToMakeKey})
 	}
 	if len(problems) == 0 {
 		return e.Next()
 	}
-	atFields := validation.Errors{}
+	return atFields(problems)
+}
+
+// atFields is what PocketBase shows at the fields of the form.
+func atFields(problems []invalid) error {
+	errors := validation.Errors{}
 	for _, problem := range problems {
-		atFields[problem.field] = validation.NewError("validation_invalid_"+problem.field, problem.mend)
+		errors[problem.field] = validation.NewError("validation_invalid_"+problem.field, problem.mend)
 	}
-	return atFields
+	return errors
 }
 
-// opens reports whether the sealed client secret of a record can be read.
-func (p *plugins) opens(recordID string) bool {
-	var sealed []byte
-	err := p.app.DB().NewQuery("SELECT sealedSecret FROM plugins WHERE id = {:id}").Bind(dbx.Params{"id": recordID}).Row(&sealed)
-	if err == nil {
-		_, err = openSecret(p.config.EncryptionKey, recordID, sealed)
-	}
-	return err == nil
+// seal stores a new client secret sealed, and dots in its place, whichever way the record is saved.
+func (p *plugins) seal(e *core.RecordEvent) error {
+	app := e.App
+	defer func() { e.App = app }()
+	return app.RunInTransaction(func(tx core.App) error {
+		e.App = tx
+		sealed, err := p.sealed(tx, e.Record)
+		if err != nil {
+			return err
+		}
+		e.Record.Set("clientSecret", secretDots)
+		if err := e.Next(); err != nil {
+			return err
+		}
+		return storeSecret(tx, e.Record.Id, sealed)
+	})
 }
 
-// newSecretHost returns a host that the client secret is sent to now and was not sent to before. Without this check an
-// admin who cannot read a secret could have it sent to a server of his own.
-func (p *Plugin) newSecretHost(before *Plugin) string {
-	known := before.secretHosts()
-	for _, host := range p.secretHosts() {
-		if !slices.Contains(known, host) {
-			return host
+func storeSecret(tx core.App, recordID string, sealed []byte) error {
+	_, err := tx.DB().NewQuery("UPDATE plugins SET sealedSecret = {:sealed} WHERE id = {:id}").
+		Bind(dbx.Params{"sealed": sealed, "id": recordID}).Execute()
+	return err
+}
+
+// sealed returns what is to be stored as a record's client secret. One that is kept is compared with the row as it is now,
+// since the record may have been loaded before another save. It is kept only for the hosts that it was sent to before:
+// otherwise an admin who cannot read a secret could have it sent to a server of his own.
+func (p *plugins) sealed(tx core.App, record *core.Record) ([]byte, error) {
+	entered := newPlugin(record.GetString)
+	if entered.ClientSecret != secretDots && entered.ClientSecret != "" {
+		return sealSecret(p.config.EncryptionKey, record.Id, entered.destination(), entered.ClientSecret)
+	}
+	refuse := func(why string) ([]byte, error) {
+		return nil, atFields([]invalid{{"clientSecret", "must be entered again, since " + why}})
+	}
+	var row dbx.NullStringMap
+	if err := tx.DB().NewQuery("SELECT * FROM plugins WHERE id = {:id}").Bind(dbx.Params{"id": record.Id}).One(&row); err != nil {
+		return refuse("there is none yet")
+	}
+	before, sealed := pluginOfRow(row), []byte(row["sealedSecret"].String)
+	after := entered.complete(p.config)
+	known := before.complete(p.config)
+	for _, host := range after.secretHosts() {
+		if !slices.Contains(known.secretHosts(), host) {
+			return refuse("it would now be sent to " + host)
 		}
 	}
-	return ""
+	secret, err := openSecret(p.config.EncryptionKey, record.Id, before.destination(), sealed)
+	if err == nil {
+		return sealSecret(p.config.EncryptionKey, record.Id, entered.destination(), secret)
+	}
+	if record.GetBool("enabled") || before.destination() != entered.destination() {
+		return refuse("it does not open with this ENCRYPTION_KEY. Or start the service with the right one")
+	}
+	return sealed, nil
 }
 
+// secretHosts are the hosts that the client secret is sent to.
 func (p *Plugin) secretHosts() []string {
-	filled, err := p.forTenant(p.tenantExample())
-	if err != nil {
-		filled = p
+	filled := p
+	if p.Tenant != "" {
+		if plugin, err := p.forTenant(""); err == nil {
+			filled = plugin
+		}
 	}
 	var hosts []string
 	for _, endpoint := range []string{filled.TokenEndpoint, filled.refreshEndpoint, filled.RevokeEndpoint} {
-		if u, err := url.Parse(endpoint); err == nil && u.Host != "" {
-			hosts = append(hosts, u.Scheme+"://"+u.Host)
+		if host := hostOf(endpoint); host != "" {
+			hosts = append(hosts, host)
 		}
 	}
 	return hosts
 }
 
-// seal stores a new client secret sealed, and dots in its place, whichever way the record is saved.
-func (p *plugins) seal(e *core.RecordEvent) error {
-	secret := e.Record.GetString("clientSecret")
-	if secret == secretDots || secret == "" {
-		return e.Next()
+// hostOf cuts the path off an endpoint. It also does so with an address that is not valid, or has a placeholder.
+func hostOf(endpoint string) string {
+	scheme, rest, found := strings.Cut(endpoint, "://")
+	if !found {
+		return endpoint
 	}
-	sealed, err := sealSecret(p.config.EncryptionKey, e.Record.Id, secret)
-	if err != nil {
-		return err
-	}
-	e.Record.Set("clientSecret", secretDots)
-	app := e.App
-	defer func() { e.App = app }()
-	return app.RunInTransaction(func(tx core.App) error {
-		e.App = tx
-		if err := e.Next(); err != nil {
-			return err
-		}
-		_, err := tx.DB().NewQuery("UPDATE plugins SET sealedSecret = {:sealed} WHERE id = {:id}").
-			Bind(dbx.Params{"sealed": sealed, "id": e.Record.Id}).Execute()
-		return err
-	})
+	host, _, _ := strings.Cut(rest, "/")
+	return strings.ToLower(scheme + "://" + host)
 }
 
 // unusable says in one line which plugins cannot be used and why, or returns "".
@@ -245,29 +286,28 @@ func (p *plugins) unusable() (string, error) {
 	return strings.Join(lines, " "), nil
 }
 
-// Rekey seals the client secrets of the dashboard's plugins under a new key, all or none. It returns how many there are.
+// rekey seals the client secrets of the dashboard's plugins under a new key, all or none. It returns how many there are.
 // It fails, naming the plugins, if some open under neither key; those that are under the new key already stay as they are.
-func Rekey(app core.App, oldKey, newKey string) (int, error) {
+func rekey(app core.App, oldKey, newKey string) (int, error) {
 	var rows []dbx.NullStringMap
 	err := app.RunInTransaction(func(tx core.App) error {
-		if err := tx.DB().NewQuery("SELECT id, slug, sealedSecret FROM plugins").All(&rows); err != nil {
+		if err := tx.DB().NewQuery("SELECT * FROM plugins").All(&rows); err != nil {
 			return err
 		}
 		var unreadable []string
 		for _, row := range rows {
-			id, sealed := row["id"].String, []byte(row["sealedSecret"].String)
-			secret, err := openSecret(oldKey, id, sealed)
+			plugin, sealed := pluginOfRow(row), []byte(row["sealedSecret"].String)
+			secret, err := openSecret(oldKey, plugin.id, plugin.destination(), sealed)
 			if err != nil {
-				if _, err := openSecret(newKey, id, sealed); err != nil {
-					unreadable = append(unreadable, row["slug"].String)
+				if _, err := openSecret(newKey, plugin.id, plugin.destination(), sealed); err != nil {
+					unreadable = append(unreadable, plugin.Slug)
 				}
 				continue
 			}
-			if sealed, err = sealSecret(newKey, id, secret); err != nil {
+			if sealed, err = sealSecret(newKey, plugin.id, plugin.destination(), secret); err != nil {
 				return err
 			}
-			if _, err := tx.DB().NewQuery("UPDATE plugins SET sealedSecret = {:sealed} WHERE id = {:id}").
-				Bind(dbx.Params{"sealed": sealed, "id": id}).Execute(); err != nil {
+			if err := storeSecret(tx, plugin.id, sealed); err != nil {
 				return err
 			}
 		}

@@ -4,12 +4,15 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/pocketbase/dbx"
 	"github.com/pocketbase/pocketbase/core"
 )
 
@@ -100,13 +103,53 @@ func TestMixUp(t *testing.T) {
 		}
 	}
 	// A refresh token goes to the provider of the plugin that it is sent to, which knows it by its client
-	// (RFC 6749 section 10.4).
+	// (RFC 6749 section 10.4), and to no other.
+	asked := one.provider.exchanges()
 	two.provider.answers(func(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusBadRequest)
 		io.WriteString(w, `{"error":"invalid_grant"}`)
 	})
 	two.expect("refresh", two.post("/refresh?code=of-one"), http.StatusBadRequest,
 		"invalid_grant: The provider does not accept this sign-in any more. Please sign in again.\n")
+	if one.provider.exchanges() != asked {
+		t.Error("the other plugin's provider was asked")
+	}
+}
+
+// A login that began at a plugin is not finished by another one of its name, nor at a provider that it did not begin at.
+func TestSlugReused(t *testing.T) {
+	t.Parallel()
+	for what, change := range map[string]func(root *relayServer, id string){
+		"deleted": func(root *relayServer, id string) {
+			root.request(http.MethodDelete, "/api/collections/plugins/records/"+id, "", root.admin)
+			root.add("one", nil)
+		},
+		"renamed": func(root *relayServer, id string) {
+			root.save(http.MethodPatch, id, map[string]any{"slug": "old"})
+			root.add("one", nil)
+		},
+		"at another provider": func(root *relayServer, id string) {
+			other := newProvider(root.t)
+			got := root.save(http.MethodPatch, id, map[string]any{"tokenEndpoint": other.URL + "/token", "clientSecret": testClientSecret})
+			if got.status != http.StatusOK {
+				root.t.Error(got.body)
+			}
+		},
+	} {
+		t.Run(what, func(t *testing.T) {
+			t.Parallel()
+			root := serve(t, withKey)
+			s := root.add("one", nil)
+			authorizationURL, pending := s.authorize()
+			page, ready := s.login()
+			s.expectPage("login", page, http.StatusOK, "You are signed in")
+			callback := s.agree(authorizationURL)
+			change(root, root.record("one"))
+			s.expectPage("redirect", s.get(callback), http.StatusBadRequest, "not known here")
+			s.expect("pending", s.poll(pending), http.StatusNotFound, bodyUnknown)
+			s.expect("ready", s.poll(ready), http.StatusNotFound, bodyUnknown)
+		})
+	}
 }
 
 // The answer of another issuer ends the login before the code goes anywhere (RFC 9207 section 2.4).
@@ -146,57 +189,63 @@ func TestPluginFieldErrors(t *testing.T) {
 	s.add("taken", nil)
 	valid := map[string]any{"slug": "valid", "clientId": "id", "clientSecret": "secret", "provider": "github", "enabled": true}
 	for _, test := range []struct{ field, value, want string }{
-		{"slug", "", "Must be set"},
-		{"slug", "Big", "Must consist of a-z, 0-9 and -"},
-		{"slug", "a/b", "Must consist of a-z, 0-9 and -"},
-		{"slug", "_", "Must consist of a-z, 0-9 and -"},
-		{"slug", "api", "Must be another"},
-		{"slug", "redirect", "Must be another"},
-		{"slug", "revoke", "Must be another"},
-		{"slug", strings.Repeat("a", 64), "Must consist of"},
-		{"slug", "taken", "unique"},
-		{"clientId", " ", "the provider's developer console shows it"},
-		{"clientSecret", "", "the provider's developer console shows it"},
-		{"clientSecret", secretDots, "Must be entered again"},
-		{"clientSecret", secretDots + "new", "Must be replaced as a whole"},
-		{"provider", "gogle-sheets", "unknown"},
+		{"slug", "", "slug: Must be set"},
+		{"slug", "Big", "slug: Must consist of a-z, 0-9 and -"},
+		{"slug", "a/b", "slug: Must consist of a-z, 0-9 and -"},
+		{"slug", "_", "slug: Must consist of a-z, 0-9 and -"},
+		{"slug", "api", "slug: Must be another"},
+		{"slug", strings.Repeat("a", 64), "slug: Must consist of"},
+		{"slug", " taken\u00a0", "slug: Value must be unique."},
+		{"clientId", " ", "clientId: Must be set; the provider's developer console shows it."},
+		{"clientSecret", "", "clientSecret: Must be set; the provider's developer console shows it."},
+		{"clientSecret", secretDots, "clientSecret: Must be entered again; a copy"},
+		{"clientSecret", secretDots + "new", "clientSecret: Must be replaced as a whole"},
+		{"provider", "netflix", "provider: Must be one that the command plugin-oauth providers lists."},
 		{"provider", "githubb", "did you mean github?"},
-		{"provider", "", "authorizeEndpoint: Must be set"},
-		{"authorizeEndpoint", "/authorize", "Must be an absolute URL that starts with https://"},
-		{"authorizeEndpoint", "https://p.example/?state=1", "Must not carry state"},
-		{"tokenEndpoint", "provider.example/token", "Must be an absolute URL"},
-		{"revokeEndpoint", "ftp://provider.example", "Must be an absolute URL"},
-		{"issuer", "provider", "Must be an absolute URL"},
-		{"redirectUri", "https://backend.example/redirect", "Must end in /valid/redirect, such as https://"},
-		{"redirectUri", "valid/redirect", "Must be an absolute URL"},
-		{"authorizeParams", "a;b", "Must be a query string"},
-		{"authorizeParams", "client_id=1", "Must not carry client_id"},
-		{"allowedOrigins", "https://a.example, figma", `"figma" is none`},
-		{"allowedOrigins", "https://a.example/path", "as browsers send it: https://a.example"},
-		{"pluginId", "https://abc.plugins.framercdn.com", "Must be only the id"},
-		{"tenant", "shop", "Must be blank"},
-		{"tokenAuth", "header", "Must be body, basic or basic-secret"},
-		{"pkce", "plain", "Must be on or off"},
+		{"provider", "", "authorizeEndpoint: Must be set; the provider's documentation has it. Or choose a provider that plugin-oauth knows.\ntokenEndpoint: Must be set"},
+		{"authorizeEndpoint", "/authorize", "authorizeEndpoint: Must be an absolute URL that starts with https://"},
+		{"authorizeEndpoint", "https://p.example/?state=1", "authorizeEndpoint: Must not carry state"},
+		{"authorizeEndpoint", "https://p.example/#", "authorizeEndpoint: Must have neither a fragment"},
+		{"tokenEndpoint", "provider.example/token", "tokenEndpoint: Must be an absolute URL"},
+		{"tokenEndpoint", "https://:443/token", "tokenEndpoint: Must be an absolute URL"},
+		{"tokenEndpoint", "https://{shop}.example/token", "tokenEndpoint: Must not hold a placeholder"},
+		{"revokeEndpoint", "ftp://provider.example", "revokeEndpoint: Must be an absolute URL"},
+		{"revokeEndpoint", "https://provider.example/{client_id}", "revokeEndpoint: Must not hold a placeholder"},
+		{"issuer", "provider", "issuer: Must be an absolute URL"},
+		{"redirectUri", "https://backend.example/redirect", "redirectUri: Must end in /valid/redirect, such as https://"},
+		{"redirectUri", "valid/redirect", "redirectUri: Must be an absolute URL"},
+		{"authorizeParams", "a;b", "authorizeParams: Must be a query string"},
+		{"authorizeParams", "a=b#c", "authorizeParams: Must be a query string"},
+		{"authorizeParams", "a=b c", "authorizeParams: Must be a query string"},
+		{"authorizeParams", "a=b&a=c", "authorizeParams: Must not carry a parameter twice"},
+		{"authorizeParams", "client_id=1", "authorizeParams: Must not carry client_id"},
+		{"allowedOrigins", "https://a.example, figma", "allowedOrigins: Must be origins such as https://plugin.example, with commas between; number 2 is none."},
+		{"allowedOrigins", "https://a.example/path", "allowedOrigins: Must be origins as browsers send them; number 1 is https://a.example."},
+		{"pluginId", "https://abc.plugins.framercdn.com", "pluginId: Must be only the id"},
+		{"tenant", "shop", "tenant: Must be blank"},
+		{"tokenAuth", "header", "tokenAuth: Must be body, basic or basic-secret."},
+		{"pkce", "plain", "pkce: Must be on or off."},
 	} {
-		fields := map[string]any{}
-		for name, value := range valid {
-			fields[name] = value
-		}
+		fields := maps.Clone(valid)
 		fields[test.field] = test.value
-		got := s.save(http.MethodPost, "", fields)
-		var refusal struct {
-			Data map[string]struct{ Message string }
-		}
-		if err := json.Unmarshal([]byte(got.body), &refusal); err != nil || got.status != http.StatusBadRequest {
-			t.Errorf("%s=%q: %d %s", test.field, test.value, got.status, got.body)
-			continue
-		}
-		all := ""
-		for field, at := range refusal.Data {
-			all += field + ": " + at.Message + "\n"
-		}
-		if !strings.Contains(all, test.want) || (len(refusal.Data) != 1 && test.value != "") || !strings.HasPrefix(all, test.field) && test.value != "" {
+		if all := s.fieldErrors(s.save(http.MethodPost, "", fields)); !strings.Contains(all, test.want) {
 			t.Errorf("%s=%q: %q, want %q", test.field, test.value, all, test.want)
+		} else if test.value != "" && strings.Count(all, "\n") != 1 {
+			t.Errorf("%s=%q: more than the one thing to mend: %q", test.field, test.value, all)
+		}
+	}
+	for _, reserved := range append(reservedSlugs, "authorize", "redirect", "poll", "refresh", "revoke") {
+		fields := maps.Clone(valid)
+		fields["slug"] = reserved
+		if all := s.fieldErrors(s.save(http.MethodPost, "", fields)); !strings.HasPrefix(all, "slug: Must ") {
+			t.Errorf("%s: %q", reserved, all)
+		}
+	}
+	for tenant, want := range map[string]string{"": "tenant: Must be set to yours, such as ", "a.b": "tenant: Must be only the name"} {
+		fields := maps.Clone(valid)
+		fields["provider"], fields["tenant"] = "auth0", tenant
+		if all := s.fieldErrors(s.save(http.MethodPost, "", fields)); !strings.HasPrefix(all, want) {
+			t.Errorf("tenant %q: %q", tenant, all)
 		}
 	}
 	if got := s.save(http.MethodPost, "", valid); got.status != http.StatusOK {
@@ -206,7 +255,23 @@ func TestPluginFieldErrors(t *testing.T) {
 	s.expectPage("its redirect", got, http.StatusBadRequest, "start in the plugin")
 }
 
-// Neither the key nor an address of the service is needed for a plugin without them; with neither, the dashboard says so.
+// fieldErrors returns what a refused save says, a line for each field.
+func (s *relayServer) fieldErrors(got answer) string {
+	s.t.Helper()
+	var refusal struct {
+		Data map[string]struct{ Message string }
+	}
+	if err := json.Unmarshal([]byte(got.body), &refusal); err != nil || got.status != http.StatusBadRequest {
+		s.t.Errorf("the save is not refused: %d %s", got.status, got.body)
+	}
+	var lines strings.Builder
+	for _, field := range slices.Sorted(maps.Keys(refusal.Data)) {
+		fmt.Fprintf(&lines, "%s: %s\n", field, refusal.Data[field].Message)
+	}
+	return lines.String()
+}
+
+// Without a key and without an address the dashboard says how to get both.
 func TestPluginWithoutKeyOrAddress(t *testing.T) {
 	t.Parallel()
 	s := serve(t, func(c *Config) { c.Plugin = nil })
@@ -371,6 +436,9 @@ func TestClientSecretStaysWithItsHosts(t *testing.T) {
 	if got := s.save(http.MethodPost, "", map[string]any{"slug": "preset", "clientId": "id", "clientSecret": "secret", "provider": "gitlab"}); got.status != http.StatusOK {
 		t.Fatal(got.body)
 	}
+	if got := s.save(http.MethodPost, "", map[string]any{"slug": "shop", "clientId": "id", "clientSecret": "secret", "provider": "shopify", "tenant": "my-store"}); got.status != http.StatusOK {
+		t.Fatal(got.body)
+	}
 	for _, test := range []struct {
 		slug   string
 		fields map[string]any
@@ -382,6 +450,10 @@ func TestClientSecretStaysWithItsHosts(t *testing.T) {
 		{"preset", map[string]any{"tokenEndpoint": "http://gitlab.com/oauth/token"}, "http://gitlab.com"},
 		{"preset", map[string]any{"provider": "notion"}, "https://api.notion.com"},
 		{"preset", map[string]any{"tokenEndpoint": "https://gitlab.com/other"}, ""},
+		{"preset", map[string]any{"tokenEndpoint": "https://GitLab.com/other"}, ""},
+		{"shop", map[string]any{"tenant": "other"}, "https://other.myshopify.com"},
+		{"shop", map[string]any{"tenant": ""}, "https://{shop}.myshopify.com"},
+		{"shop", map[string]any{"name": "a shop"}, ""},
 		{"preset", map[string]any{"authorizeEndpoint": "https://evil.example/"}, ""}, // it is sent no secret
 		{"preset", map[string]any{"tokenEndpoint": "https://other.example/token", "clientSecret": "new"}, ""},
 	} {
@@ -397,28 +469,31 @@ func TestClientSecretStaysWithItsHosts(t *testing.T) {
 
 // A sealed secret opens under its key and in its record only.
 func TestSealedSecret(t *testing.T) {
-	sealed, err := sealSecret(testEncryptionKey, "record", "secret")
+	sealed, err := sealSecret(testEncryptionKey, "record", "github", "secret")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if opened, err := openSecret(testEncryptionKey, "record", sealed); err != nil || opened != "secret" {
+	if opened, err := openSecret(testEncryptionKey, "record", "github", sealed); err != nil || opened != "secret" {
 		t.Errorf("%q, %v", opened, err)
 	}
-	again, _ := sealSecret(testEncryptionKey, "record", "secret")
+	again, _ := sealSecret(testEncryptionKey, "record", "github", "secret")
 	if string(again) == string(sealed) {
 		t.Error("the same nonce was used twice")
 	}
 	for what, opened := range map[string]func() (string, error){
-		"another record": func() (string, error) { return openSecret(testEncryptionKey, "other", sealed) },
-		"another key":    func() (string, error) { return openSecret(strings.ToUpper(testEncryptionKey), "record", sealed) },
-		"no key":         func() (string, error) { return openSecret("", "record", sealed) },
-		"nothing sealed": func() (string, error) { return openSecret(testEncryptionKey, "record", nil) },
+		"another record": func() (string, error) { return openSecret(testEncryptionKey, "other", "github", sealed) },
+		"another host":   func() (string, error) { return openSecret(testEncryptionKey, "record", "https://evil.example", sealed) },
+		"another key": func() (string, error) {
+			return openSecret(strings.ToUpper(testEncryptionKey), "record", "github", sealed)
+		},
+		"no key":         func() (string, error) { return openSecret("", "record", "github", sealed) },
+		"nothing sealed": func() (string, error) { return openSecret(testEncryptionKey, "record", "github", nil) },
 	} {
 		if secret, err := opened(); err == nil || secret != "" {
 			t.Errorf("%s: %q, %v", what, secret, err)
 		}
 	}
-	if _, err := sealSecret("short", "record", "secret"); err == nil {
+	if _, err := sealSecret(testEncryptionKey[:16], "record", "github", "secret"); err == nil {
 		t.Error("a short key seals")
 	}
 }
@@ -445,32 +520,30 @@ func TestRekey(t *testing.T) {
 	const newKey = "another-key-with-32-characters!!"
 	opens := func(key string) (slugs string) {
 		for _, slug := range []string{"one", "two"} {
-			var row struct {
-				ID           string `db:"id"`
-				SealedSecret []byte `db:"sealedSecret"`
-			}
-			if err := root.app.DB().NewQuery("SELECT id, sealedSecret FROM plugins WHERE slug = '" + slug + "'").One(&row); err != nil {
+			row := dbx.NullStringMap{}
+			if err := root.app.DB().NewQuery("SELECT * FROM plugins WHERE slug = '" + slug + "'").One(&row); err != nil {
 				t.Fatal(err)
 			}
-			if secret, err := openSecret(key, row.ID, row.SealedSecret); err == nil && secret == testClientSecret {
+			plugin := pluginOfRow(row)
+			if secret, err := openSecret(key, plugin.id, plugin.destination(), []byte(row["sealedSecret"].String)); err == nil && secret == testClientSecret {
 				slugs += slug
 			}
 		}
 		return slugs
 	}
-	if _, err := Rekey(root.app, newKey, testEncryptionKey[1:]+"x"); err == nil || opens(testEncryptionKey) != "onetwo" {
+	if _, err := rekey(root.app, newKey, testEncryptionKey[1:]+"x"); err == nil || opens(testEncryptionKey) != "onetwo" {
 		t.Errorf("a wrong old key: %v, %s", err, opens(testEncryptionKey))
 	}
-	if count, err := Rekey(root.app, testEncryptionKey, newKey); err != nil || count != 2 || opens(newKey) != "onetwo" || opens(testEncryptionKey) != "" {
+	if count, err := rekey(root.app, testEncryptionKey, newKey); err != nil || count != 2 || opens(newKey) != "onetwo" || opens(testEncryptionKey) != "" {
 		t.Errorf("%d, %v, %s", count, err, opens(newKey))
 	}
-	if count, err := Rekey(root.app, testEncryptionKey, newKey); err != nil || count != 2 || opens(newKey) != "onetwo" {
+	if count, err := rekey(root.app, testEncryptionKey, newKey); err != nil || count != 2 || opens(newKey) != "onetwo" {
 		t.Errorf("once more: %d, %v", count, err)
 	}
 	if _, err := root.app.DB().NewQuery("UPDATE plugins SET sealedSecret = x'00' WHERE slug = 'two'").Execute(); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Rekey(root.app, newKey, testEncryptionKey); err == nil || !strings.Contains(err.Error(), "two") || opens(newKey) != "one" {
+	if _, err := rekey(root.app, newKey, testEncryptionKey); err == nil || !strings.Contains(err.Error(), "two") || opens(newKey) != "one" {
 		t.Errorf("a spoilt one: %v, %s", err, opens(newKey))
 	}
 }
@@ -494,5 +567,84 @@ func TestClientSecretSavedByCode(t *testing.T) {
 	}
 	if got := s.post("/code/authorize"); got.status != http.StatusOK {
 		t.Errorf("%d %s", got.status, got.body)
+	}
+}
+
+// What somebody changes behind the service's back, in the database itself, gets him no secret.
+func TestPluginChangedInTheDatabase(t *testing.T) {
+	t.Parallel()
+	root := serve(t, withKey)
+	for change, words := range map[string]string{
+		"tokenEndpoint = 'https://evil.example/token'":   "client secret cannot be read",
+		"revokeEndpoint = 'https://evil.example/revoke'": "client secret cannot be read",
+		"provider = 'github', tokenEndpoint = ''":        "client secret cannot be read",
+		"clientId = ''": "field clientId must be set",
+	} {
+		s := root.add("one", nil)
+		if _, err := root.app.DB().NewQuery("UPDATE plugins SET " + change).Execute(); err != nil {
+			t.Fatal(err)
+		}
+		root.save(http.MethodPost, "", map[string]any{"slug": "other", "clientId": "x", "clientSecret": "x", "provider": "github"}) // reads all again
+		got := s.post("/refresh?code=x")
+		if got.status != http.StatusServiceUnavailable || !strings.Contains(got.body, words) {
+			t.Errorf("%s: %d %s", change, got.status, got.body)
+		}
+		line, err := (&plugins{app: root.app, config: Config{EncryptionKey: testEncryptionKey, PublicURL: root.url}}).unusable()
+		if err != nil || !strings.Contains(line, "one") || strings.Contains(line, "other") || strings.Contains(line, "\n") {
+			t.Errorf("%s: the start says %q, %v", change, line, err)
+		}
+		if got := root.save(http.MethodPatch, root.record("one"), map[string]any{"name": "x"}); got.status != http.StatusBadRequest {
+			t.Errorf("%s: the secret is kept: %d %s", change, got.status, got.body)
+		}
+		if got := root.request(http.MethodDelete, "/api/collections/plugins/records/"+root.record("one"), "", root.admin); got.status != http.StatusNoContent {
+			t.Fatal(got.body)
+		}
+	}
+}
+
+// A save that was begun before another one does not lead the new secret to the old host.
+func TestStaleSave(t *testing.T) {
+	t.Parallel()
+	s := serve(t, withKey)
+	s.add("one", nil)
+	stale, err := s.app.FindFirstRecordByData("plugins", "slug", "one")
+	if err != nil {
+		t.Fatal(err)
+	}
+	fields := map[string]any{"tokenEndpoint": "https://good.example/token", "clientSecret": "real secret"}
+	if got := s.save(http.MethodPatch, stale.Id, fields); got.status != http.StatusOK {
+		t.Fatal(got.body)
+	}
+	stale.Set("name", "stale")
+	if err := s.app.Save(stale); err == nil || !strings.Contains(err.Error(), "must be entered again") {
+		t.Errorf("got %v", err)
+	}
+	stored, err := s.app.FindRecordById("plugins", stale.Id)
+	if err != nil || stored.GetString("tokenEndpoint") != "https://good.example/token" || stored.GetString("name") != "" {
+		t.Errorf("stored: %v, %v", stored, err)
+	}
+}
+
+// Record and secret are stored together, or neither.
+func TestSecretThatCannotBeStored(t *testing.T) {
+	t.Parallel()
+	s := serve(t, withKey)
+	if _, err := s.app.DB().NewQuery("CREATE TRIGGER full BEFORE UPDATE ON plugins BEGIN SELECT RAISE(ABORT, 'disk is full'); END").Execute(); err != nil {
+		t.Fatal(err)
+	}
+	got := s.save(http.MethodPost, "", map[string]any{"slug": "one", "clientId": "id", "clientSecret": "secret", "provider": "github", "enabled": true})
+	if count, err := s.app.CountRecords("plugins"); got.status != http.StatusBadRequest || count != 0 || err != nil {
+		t.Errorf("%d %s, %d records, %v", got.status, got.body, count, err)
+	}
+	s.expectError("authorize", s.post("/one/authorize"), http.StatusNotFound, "not_found")
+}
+
+// Values are read as people write them.
+func TestNewPlugin(t *testing.T) {
+	plugin := newPlugin(func(field string) string {
+		return map[string]string{"provider": " Google ", "tokenAuth": "BASIC", "pkce": "Off", "authorizeParams": "?a=b", "scope": "\tRead, Write\n"}[field]
+	})
+	if plugin.Provider != "google" || plugin.TokenAuth != "basic" || plugin.PKCE != "off" || plugin.AuthorizeParams != "a=b" || plugin.Scope != "Read, Write" {
+		t.Errorf("got %+v", plugin)
 	}
 }

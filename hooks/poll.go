@@ -22,10 +22,7 @@ func (r *relay) poll(e *request) error {
 	if len(readKey) > maxKeyLength {
 		return pollUnknown
 	}
-	if e.plugin == nil {
-		return errNoPlugin
-	}
-	found, err := r.sessions.find(e.plugin.Slug, readKey)
+	found, err := r.sessions.find(e.plugin, readKey)
 	if errors.Is(err, errUnknown) {
 		return pollUnknown
 	}

@@ -119,7 +119,7 @@ func TestClaimOnce(t *testing.T) {
 	}
 	for range 10 {
 		_, readKey := s.login()
-		found, err := store.find("", readKey)
+		found, err := store.find(&s.provider.plugin, readKey)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -141,7 +141,7 @@ func TestClaimOnce(t *testing.T) {
 		}
 	}
 	_, readKey := s.login()
-	found, err := store.find("", readKey)
+	found, err := store.find(&s.provider.plugin, readKey)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -183,7 +183,7 @@ func TestPollPutsTokensBack(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, readKey := s.login()
-			found, err := store.find("", readKey)
+			found, err := store.find(&s.provider.plugin, readKey)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -251,18 +251,19 @@ func TestSessionsOfOnePlugin(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	state, readKey, _, err := store.start("one", "", "")
+	one := &Plugin{Slug: "one"}
+	state, readKey, _, err := store.start(one, "", "")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := store.find("another", readKey); !errors.Is(err, errUnknown) {
+	if _, err := store.find(&Plugin{Slug: "another"}, readKey); !errors.Is(err, errUnknown) {
 		t.Errorf("find: %v", err)
 	}
-	if _, err := store.redirected("another", state); !errors.Is(err, errUnknown) {
+	if _, err := store.redirected(&Plugin{Slug: "another"}, state); !errors.Is(err, errUnknown) {
 		t.Errorf("redirected: %v", err)
 	}
 	s.expect("poll at the root", s.poll(readKey), http.StatusNotFound, bodyUnknown)
-	if found, err := store.redirected("one", state); err != nil || found.id == "" {
+	if found, err := store.redirected(one, state); err != nil || found.id == "" {
 		t.Errorf("at its own: %+v, %v", found, err)
 	}
 }

@@ -27,7 +27,7 @@ type preset struct {
 	Issuer            string `json:"issuer,omitzero"`      // what it sends as iss (RFC 9207); blank: unknown
 
 	TokenAuth       string  `json:"tokenAuth"`                // one of tokenAuths
-	PKCE            string  `json:"pkce,omitzero"`            // "off": it refuses PKCE, or does not know it
+	PKCE            string  `json:"pkce,omitzero"`            // "off": it refuses PKCE; blank: on
 	ScopeSeparator  string  `json:"scopeSeparator,omitzero"`  // blank: it has no scopes, or it is not known
 	AuthorizeParams string  `json:"authorizeParams,omitzero"` // a query string
 	TokenParams     string  `json:"tokenParams,omitzero"`     // of the code's exchange, likewise
@@ -44,6 +44,7 @@ type tenant struct {
 	Name    string `json:"name"`             // of the placeholder, and of the parameter that a plugin sends
 	Default string `json:"default,omitzero"` // blank: it must be named
 	Example string `json:"example"`
+	Fixed   bool   `json:"fixed,omitzero"` // the author names it, since a client is known to one tenant only; a plugin cannot
 }
 
 //go:embed providers.json
@@ -69,21 +70,21 @@ func findPreset(name string) (preset, bool) {
 // similarPresets names the presets that may be meant by a name which is none.
 func similarPresets(name string) (similar []string) {
 	for _, row := range presets {
-		if strings.Contains(strings.ToLower(row.Title), name) || strings.Contains(name, row.Name) {
+		if (len(name) > 2 && strings.Contains(strings.ToLower(row.Title), name)) || (len(row.Name) > 2 && strings.Contains(name, row.Name)) {
 			similar = append(similar, row.Name)
 		}
 	}
 	return similar
 }
 
-// withPreset fills what the plugin leaves blank. Whoever gives a token endpoint of his own means another server, so the
-// preset's refresh and revoke endpoints, which would be sent that server's tokens, are left out.
+// withPreset fills what the plugin leaves blank. Whoever gives another token endpoint means another server, so the preset's
+// refresh and revoke endpoints, which would be sent that server's tokens, are left out.
 func (p Plugin) withPreset(row preset) Plugin {
 	p.AuthorizeEndpoint = cmp.Or(p.AuthorizeEndpoint, row.AuthorizeEndpoint)
 	p.TokenAuth = cmp.Or(p.TokenAuth, row.TokenAuth)
 	p.PKCE = cmp.Or(p.PKCE, row.PKCE)
-	p.AuthorizeParams = mergeParams(p.AuthorizeParams, row.AuthorizeParams)
-	if p.TokenEndpoint == "" {
+	p.AuthorizeParams = mergeParams(p.AuthorizeEndpoint, p.AuthorizeParams, row.AuthorizeParams)
+	if p.TokenEndpoint == "" || p.TokenEndpoint == row.TokenEndpoint {
 		p.TokenEndpoint, p.refreshEndpoint, p.tokenParams = row.TokenEndpoint, row.RefreshEndpoint, row.TokenParams
 		p.Issuer = cmp.Or(p.Issuer, row.Issuer)
 		if p.RevokeEndpoint == "" {
@@ -96,26 +97,30 @@ func (p Plugin) withPreset(row preset) Plugin {
 	return p
 }
 
-// mergeParams adds the preset's parameters that the plugin does not give itself. A plugin leaves one out by giving it
-// without a value, which providers must take as omitted (RFC 6749 section 3.1).
-func mergeParams(own, preset string) string {
-	given, err := url.ParseQuery(own)
-	if err != nil {
+// mergeParams adds the preset's parameters that the plugin does not give itself, in its endpoint or its own parameters.
+// A plugin leaves one of the preset's out by giving it without a value (RFC 6749 section 3.1: as if it were omitted).
+func mergeParams(endpoint, own, preset string) string {
+	_, query, _ := strings.Cut(endpoint, "?")
+	given, err := url.ParseQuery(query + "&" + own)
+	presets, presetErr := url.ParseQuery(preset)
+	if err != nil || presetErr != nil {
 		return own // validate reports it
 	}
-	for pair := range strings.SplitSeq(preset, "&") {
-		name, _, _ := strings.Cut(pair, "=")
-		if name == "" || given.Has(name) {
-			continue
+	var merged []string
+	for pair := range strings.SplitSeq(own, "&") {
+		if name, value, _ := strings.Cut(pair, "="); pair != "" && (value != "" || !presets.Has(name)) {
+			merged = append(merged, pair)
 		}
-		if own != "" {
-			own += "&"
-		}
-		own += pair
 	}
-	return own
+	for pair := range strings.SplitSeq(preset, "&") {
+		if name, _, _ := strings.Cut(pair, "="); pair != "" && !given.Has(name) {
+			merged = append(merged, pair)
+		}
+	}
+	return strings.Join(merged, "&")
 }
 
+// placeholder stands in the preset's endpoints only; validate refuses it in a plugin's own.
 func (t *tenant) placeholder() string { return "{" + t.Name + "}" }
 
 // A tenant's name becomes a part of an address that the client secret is sent to. In a host it is one label, and the
@@ -150,6 +155,9 @@ func (p *Plugin) forTenant(name string) (*Plugin, error) {
 			Description: fmt.Sprintf("The plugin must send %s=%s, with the right name. %s", p.tenant.Name, p.tenant.Example, what),
 		}
 	}
+	if p.tenant.Fixed {
+		name = ""
+	}
 	wanted := cmp.Or(name, p.Tenant, p.tenant.Default)
 	if wanted == "" {
 		return refuse("It is missing.")
@@ -168,4 +176,12 @@ func (p *Plugin) forTenant(name string) (*Plugin, error) {
 		*endpoint = fill(*endpoint)
 	}
 	return &filled, nil
+}
+
+// pluginForTenant returns the plugin with its endpoints for the tenant that the request names, where they have a placeholder.
+func (e *request) pluginForTenant() (*Plugin, error) {
+	if e.plugin.tenant == nil {
+		return e.plugin, nil
+	}
+	return e.plugin.forTenant(e.param(e.plugin.tenant.Name))
 }

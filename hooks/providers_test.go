@@ -1,6 +1,7 @@
 package hooks
 
 import (
+	"cmp"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -8,6 +9,7 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
+	"fmt"
 	"io"
 	"math/big"
 	"net"
@@ -28,6 +30,10 @@ import (
 func TestPresets(t *testing.T) {
 	if len(presets) < 60 {
 		t.Errorf("there are only %d", len(presets))
+	}
+	readme, err := os.ReadFile("../README.md")
+	if err != nil || !strings.Contains(string(readme), fmt.Sprintf("knows %d providers", len(presets))) {
+		t.Errorf("the README does not say that there are %d: %v", len(presets), err)
 	}
 	for _, name := range strings.Fields(`google notion airtable hubspot figma github gitlab slack dropbox linear atlassian asana shopify salesforce microsoft
 		spotify discord webflow mailchimp typeform zoom stripe`) {
@@ -83,30 +89,32 @@ func TestPresets(t *testing.T) {
 			}
 
 			// It makes a plugin valid, and all of it arrives there.
-			plugin := Plugin{Provider: row.Name, ClientID: "id", ClientSecret: "secret", RedirectURI: "https://backend.example/redirect"}.complete(Config{})
-			for _, problem := range plugin.validate() {
-				t.Error(problem)
-			}
 			tenant := ""
 			if row.Tenant != nil {
 				tenant = row.Tenant.Example
+			}
+			plugin := Plugin{Provider: row.Name, Tenant: tenant, ClientID: "id", ClientSecret: "secret", RedirectURI: "https://backend.example/redirect"}.complete(Config{})
+			for _, problem := range plugin.validate() {
+				t.Error(problem)
 			}
 			filled, err := plugin.forTenant(tenant)
 			if err != nil {
 				t.Fatal(err)
 			}
-			fill := strings.NewReplacer(wanted+"\x00", "").Replace
-			if wanted != "" {
-				fill = strings.NewReplacer(wanted, tenant).Replace
+			fill := func(endpoint string) string {
+				if wanted == "" {
+					return endpoint
+				}
+				return strings.ReplaceAll(endpoint, wanted, tenant)
 			}
 			for what, pair := range map[string][2]string{
 				"authorizeEndpoint": {filled.AuthorizeEndpoint, fill(row.AuthorizeEndpoint)},
 				"tokenEndpoint":     {filled.TokenEndpoint, fill(row.TokenEndpoint)},
 				"revokeEndpoint":    {filled.RevokeEndpoint, fill(row.RevokeEndpoint)},
 				"issuer":            {filled.Issuer, fill(row.Issuer)},
-				"revokeKind":        {filled.revokeKind, row.RevokeKind},
+				"revokeKind":        {filled.revokeKind, cmp.Or(row.RevokeKind, "rfc7009")},
 				"tokenAuth":         {filled.TokenAuth, row.TokenAuth},
-				"pkce":              {filled.PKCE, row.PKCE},
+				"pkce":              {filled.PKCE, cmp.Or(row.PKCE, "on")},
 				"authorizeParams":   {filled.AuthorizeParams, row.AuthorizeParams},
 				"tokenParams":       {filled.tokenParams, row.TokenParams},
 			} {
@@ -130,14 +138,26 @@ func TestPresetIsOverridden(t *testing.T) {
 		t.Errorf("refreshes at %s", figma.refreshEndpoint)
 	}
 	revoke := Plugin{Provider: "slack", RevokeEndpoint: "https://proxy.example/revoke"}.complete(Config{})
-	if revoke.RevokeEndpoint != "https://proxy.example/revoke" || revoke.revokeKind != "" {
+	if revoke.RevokeEndpoint != "https://proxy.example/revoke" || revoke.revokeKind != "rfc7009" {
 		t.Errorf("revokes at %s in the way %s", revoke.RevokeEndpoint, revoke.revokeKind)
+	}
+	// The preset's own addresses, as an older .env may have them, are no other server's.
+	same := Plugin{Provider: "figma", TokenEndpoint: "https://api.figma.com/v1/oauth/token"}.complete(Config{})
+	if same.refreshEndpoint != "https://api.figma.com/v1/oauth/refresh" {
+		t.Errorf("refreshes at %s", same.refreshEndpoint)
+	}
+	google := Plugin{Provider: "google", AuthorizeEndpoint: "https://accounts.google.com/o/oauth2/v2/auth?access_type=offline"}.complete(Config{})
+	if google.AuthorizeParams != "prompt=consent" {
+		t.Errorf("a parameter of the endpoint's is repeated: %s", google.AuthorizeParams)
+	}
+	if own := (Plugin{Provider: "github", AuthorizeParams: "allow_signup="}).complete(Config{}); own.AuthorizeParams != "allow_signup=" {
+		t.Errorf("got %s", own.AuthorizeParams)
 	}
 	for own, want := range map[string]string{
 		"":                           "access_type=offline&prompt=consent",
 		"prompt=select_account":      "prompt=select_account&access_type=offline",
-		"hd=plugin.example&prompt=":  "hd=plugin.example&prompt=&access_type=offline",
-		"access_type=online&prompt=": "access_type=online&prompt=",
+		"hd=plugin.example&prompt=":  "hd=plugin.example&access_type=offline",
+		"access_type=online&prompt=": "access_type=online",
 	} {
 		if got := (Plugin{Provider: "google", AuthorizeParams: own}).complete(Config{}).AuthorizeParams; got != want {
 			t.Errorf("%q becomes %q, not %q", own, got, want)
@@ -187,24 +207,40 @@ func TestEveryPreset(t *testing.T) {
 	t.Parallel()
 	p := newProcess(t)
 	network := newNetwork(t)
-	p.provider.plugin.ClientSecret = ""
 	p.env = []string{
 		"PATH=" + os.Getenv("PATH"), "PUBLIC_URL=" + p.url, "ENCRYPTION_KEY=" + testEncryptionKey, "HTTPS_PROXY=" + network.proxy.URL, "SSL_CERT_FILE=" + network.certificates,
 		"SUPERUSER_EMAIL=admin@plugin.example", "SUPERUSER_PASSWORD=superuser-password",
+		"PROVIDER=Figma", "CLIENT_ID=" + testClientID, "CLIENT_SECRET=" + testClientSecret, "SCOPE=read,write",
 	}
 	p.start()
 	p.signIn()
+	// The plugin of the environment is filled by the same presets.
+	p.provider.plugin = Plugin{Provider: "figma", Scope: "read,write", RedirectURI: p.url + "/redirect"}.complete(Config{})
+	network.serve(p.provider)
+	network.signIn(p.relayServer, "/authorize", "")
+	p.expect("refresh", p.post("/refresh?code=RT-1"), http.StatusOK, tokenResponse)
+
 	for _, row := range presets {
 		t.Run(row.Name, func(t *testing.T) {
 			scope := "read" + row.ScopeSeparator + "write"
 			fields := map[string]any{"slug": row.Name, "enabled": true, "provider": row.Name, "clientId": testClientID, "clientSecret": testClientSecret, "scope": scope}
+			if row.Tenant != nil && row.Tenant.Fixed {
+				fields["tenant"] = row.Tenant.Example
+			}
 			s := &relayServer{t: t, url: p.url + "/" + row.Name, admin: p.admin}
 			if got := s.save(http.MethodPost, "", fields); got.status != http.StatusOK {
 				t.Fatalf("%d %s", got.status, got.body)
 			}
 			plugin := Plugin{Provider: row.Name, Scope: scope, RedirectURI: s.url + "/redirect"}.complete(Config{})
 			tenant, authorize := "", "/authorize"
-			if row.Tenant != nil {
+			if row.Tenant != nil && row.Tenant.Fixed {
+				plugin.Tenant = row.Tenant.Example
+				filled, err := plugin.forTenant("")
+				if err != nil {
+					t.Fatal(err)
+				}
+				plugin = *filled
+			} else if row.Tenant != nil {
 				tenant = "&" + row.Tenant.Name + "=" + row.Tenant.Example
 				authorize += "?" + tenant[1:]
 				filled, err := plugin.forTenant(row.Tenant.Example)
@@ -221,25 +257,14 @@ func TestEveryPreset(t *testing.T) {
 				}
 			}()
 
-			authorizationURL, readKey := s.authorizeAt(authorize)
-			response, err := network.browser.Get(authorizationURL.String())
-			if err != nil {
-				t.Fatal(err)
-			}
-			response.Body.Close()
-			callback := response.Header.Get("Location")
-			if row.Issuer != "" {
-				callback += "&iss=" + url.QueryEscape(plugin.Issuer)
-			}
-			s.expectPage("redirect", s.get(callback), http.StatusOK, "You are signed in")
-			s.expect("poll", s.poll(readKey), http.StatusOK, tokenResponse)
+			network.signIn(s, authorize, plugin.Issuer)
 			s.expect("refresh", s.post("/refresh?code=RT-1"+tenant), http.StatusOK, tokenResponse)
 			if row.RevokeEndpoint == "" {
 				s.expectError("revoke", s.post("/revoke?token=RT-1"+tenant), http.StatusNotFound, "not_found")
 			} else {
 				s.expect("revoke", s.post("/revoke?token=RT-1"+tenant), http.StatusOK, "{}")
 			}
-			if row.Tenant != nil && row.Tenant.Default == "" {
+			if row.Tenant != nil && row.Tenant.Default == "" && !row.Tenant.Fixed {
 				s.expectError("no tenant", s.post("/authorize"), http.StatusBadRequest, "invalid_request")
 				if got := s.post("/refresh?code=RT-1"); got.status != http.StatusBadRequest || !strings.Contains(got.body, row.Tenant.Name+"="+row.Tenant.Example) {
 					t.Errorf("no tenant: %d %s", got.status, got.body)
@@ -327,6 +352,23 @@ func newNetwork(t *testing.T) *network {
 		CheckRedirect: noRedirects.CheckRedirect,
 	}
 	return n
+}
+
+// signIn goes through a whole login.
+func (n *network) signIn(s *relayServer, authorize, issuer string) {
+	s.t.Helper()
+	authorizationURL, readKey := s.authorizeAt(authorize)
+	response, err := n.browser.Get(authorizationURL.String())
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	response.Body.Close()
+	callback := response.Header.Get("Location")
+	if issuer != "" {
+		callback += "&iss=" + url.QueryEscape(issuer)
+	}
+	s.expectPage("redirect", s.get(callback), http.StatusOK, "You are signed in")
+	s.expect("poll", s.poll(readKey), http.StatusOK, tokenResponse)
 }
 
 func (n *network) serve(provider http.Handler) {

@@ -18,9 +18,6 @@ func (r *relay) redirect(e *request) error {
 	if state == "" || (code == "" && refusal == "") {
 		return errNoLogin
 	}
-	if e.plugin == nil {
-		return errNoPlugin
-	}
 	if len(state) > maxKeyLength {
 		return stateProblem(errUnknown)
 	}
@@ -30,7 +27,7 @@ func (r *relay) redirect(e *request) error {
 		return errRestarting
 	}
 	defer r.exchanging.RUnlock()
-	found, err := r.sessions.redirected(e.plugin.Slug, state)
+	found, err := r.sessions.redirected(e.plugin, state)
 	if err != nil {
 		return stateProblem(err)
 	}

@@ -12,9 +12,6 @@ const maxRefreshToken = 16 << 10
 // provider's token response. A fault has the provider's status and one line of text, because deployed plugins take any
 // JSON for tokens; a plugin that accepts application/json gets its errors so.
 func (r *relay) refresh(e *request) error {
-	if e.plugin == nil {
-		return errNoPlugin
-	}
 	refreshToken := e.param("code", "refresh_token")
 	if refreshToken == "" || len(refreshToken) > maxRefreshToken {
 		return &problem{

@@ -53,7 +53,7 @@ type route struct {
 	face   face // of its problems
 }
 
-// reservedSlugs are names that lead elsewhere.
+// reservedSlugs are names that lead elsewhere: to PocketBase, or to the routes below.
 var reservedSlugs = []string{"api", "_", "authorize", "redirect", "poll", "refresh", "revoke"}
 
 func (r *relay) routes() []route {
@@ -106,6 +106,7 @@ func Register(app core.App, config Config) error {
 			return err
 		}
 		r.bindRoutes(e)
+		shutSQLConsole(e)
 		if err := protectCollections(app); err != nil {
 			return err
 		}
@@ -170,22 +171,36 @@ func (r *relay) bindRoutes(e *core.ServeEvent) {
 	})
 }
 
+// shutSQLConsole refuses the SQL of a superuser. It would change sessions and plugins without a check, and without the
+// service noticing.
+func shutSQLConsole(e *core.ServeEvent) {
+	e.Router.BindFunc(func(e *core.RequestEvent) error {
+		if e.Request.URL.Path == "/api/sql" {
+			return e.ForbiddenError("The SQL console is shut: it would pass by the checks of plugin-oauth. Use the collections instead.", nil)
+		}
+		return e.Next()
+	})
+}
+
 // serve finds the plugin and the route, and answers in the route's format, whatever happens.
 func (r *relay) serve(event *core.RequestEvent) (err error) {
 	e := &request{RequestEvent: event, plugin: r.config.Plugin}
-	found, err := r.match(e)
-	e.setHeaders()
-	e.readBody()
+	var found route
 	defer func() {
 		if recovered := recover(); recovered != nil {
 			err = r.report(e, found.face, internalError.because(panicCause(recovered)))
 		}
 	}()
+	found, err = r.match(e)
+	e.setHeaders()
+	e.readBody()
 	switch {
 	case err != nil:
 		return r.report(e, found.face, err)
 	case e.Request.Method == http.MethodOptions:
 		return e.NoContent(http.StatusNoContent)
+	case e.plugin == nil && found.path != "/":
+		return r.report(e, found.face, errNoPlugin)
 	case e.plugin != nil && e.plugin.closed != nil:
 		return r.report(e, found.face, e.plugin.closed)
 	}

@@ -1,6 +1,7 @@
 package hooks
 
 import (
+	"cmp"
 	"context"
 	"encoding/json/v2"
 	"fmt"
@@ -8,6 +9,8 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 )
 
 // How providers want a token ended. All but the first are named by presets only.
@@ -23,9 +26,6 @@ var revokeKinds = []string{
 // revoke handles POST /revoke?token=… (RFC 7009): it ends a token at the provider, so that a log-out in the plugin is one.
 // It answers 200 {}, and does so for a token that the provider does not know, too.
 func (r *relay) revoke(e *request) error {
-	if e.plugin == nil {
-		return errNoPlugin
-	}
 	plugin, err := e.pluginForTenant()
 	if err != nil {
 		return err
@@ -38,11 +38,11 @@ func (r *relay) revoke(e *request) error {
 		}
 	}
 	token := e.param("token")
-	if token == "" || len(token) > maxRefreshToken {
+	if token == "" || len(token) > maxRefreshToken || !utf8.ValidString(token) || strings.ContainsFunc(token, unicode.IsControl) {
 		return &problem{
 			Status:      http.StatusBadRequest,
 			Code:        "invalid_request",
-			Description: "The token is missing or too long. Send it as token.",
+			Description: "The token is missing, too long or malformed. Send it as token.",
 		}
 	}
 	// A log-out is finished even if the plugin is closed meanwhile.
@@ -124,16 +124,16 @@ func (p *Plugin) readRevocation(status int, body []byte) error {
 	switch {
 	case status >= 200 && status < 300 && !failed, slices.Contains(ended, code):
 		return nil
-	case p.revokeKind == "bearer" && (status == http.StatusUnauthorized || status == http.StatusBadRequest):
+	case p.revokeKind == "bearer" && status == http.StatusUnauthorized:
 		return nil // the token is all that the request holds
 	case p.revokeKind == "github" && (status == http.StatusNotFound || status == http.StatusUnprocessableEntity):
 		return nil
 	case status < 400 || status > 599:
 		status = http.StatusBadGateway
 	}
-	problem := problem{Status: status, Code: code, Description: describe(code)}
-	if code == "" {
-		problem.Code, problem.Description = "server_error", "The provider did not end the access. Try again in a moment."
+	problem := problem{Status: status, Code: cmp.Or(code, "server_error"), Description: "The provider did not end the access. Try again in a moment."}
+	if slices.Contains([]string{"invalid_client", "unauthorized_client"}, code) {
+		problem.Description = describe(code)
 	}
 	return problem.because(fmt.Errorf("the revoke endpoint answered %d with the error %s", status, problem.Code))
 }

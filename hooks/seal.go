@@ -75,23 +75,24 @@ const keyLength = 32
 // howToMakeKey is said wherever a key is missing or has the wrong length.
 const howToMakeKey = "make one with: openssl rand -base64 24"
 
-// sealSecret encrypts a client secret with AES-256-GCM: a random nonce, then the ciphertext.
-// It is bound to its record: a sealed secret that is moved to another row does not open.
-func sealSecret(encryptionKey, recordID, secret string) ([]byte, error) {
+// sealSecret encrypts a client secret with AES-256-GCM: a random nonce, then the ciphertext. It is bound to its record and to
+// where it is sent: a sealed secret that is moved to another row does not open, nor does one whose row was changed behind
+// the service's back to send it elsewhere.
+func sealSecret(encryptionKey, recordID, destination, secret string) ([]byte, error) {
 	gcm, err := secretCipher(encryptionKey)
 	if err != nil {
 		return nil, err
 	}
-	return gcm.Seal(nil, nil, []byte(secret), secretData(recordID)), nil
+	return gcm.Seal(nil, nil, []byte(secret), secretData(recordID, destination)), nil
 }
 
-// openSecret reverses [sealSecret]. It fails if the key, the record or the sealed secret is another.
-func openSecret(encryptionKey, recordID string, sealed []byte) (string, error) {
+// openSecret reverses [sealSecret]. It fails if the key, the record, the destination or the sealed secret is another.
+func openSecret(encryptionKey, recordID, destination string, sealed []byte) (string, error) {
 	gcm, err := secretCipher(encryptionKey)
 	if err != nil {
 		return "", err
 	}
-	secret, err := gcm.Open(nil, nil, sealed, secretData(recordID))
+	secret, err := gcm.Open(nil, nil, sealed, secretData(recordID, destination))
 	return string(secret), err
 }
 
@@ -106,6 +107,6 @@ func secretCipher(encryptionKey string) (cipher.AEAD, error) {
 	return cipher.NewGCMWithRandomNonce(block)
 }
 
-func secretData(recordID string) []byte {
-	return []byte("plugin-oauth client secret " + recordID)
+func secretData(recordID, destination string) []byte {
+	return []byte("plugin-oauth client secret " + recordID + "\n" + destination)
 }

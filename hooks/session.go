@@ -26,7 +26,7 @@ type session struct {
 	status           string
 	error            string // OAuth's error code, of a session that is denied or failed
 	errorDescription string
-	tenant           string // that the plugin named; blank: none
+	tenant           string // the shop, directory or subdomain; blank: none
 	publicKey        []byte // the tokens are sealed to it
 	expires          string // a timestamp
 }
@@ -47,6 +47,9 @@ type sessions struct {
 	insert, redirect, byState, ready, end, byReadKey, claimed, delivered, restored, interrupted, expire, forget, remove *sql.Stmt
 }
 
+// ofPlugin finds the sessions that began at a plugin as it is now. Those that began before the column was there have no client.
+const ofPlugin = `plugin = ?3 AND coalesce(client, ?4) = ?4`
+
 // newSessions prepares the statements. Reads run on PocketBase's pool, writes on its single writer connection.
 func newSessions(app core.App, config Config) (*sessions, error) {
 	s := &sessions{ttl: config.SessionTTL, retention: config.SessionRetention}
@@ -63,17 +66,17 @@ func newSessions(app core.App, config Config) (*sessions, error) {
 		db        *sql.DB
 		query     string
 	}{
-		{&s.insert, writer, `INSERT INTO sessions (id, plugin, tenant, status, origin, created, expires, stateHash, readKeyHash, publicKey)
-			VALUES (?, ?, ?, 'pending', ?, ?, ?, ?, ?, ?)`},
+		{&s.insert, writer, `INSERT INTO sessions (id, plugin, client, tenant, status, origin, created, expires, stateHash, readKeyHash, publicKey)
+			VALUES (?, ?, ?, ?, 'pending', ?, ?, ?, ?, ?, ?)`},
 		{&s.redirect, writer, `UPDATE sessions SET redirected = ?1
-			WHERE stateHash = ?2 AND plugin = ?3 AND status = 'pending' AND redirected = '' AND expires > ?1
+			WHERE stateHash = ?2 AND ` + ofPlugin + ` AND status = 'pending' AND redirected = '' AND expires > ?1
 			RETURNING id, tenant, publicKey, expires`},
-		{&s.byState, reader, `SELECT status, expires FROM sessions WHERE stateHash = ? AND plugin = ?`},
+		{&s.byState, reader, `SELECT status, expires FROM sessions WHERE stateHash = ?2 AND ` + ofPlugin},
 		{&s.ready, writer, `UPDATE sessions SET status = 'ready', completed = ?1, sealed = ?2, publicKey = NULL
 			WHERE id = ?3 AND status = 'pending' AND expires > ?1`},
 		{&s.end, writer, `UPDATE sessions SET status = ?, error = ?, errorDescription = ?, completed = ?, publicKey = NULL
 			WHERE id = ? AND status = 'pending'`},
-		{&s.byReadKey, reader, `SELECT id, status, error, errorDescription, expires FROM sessions WHERE readKeyHash = ? AND plugin = ?`},
+		{&s.byReadKey, reader, `SELECT id, status, error, errorDescription, expires FROM sessions WHERE readKeyHash = ?2 AND ` + ofPlugin},
 		{&s.claimed, writer, `UPDATE sessions SET status = 'claimed', claimed = ?1
 			WHERE id = ?2 AND status = 'ready' AND expires > ?1 RETURNING sealed`},
 		{&s.delivered, writer, `UPDATE sessions SET sealed = NULL WHERE id = ? AND status = 'claimed'`},
@@ -103,7 +106,7 @@ func database(builder any) (*sql.DB, error) {
 
 // start makes a pending session and returns its three parts: the state for the provider, the read key for the plugin,
 // and the code verifier. Only hashes of the first two are stored.
-func (s *sessions) start(plugin, tenant, origin string) (state, readKey, verifier string, err error) {
+func (s *sessions) start(plugin *Plugin, tenant, origin string) (state, readKey, verifier string, err error) {
 	state, readKey = newKey(), newKey()
 	private, err := keyPair(readKey)
 	if err != nil {
@@ -111,22 +114,22 @@ func (s *sessions) start(plugin, tenant, origin string) (state, readKey, verifie
 	}
 	publicKey := private.PublicKey().Bytes()
 	now := time.Now()
-	_, err = s.insert.Exec(core.GenerateDefaultRandomId(), plugin, tenant, origin,
+	_, err = s.insert.Exec(core.GenerateDefaultRandomId(), plugin.Slug, plugin.client(), tenant, origin,
 		timestamp(now), timestamp(now.Add(s.ttl)), keyHash(state), keyHash(readKey), publicKey)
 	return state, readKey, codeVerifier(state, publicKey), err
 }
 
 // redirected uses up the state: of any number of redirects with one state, a single one gets the session.
 // It fails with errUnknown, errUsed or errExpired.
-func (s *sessions) redirected(plugin, state string) (session, error) {
+func (s *sessions) redirected(plugin *Plugin, state string) (session, error) {
 	now := timestamp(time.Now())
 	var found session
-	err := s.redirect.QueryRow(now, keyHash(state), plugin).Scan(&found.id, &found.tenant, &found.publicKey, &found.expires)
+	err := s.redirect.QueryRow(now, keyHash(state), plugin.Slug, plugin.client()).Scan(&found.id, &found.tenant, &found.publicKey, &found.expires)
 	if !errors.Is(err, sql.ErrNoRows) {
 		return found, err
 	}
 	var status, expires string
-	err = s.byState.QueryRow(keyHash(state), plugin).Scan(&status, &expires)
+	err = s.byState.QueryRow(nil, keyHash(state), plugin.Slug, plugin.client()).Scan(&status, &expires)
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
 		return session{}, errUnknown
@@ -176,9 +179,9 @@ func (s *sessions) failInterrupted() error {
 
 // find returns the session of a read key. An expired one has statusExpired, whether the sweep has seen it or not.
 // It fails with errUnknown.
-func (s *sessions) find(plugin, readKey string) (session, error) {
+func (s *sessions) find(plugin *Plugin, readKey string) (session, error) {
 	var found session
-	err := s.byReadKey.QueryRow(keyHash(readKey), plugin).
+	err := s.byReadKey.QueryRow(nil, keyHash(readKey), plugin.Slug, plugin.client()).
 		Scan(&found.id, &found.status, &found.error, &found.errorDescription, &found.expires)
 	if errors.Is(err, sql.ErrNoRows) {
 		return session{}, errUnknown

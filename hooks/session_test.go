@@ -95,6 +95,9 @@ func TestSessionsInTheDashboard(t *testing.T) {
 	}{
 		{"POST", "/api/collections/sessions/records", `{"status":"ready"}`, admin, 403},
 		{"PATCH", record, `{"status":"ready"}`, admin, 403},
+		{"POST", "/api/sql", `{"query":"UPDATE sessions SET status = 'ready'"}`, admin, 403},
+		{"POST", "//api/./sql", `{"query":"SELECT * FROM sessions"}`, admin, 403},
+		{"POST", "/api/sql/", `{"query":"SELECT * FROM sessions"}`, admin, 404},
 		{"GET", "/api/collections/sessions/records", "", "", 403},
 		{"GET", "/api/collections/pending_sessions/records", "", "", 403},
 		{"GET", "/api/collections/login_stats/records", "", "", 403},
@@ -278,7 +281,7 @@ func TestCollectionsAreProtected(t *testing.T) {
 	t.Parallel()
 	s := serve(t, nil)
 	admin := s.superuser()
-	for _, name := range []string{"sessions", "pending_sessions", "login_stats"} {
+	for _, name := range []string{"sessions", "pending_sessions", "login_stats", "plugins"} {
 		for _, request := range [][2]string{
 			{"DELETE", ""}, {"PATCH", `{"name":"renamed"}`}, {"PATCH", `{"listRule":""}`}, {"PATCH", `{"fields":[]}`},
 		} {

@@ -79,7 +79,7 @@ func (r *relay) requestToken(ctx context.Context, p *Plugin, endpoint string, fo
 
 // authenticatedRequest posts a form as the plugin's client (RFC 6749 section 2.3.1).
 func (p *Plugin) authenticatedRequest(ctx context.Context, endpoint string, form url.Values) (*http.Request, error) {
-	if p.TokenAuth == "" || p.TokenAuth == "body" {
+	if p.TokenAuth == "body" {
 		form.Set("client_id", p.ClientID)
 		form.Set("client_secret", p.ClientSecret)
 	}
@@ -122,18 +122,18 @@ func (r *relay) ask(request *http.Request) (status int, body []byte, err error) 
 	return response.StatusCode, body, nil
 }
 
-// unreachable is the problem of a token endpoint that gave no whole answer.
+// unreachable is the problem of a provider that gave no whole answer.
 func unreachable(err error) *problem {
 	if os.IsTimeout(err) || errors.Is(err, context.DeadlineExceeded) {
 		return problem{
 			Status:      http.StatusGatewayTimeout,
 			Code:        "temporarily_unavailable",
 			Description: "The provider took too long to answer. Try again in a moment.",
-		}.because(errors.New("the token endpoint took too long"))
+		}.because(errors.New("the provider took too long"))
 	}
 	// net/http quotes the URL, which may carry a key, and lines of a malformed answer. Only what is known to quote
 	// neither is logged.
-	cause := errors.New("the token endpoint's answer is malformed or incomplete")
+	cause := errors.New("the provider's answer is malformed or incomplete")
 	if operation, ok := errors.AsType[*net.OpError](err); ok {
 		cause = operation
 	} else if verification, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
@@ -191,7 +191,7 @@ func badResponse(what string) *problem {
 		Status:      http.StatusBadGateway,
 		Code:        "server_error",
 		Description: "The provider gave an answer that is not OAuth. Try again; if it stays, the plugin's author must check TOKEN_ENDPOINT.",
-	}.because(errors.New("the token endpoint's answer " + what))
+	}.because(errors.New("the provider's answer " + what))
 }
 
 // jsonObject decodes one JSON object, without a byte order mark if there is one. Version 1 of the package takes what

@@ -44,11 +44,18 @@ func init() {
 		if err != nil {
 			return err
 		}
-		sessions.Fields.Add(&core.TextField{Name: "tenant", Help: "The shop, directory or subdomain that the plugin named."})
-		return app.Save(sessions)
+		sessions.Fields.Add(&core.TextField{Name: "tenant", Help: "The shop, directory or subdomain at the provider, where it has one."})
+		if err := app.Save(sessions); err != nil {
+			return err
+		}
+		_, err = app.DB().NewQuery(`ALTER TABLE sessions ADD COLUMN client BLOB`).Execute()
+		return err
 	}, func(app core.App) error {
 		sessions, err := app.FindCollectionByNameOrId("sessions")
 		if err != nil {
+			return err
+		}
+		if _, err := app.DB().NewQuery(`ALTER TABLE sessions DROP COLUMN client`).Execute(); err != nil {
 			return err
 		}
 		sessions.Fields.RemoveByName("tenant")
