@@ -35,7 +35,7 @@ func main() {
 	app := pocketbase.NewWithConfig(pocketbase.Config{
 		DefaultDataDir:   "pb_data", // in the working folder, where .env is
 		DataMaxOpenConns: 8,         // each may cache 32 MB
-		DataMaxIdleConns: 4,
+		DataMaxIdleConns: 8,         // else the others are opened again and again
 		DBConnect:        quietDBConnect(),
 	})
 	app.RootCmd.Short = "Signs people in to design-tool plugins with OAuth"

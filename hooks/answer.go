@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/json/v2"
+	"maps"
 	"net/http"
 
 	"github.com/a-h/templ"
@@ -11,17 +12,21 @@ import (
 	"plugin-oauth/views"
 )
 
-// setHeaders sets what every answer carries: nothing is cached, sniffed, framed or told to the next site, and a page of
-// an allowed origin may read it, errors and preflights (Fetch standard, CORS protocol) included.
+// fixedHeaders are those of every answer: nothing is cached, sniffed, framed or told to the next site. They are made once.
+var fixedHeaders = http.Header{
+	"Cache-Control":           {"no-store"},
+	"Content-Security-Policy": {"default-src 'none'; frame-ancestors 'none'"},
+	"Referrer-Policy":         {"no-referrer"},
+	"X-Content-Type-Options":  {"nosniff"},
+	"X-Frame-Options":         {"DENY"},
+	"Vary":                    {"Origin"},
+}
+
+// setHeaders sets them, and lets a page of an allowed origin read the answer, errors and preflights (Fetch standard, CORS
+// protocol) included.
 func (e *request) setHeaders() {
 	header := e.Response.Header()
-	header.Set("Cache-Control", "no-store")
-	header.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
-	header.Set("Referrer-Policy", "no-referrer")
-	header.Set("X-Content-Type-Options", "nosniff")
-	header.Set("X-Frame-Options", "DENY")
-	header.Set("Vary", "Origin")
-
+	maps.Copy(header, fixedHeaders)
 	origin := e.Request.Header.Get("Origin")
 	if !e.plugin.allows(origin) {
 		return

@@ -1,6 +1,17 @@
 package hooks
 
-import "net/http"
+import (
+	"math"
+	"net/http"
+	"strconv"
+	"time"
+)
+
+var errTooManyStarts = &problem{
+	Status:      http.StatusTooManyRequests,
+	Code:        "temporarily_unavailable",
+	Description: "Too many sign-ins were started from this network. Try again in a minute.",
+}
 
 // authorize handles POST /authorize: it starts a login and answers
 //
@@ -8,6 +19,10 @@ import "net/http"
 //
 // Where the provider has an address for each tenant, the request names it: POST /authorize?shop=my-store.
 func (r *relay) authorize(e *request) error {
+	if wait := r.starts.wait(r.clientNetwork(e), time.Now()); wait > 0 {
+		e.Response.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(wait.Seconds()))))
+		return errTooManyStarts
+	}
 	plugin, err := e.pluginForTenant()
 	if err != nil {
 		return err

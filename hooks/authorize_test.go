@@ -32,8 +32,8 @@ func TestAuthorize(t *testing.T) {
 			test.want["redirect_uri"] = []string{s.url + "/redirect"}
 			test.want["response_type"] = []string{"code"}
 			test.want["code_challenge_method"] = []string{"S256"}
-			for _, name := range []string{"state", "code_challenge"} {
-				if len(query.Get(name)) != 43 {
+			for name, length := range map[string]int{"state": timeLength + 43, "code_challenge": 43} {
+				if len(query.Get(name)) != length {
 					t.Errorf("%s %q does not hold 256 bits", name, query.Get(name))
 				}
 				test.want[name] = query[name]
@@ -41,7 +41,7 @@ func TestAuthorize(t *testing.T) {
 			if query.Encode() != test.want.Encode() {
 				t.Errorf("got  %s\nwant %s", query.Encode(), test.want.Encode())
 			}
-			if len(readKey) != 43 || strings.Contains(authorizationURL.String(), readKey) {
+			if len(readKey) != timeLength+43 || strings.Contains(authorizationURL.String(), readKey) {
 				t.Error("the read key is short, or stands in the URL")
 			}
 		})

@@ -143,6 +143,9 @@ func (p *process) stop(signal syscall.Signal) int {
 	return p.command.ProcessState.ExitCode()
 }
 
+// terminate ends the program as a deploy does.
+func (p *process) terminate() int { return p.stop(syscall.SIGTERM) }
+
 // signIn signs in as the admin of SUPERUSER_EMAIL.
 func (p *process) signIn() {
 	p.t.Helper()

@@ -138,10 +138,10 @@ func NewRekeyCommand(app core.App) *cobra.Command {
 			}
 			oldKey, newKey := get("ENCRYPTION_KEY"), get("NEW_ENCRYPTION_KEY")
 			switch {
-			case len(oldKey) != keyLength:
-				return fmt.Errorf("ENCRYPTION_KEY must be the key with %d characters that the service ran with until now", keyLength)
-			case len(newKey) != keyLength || newKey == oldKey:
-				return fmt.Errorf("NEW_ENCRYPTION_KEY must be set to another key with %d characters; %s", keyLength, howToMakeKey)
+			case len(oldKey) != encryptionKeyLength:
+				return fmt.Errorf("ENCRYPTION_KEY must be the key with %d characters that the service ran with until now", encryptionKeyLength)
+			case len(newKey) != encryptionKeyLength || newKey == oldKey:
+				return fmt.Errorf("NEW_ENCRYPTION_KEY must be set to another key with %d characters; %s", encryptionKeyLength, howToMakeKey)
 			}
 			if err := app.RunAllMigrations(); err != nil {
 				return err

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -42,6 +43,9 @@ type Config struct {
 	// SessionRetention is how long the row of a login stays for the admin after its secrets are gone.
 	// Blank means 168 hours.
 	SessionRetention time.Duration
+
+	// AuthorizeRateLimit bounds the logins that one client network may start. Blank means 60 in a minute.
+	AuthorizeRateLimit RateLimit
 
 	// TrustedProxyHeaders name the request headers that carry the client's address, such as Fly-Client-IP.
 	// A header that is not named here is never believed.
@@ -86,6 +90,9 @@ func LoadConfig(dir string) (Config, error) {
 		return Config{}, err
 	}
 	if config.SessionRetention, err = duration(get, "SESSION_RETENTION"); err != nil {
+		return Config{}, err
+	}
+	if config.AuthorizeRateLimit, err = rateLimit(get("AUTHORIZE_RATE_LIMIT")); err != nil {
 		return Config{}, err
 	}
 	if config.TLSCertFile == "" && config.TLSKeyFile == "" {
@@ -167,6 +174,25 @@ func duration(get func(string) string, name string) (time.Duration, error) {
 	return d, nil
 }
 
+// rateLimit reads "60/1m", or "off".
+func rateLimit(value string) (RateLimit, error) {
+	switch value {
+	case "":
+		return RateLimit{}, nil
+	case "off":
+		return RateLimit{Requests: -1}, nil
+	}
+	requests, window, _ := strings.Cut(value, "/")
+	limit := RateLimit{}
+	var requestsErr, windowErr error
+	limit.Requests, requestsErr = strconv.Atoi(requests)
+	limit.Window, windowErr = time.ParseDuration(window)
+	if requestsErr != nil || windowErr != nil || limit.Requests <= 0 || limit.Window <= 0 {
+		return RateLimit{}, fmt.Errorf("AUTHORIZE_RATE_LIMIT %q must be like 60/1m, or off", value)
+	}
+	return limit, nil
+}
+
 func splitList(value string) []string {
 	var list []string
 	for item := range strings.SplitSeq(value, ",") {
@@ -181,6 +207,9 @@ func splitList(value string) []string {
 func (c Config) withDefaults() Config {
 	if c.SessionTTL == 0 {
 		c.SessionTTL = defaultSessionTTL
+	}
+	if c.AuthorizeRateLimit == (RateLimit{}) {
+		c.AuthorizeRateLimit = RateLimit{Requests: 60, Window: time.Minute}
 	}
 	if c.SessionRetention == 0 {
 		c.SessionRetention = defaultSessionRetention
@@ -226,8 +255,8 @@ func (c Config) Validate() error {
 		return fmt.Errorf("PUBLIC_URL %w", publicErr)
 	case strings.HasSuffix(strings.TrimSuffix(c.PublicURL, "/"), "/redirect") || strings.Contains(c.PublicURL, "?"):
 		return errors.New("PUBLIC_URL must be only the address, without a query and without /redirect, which plugin-oauth adds")
-	case c.EncryptionKey != "" && len(c.EncryptionKey) != keyLength:
-		return fmt.Errorf("ENCRYPTION_KEY must have %d characters; %s", keyLength, howToMakeKey)
+	case c.EncryptionKey != "" && len(c.EncryptionKey) != encryptionKeyLength:
+		return fmt.Errorf("ENCRYPTION_KEY must have %d characters; %s", encryptionKeyLength, howToMakeKey)
 	}
 	if c.Plugin != nil {
 		if problems := c.Plugin.validate(); len(problems) > 0 {

@@ -51,7 +51,7 @@ type provider struct {
 	served   int // good token requests
 }
 
-func newProvider(t *testing.T) *provider {
+func newProvider(t testing.TB) *provider {
 	p := &provider{codes: map[string]string{}}
 	p.Server = httptest.NewServer(p)
 	t.Cleanup(func() {
@@ -331,8 +331,9 @@ func (p *provider) revoke(w http.ResponseWriter, r *http.Request) {
 
 // relayServer is the relay on a real listener of PocketBase's own server.
 type relayServer struct {
-	t        *testing.T
+	t        testing.TB
 	app      core.App
+	relay    *relay
 	url      string
 	provider *provider
 	admin    string // the Authorization header of a superuser, once a test has asked for it
@@ -342,14 +343,14 @@ type relayServer struct {
 var starting sync.Mutex
 
 // serve starts the relay on a new data folder, with a provider of its own. edit may change the configuration.
-func serve(t *testing.T, edit func(*Config)) *relayServer {
+func serve(t testing.TB, edit func(*Config)) *relayServer {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	s := &relayServer{t: t, url: "http://" + listener.Addr().String(), provider: newProvider(t)}
-	config := Config{Plugin: s.provider.client(s.url)}
+	config := Config{Plugin: s.provider.client(s.url), AuthorizeRateLimit: RateLimit{Requests: -1}}
 	if edit != nil {
 		edit(&config)
 	}
@@ -364,7 +365,9 @@ func serve(t *testing.T, edit func(*Config)) *relayServer {
 		t.Fatal(err)
 	}
 	s.app = app
-	MustRegister(app, config)
+	if s.relay, err = register(app, config); err != nil {
+		t.Fatal(err)
+	}
 	ready, ended := make(chan struct{}), make(chan error, 1)
 	app.OnServe().BindFunc(func(e *core.ServeEvent) error {
 		e.Listener = listener

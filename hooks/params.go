@@ -64,6 +64,9 @@ func unescape(s string) string {
 }
 
 func (e *request) bodyParam(names ...string) string {
+	if len(e.body) == 0 {
+		return ""
+	}
 	contentType, params, _ := mime.ParseMediaType(e.Request.Header.Get("Content-Type"))
 	switch {
 	case contentType == "multipart/form-data":

@@ -73,6 +73,7 @@ type Plugin struct {
 	revokeKind      string   // of RevokeEndpoint: one of revokeKinds
 	tokenParams     string   // of the code's exchange, as a query string
 	tenant          *tenant  // the placeholder that is still in the endpoints
+	client          []byte   // identifies the plugin with the client and the provider that it has now
 	id              string   // of its record; blank: it is not from the dashboard
 	closed          *problem // why the plugin answers nothing; nil: it answers
 }
@@ -116,6 +117,10 @@ func (p Plugin) complete(config Config) Plugin {
 	}
 	p.refreshEndpoint = cmp.Or(p.refreshEndpoint, p.TokenEndpoint)
 	p.TokenAuth, p.PKCE, p.revokeKind = cmp.Or(p.TokenAuth, "body"), cmp.Or(p.PKCE, "on"), cmp.Or(p.revokeKind, "rfc7009")
+	// A login that began under another client is not finished here: its code would go to a provider that did not issue it
+	// (RFC 9700 section 4.4).
+	client := sha256.Sum256([]byte(strings.Join([]string{p.id, p.Slug, p.ClientID, p.AuthorizeEndpoint, p.TokenEndpoint, p.Tenant}, "\n")))
+	p.client = client[:]
 	return p
 }
 
@@ -126,13 +131,6 @@ func (p *Plugin) redirectPath() string {
 		return "/redirect"
 	}
 	return "/" + p.Slug + "/redirect"
-}
-
-// client identifies the plugin with the client and the provider that it has now. A login that has begun under another
-// one is not finished here: its code would go to a provider that did not issue it (RFC 9700 section 4.4).
-func (p *Plugin) client() []byte {
-	sum := sha256.Sum256([]byte(strings.Join([]string{p.id, p.Slug, p.ClientID, p.AuthorizeEndpoint, p.TokenEndpoint, p.Tenant}, "\n")))
-	return sum[:]
 }
 
 // invalid says what is wrong with one value of a plugin, and the mend.

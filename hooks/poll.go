@@ -3,6 +3,8 @@ package hooks
 import (
 	"errors"
 	"net/http"
+	"strconv"
+	"time"
 )
 
 var (
@@ -12,8 +14,12 @@ var (
 	pollNoKey   = &problem{Status: http.StatusBadRequest, Code: "invalid_request", Description: "readKey is missing."}
 )
 
-// poll handles POST /poll?readKey=…: 404 while the login is under way, 400 if it ended without tokens
-// (RFC 8628 section 3.5), and 200 with the provider's token response, once.
+// maxWait bounds how long a poll may be held.
+const maxWait = 30 * time.Second
+
+// poll handles POST /poll?readKey=…[&wait=SECONDS]: 404 while the login is under way, 400 if it ended without tokens
+// (RFC 8628 section 3.5), and 200 with the provider's token response, once. With wait it is held until the login ends,
+// for 1 to 30 seconds.
 func (r *relay) poll(e *request) error {
 	readKey := e.param("readKey")
 	if readKey == "" {
@@ -21,6 +27,9 @@ func (r *relay) poll(e *request) error {
 	}
 	if len(readKey) > maxKeyLength {
 		return pollUnknown
+	}
+	if login, pending := r.sessions.pending(e.plugin, readKey); pending && !r.ends(e, login) {
+		return pollPending
 	}
 	found, err := r.sessions.find(e.plugin, readKey)
 	if errors.Is(err, errUnknown) {
@@ -43,6 +52,31 @@ func (r *relay) poll(e *request) error {
 	}
 }
 
+// ends waits for the end of a login as long as the request says, and reports whether it came.
+func (r *relay) ends(e *request, login *login) bool {
+	wait := e.param("wait")
+	if wait == "" {
+		return false
+	}
+	seconds, err := strconv.ParseUint(wait, 10, 16)
+	if err != nil || seconds == 0 {
+		return false
+	}
+	expiry := time.Until(login.expires)
+	timer := time.NewTimer(min(time.Duration(seconds)*time.Second, maxWait, expiry))
+	defer timer.Stop()
+	select {
+	case <-login.ended:
+		return true
+	case <-timer.C:
+		return !time.Now().Before(login.expires)
+	case <-r.closing:
+		return false
+	case <-e.Request.Context().Done():
+		return false
+	}
+}
+
 // deliver claims the tokens and writes them. If the plugin is gone by then, they wait for its next poll.
 func (r *relay) deliver(e *request, found session, readKey string) error {
 	tokens, err := r.sessions.claim(found.id, readKey)
@@ -54,16 +88,15 @@ func (r *relay) deliver(e *request, found session, readKey string) error {
 	}
 	// The plugin has left, or the service is shutting down; in that case it is still there to be told.
 	if e.Request.Context().Err() != nil {
-		if err := r.sessions.restore(found.id); err != nil {
-			return err
-		}
+		r.sessions.release(found.id)
 		return pollPending
 	}
 	if err := e.writeTokens(tokens); err != nil {
-		return r.sessions.restore(found.id)
+		r.sessions.release(found.id)
+		return nil
 	}
 	// The answer is out. What goes wrong now can only be logged, and the sweep erases the tokens in the end.
-	if err := r.sessions.erase(found.id); err != nil {
+	if err := r.sessions.delivered(found.id); err != nil {
 		r.app.Logger().Error("plugin-oauth: delivered tokens were not erased", "session", found.id, "cause", err.Error())
 	}
 	return nil

@@ -12,8 +12,6 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
-
-	"github.com/pocketbase/pocketbase/core"
 )
 
 const (
@@ -130,6 +128,9 @@ func TestClaimOnce(t *testing.T) {
 				tokens, err := store.claim(found.id, readKey)
 				if err == nil && string(tokens) == tokenResponse {
 					claims.Add(1)
+					if err := store.delivered(found.id); err != nil {
+						t.Error(err)
+					}
 				} else if !errors.Is(err, errUnknown) {
 					t.Error(err)
 				}
@@ -187,9 +188,8 @@ func TestPollPutsTokensBack(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			e := &request{RequestEvent: new(core.RequestEvent)}
+			e := &request{Response: test.writer}
 			e.Request = httptest.NewRequest(http.MethodPost, "/poll", nil).WithContext(test.ctx)
-			e.Response = test.writer
 			if err := r.deliver(e, found, readKey); err != test.err {
 				t.Fatal(err)
 			}
@@ -251,7 +251,8 @@ func TestSessionsOfOnePlugin(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	one := &Plugin{Slug: "one"}
+	plugin := Plugin{Slug: "one"}.complete(Config{})
+	one := &plugin
 	state, readKey, _, err := store.start(one, "", "")
 	if err != nil {
 		t.Fatal(err)

@@ -59,7 +59,7 @@ const (
 )
 
 // report answers with a problem and logs it, once, if it has a cause.
-func (r *relay) report(e *request, f face, err error) error {
+func (r *relay) report(e *request, f face, err error) {
 	p, ok := errors.AsType[*problem](err)
 	if !ok {
 		p = internalError.because(err)
@@ -71,13 +71,14 @@ func (r *relay) report(e *request, f face, err error) error {
 	if f == faceText && strings.Contains(accept, "application/json") {
 		f = faceJSON
 	}
+	// Whoever has left gets no answer.
 	switch f {
 	case facePage:
-		return e.writePage(p.Status, problemPage(p))
+		_ = e.writePage(p.Status, problemPage(p))
 	case faceText:
-		return e.writeText(p.Status, p.Error())
+		_ = e.writeText(p.Status, p.Error())
 	default:
-		return e.writeJSON(p.Status, p)
+		_ = e.writeJSON(p.Status, p)
 	}
 }
 

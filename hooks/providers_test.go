@@ -208,7 +208,7 @@ func TestEveryPreset(t *testing.T) {
 	p := newProcess(t)
 	network := newNetwork(t)
 	p.env = []string{
-		"PATH=" + os.Getenv("PATH"), "PUBLIC_URL=" + p.url, "ENCRYPTION_KEY=" + testEncryptionKey, "HTTPS_PROXY=" + network.proxy.URL, "SSL_CERT_FILE=" + network.certificates,
+		"PATH=" + os.Getenv("PATH"), "PUBLIC_URL=" + p.url, "AUTHORIZE_RATE_LIMIT=off", "ENCRYPTION_KEY=" + testEncryptionKey, "HTTPS_PROXY=" + network.proxy.URL, "SSL_CERT_FILE=" + network.certificates,
 		"SUPERUSER_EMAIL=admin@plugin.example", "SUPERUSER_PASSWORD=superuser-password",
 		"PROVIDER=Figma", "CLIENT_ID=" + testClientID, "CLIENT_SECRET=" + testClientSecret, "SCOPE=read,write",
 	}

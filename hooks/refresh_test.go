@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
@@ -31,7 +32,7 @@ func TestRefreshTokenIsReadLeniently(t *testing.T) {
 	var received string
 	s.provider.answers(func(w http.ResponseWriter, r *http.Request) {
 		received = r.Form.Get("refresh_token")
-		io.WriteString(w, tokenResponse)
+		io.WriteString(w, `{"access_token":"x"}`)
 	})
 	for _, token := range []string{
 		"oaa1.v1/x+y==", "1//0g-plain_x", "50%", "%zz%4", "a;b", "a=b==", "+", "ü", "a%b;c+d/e==", strings.Repeat("j", 12_000),
@@ -44,7 +45,7 @@ func TestRefreshTokenIsReadLeniently(t *testing.T) {
 			}
 			u.Path, u.RawQuery = "/refresh", "code="+sent
 			received = ""
-			s.expect(how, s.post(u.String()), http.StatusOK, tokenResponse)
+			s.expect(how, s.post(u.String()), http.StatusOK, `{"access_token":"x"}`)
 			if received != token {
 				t.Errorf("%s %.20q reached the provider as %.20q", how, token, received)
 			}
@@ -137,4 +138,92 @@ func TestRefreshUnreachable(t *testing.T) {
 	s := serve(t, func(c *Config) { c.Plugin.TokenEndpoint = "http://127.0.0.1:1/token" })
 	s.expect("refresh", s.post("/refresh?code=x"), http.StatusBadGateway,
 		"temporarily_unavailable: The provider could not be reached. Try again in a moment.\n")
+}
+
+// Many windows that refresh at the same time make one request, and all get its answer. One that leaves cancels none.
+func TestRefreshesAreMerged(t *testing.T) {
+	t.Parallel()
+	root := serve(t, withKey)
+	s := root.add("one", nil)
+	other := root.add("two", nil)
+	asked, answer := make(chan struct{}, 100), make(chan struct{})
+	s.provider.answers(func(w http.ResponseWriter, r *http.Request) {
+		asked <- struct{}{}
+		<-answer
+		io.WriteString(w, `{"access_token":"`+newKey()+`"}`)
+	})
+	answers := make(chan string, 16)
+	var done sync.WaitGroup
+	// The first one leaves while it waits.
+	first, leave := context.WithCancel(t.Context())
+	done.Go(func() {
+		request, _ := http.NewRequestWithContext(first, http.MethodPost, s.url+"/refresh?code=RT", nil)
+		if response, err := http.DefaultClient.Do(request); err == nil {
+			response.Body.Close()
+			t.Error("the first did not leave")
+		}
+	})
+	<-asked
+	for range 16 {
+		done.Go(func() {
+			got := s.post("/refresh?code=RT")
+			if got.status != http.StatusOK {
+				t.Errorf("%d %s", got.status, got.body)
+			}
+			answers <- got.body
+		})
+	}
+	time.Sleep(100 * time.Millisecond)
+	leave()
+	// Another token, and the same one at another plugin, are requests of their own.
+	done.Go(func() {
+		other.expect("another plugin", other.post("/refresh?code=RT"), http.StatusOK, tokenResponse)
+	})
+	done.Go(func() {
+		if got := s.post("/refresh?code=RT2"); got.status != http.StatusOK {
+			t.Errorf("%d %s", got.status, got.body)
+		}
+	})
+	<-asked
+	close(answer)
+	done.Wait()
+	close(answers)
+	distinct := map[string]bool{}
+	for body := range answers {
+		distinct[body] = true
+	}
+	if len(distinct) != 1 || s.provider.exchanges() != 2 || other.provider.exchanges() != 1 {
+		t.Errorf("%d answers to one token; %d and %d requests", len(distinct), s.provider.exchanges(), other.provider.exchanges())
+	}
+	// Without a new refresh token there is nothing to protect: the next one asks again.
+	s.post("/refresh?code=RT")
+	if s.provider.exchanges() != 3 {
+		t.Error("an answer without rotation was given again")
+	}
+}
+
+// A window that is a moment too late gets the answer of the rotation, for some seconds, from memory.
+func TestRefreshJustAfterRotation(t *testing.T) {
+	t.Parallel()
+	s := serve(t, nil)
+	s.provider.answers(func(w http.ResponseWriter, r *http.Request) {
+		if s.provider.exchanges() > 1 {
+			w.WriteHeader(http.StatusBadRequest)
+			io.WriteString(w, `{"error":"invalid_grant"}`)
+			return
+		}
+		io.WriteString(w, tokenResponse)
+	})
+	s.expect("refresh", s.post("/refresh?code=old"), http.StatusOK, tokenResponse)
+	s.expect("late", s.post("/refresh?code=old"), http.StatusOK, tokenResponse)
+	if s.provider.exchanges() != 1 {
+		t.Error("the used up token was sent again")
+	}
+	time.Sleep(rotationGrace + 200*time.Millisecond)
+	if got := s.post("/refresh?code=old"); got.status != http.StatusBadRequest || s.provider.exchanges() != 2 {
+		t.Errorf("much later: %d %s", got.status, got.body)
+	}
+	// A failure is not kept.
+	s.provider.answers(nil)
+	s.expect("after a failure", s.post("/refresh?code=old"), http.StatusOK, tokenResponse)
 }

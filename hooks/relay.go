@@ -13,6 +13,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"net/url"
 	"os"
 	"path"
 	"runtime"
@@ -34,15 +35,20 @@ type relay struct {
 	plugins     *plugins
 	sessions    *sessions
 	tokenClient *http.Client
-	exchanging  sync.RWMutex // held for reading while a token is requested; a shutdown takes it for good
+	rotations   rotations
+	starts      *limiter // of /authorize
+	routes      []route
+	closing     chan struct{} // closed at shutdown: waiting polls are answered
+	exchanging  sync.RWMutex  // held for reading while a token is requested; a shutdown takes it for good
 	finishing   sync.Once
 }
 
 // request is a request with the plugin that it is for, which is nil if there is none.
 type request struct {
-	*core.RequestEvent
-	plugin *Plugin
-	body   []byte
+	Response http.ResponseWriter
+	Request  *http.Request
+	plugin   *Plugin
+	body     []byte
 }
 
 // route is one address that a plugin or a browser may ask for, at the root or under a plugin's slug.
@@ -56,8 +62,8 @@ type route struct {
 // reservedSlugs are names that lead elsewhere: to PocketBase, or to the routes below.
 var reservedSlugs = []string{"api", "_", "authorize", "redirect", "poll", "refresh", "revoke"}
 
-func (r *relay) routes() []route {
-	return []route{
+func (r *relay) bindRoutes() {
+	r.routes = []route{
 		{http.MethodPost, "/authorize", r.authorize, faceJSON},
 		{http.MethodGet, "/redirect", r.redirect, facePage},
 		{http.MethodPost, "/poll", r.poll, faceJSON},
@@ -76,15 +82,21 @@ func MustRegister(app core.App, config Config) {
 
 // Register adds the relay to an app that is about to serve. It fails if the configuration is not valid.
 func Register(app core.App, config Config) error {
+	_, err := register(app, config)
+	return err
+}
+
+func register(app core.App, config Config) (*relay, error) {
 	config = config.withDefaults()
 	if err := config.Validate(); err != nil {
-		return err
+		return nil, err
 	}
 	certificate, err := config.certificate()
 	if err != nil {
-		return err
+		return nil, err
 	}
-	r := &relay{app: app, config: config, plugins: &plugins{app: app, config: config}, tokenClient: newTokenClient()}
+	r := &relay{app: app, config: config, plugins: &plugins{app: app, config: config}, tokenClient: newTokenClient(), starts: newLimiter(config.AuthorizeRateLimit), closing: make(chan struct{})}
+	r.bindRoutes()
 	r.plugins.bind()
 
 	app.OnServe().BindFunc(func(e *core.ServeEvent) error {
@@ -105,7 +117,7 @@ func Register(app core.App, config Config) error {
 		if err := app.Cron().Add("sweepSessions", "* * * * *", r.sweep); err != nil {
 			return err
 		}
-		r.bindRoutes(e)
+		keepQueriesOutOfLog(e)
 		shutSQLConsole(e)
 		if err := protectCollections(app); err != nil {
 			return err
@@ -118,14 +130,18 @@ func Register(app core.App, config Config) error {
 		if err := e.Next(); err != nil {
 			return err
 		}
-		e.Server.Handler = cleanPath(e.Server.Handler)
+		e.Server.Handler = r.handler(e.Server.Handler)
 		// Not before the address is ours: a second start by mistake must not end the logins of the first.
-		return sessions.failInterrupted()
+		return sessions.resume()
 	})
 	app.OnSettingsReload().BindFunc(func(e *core.SettingsReloadEvent) error {
 		err := e.Next()
 		trustProxies(app, config)
 		return err
+	})
+	app.OnRecordAfterDeleteSuccess("sessions").BindFunc(func(e *core.RecordEvent) error {
+		r.sessions.end(e.Record.Id)
+		return e.Next()
 	})
 	// A superuser passes every API rule, so these are refused here.
 	app.OnRecordCreateRequest("sessions").BindFunc(refuseWrite)
@@ -134,29 +150,32 @@ func Register(app core.App, config Config) error {
 	app.OnTerminate().Bind(&hook.Handler[*core.TerminateEvent]{
 		Priority: -10000,
 		Func: func(e *core.TerminateEvent) error {
-			r.finishing.Do(r.finishExchanges) // a restart that fails comes here twice
+			r.finishing.Do(r.finish) // a restart that fails comes here twice
 			return e.Next()
 		},
 	})
-	return nil
+	return r, nil
 }
 
-// bindRoutes makes one catch-all route, because PocketBase's own patterns forbid /{plugin}/redirect beside them.
-// PocketBase keeps /api/ and /_/, with its middlewares.
-func (r *relay) bindRoutes(e *core.ServeEvent) {
+// handler serves what is not PocketBase's. Its router would cost more than all the rest, and its patterns forbid
+// /{plugin}/redirect beside its own.
+func (r *relay) handler(pocketbase http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, request *http.Request) {
+		cleanPath(request.URL)
+		first, _, _ := strings.Cut(request.URL.Path[1:], "/")
+		if first == "api" || first == "_" {
+			pocketbase.ServeHTTP(w, request)
+			return
+		}
+		r.serve(w, request)
+	})
+}
+
+// keepQueriesOutOfLog: the routes of PocketBase are logged with their URL and Referer. No query of either is kept.
+func keepQueriesOutOfLog(e *core.ServeEvent) {
 	notFound := func(e *core.RequestEvent) error { return e.NotFoundError("", nil) }
 	e.Router.Any("/api/{path...}", notFound)
 	e.Router.Any("/_/{path...}", notFound)
-	e.Router.Any("/{path...}", r.serve).Unbind(
-		apis.DefaultBodyLimitMiddlewareId,      // readBody has a lower one, and answers in the route's face
-		apis.DefaultActivityLoggerMiddlewareId, // it stores URLs, and costs more than all the rest
-		apis.DefaultCorsMiddlewareId,           // it allows every origin
-		apis.DefaultLoadAuthTokenMiddlewareId,  // it takes any Authorization header for a token of PocketBase's
-		apis.DefaultPanicRecoverMiddlewareId,   // serve has its own, which answers in the route's face
-		apis.DefaultRateLimitMiddlewareId,
-		apis.DefaultSecurityHeadersMiddlewareId,
-	)
-	// The routes of PocketBase are logged with their URL and Referer. No query of either is kept.
 	e.Router.Bind(&hook.Handler[*core.RequestEvent]{
 		Id:       "withoutQueryInLog",
 		Priority: apis.DefaultActivityLoggerMiddlewarePriority + 1,
@@ -183,12 +202,13 @@ func shutSQLConsole(e *core.ServeEvent) {
 }
 
 // serve finds the plugin and the route, and answers in the route's format, whatever happens.
-func (r *relay) serve(event *core.RequestEvent) (err error) {
-	e := &request{RequestEvent: event, plugin: r.config.Plugin}
+func (r *relay) serve(w http.ResponseWriter, httpRequest *http.Request) {
+	e := &request{Response: w, Request: httpRequest, plugin: r.config.Plugin}
 	var found route
+	var err error
 	defer func() {
 		if recovered := recover(); recovered != nil {
-			err = r.report(e, found.face, internalError.because(panicCause(recovered)))
+			r.report(e, found.face, internalError.because(panicCause(recovered)))
 		}
 	}()
 	found, err = r.match(e)
@@ -196,26 +216,25 @@ func (r *relay) serve(event *core.RequestEvent) (err error) {
 	e.readBody()
 	switch {
 	case err != nil:
-		return r.report(e, found.face, err)
-	case e.Request.Method == http.MethodOptions:
-		return e.NoContent(http.StatusNoContent)
+	case httpRequest.Method == http.MethodOptions:
+		w.WriteHeader(http.StatusNoContent)
 	case e.plugin == nil && found.path != "/":
-		return r.report(e, found.face, errNoPlugin)
+		err = errNoPlugin
 	case e.plugin != nil && e.plugin.closed != nil:
-		return r.report(e, found.face, e.plugin.closed)
+		err = e.plugin.closed
+	default:
+		err = found.handle(e)
 	}
-	if err := found.handle(e); err != nil {
-		return r.report(e, found.face, err)
+	if err != nil {
+		r.report(e, found.face, err)
 	}
-	return nil
 }
 
 // match returns the route of a request, and puts the plugin of its slug into it. Without a route, or with a wrong method,
 // people get the problem as a page.
 func (r *relay) match(e *request) (route, error) {
-	routes := r.routes()
 	find := func(path string) int {
-		return slices.IndexFunc(routes, func(route route) bool { return route.path == path })
+		return slices.IndexFunc(r.routes, func(route route) bool { return route.path == path })
 	}
 	path := e.Request.URL.Path
 	if len(path) > 1 {
@@ -234,14 +253,10 @@ func (r *relay) match(e *request) (route, error) {
 	}
 	found := route{face: faceJSON}
 	if i >= 0 {
-		found = routes[i]
+		found = r.routes[i]
 	}
 	method := e.Request.Method
-	allowed := []string{found.method, http.MethodOptions}
-	if found.path == "/" {
-		allowed = append(allowed, http.MethodHead)
-	}
-	if i >= 0 && slices.Contains(allowed, method) {
+	if i >= 0 && (method == found.method || method == http.MethodOptions || (method == http.MethodHead && found.path == "/")) {
 		return found, nil
 	}
 	if strings.Contains(e.Request.Header.Get("Accept"), "text/html") {
@@ -254,7 +269,11 @@ func (r *relay) match(e *request) (route, error) {
 			Description: "There is no such address. Check the backend URL in the plugin.",
 		}
 	}
-	e.Response.Header().Set("Allow", strings.Join(allowed, ", "))
+	allowed := found.method + ", " + http.MethodOptions
+	if found.path == "/" {
+		allowed += ", " + http.MethodHead
+	}
+	e.Response.Header().Set("Allow", allowed)
 	return found, &problem{
 		Status:      http.StatusMethodNotAllowed,
 		Code:        "invalid_request",
@@ -299,8 +318,9 @@ func panicCause(recovered any) error {
 	return fmt.Errorf("panic: %s\n%s", what, debug.Stack())
 }
 
-// finishExchanges lets no token request begin any more, and waits for those under way.
-func (r *relay) finishExchanges() {
+// finish answers the waiting polls, lets no token request begin any more, and waits for those under way.
+func (r *relay) finish() {
+	close(r.closing)
 	finished := make(chan struct{})
 	go func() {
 		r.exchanging.Lock()
@@ -313,17 +333,14 @@ func (r *relay) finishExchanges() {
 }
 
 // cleanPath makes //poll mean /poll. ServeMux would redirect there, in HTML, without CORS, and with the query in it.
-func cleanPath(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		clean := path.Clean("/" + r.URL.Path)
-		if strings.HasSuffix(r.URL.Path, "/") && clean != "/" {
-			clean += "/"
-		}
-		if r.URL.Path != clean {
-			r.URL.Path, r.URL.RawPath = clean, ""
-		}
-		next.ServeHTTP(w, r)
-	})
+func cleanPath(u *url.URL) {
+	clean := path.Clean("/" + u.Path)
+	if strings.HasSuffix(u.Path, "/") && clean != "/" {
+		clean += "/"
+	}
+	if u.Path != clean {
+		u.Path, u.RawPath = clean, ""
+	}
 }
 
 // protectCollections keeps an admin, and an import, from breaking what the service runs on. Migrations have run by now.

@@ -10,8 +10,6 @@ import (
 	"sync"
 	"testing"
 	"time"
-
-	"github.com/pocketbase/pocketbase/core"
 )
 
 func TestRoutes(t *testing.T) {
@@ -129,6 +127,7 @@ func TestPanic(t *testing.T) {
 	s := serve(t, nil)
 	// Without sessions, each handler that needs one runs into a nil pointer.
 	r := &relay{app: s.app, config: Config{Plugin: s.provider.client(s.url)}, tokenClient: newTokenClient()}
+	r.bindRoutes()
 	for path, contentType := range map[string]string{
 		"POST /authorize":                        "application/json",
 		"POST /poll?readKey=SECRET":              "application/json",
@@ -136,11 +135,7 @@ func TestPanic(t *testing.T) {
 	} {
 		method, target, _ := strings.Cut(path, " ")
 		recorder := httptest.NewRecorder()
-		e := new(core.RequestEvent)
-		e.App, e.Request, e.Response = s.app, httptest.NewRequest(method, target, nil), recorder
-		if err := r.serve(e); err != nil {
-			t.Fatal(err)
-		}
+		r.serve(recorder, httptest.NewRequest(method, target, nil))
 		if recorder.Code != http.StatusInternalServerError || recorder.Header().Get("Content-Type") != contentType ||
 			!strings.Contains(recorder.Body.String(), "Internal error.") || strings.Contains(recorder.Body.String(), "SECRET") {
 			t.Errorf("%s: %d %s", path, recorder.Code, recorder.Body)

@@ -10,23 +10,38 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"errors"
+	"strconv"
+	"time"
 )
 
-// maxKeyLength bounds a state or read key that a stranger sends. Ours have 43 characters; nothing else about
+// maxKeyLength bounds a state or read key that a stranger sends. Ours have 52 characters; nothing else about
 // their form is relied on, so that one day they may carry the id of the machine that owns the session in front.
 const maxKeyLength = 256
 
-// newKey returns 256 bits from the system's random source as 43 URL-safe characters: a state or a read key.
+// newKey returns a state or a read key: the time in 9 characters, and 256 bits from the system's random source in 43.
+// All are URL-safe.
 func newKey() string {
 	random := make([]byte, 32)
 	rand.Read(random) // It never fails: see crypto/rand.Read.
-	return base64.RawURLEncoding.EncodeToString(random)
+	return timePrefix() + base64.RawURLEncoding.EncodeToString(random)
 }
 
-// keyHash is the only form in which a state or a read key is stored.
+const keyLength, timeLength = 9 + 43, 9
+
+// timePrefix sorts by time, to the millisecond. What is stored under it stands side by side in the database, so that many
+// starts write few pages of each index.
+func timePrefix() string {
+	return strconv.FormatInt(time.Now().UnixMilli(), 32)
+}
+
+// keyHash is the only form in which a state or a read key is stored: SHA-256, after the time of the key. A key that is not
+// of our form, as versions before 2026-12 made them, has no time.
 func keyHash(key string) []byte {
 	sum := sha256.Sum256([]byte(key))
-	return sum[:]
+	if len(key) != keyLength {
+		return sum[:]
+	}
+	return append([]byte(key[:timeLength]), sum[:]...)
 }
 
 // keyPair derives the session's X25519 key pair from the read key (RFC 9180 section 7.1.3).
@@ -69,8 +84,8 @@ func codeVerifier(state string, publicKey []byte) string {
 	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
 }
 
-// keyLength is the length of an encryption key, in bytes: AES-256.
-const keyLength = 32
+// encryptionKeyLength is the length of an encryption key, in bytes: AES-256.
+const encryptionKeyLength = 32
 
 // howToMakeKey is said wherever a key is missing or has the wrong length.
 const howToMakeKey = "make one with: openssl rand -base64 24"
@@ -97,7 +112,7 @@ func openSecret(encryptionKey, recordID, destination string, sealed []byte) (str
 }
 
 func secretCipher(encryptionKey string) (cipher.AEAD, error) {
-	if len(encryptionKey) != keyLength {
+	if len(encryptionKey) != encryptionKeyLength {
 		return nil, errors.New("the encryption key must have 32 characters")
 	}
 	block, err := aes.NewCipher([]byte(encryptionKey))

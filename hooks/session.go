@@ -1,9 +1,14 @@
 package hooks
 
 import (
+	"bytes"
+	"crypto/rand"
 	"database/sql"
 	"errors"
 	"fmt"
+	"net/http"
+	"strings"
+	"sync"
 	"time"
 
 	"github.com/pocketbase/pocketbase/core"
@@ -44,7 +49,31 @@ var (
 type sessions struct {
 	ttl, retention time.Duration
 
-	insert, redirect, byState, ready, end, byReadKey, claimed, delivered, restored, interrupted, expire, forget, remove *sql.Stmt
+	insert, redirect, byState, ready, ended, byReadKey, sealed, claimed, interrupted, living, expire, remove *sql.Stmt
+
+	writer   *writer
+	mu       sync.RWMutex
+	byKey    map[string]*login // the pending sessions, by the hash of their read key
+	byID     map[string]*login
+	claiming sync.Map // the ids of sessions whose tokens are being delivered
+}
+
+// maxPending bounds the logins under way, so that a flood fills neither the memory nor the disk.
+const maxPending = 100_000
+
+var errTooManyLogins = &problem{
+	Status:      http.StatusServiceUnavailable,
+	Code:        "temporarily_unavailable",
+	Description: "Too many sign-ins are under way. Try again in some minutes.",
+}
+
+// login is a pending session in memory, so that a poll of it costs no query, and can wait for its end.
+type login struct {
+	id, plugin  string
+	client      []byte
+	readKeyHash []byte
+	expires     time.Time
+	ended       chan struct{} // closed when the session is not pending any more
 }
 
 // ofPlugin finds the sessions that began at a plugin as it is now. Those that began before the column was there have no client.
@@ -52,7 +81,11 @@ const ofPlugin = `plugin = ?3 AND coalesce(client, ?4) = ?4`
 
 // newSessions prepares the statements. Reads run on PocketBase's pool, writes on its single writer connection.
 func newSessions(app core.App, config Config) (*sessions, error) {
-	s := &sessions{ttl: config.SessionTTL, retention: config.SessionRetention}
+	s := &sessions{
+		ttl: config.SessionTTL, retention: config.SessionRetention,
+		writer: &writer{},
+		byKey:  map[string]*login{}, byID: map[string]*login{},
+	}
 	reader, err := database(app.ConcurrentDB())
 	if err != nil {
 		return nil, err
@@ -61,11 +94,24 @@ func newSessions(app core.App, config Config) (*sessions, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, p := range []struct {
-		statement **sql.Stmt
-		db        *sql.DB
-		query     string
-	}{
+	s.writer.db = writer
+	for _, p := range s.statements(reader, writer) {
+		if *p.statement, err = p.db.Prepare(p.query); err != nil {
+			return nil, fmt.Errorf("the table sessions is not as this version needs it; restore a backup, or start with another --dir: %w", err)
+		}
+	}
+	return s, nil
+}
+
+// prepared is one statement of sessions.
+type prepared struct {
+	statement **sql.Stmt
+	db        *sql.DB
+	query     string
+}
+
+func (s *sessions) statements(reader, writer *sql.DB) []prepared {
+	return []prepared{
 		{&s.insert, writer, `INSERT INTO sessions (id, plugin, client, tenant, status, origin, created, expires, stateHash, readKeyHash, publicKey)
 			VALUES (?, ?, ?, ?, 'pending', ?, ?, ?, ?, ?, ?)`},
 		{&s.redirect, writer, `UPDATE sessions SET redirected = ?1
@@ -74,25 +120,18 @@ func newSessions(app core.App, config Config) (*sessions, error) {
 		{&s.byState, reader, `SELECT status, expires FROM sessions WHERE stateHash = ?2 AND ` + ofPlugin},
 		{&s.ready, writer, `UPDATE sessions SET status = 'ready', completed = ?1, sealed = ?2, publicKey = NULL
 			WHERE id = ?3 AND status = 'pending' AND expires > ?1`},
-		{&s.end, writer, `UPDATE sessions SET status = ?, error = ?, errorDescription = ?, completed = ?, publicKey = NULL
+		{&s.ended, writer, `UPDATE sessions SET status = ?, error = ?, errorDescription = ?, completed = ?, publicKey = NULL
 			WHERE id = ? AND status = 'pending'`},
 		{&s.byReadKey, reader, `SELECT id, status, error, errorDescription, expires FROM sessions WHERE readKeyHash = ?2 AND ` + ofPlugin},
-		{&s.claimed, writer, `UPDATE sessions SET status = 'claimed', claimed = ?1
-			WHERE id = ?2 AND status = 'ready' AND expires > ?1 RETURNING sealed`},
-		{&s.delivered, writer, `UPDATE sessions SET sealed = NULL WHERE id = ? AND status = 'claimed'`},
-		{&s.restored, writer, `UPDATE sessions SET status = 'ready', claimed = '' WHERE id = ? AND status = 'claimed'`},
+		{&s.sealed, reader, `SELECT sealed FROM sessions WHERE id = ? AND status = 'ready' AND expires > ?`},
+		{&s.claimed, writer, `UPDATE sessions SET status = 'claimed', claimed = ?, sealed = NULL WHERE id = ? AND status = 'ready'`},
 		{&s.interrupted, writer, `UPDATE sessions SET status = 'failed', error = ?, errorDescription = ?, completed = ?, publicKey = NULL
 			WHERE status = 'pending' AND redirected != ''`},
+		{&s.living, reader, `SELECT id, plugin, client, readKeyHash, expires FROM sessions WHERE status = 'pending' AND expires > ?`},
 		{&s.expire, writer, `UPDATE sessions SET status = 'expired', completed = expires, publicKey = NULL, sealed = NULL
-			WHERE status IN ('pending', 'ready') AND expires <= ?`},
-		{&s.forget, writer, `UPDATE sessions SET sealed = NULL WHERE status = 'claimed' AND expires <= ? AND sealed IS NOT NULL`},
-		{&s.remove, writer, `DELETE FROM sessions WHERE expires <= ?`},
-	} {
-		if *p.statement, err = p.db.Prepare(p.query); err != nil {
-			return nil, fmt.Errorf("the table sessions is not as this version needs it; restore a backup, or start with another --dir: %w", err)
-		}
+			WHERE id IN (SELECT id FROM sessions WHERE status IN ('pending', 'ready') AND expires <= ? LIMIT ` + sweepStep + `)`},
+		{&s.remove, writer, `DELETE FROM sessions WHERE id IN (SELECT id FROM sessions WHERE expires <= ? LIMIT ` + sweepStep + `)`},
 	}
-	return s, nil
 }
 
 // database returns the handle below PocketBase's query builder.
@@ -107,6 +146,12 @@ func database(builder any) (*sql.DB, error) {
 // start makes a pending session and returns its three parts: the state for the provider, the read key for the plugin,
 // and the code verifier. Only hashes of the first two are stored.
 func (s *sessions) start(plugin *Plugin, tenant, origin string) (state, readKey, verifier string, err error) {
+	s.mu.RLock()
+	full := len(s.byID) >= maxPending
+	s.mu.RUnlock()
+	if full {
+		return "", "", "", errTooManyLogins
+	}
 	state, readKey = newKey(), newKey()
 	private, err := keyPair(readKey)
 	if err != nil {
@@ -114,9 +159,48 @@ func (s *sessions) start(plugin *Plugin, tenant, origin string) (state, readKey,
 	}
 	publicKey := private.PublicKey().Bytes()
 	now := time.Now()
-	_, err = s.insert.Exec(core.GenerateDefaultRandomId(), plugin.Slug, plugin.client(), tenant, origin,
-		timestamp(now), timestamp(now.Add(s.ttl)), keyHash(state), keyHash(readKey), publicKey)
-	return state, readKey, codeVerifier(state, publicKey), err
+	login := &login{
+		id: newSessionID(), plugin: plugin.Slug, client: plugin.client, readKeyHash: keyHash(readKey),
+		expires: now.Add(s.ttl), ended: make(chan struct{}),
+	}
+	_, err = s.writer.exec(s.insert, login.id, login.plugin, login.client, tenant, origin,
+		timestamp(now), timestamp(login.expires), keyHash(state), login.readKeyHash, publicKey)
+	if err != nil {
+		return "", "", "", err
+	}
+	s.add(login)
+	return state, readKey, codeVerifier(state, publicKey), nil
+}
+
+// newSessionID returns an id as PocketBase wants them, 15 of a-z and 0-9, that begins with the time.
+func newSessionID() string {
+	return timePrefix() + strings.ToLower(rand.Text()[:15-timeLength])
+}
+
+func (s *sessions) add(login *login) {
+	s.mu.Lock()
+	s.byKey[string(login.readKeyHash)], s.byID[login.id] = login, login
+	s.mu.Unlock()
+}
+
+// end wakes the polls that wait for a session. Call it once the database says what became of it.
+func (s *sessions) end(id string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if login := s.byID[id]; login != nil {
+		delete(s.byKey, string(login.readKeyHash))
+		delete(s.byID, id)
+		close(login.ended)
+	}
+}
+
+// pending returns the login of a read key, as long as it is under way.
+func (s *sessions) pending(plugin *Plugin, readKey string) (*login, bool) {
+	s.mu.RLock()
+	login := s.byKey[string(keyHash(readKey))]
+	s.mu.RUnlock()
+	return login, login != nil && login.plugin == plugin.Slug && (login.client == nil || bytes.Equal(login.client, plugin.client)) &&
+		time.Now().Before(login.expires)
 }
 
 // redirected uses up the state: of any number of redirects with one state, a single one gets the session.
@@ -124,12 +208,13 @@ func (s *sessions) start(plugin *Plugin, tenant, origin string) (state, readKey,
 func (s *sessions) redirected(plugin *Plugin, state string) (session, error) {
 	now := timestamp(time.Now())
 	var found session
-	err := s.redirect.QueryRow(now, keyHash(state), plugin.Slug, plugin.client()).Scan(&found.id, &found.tenant, &found.publicKey, &found.expires)
+	err := s.writer.queryRow(s.redirect, []any{now, keyHash(state), plugin.Slug, plugin.client},
+		[]any{&found.id, &found.tenant, &found.publicKey, &found.expires})
 	if !errors.Is(err, sql.ErrNoRows) {
 		return found, err
 	}
 	var status, expires string
-	err = s.byState.QueryRow(nil, keyHash(state), plugin.Slug, plugin.client()).Scan(&status, &expires)
+	err = s.byState.QueryRow(nil, keyHash(state), plugin.Slug, plugin.client).Scan(&status, &expires)
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
 		return session{}, errUnknown
@@ -150,11 +235,8 @@ func (s *sessions) complete(found session, tokens []byte) error {
 		return err
 	}
 	now := timestamp(time.Now())
-	result, err := s.ready.Exec(now, sealed, found.id)
-	if err != nil {
-		return err
-	}
-	changed, err := result.RowsAffected()
+	defer s.end(found.id)
+	changed, err := s.writer.exec(s.ready, now, sealed, found.id)
 	switch {
 	case err != nil || changed == 1:
 		return err
@@ -167,21 +249,41 @@ func (s *sessions) complete(found session, tokens []byte) error {
 
 // fail ends a session without tokens, as denied or failed, with what the plugin will be told.
 func (s *sessions) fail(id, status string, p *problem) error {
-	_, err := s.end.Exec(status, p.Code, p.Description, timestamp(time.Now()), id)
+	defer s.end(id)
+	_, err := s.writer.exec(s.ended, status, p.Code, p.Description, timestamp(time.Now()), id)
 	return err
 }
 
-// failInterrupted ends the sessions whose exchange was cut off when the service ended. Call it before any can begin.
-func (s *sessions) failInterrupted() error {
-	_, err := s.interrupted.Exec("server_error", "The sign-in was interrupted. Please start again.", timestamp(time.Now()))
-	return err
+// resume takes up the sessions that the service left behind when it ended: those whose exchange was cut off have failed,
+// the others are still pending. Call it before any request.
+func (s *sessions) resume() error {
+	now := timestamp(time.Now())
+	if _, err := s.writer.exec(s.interrupted, "server_error", "The sign-in was interrupted. Please start again.", now); err != nil {
+		return err
+	}
+	rows, err := s.living.Query(now)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		login, expires := &login{ended: make(chan struct{})}, ""
+		if err := rows.Scan(&login.id, &login.plugin, &login.client, &login.readKeyHash, &expires); err != nil {
+			return err
+		}
+		if login.expires, err = time.Parse(types.DefaultDateLayout, expires); err != nil {
+			return err
+		}
+		s.add(login)
+	}
+	return rows.Err()
 }
 
 // find returns the session of a read key. An expired one has statusExpired, whether the sweep has seen it or not.
 // It fails with errUnknown.
 func (s *sessions) find(plugin *Plugin, readKey string) (session, error) {
 	var found session
-	err := s.byReadKey.QueryRow(nil, keyHash(readKey), plugin.Slug, plugin.client()).
+	err := s.byReadKey.QueryRow(nil, keyHash(readKey), plugin.Slug, plugin.client).
 		Scan(&found.id, &found.status, &found.error, &found.errorDescription, &found.expires)
 	if errors.Is(err, sql.ErrNoRows) {
 		return session{}, errUnknown
@@ -192,40 +294,69 @@ func (s *sessions) find(plugin *Plugin, readKey string) (session, error) {
 	return found, err
 }
 
-// claim returns the tokens of a ready session. Of any number of concurrent claims exactly one gets them;
-// the others fail with errUnknown. The winner calls erase or restore.
+// claim returns the tokens of a ready session. Of any number of concurrent claims exactly one gets them; the others fail
+// with errUnknown. The winner calls delivered or release. Until then the tokens stay in the database, so that a crash
+// loses none.
 func (s *sessions) claim(id, readKey string) ([]byte, error) {
-	var sealed []byte
-	err := s.claimed.QueryRow(timestamp(time.Now()), id).Scan(&sealed)
-	if errors.Is(err, sql.ErrNoRows) {
+	if _, taken := s.claiming.LoadOrStore(id, nil); taken {
 		return nil, errUnknown
 	}
-	if err != nil {
-		return nil, err
+	// Only now: who held the claim before may have delivered the tokens since this session was found to be ready.
+	var sealed []byte
+	err := s.sealed.QueryRow(id, timestamp(time.Now())).Scan(&sealed)
+	if errors.Is(err, sql.ErrNoRows) {
+		err = errUnknown
 	}
-	return openTokens(readKey, id, sealed)
+	var tokens []byte
+	if err == nil {
+		tokens, err = openTokens(readKey, id, sealed)
+	}
+	if err != nil {
+		s.release(id)
+	}
+	return tokens, err
 }
 
-// erase erases the tokens of a claimed session: the plugin has them.
-func (s *sessions) erase(id string) error {
-	_, err := s.delivered.Exec(id)
+// release gives a claim back: the plugin was gone before it got the tokens, which wait for its next poll.
+func (s *sessions) release(id string) {
+	s.claiming.Delete(id)
+}
+
+// delivered erases the tokens: the plugin has them. If that fails the claim stays, so that nobody gets them again.
+func (s *sessions) delivered(id string) error {
+	_, err := s.writer.exec(s.claimed, timestamp(time.Now()), id)
+	if err == nil {
+		s.release(id)
+	}
 	return err
 }
 
-// restore puts the tokens back for the next poll: the plugin was gone before it got them.
-func (s *sessions) restore(id string) error {
-	_, err := s.restored.Exec(id)
-	return err
-}
+// sweepStep bounds the rows that one statement of the sweep changes: no request waits longer than for these.
+const sweepStep = "200"
 
 // sweep erases what is secret in expired sessions, and removes rows that are past their retention.
 // Nothing depends on when it runs: expiry is checked at every read.
 func (s *sessions) sweep() error {
 	now := time.Now()
-	_, expireErr := s.expire.Exec(timestamp(now))
-	_, forgetErr := s.forget.Exec(timestamp(now))
-	_, removeErr := s.remove.Exec(timestamp(now.Add(-s.retention)))
-	return errors.Join(expireErr, forgetErr, removeErr)
+	s.mu.Lock()
+	for id, login := range s.byID {
+		if !now.Before(login.expires) {
+			delete(s.byKey, string(login.readKeyHash))
+			delete(s.byID, id)
+			close(login.ended)
+		}
+	}
+	s.mu.Unlock()
+	return errors.Join(s.repeat(s.expire, timestamp(now)), s.repeat(s.remove, timestamp(now.Add(-s.retention))))
+}
+
+// repeat executes a statement until there is nothing left for it to change.
+func (s *sessions) repeat(statement *sql.Stmt, until string) error {
+	for {
+		if changed, err := s.writer.exec(statement, until); err != nil || changed == 0 {
+			return err
+		}
+	}
 }
 
 // timestamp is PocketBase's form of a time. Two of them compare as strings.

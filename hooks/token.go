@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"net"
 	"net/http"
 	"net/url"
@@ -16,6 +17,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -28,15 +30,30 @@ const (
 )
 
 // newTokenClient returns the client for token endpoints. It never follows a redirect: the request carries a secret.
-// And it keeps no connection: net/http prints what a provider sends after its answer, which may be part of a token.
+// It keeps connections for a busy moment only: a provider may close one that is older just when it is used again, and a
+// request that was lost so cannot be repeated.
 func newTokenClient() *http.Client {
+	quietLog()
 	transport := http.DefaultTransport.(*http.Transport).Clone()
-	transport.DisableKeepAlives = true
+	transport.IdleConnTimeout = 2 * time.Second
+	transport.MaxIdleConnsPerHost = 32
 	return &http.Client{
 		Transport:     transport,
 		Timeout:       tokenTimeout,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
+}
+
+// quietLog keeps net/http from printing what a provider sends after its answer, which may be part of a token.
+var quietLog = sync.OnceFunc(func() { log.SetOutput(withoutUnsolicited{log.Writer()}) })
+
+type withoutUnsolicited struct{ io.Writer }
+
+func (w withoutUnsolicited) Write(line []byte) (int, error) {
+	if bytes.Contains(line, []byte("Unsolicited response")) {
+		return len(line), nil
+	}
+	return w.Writer.Write(line)
 }
 
 // exchange redeems a code (RFC 6749 section 4.1.3, RFC 7636 section 4.5) and returns the provider's token response

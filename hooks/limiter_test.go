@@ -1,0 +1,105 @@
+package hooks
+
+import (
+	"fmt"
+	"net/http"
+	"net/netip"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+)
+
+// Each client network may start so many logins in a window; nothing else is limited.
+func TestAuthorizeRateLimit(t *testing.T) {
+	t.Parallel()
+	s := serve(t, func(c *Config) {
+		c.AuthorizeRateLimit = RateLimit{Requests: 3, Window: time.Second}
+		c.TrustedProxyHeaders = []string{"Fly-Client-IP"}
+	})
+	start := func(address string) answer {
+		return s.request(http.MethodPost, "/authorize", "", "Fly-Client-IP: "+address, "X-Forwarded-For: "+newKey(), "Origin: https://abc123.plugins.framercdn.com")
+	}
+	for _, addresses := range [][]string{
+		{"192.0.2.1", "192.0.2.1", "::ffff:192.0.2.1", "192.0.2.1"},
+		{"2001:db8::1", "2001:db8::2", "2001:db8::ffff:1", "2001:db8:0:0:1::"},
+		{"2001:db8:0:1::1", "2001:db8:0:1::1", "2001:db8:0:1::1", "2001:db8:0:1::1"},
+		{"192.0.2.2", "192.0.2.2", "192.0.2.2", "192.0.2.2"},
+	} {
+		for i, address := range addresses {
+			got := start(address)
+			if i < 3 && got.status != http.StatusOK {
+				t.Errorf("%s, %d: %d %s", address, i, got.status, got.body)
+			}
+			if i < 3 {
+				continue
+			}
+			s.expectError(address, got, http.StatusTooManyRequests, "temporarily_unavailable")
+			if seconds, err := strconv.Atoi(got.header.Get("Retry-After")); err != nil || seconds != 1 {
+				t.Errorf("Retry-After is %q", got.header.Get("Retry-After"))
+			}
+			if got.header.Get("Access-Control-Allow-Origin") == "" {
+				t.Error("the plugin cannot read the answer")
+			}
+		}
+	}
+	for _, request := range []string{"POST /poll?readKey=x", "POST /refresh?code=x", "GET /redirect?code=x&state=y", "GET /"} {
+		method, path, _ := strings.Cut(request, " ")
+		for range 10 {
+			if got := s.request(method, path, "", "Fly-Client-IP: 192.0.2.1"); got.status == http.StatusTooManyRequests {
+				t.Errorf("%s is limited", request)
+			}
+		}
+	}
+	time.Sleep(1100 * time.Millisecond)
+	if got := start("192.0.2.1"); got.status != http.StatusOK {
+		t.Errorf("in the next window: %d %s", got.status, got.body)
+	}
+}
+
+// Without a trusted header the connection's address counts, whatever a client says.
+func TestAuthorizeRateLimitIsNotFooled(t *testing.T) {
+	t.Parallel()
+	s := serve(t, func(c *Config) { c.AuthorizeRateLimit = RateLimit{Requests: 2, Window: time.Minute} })
+	for i := range 4 {
+		got := s.request(http.MethodPost, "/authorize", "", fmt.Sprintf("X-Forwarded-For: 192.0.2.%d", i), fmt.Sprintf("Fly-Client-IP: 192.0.2.%d", i))
+		if (got.status == http.StatusOK) != (i < 2) {
+			t.Errorf("%d: %d %s", i, got.status, got.body)
+		}
+	}
+}
+
+// Its memory is bounded, whoever floods it.
+func TestLimiterIsBounded(t *testing.T) {
+	limiter := newLimiter(RateLimit{Requests: 1, Window: time.Hour})
+	now := time.Now()
+	for i := range 3 * maxNetworks {
+		network := netip.PrefixFrom(netip.AddrFrom4([4]byte{byte(i >> 24), byte(i >> 16), byte(i >> 8), byte(i)}), 32)
+		if limiter.wait(network, now) != 0 {
+			t.Fatalf("network %d is refused", i)
+		}
+	}
+	if len(limiter.count) > maxNetworks {
+		t.Errorf("it holds %d networks", len(limiter.count))
+	}
+}
+
+// So is the memory of the logins under way.
+func TestPendingLoginsAreBounded(t *testing.T) {
+	t.Parallel()
+	s := serve(t, nil)
+	store, err := newSessions(s.app, Config{}.withDefaults())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range maxPending {
+		store.byID[strconv.Itoa(i)] = nil
+	}
+	if _, _, _, err := store.start(&s.provider.plugin, "", ""); err != errTooManyLogins {
+		t.Errorf("got %v", err)
+	}
+	delete(store.byID, "0")
+	if _, _, _, err := store.start(&s.provider.plugin, "", ""); err != nil {
+		t.Errorf("got %v", err)
+	}
+}

@@ -1,0 +1,105 @@
+package hooks
+
+import (
+	"database/sql"
+	"runtime"
+	"sync"
+)
+
+// writer carries out the writes of sessions. Those that arrive while the database is busy share the next transaction,
+// which costs little more than one of them alone. Each is committed before its caller goes on.
+type writer struct {
+	db *sql.DB
+
+	mu    sync.Mutex
+	busy  bool // whether work is running
+	queue []*write
+}
+
+// write is one prepared statement with its arguments.
+type write struct {
+	statement *sql.Stmt
+	args      []any
+	returning []any // where the columns of its RETURNING clause go; nil: it has none
+	changed   int64 // the rows that it changed, without RETURNING
+	err       error
+	done      chan struct{}
+}
+
+// maxBatch bounds a transaction, and so the time that others wait for the database.
+const maxBatch = 64
+
+// exec executes a statement and returns the number of rows that it changed.
+func (w *writer) exec(statement *sql.Stmt, args ...any) (changed int64, err error) {
+	one := &write{statement: statement, args: args}
+	w.carryOut(one)
+	return one.changed, one.err
+}
+
+// queryRow executes a statement with a RETURNING clause. It fails with sql.ErrNoRows if it changed no row.
+func (w *writer) queryRow(statement *sql.Stmt, args, returning []any) error {
+	one := &write{statement: statement, args: args, returning: returning}
+	w.carryOut(one)
+	return one.err
+}
+
+func (w *writer) carryOut(one *write) {
+	one.done = make(chan struct{})
+	w.mu.Lock()
+	w.queue = append(w.queue, one)
+	if !w.busy {
+		w.busy = true
+		go w.work()
+	}
+	w.mu.Unlock()
+	<-one.done
+}
+
+func (w *writer) work() {
+	for {
+		runtime.Gosched() // whoever is about to write may join
+		w.mu.Lock()
+		batch := w.queue[:min(len(w.queue), maxBatch)]
+		w.queue = w.queue[len(batch):]
+		w.busy = len(batch) > 0
+		w.mu.Unlock()
+		if len(batch) == 0 {
+			return
+		}
+		w.commit(batch)
+		for _, one := range batch {
+			close(one.done)
+		}
+	}
+}
+
+func (w *writer) commit(batch []*write) {
+	if len(batch) == 1 {
+		batch[0].execute(batch[0].statement)
+		return
+	}
+	tx, err := w.db.Begin()
+	if err == nil {
+		for _, one := range batch {
+			one.execute(tx.Stmt(one.statement))
+		}
+		err = tx.Commit()
+	}
+	for _, one := range batch {
+		if err != nil {
+			one.err = err
+		}
+	}
+}
+
+func (one *write) execute(statement *sql.Stmt) {
+	if one.returning != nil {
+		one.err = statement.QueryRow(one.args...).Scan(one.returning...)
+		return
+	}
+	result, err := statement.Exec(one.args...)
+	if err == nil {
+		one.changed, err = result.RowsAffected()
+	}
+	one.err = err
+}
