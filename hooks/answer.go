@@ -47,11 +47,14 @@ func (e *request) writePage(status int, page views.Page) error {
 	if e.plugin != nil {
 		page.Plugin, page.ReturnApp = e.plugin.Name, e.plugin.ReturnApp
 	}
-	nonce := rand.Text()
+	nonce, formAction := rand.Text(), "'none'"
+	if page.Confirm != nil {
+		formAction = "'self'"
+	}
 	header := e.Response.Header()
 	header.Set("Content-Type", "text/html; charset=utf-8")
 	header.Set("Content-Security-Policy", "default-src 'none'; style-src 'nonce-"+nonce+"'; script-src 'nonce-"+nonce+
-		"'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'")
+		"'; img-src data:; base-uri 'none'; form-action "+formAction+"; frame-ancestors 'none'")
 	e.Response.WriteHeader(status)
 	return views.Show(page).Render(templ.WithNonce(context.Background(), nonce), e.Response)
 }

@@ -19,7 +19,8 @@ var errTooManyStarts = &problem{
 //
 // Where the provider has an address for each tenant, the request names it: POST /authorize?shop=my-store.
 func (r *relay) authorize(e *request) error {
-	if wait := r.starts.wait(r.clientNetwork(e), time.Now()); wait > 0 {
+	network := r.clientNetwork(e)
+	if wait := r.starts.wait(network, time.Now()); wait > 0 {
 		e.Response.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(wait.Seconds()))))
 		return errTooManyStarts
 	}
@@ -27,7 +28,7 @@ func (r *relay) authorize(e *request) error {
 	if err != nil {
 		return err
 	}
-	state, readKey, verifier, err := r.sessions.start(e.plugin, plugin.Tenant, originForAdmin(e.Request.Header.Get("Origin")))
+	state, readKey, verifier, err := r.sessions.start(e.plugin, plugin.Tenant, originForAdmin(e.Request.Header.Get("Origin")), network)
 	if err != nil {
 		return err
 	}

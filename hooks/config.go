@@ -2,6 +2,7 @@ package hooks
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -47,6 +48,10 @@ type Config struct {
 	// AuthorizeRateLimit bounds the logins that one client network may start. Blank means 60 in a minute.
 	AuthorizeRateLimit RateLimit
 
+	// ConfirmLogin says when a person is asked before a login is finished: "auto" (or blank), if it comes back from another
+	// network than it was started from; "always" or "never".
+	ConfirmLogin string
+
 	// TrustedProxyHeaders name the request headers that carry the client's address, such as Fly-Client-IP.
 	// A header that is not named here is never believed.
 	TrustedProxyHeaders []string
@@ -80,6 +85,7 @@ func LoadConfig(dir string) (Config, error) {
 		ParentDomain:        get("PLUGIN_PARENT_DOMAIN"),
 		PublicURL:           get("PUBLIC_URL"),
 		EncryptionKey:       get("ENCRYPTION_KEY"),
+		ConfirmLogin:        strings.ToLower(get("CONFIRM_LOGIN")),
 		TrustedProxyHeaders: splitList(get("TRUSTED_PROXY_HEADERS")),
 		SuperuserEmail:      get("SUPERUSER_EMAIL"),
 		SuperuserPassword:   get("SUPERUSER_PASSWORD"),
@@ -211,6 +217,7 @@ func (c Config) withDefaults() Config {
 	if c.AuthorizeRateLimit == (RateLimit{}) {
 		c.AuthorizeRateLimit = RateLimit{Requests: 60, Window: time.Minute}
 	}
+	c.ConfirmLogin = cmp.Or(c.ConfirmLogin, "auto")
 	if c.SessionRetention == 0 {
 		c.SessionRetention = defaultSessionRetention
 	}
@@ -255,6 +262,8 @@ func (c Config) Validate() error {
 		return fmt.Errorf("PUBLIC_URL %w", publicErr)
 	case strings.HasSuffix(strings.TrimSuffix(c.PublicURL, "/"), "/redirect") || strings.Contains(c.PublicURL, "?"):
 		return errors.New("PUBLIC_URL must be only the address, without a query and without /redirect, which plugin-oauth adds")
+	case !slices.Contains([]string{"auto", "always", "never"}, c.ConfirmLogin):
+		return errors.New("CONFIRM_LOGIN must be auto, always or never")
 	case c.EncryptionKey != "" && len(c.EncryptionKey) != encryptionKeyLength:
 		return fmt.Errorf("ENCRYPTION_KEY must have %d characters; %s", encryptionKeyLength, howToMakeKey)
 	}

@@ -13,7 +13,7 @@ func setEnv(t *testing.T, extra ...string) {
 	t.Helper()
 	for _, name := range []string{"CLIENT_ID", "CLIENT_SECRET", "REDIRECT_URI", "AUTHORIZE_ENDPOINT", "TOKEN_ENDPOINT", "SCOPE", "PLUGIN_ID",
 		"PLUGIN_PARENT_DOMAIN", "PLUGIN_URI", "PLUGIN_NAME", "RETURN_APP", "AUTHORIZE_PARAMS", "TOKEN_AUTH", "PKCE", "ALLOWED_ORIGINS", "SESSION_TTL", "SESSION_RETENTION",
-		"PROVIDER", "TENANT", "ISSUER", "REVOKE_ENDPOINT", "PUBLIC_URL", "ENCRYPTION_KEY",
+		"PROVIDER", "TENANT", "ISSUER", "REVOKE_ENDPOINT", "PUBLIC_URL", "ENCRYPTION_KEY", "CONFIRM_LOGIN", "AUTHORIZE_RATE_LIMIT",
 		"TRUSTED_PROXY_HEADERS", "SUPERUSER_EMAIL", "SUPERUSER_PASSWORD", "TLS_CERT_FILE", "TLS_KEY_FILE"} {
 		t.Setenv(name, "") // so that it is restored
 		os.Unsetenv(name)
@@ -69,7 +69,11 @@ func TestConfigErrors(t *testing.T) {
 		"ISSUER=provider.example":                                    "ISSUER must be an absolute URL",
 		"TENANT=my-store":                                            "TENANT must be blank",
 		"PROVIDER=shopify\nAUTHORIZE_ENDPOINT=\nTOKEN_ENDPOINT=\nTENANT=my store": "TENANT must be only the name, such as my-store",
-		"TLS_CERT_FILE=cert.pem": "TLS_CERT_FILE and TLS_KEY_FILE belong together",
+		"CONFIRM_LOGIN=sometimes":   "CONFIRM_LOGIN must be auto, always or never",
+		"AUTHORIZE_RATE_LIMIT=60":   `AUTHORIZE_RATE_LIMIT "60" must be like 60/1m, or off`,
+		"AUTHORIZE_RATE_LIMIT=0/1m": `AUTHORIZE_RATE_LIMIT "0/1m" must be like 60/1m, or off`,
+		"AUTHORIZE_RATE_LIMIT=5/x":  `AUTHORIZE_RATE_LIMIT "5/x" must be like 60/1m, or off`,
+		"TLS_CERT_FILE=cert.pem":    "TLS_CERT_FILE and TLS_KEY_FILE belong together",
 	} {
 		t.Run(variables, func(t *testing.T) {
 			setEnv(t, strings.Split(variables, "\n")...)

@@ -500,7 +500,11 @@ func (s *relayServer) authorize() (authorizationURL *url.URL, readKey string) {
 
 func (s *relayServer) authorizeAt(target string) (authorizationURL *url.URL, readKey string) {
 	s.t.Helper()
-	got := s.post(target)
+	return s.parseLogin(s.post(target))
+}
+
+func (s *relayServer) parseLogin(got answer) (authorizationURL *url.URL, readKey string) {
+	s.t.Helper()
 	var login struct{ URL, ReadKey string }
 	if err := json.Unmarshal([]byte(got.body), &login); err != nil || got.status != http.StatusOK {
 		s.t.Fatalf("/authorize answered %d %s", got.status, got.body)

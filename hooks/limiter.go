@@ -58,6 +58,9 @@ func (r *relay) clientNetwork(e *request) netip.Prefix {
 		return netip.Prefix{}
 	}
 	address = address.Unmap()
+	if address.IsLoopback() {
+		address = netip.IPv6Loopback() // 127.0.0.1 is the same machine
+	}
 	bits := address.BitLen()
 	if address.Is6() {
 		bits = 64

@@ -95,11 +95,11 @@ func TestPendingLoginsAreBounded(t *testing.T) {
 	for i := range maxPending {
 		store.byID[strconv.Itoa(i)] = nil
 	}
-	if _, _, _, err := store.start(&s.provider.plugin, "", ""); err != errTooManyLogins {
+	if _, _, _, err := store.start(&s.provider.plugin, "", "", netip.Prefix{}); err != errTooManyLogins {
 		t.Errorf("got %v", err)
 	}
 	delete(store.byID, "0")
-	if _, _, _, err := store.start(&s.provider.plugin, "", ""); err != nil {
+	if _, _, _, err := store.start(&s.provider.plugin, "", "", netip.Prefix{}); err != nil {
 		t.Errorf("got %v", err)
 	}
 }

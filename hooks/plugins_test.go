@@ -252,7 +252,7 @@ func TestPluginFieldErrors(t *testing.T) {
 		t.Errorf("the valid one is refused: %s", got.body)
 	}
 	got := s.get("/valid/redirect")
-	s.expectPage("its redirect", got, http.StatusBadRequest, "start in the plugin")
+	s.expectPage("its redirect", got, http.StatusBadRequest, "start the sign-in again in the plugin")
 }
 
 // fieldErrors returns what a refused save says, a line for each field.

@@ -7,6 +7,7 @@ import (
 	"mime/multipart"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -253,7 +254,7 @@ func TestSessionsOfOnePlugin(t *testing.T) {
 	}
 	plugin := Plugin{Slug: "one"}.complete(Config{})
 	one := &plugin
-	state, readKey, _, err := store.start(one, "", "")
+	state, readKey, _, err := store.start(one, "", "", netip.Prefix{})
 	if err != nil {
 		t.Fatal(err)
 	}

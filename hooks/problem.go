@@ -42,10 +42,15 @@ var (
 		Code:        "temporarily_unavailable",
 		Description: "The service is restarting. Try again in a moment.",
 	}
+	errChooseAgain = &problem{
+		Status:      http.StatusServiceUnavailable,
+		Code:        "temporarily_unavailable",
+		Description: "The service is restarting. Go back one page in a moment, and choose again.",
+	}
 	errNoLogin = &problem{
 		Status:      http.StatusBadRequest,
 		Code:        "invalid_request",
-		Description: "If you have just signed in, all is done. To sign in, start in the plugin.",
+		Description: "If you have just signed in, all is done. If not, start the sign-in again in the plugin.",
 	}
 )
 

@@ -10,24 +10,47 @@ import (
 	"plugin-oauth/views"
 )
 
-// redirect handles GET /redirect, the provider's answer to a login (RFC 6749 section 4.1.2): it uses up the state,
-// exchanges the code and shows the person a page. The plugin learns the outcome from /poll.
+// authorizationResponse is what the provider sends back with the browser (RFC 6749 sections 4.1.2 and 4.1.2.1, RFC 9207).
+type authorizationResponse struct {
+	state, code, issuer string
+	refusal             string // the error code
+}
+
+// redirect handles GET /redirect, the provider's answer to a login: it uses up the state, exchanges the code and shows the
+// person a page. The plugin learns the outcome from /poll. If the login was started elsewhere, the person is asked first.
 func (r *relay) redirect(e *request) error {
 	query := e.Request.URL.RawQuery
-	state, code, refusal := queryParam(query, "state"), queryParam(query, "code"), queryParam(query, "error")
-	if state == "" || (code == "" && refusal == "") {
+	response := authorizationResponse{queryParam(query, "state"), queryParam(query, "code"), queryParam(query, "iss"), queryParam(query, "error")}
+	if response.state == "" || (response.code == "" && response.refusal == "") {
 		return errNoLogin
 	}
-	if len(state) > maxKeyLength {
+	if response.refusal == "" {
+		question, err := r.mustConfirm(e, response.state)
+		if err != nil {
+			return stateProblem(err)
+		}
+		if question != nil {
+			return r.askToConfirm(e, question, response)
+		}
+	}
+	return r.finishLogin(e, response)
+}
+
+// finishLogin ends the session of an authorization response, with tokens or without.
+func (r *relay) finishLogin(e *request, response authorizationResponse) error {
+	if len(response.state) > maxKeyLength {
 		return stateProblem(errUnknown)
 	}
 	// A code can be exchanged only once, so a shutdown waits for the exchanges that have begun and lets no further one
 	// begin: its state is still good when the page is loaded again.
 	if !r.exchanging.TryRLock() {
+		if e.Request.Method == http.MethodPost {
+			return errChooseAgain
+		}
 		return errRestarting
 	}
 	defer r.exchanging.RUnlock()
-	found, err := r.sessions.redirected(e.plugin, state)
+	found, err := r.sessions.redirected(e.plugin, response.state)
 	if err != nil {
 		return stateProblem(err)
 	}
@@ -35,15 +58,16 @@ func (r *relay) redirect(e *request) error {
 	if err != nil {
 		return r.endSession(found, err)
 	}
-	if issuer := queryParam(query, "iss"); issuer != "" && plugin.Issuer != "" && issuer != plugin.Issuer {
+	// Most providers send no issuer. What keeps plugins apart in any case is that each has a redirect URI of its own.
+	if response.issuer != "" && plugin.Issuer != "" && response.issuer != plugin.Issuer {
 		return r.endSession(found, otherIssuer)
 	}
-	if refusal != "" {
-		return r.endSession(found, refusedBy(refusal))
+	if response.refusal != "" {
+		return r.endSession(found, refusedBy(response.refusal))
 	}
 
 	// The code is as good as used, so the browser's leaving cancels nothing.
-	tokens, err := r.exchange(context.WithoutCancel(e.Request.Context()), plugin, code, codeVerifier(state, found.publicKey))
+	tokens, err := r.exchange(context.WithoutCancel(e.Request.Context()), plugin, response.code, codeVerifier(response.state, found.publicKey))
 	if err != nil {
 		return r.endSession(found, err)
 	}

@@ -66,6 +66,7 @@ func (r *relay) bindRoutes() {
 	r.routes = []route{
 		{http.MethodPost, "/authorize", r.authorize, faceJSON},
 		{http.MethodGet, "/redirect", r.redirect, facePage},
+		{http.MethodPost, "/redirect", r.confirm, facePage},
 		{http.MethodPost, "/poll", r.poll, faceJSON},
 		{http.MethodPost, "/refresh", r.refresh, faceText},
 		{http.MethodPost, "/revoke", r.revoke, faceJSON},
@@ -233,51 +234,51 @@ func (r *relay) serve(w http.ResponseWriter, httpRequest *http.Request) {
 // match returns the route of a request, and puts the plugin of its slug into it. Without a route, or with a wrong method,
 // people get the problem as a page.
 func (r *relay) match(e *request) (route, error) {
-	find := func(path string) int {
-		return slices.IndexFunc(r.routes, func(route route) bool { return route.path == path })
-	}
 	path := e.Request.URL.Path
 	if len(path) > 1 {
 		path = strings.TrimSuffix(path, "/")
 	}
-	i := find(path)
-	if i < 0 {
+	if !slices.ContainsFunc(r.routes, func(route route) bool { return route.path == path }) {
 		slug, rest, _ := strings.Cut(path[1:], "/")
 		plugin, err := r.plugins.find(slug)
 		if err != nil {
 			return route{}, err
 		}
 		if plugin != nil {
-			e.plugin, i = plugin, find("/"+rest)
+			e.plugin, path = plugin, "/"+rest
 		}
 	}
-	found := route{face: faceJSON}
-	if i >= 0 {
-		found = r.routes[i]
+	found, allowed := route{face: faceJSON}, http.MethodOptions
+	for _, route := range r.routes {
+		if route.path != path {
+			continue
+		}
+		found, allowed = route, route.method+", "+allowed
+		if e.Request.Method == route.method || e.Request.Method == http.MethodOptions {
+			return route, nil
+		}
 	}
-	method := e.Request.Method
-	if i >= 0 && (method == found.method || method == http.MethodOptions || (method == http.MethodHead && found.path == "/")) {
-		return found, nil
+	if path == "/" {
+		allowed += ", " + http.MethodHead
+		if e.Request.Method == http.MethodHead {
+			return found, nil
+		}
 	}
 	if strings.Contains(e.Request.Header.Get("Accept"), "text/html") {
 		found.face = facePage
 	}
-	if i < 0 {
+	if found.path == "" {
 		return found, &problem{
 			Status:      http.StatusNotFound,
 			Code:        "not_found",
 			Description: "There is no such address. Check the backend URL in the plugin.",
 		}
 	}
-	allowed := found.method + ", " + http.MethodOptions
-	if found.path == "/" {
-		allowed += ", " + http.MethodHead
-	}
 	e.Response.Header().Set("Allow", allowed)
 	return found, &problem{
 		Status:      http.StatusMethodNotAllowed,
 		Code:        "invalid_request",
-		Description: "This address answers " + found.method + " requests only; it is made for plugins and providers.",
+		Description: "This address answers " + allowed + " requests only; it is made for plugins and providers.",
 	}
 }
 

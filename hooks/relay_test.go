@@ -45,7 +45,8 @@ func TestRoutes(t *testing.T) {
 		{"GET", "/poll?readKey=x", "", 405, json},
 		{"PUT", "/poll", "", 405, json},
 		{"DELETE", "/refresh?code=x", "", 405, text},
-		{"POST", "/redirect?code=x&state=y", "", 405, page},
+		{"POST", "/redirect?code=x&state=y", "", 400, page},
+		{"PUT", "/redirect?code=x&state=y", "", 405, page},
 		{"HEAD", "/redirect?code=x&state=y", "", 405, page},
 		{"POST", "/", "", 405, text},
 		// A slash too many, as in a backend URL that ends in one, is no redirect.

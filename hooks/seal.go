@@ -10,6 +10,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"errors"
+	"net/netip"
 	"strconv"
 	"time"
 )
@@ -82,6 +83,14 @@ func codeVerifier(state string, publicKey []byte) string {
 	mac.Write([]byte("plugin-oauth code verifier"))
 	mac.Write(publicKey)
 	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
+}
+
+// networkMAC is the only form in which a client's network is stored. Only who has the state, which the database does not
+// hold, can tell whether two are the same.
+func networkMAC(state string, network netip.Prefix) []byte {
+	mac := hmac.New(sha256.New, []byte(state))
+	mac.Write([]byte("plugin-oauth client network " + network.String()))
+	return mac.Sum(nil)
 }
 
 // encryptionKeyLength is the length of an encryption key, in bytes: AES-256.

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/netip"
 	"strings"
 	"sync"
 	"time"
@@ -34,6 +35,8 @@ type session struct {
 	tenant           string // the shop, directory or subdomain; blank: none
 	publicKey        []byte // the tokens are sealed to it
 	expires          string // a timestamp
+	created          time.Time
+	network          []byte // of the client that started it, as networkMAC returns it
 }
 
 // What may be wrong with a state or a read key.
@@ -112,12 +115,12 @@ type prepared struct {
 
 func (s *sessions) statements(reader, writer *sql.DB) []prepared {
 	return []prepared{
-		{&s.insert, writer, `INSERT INTO sessions (id, plugin, client, tenant, status, origin, created, expires, stateHash, readKeyHash, publicKey)
-			VALUES (?, ?, ?, ?, 'pending', ?, ?, ?, ?, ?, ?)`},
+		{&s.insert, writer, `INSERT INTO sessions (id, plugin, client, tenant, status, origin, created, expires, stateHash, readKeyHash, publicKey, network)
+			VALUES (?, ?, ?, ?, 'pending', ?, ?, ?, ?, ?, ?, ?)`},
 		{&s.redirect, writer, `UPDATE sessions SET redirected = ?1
 			WHERE stateHash = ?2 AND ` + ofPlugin + ` AND status = 'pending' AND redirected = '' AND expires > ?1
 			RETURNING id, tenant, publicKey, expires`},
-		{&s.byState, reader, `SELECT status, expires FROM sessions WHERE stateHash = ?2 AND ` + ofPlugin},
+		{&s.byState, reader, `SELECT status, redirected, created, expires, network FROM sessions WHERE stateHash = ?2 AND ` + ofPlugin},
 		{&s.ready, writer, `UPDATE sessions SET status = 'ready', completed = ?1, sealed = ?2, publicKey = NULL
 			WHERE id = ?3 AND status = 'pending' AND expires > ?1`},
 		{&s.ended, writer, `UPDATE sessions SET status = ?, error = ?, errorDescription = ?, completed = ?, publicKey = NULL
@@ -145,7 +148,7 @@ func database(builder any) (*sql.DB, error) {
 
 // start makes a pending session and returns its three parts: the state for the provider, the read key for the plugin,
 // and the code verifier. Only hashes of the first two are stored.
-func (s *sessions) start(plugin *Plugin, tenant, origin string) (state, readKey, verifier string, err error) {
+func (s *sessions) start(plugin *Plugin, tenant, origin string, network netip.Prefix) (state, readKey, verifier string, err error) {
 	s.mu.RLock()
 	full := len(s.byID) >= maxPending
 	s.mu.RUnlock()
@@ -164,7 +167,7 @@ func (s *sessions) start(plugin *Plugin, tenant, origin string) (state, readKey,
 		expires: now.Add(s.ttl), ended: make(chan struct{}),
 	}
 	_, err = s.writer.exec(s.insert, login.id, login.plugin, login.client, tenant, origin,
-		timestamp(now), timestamp(login.expires), keyHash(state), login.readKeyHash, publicKey)
+		timestamp(now), timestamp(login.expires), keyHash(state), login.readKeyHash, publicKey, networkMAC(state, network))
 	if err != nil {
 		return "", "", "", err
 	}
@@ -213,18 +216,29 @@ func (s *sessions) redirected(plugin *Plugin, state string) (session, error) {
 	if !errors.Is(err, sql.ErrNoRows) {
 		return found, err
 	}
-	var status, expires string
-	err = s.byState.QueryRow(nil, keyHash(state), plugin.Slug, plugin.client).Scan(&status, &expires)
+	if _, err = s.begun(plugin, state); err == nil {
+		err = errUsed // by another redirect, just now
+	}
+	return session{}, err
+}
+
+// begun returns a session that waits for its redirect. It fails with errUnknown, errUsed or errExpired.
+func (s *sessions) begun(plugin *Plugin, state string) (found session, err error) {
+	var redirected, created string
+	err = s.byState.QueryRow(nil, keyHash(state), plugin.Slug, plugin.client).
+		Scan(&found.status, &redirected, &created, &found.expires, &found.network)
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
 		return session{}, errUnknown
 	case err != nil:
 		return session{}, err
-	case status == statusExpired || (status == statusPending && expires <= now):
+	case found.status == statusExpired || (found.status == statusPending && found.expires <= timestamp(time.Now())):
 		return session{}, errExpired
-	default:
+	case found.status != statusPending || redirected != "":
 		return session{}, errUsed
 	}
+	found.created, err = time.Parse(types.DefaultDateLayout, created)
+	return found, err
 }
 
 // complete seals the provider's token response for the plugin to claim.

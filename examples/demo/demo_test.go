@@ -21,9 +21,9 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-func startDemo(t *testing.T) *demo {
+func startDemo(t *testing.T, confirmLogin string) *demo {
 	t.Helper()
-	d, err := start("127.0.0.1:0")
+	d, err := start("127.0.0.1:0", confirmLogin)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -33,12 +33,12 @@ func startDemo(t *testing.T) *demo {
 
 // A whole login and a refresh with rotation against a real OpenID provider, over HTTP.
 func TestSignIn(t *testing.T) {
-	d := startDemo(t)
+	d := startDemo(t, "")
 	var out bytes.Buffer
 	if err := signIn(t.Context(), &out, d); err != nil {
 		t.Fatalf("%v after\n%s", err, &out)
 	}
-	for _, line := range []string{"PKCE S256", "404  pending", `"You are signed in"`, `"aud": [` + "\n    \"demo-plugin\"", "given once", "Test User", "a new refresh token", "the old refresh token is used up"} {
+	for _, line := range []string{"PKCE S256", "404  pending", `"You are signed in"`, `"aud": [` + "\n    \"demo-plugin\"", "given once", "Test User", "a new refresh token", "the same for a second window", "signed out"} {
 		if !strings.Contains(out.String(), line) {
 			t.Errorf("%q is missing in\n%s", line, &out)
 		}
@@ -141,7 +141,7 @@ func look(t *testing.T, ctx context.Context, name string) {
 
 // A person signs in: plugin page, provider's login form, the relay's page, tokens in the plugin, refresh, sign-out.
 func TestBrowserSignIn(t *testing.T) {
-	d := startDemo(t)
+	d := startDemo(t, "")
 	plugin := browser(t)
 	do(t, plugin, chromedp.Navigate(d.pluginURL), chromedp.WaitVisible("#signIn"))
 	look(t, plugin, "plugin-1-signed-out")
@@ -195,6 +195,64 @@ func TestBrowserSignIn(t *testing.T) {
 	}
 }
 
+// A person is asked, cancels once, and continues the next time.
+func TestBrowserConfirm(t *testing.T) {
+	d := startDemo(t, "always")
+	tab := browser(t)
+	// signInTo goes through the provider's login form up to the question, and returns the address to poll.
+	signInTo := func() (poll string) {
+		body, err := post(t.Context(), d.relayURL+"/authorize", http.StatusOK)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var login struct{ URL, ReadKey string }
+		if err := json.Unmarshal(body, &login); err != nil {
+			t.Fatal(err)
+		}
+		do(t, tab,
+			chromedp.Navigate(login.URL),
+			chromedp.WaitVisible("#username"),
+			chromedp.SendKeys("#username", d.username),
+			chromedp.SendKeys("#password", d.password),
+			chromedp.Click(chromedp.CSS("button")),
+			chromedp.WaitVisible(chromedp.CSS("main.question h1")))
+		checkPage(t, tab, d, "Did you start this sign-in?", "whoever started it gets into your localhost account through Demo plugin.")
+		return d.relayURL + "/poll?readKey=" + url.QueryEscape(login.ReadKey)
+	}
+	poll := signInTo()
+	look(t, tab, "page-confirm")
+	same := evaluate[bool](t, tab, `(([a, b]) => a.offsetWidth === b.offsetWidth && getComputedStyle(a).background === getComputedStyle(b).background)([...document.querySelectorAll("button")])`)
+	if !same {
+		t.Error("one of the two choices stands out")
+	}
+	do(t, tab, chromedp.Click(chromedp.CSS("button[value=cancel]")), chromedp.WaitVisible(chromedp.CSS("main.denied h1")))
+	checkPage(t, tab, d, "Sign-in cancelled", "The plugin has no access.")
+	if body, err := post(t.Context(), poll, http.StatusBadRequest); err != nil || !strings.Contains(string(body), "access_denied") {
+		t.Errorf("after Cancel: %s, %v", body, err)
+	}
+
+	poll = signInTo()
+	// A double click sends the form once.
+	if sent := evaluate[int](t, tab, `(() => {
+		let sent = 0
+		document.querySelector("form").addEventListener("submit", event => { if (!event.defaultPrevented) sent++ })
+		document.querySelector("button[value=continue]").click()
+		document.querySelector("button[value=continue]").click()
+		return sent
+	})()`); sent != 1 {
+		t.Errorf("a double click sends the form %d times", sent)
+	}
+	do(t, tab, chromedp.WaitVisible(chromedp.CSS("main.success h1")))
+	checkPage(t, tab, d, "You are signed in", "You can close this window")
+	if _, err := post(t.Context(), poll, http.StatusOK); err != nil {
+		t.Error(err)
+	}
+	do(t, tab, chromedp.NavigateBack(), chromedp.WaitVisible(chromedp.CSS("h1")))
+	if heading := evaluate[string](t, tab, "document.querySelector('h1').textContent"); heading == "You are signed in" {
+		t.Error("Back leads nowhere")
+	}
+}
+
 // checkPage checks what holds for every page of the relay in a browser.
 func checkPage(t *testing.T, ctx context.Context, d *demo, heading, words string) {
 	t.Helper()
@@ -219,7 +277,7 @@ func checkPage(t *testing.T, ctx context.Context, d *demo, heading, words string
 
 // Every other page that a person may see.
 func TestBrowserPages(t *testing.T) {
-	d := startDemo(t)
+	d := startDemo(t, "")
 	tab := browser(t)
 	newState := func() string {
 		body, err := post(t.Context(), d.relayURL+"/authorize", http.StatusOK)

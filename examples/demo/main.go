@@ -32,7 +32,7 @@ func run(once bool) error {
 	if once {
 		address = "127.0.0.1:0"
 	}
-	demo, err := start(address)
+	demo, err := start(address, "")
 	if err != nil {
 		return err
 	}

@@ -41,8 +41,9 @@ type demo struct {
 	stops []func()
 }
 
-// start starts all three on loopback. If the relay's address is taken, it uses any free port.
-func start(relayAddress string) (d *demo, err error) {
+// start starts all three on loopback. If the relay's address is taken, it uses any free port. confirmLogin is as in
+// [hooks.Config].
+func start(relayAddress, confirmLogin string) (d *demo, err error) {
 	d = &demo{}
 	defer func() {
 		if err != nil {
@@ -67,7 +68,7 @@ func start(relayAddress string) (d *demo, err error) {
 
 	d.serve(provider, d.provider())
 	d.serve(plugin, d.plugin())
-	return d, d.relay(relay)
+	return d, d.relay(relay, confirmLogin)
 }
 
 func localURL(listener net.Listener) string {
@@ -108,7 +109,7 @@ func (d *demo) plugin() http.Handler {
 }
 
 // relay serves plugin-oauth itself on a temporary folder, which goes with it.
-func (d *demo) relay(listener net.Listener) error {
+func (d *demo) relay(listener net.Listener, confirmLogin string) error {
 	dir, err := os.MkdirTemp("", "plugin-oauth-demo")
 	if err != nil {
 		return err
@@ -120,7 +121,7 @@ func (d *demo) relay(listener net.Listener) error {
 	if err := app.Bootstrap(); err != nil {
 		return err
 	}
-	hooks.MustRegister(app, hooks.Config{Plugin: &hooks.Plugin{
+	hooks.MustRegister(app, hooks.Config{ConfirmLogin: confirmLogin, Plugin: &hooks.Plugin{
 		Name:              "Demo plugin",
 		ClientID:          clientID,
 		ClientSecret:      clientSecret,
