@@ -6,6 +6,7 @@ import (
 	"encoding/json/v2"
 	"maps"
 	"net/http"
+	"strconv"
 
 	"github.com/a-h/templ"
 
@@ -79,9 +80,11 @@ func (e *request) writeText(status int, line string) error {
 	return err
 }
 
-// writeTokens answers with the provider's bytes, and reports whether they could be sent.
+// writeTokens answers with the provider's bytes, and reports whether they could be sent. With its length the answer is
+// whole when it is flushed, before anything is written of it.
 func (e *request) writeTokens(tokens []byte) error {
 	e.Response.Header().Set("Content-Type", "application/json")
+	e.Response.Header().Set("Content-Length", strconv.Itoa(len(tokens)))
 	e.Response.WriteHeader(http.StatusOK)
 	if _, err := e.Response.Write(tokens); err != nil {
 		return err
