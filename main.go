@@ -54,6 +54,8 @@ func main() {
 			fmt.Fprintln(os.Stderr, "Another program uses this address. End it, or choose another address with --http.")
 		} else if strings.Contains(err.Error(), "readonly database") {
 			fmt.Fprintln(os.Stderr, "The data folder must be writable. Choose another with --dir, or change its owner.")
+		} else if strings.Contains(err.Error(), "file is not a database") || strings.Contains(err.Error(), "malformed") {
+			fmt.Fprintln(os.Stderr, "The data folder is damaged. Restore a backup, or choose another folder with --dir.")
 		}
 		os.Exit(1)
 	}
