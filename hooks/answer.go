@@ -7,6 +7,7 @@ import (
 	"maps"
 	"net/http"
 	"strconv"
+	"strings"
 
 	"github.com/a-h/templ"
 
@@ -28,6 +29,10 @@ var fixedHeaders = http.Header{
 func (e *request) setHeaders() {
 	header := e.Response.Header()
 	maps.Copy(header, fixedHeaders)
+	// Where TLS ends here. On localhost it would break every other server under development (RFC 6797 section 12.1).
+	if host, _, _ := strings.Cut(e.Request.Host, ":"); e.Request.TLS != nil && host != "localhost" {
+		header.Set("Strict-Transport-Security", "max-age=31536000")
+	}
 	origin := e.Request.Header.Get("Origin")
 	if !e.plugin.allows(origin) {
 		return

@@ -1,6 +1,7 @@
 package hooks
 
 import (
+	"archive/zip"
 	"bytes"
 	"context"
 	"crypto/ecdsa"
@@ -254,7 +255,7 @@ func TestCrashDuringTheExchange(t *testing.T) {
 func TestNoSecretIsWritten(t *testing.T) {
 	t.Parallel()
 	p := newProcess(t, "--dev")
-	p.env = append(p.env, "SUPERUSER_EMAIL=admin@plugin.example", "SUPERUSER_PASSWORD=superuser-password", "ENCRYPTION_KEY="+testEncryptionKey)
+	p.env = append(p.env, "SUPERUSER_EMAIL=admin@plugin.example", "SUPERUSER_PASSWORD=superuser-password", "ENCRYPTION_KEY="+testEncryptionKey, "TRUSTED_PROXY_HEADERS=Fly-Client-IP")
 	p.start()
 
 	secrets := map[string]string{"client secret": testClientSecret, "superuser's password": "superuser-password", "encryption key": testEncryptionKey}
@@ -352,7 +353,42 @@ func TestNoSecretIsWritten(t *testing.T) {
 		t.Errorf("a second one of the name: %d", got.status)
 	}
 
+	// A login from another network: the code waits in the page's form.
 	callback, readKey := newLogin()
+	question := p.request(http.MethodGet, callback, "", "Fly-Client-IP: 198.51.100.7")
+	p.expectPage("question", question, http.StatusOK, "Did you start this sign-in?")
+	p.expectPage("cancel", p.choose(question, "cancel", "Fly-Client-IP: 198.51.100.7"), http.StatusBadRequest, "Sign-in cancelled")
+	callback, _ = newLogin()
+	question = p.request(http.MethodGet, callback, "", "Fly-Client-IP: 198.51.100.7")
+	p.expectPage("continue", p.choose(question, "continue", "Fly-Client-IP: 198.51.100.7"), http.StatusOK, "You are signed in")
+	// PocketBase's own backup, with a login of each kind in it.
+	newLogin()
+	if got := p.request(http.MethodPost, "/api/backups", `{"name":"backup.zip"}`, p.admin, "Content-Type: application/json"); got.status != http.StatusNoContent {
+		t.Errorf("backup: %d %s", got.status, got.body)
+	}
+	if backup, err := zip.OpenReader(filepath.Join(p.dir, "pb_data", "backups", "backup.zip")); err != nil {
+		t.Error(err)
+	} else {
+		for _, file := range backup.File {
+			// Unpacked, so that the search below reads it.
+			content, err := file.Open()
+			if err != nil {
+				t.Error(err)
+				continue
+			}
+			unpacked, err := os.Create(filepath.Join(p.dir, "backup-"+filepath.Base(file.Name)))
+			if err == nil {
+				_, err = io.Copy(unpacked, content)
+				unpacked.Close()
+			}
+			if err != nil {
+				t.Error(err)
+			}
+		}
+		backup.Close()
+	}
+
+	callback, readKey = newLogin()
 	_, query, _ := strings.Cut(callback, "?")
 	query += "&readKey=" + readKey + "&token=" + refreshToken
 	for _, method := range []string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"} {

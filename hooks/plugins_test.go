@@ -6,6 +6,7 @@ import (
 	"io"
 	"maps"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"sync"
@@ -647,4 +648,63 @@ func TestNewPlugin(t *testing.T) {
 	if plugin.Provider != "google" || plugin.TokenAuth != "basic" || plugin.PKCE != "off" || plugin.AuthorizeParams != "a=b" || plugin.Scope != "Read, Write" {
 		t.Errorf("got %+v", plugin)
 	}
+}
+
+// A plugin that is judged valid makes an authorization URL at its own endpoint, with each of our parameters once and
+// unchanged, and sends its secret to absolute http(s) addresses only.
+func FuzzPlugin(f *testing.F) {
+	f.Add("google", "", "", "", "", "id", "read write", "prompt=none", "")
+	f.Add("shopify", "my-store", "", "", "", "id&x=1", "a,b", "", "null, https://a.example")
+	f.Add("", "", "https://p.example/authorize?owner=user", "http://p.example/token", "https://p.example/revoke", "id", "", "a=b&c=d", "*")
+	f.Add("auth0", "tenant", "https://p.example:8443/a?b#c", "https://{tenant}.example/", "https://u:p@h/", "#", "\n", "?state=1", "https://a.example/")
+	f.Fuzz(func(t *testing.T, provider, tenant, authorizeEndpoint, tokenEndpoint, revokeEndpoint, clientID, scope, authorizeParams, allowedOrigins string) {
+		fields := map[string]string{
+			"slug": "fuzz", "provider": provider, "tenant": tenant, "authorizeEndpoint": authorizeEndpoint, "tokenEndpoint": tokenEndpoint,
+			"revokeEndpoint": revokeEndpoint, "clientId": clientID, "clientSecret": "secret", "scope": scope, "authorizeParams": authorizeParams, "allowedOrigins": allowedOrigins,
+		}
+		entered := newPlugin(func(field string) string { return fields[field] })
+		plugin := entered.complete(Config{PublicURL: "https://backend.example"})
+		if again := plugin.complete(Config{PublicURL: "https://backend.example"}); again.AuthorizeParams != plugin.AuthorizeParams || again.refreshEndpoint != plugin.refreshEndpoint {
+			t.Fatalf("completing it twice changes it: %+v", again)
+		}
+		if len(plugin.validate()) > 0 {
+			return
+		}
+		name := ""
+		if plugin.tenant != nil {
+			name = plugin.tenant.Example
+		}
+		filled, err := plugin.forTenant(name)
+		if err != nil && plugin.Tenant == "" {
+			t.Fatal(err)
+		}
+		if err != nil { // the plugin is for another tenant than the example
+			if filled, err = plugin.forTenant(""); err != nil {
+				t.Fatal(err)
+			}
+		}
+		u, err := url.Parse(filled.authorizationURL("the-state", "the-verifier"))
+		if err != nil || u.Host == "" || u.Fragment != "" || !strings.HasPrefix(u.String(), "http") {
+			t.Fatalf("%v, %v", u, err)
+		}
+		query, err := url.ParseQuery(u.RawQuery)
+		if err != nil {
+			t.Fatalf("%s: %v", u, err)
+		}
+		want := map[string]string{"state": "the-state", "client_id": plugin.ClientID, "redirect_uri": "https://backend.example/fuzz/redirect", "response_type": "code", "scope": plugin.Scope}
+		for name, value := range want {
+			if value != "" && (len(query[name]) != 1 || query.Get(name) != value) {
+				t.Fatalf("%s is %q in %s, want %q", name, query[name], u, value)
+			}
+		}
+		for _, endpoint := range []string{filled.TokenEndpoint, filled.refreshEndpoint, filled.RevokeEndpoint} {
+			if endpoint == "" {
+				continue
+			}
+			sent, err := url.Parse(strings.ReplaceAll(endpoint, "{client_id}", "x"))
+			if err != nil || sent.Host == "" || (sent.Scheme != "http" && sent.Scheme != "https") || strings.ContainsAny(sent.Host, "{}") {
+				t.Fatalf("the secret is sent to %q: %v", endpoint, err)
+			}
+		}
+	})
 }

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"encoding/json"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -199,6 +200,13 @@ func TestSecurityHeaders(t *testing.T) {
 					t.Errorf("%s %s%s: the policy is %q", method, prefix, route.path, policy)
 				}
 			}
+		}
+	}
+	for host, want := range map[string]string{"backend.example": "max-age=31536000", "backend.example:8443": "max-age=31536000", "localhost:8787": ""} {
+		request := httptest.NewRequest(http.MethodGet, "https://"+host+"/", nil)
+		recorder := httptest.NewRecorder()
+		if s.relay.serve(recorder, request); recorder.Header().Get("Strict-Transport-Security") != want {
+			t.Errorf("HTTPS on %s: %v", host, recorder.Header())
 		}
 	}
 	var health struct{ Message string }
