@@ -354,7 +354,7 @@ func TestNoSecretIsWritten(t *testing.T) {
 	}
 
 	// A login from another network: the code waits in the page's form.
-	callback, readKey := newLogin()
+	callback, _ := newLogin()
 	question := p.request(http.MethodGet, callback, "", "Fly-Client-IP: 198.51.100.7")
 	p.expectPage("question", question, http.StatusOK, "Did you start this sign-in?")
 	p.expectPage("cancel", p.choose(question, "cancel", "Fly-Client-IP: 198.51.100.7"), http.StatusBadRequest, "Sign-in cancelled")

@@ -200,3 +200,47 @@ func TestLimits(t *testing.T) {
 	}
 	s.authorize()
 }
+
+// The clock is set forth, or back, by an hour. (Here the sessions are moved instead, in the other direction.)
+func TestClockIsSet(t *testing.T) {
+	t.Parallel()
+	s := serve(t, nil)
+	move := func(by time.Duration) {
+		query := fmt.Sprintf(`UPDATE sessions SET created = strftime('%%Y-%%m-%%d %%H:%%M:%%fZ', created, '%+d seconds'), expires = strftime('%%Y-%%m-%%d %%H:%%M:%%fZ', expires, '%+d seconds')`,
+			int(by.Seconds()), int(by.Seconds()))
+		if _, err := s.app.DB().NewQuery(query).Execute(); err != nil {
+			t.Fatal(err)
+		}
+		s.relay.sessions.mu.Lock()
+		defer s.relay.sessions.mu.Unlock()
+		for _, login := range s.relay.sessions.byID {
+			login.expires = login.expires.Add(by)
+		}
+	}
+	// Set back: what was begun can still be finished, and what is begun now, too.
+	authorizationURL, readKey := s.authorize()
+	_, ready := s.login()
+	move(time.Hour)
+	s.expect("pending", s.poll(readKey), http.StatusNotFound, bodyPending)
+	s.expect("ready", s.poll(ready), http.StatusOK, tokenResponse)
+	s.expectPage("redirect", s.get(s.agree(authorizationURL)), http.StatusOK, "You are signed in")
+	s.expect("its tokens", s.poll(readKey), http.StatusOK, tokenResponse)
+	page, readKey := s.login()
+	s.expectPage("a new one", page, http.StatusOK, "You are signed in")
+	s.expect("its tokens", s.poll(readKey), http.StatusOK, tokenResponse)
+
+	// Set forth: what is under way has expired, and says so; the next login is like any other.
+	authorizationURL, readKey = s.authorize()
+	_, ready = s.login()
+	callback := s.agree(authorizationURL)
+	move(-time.Hour)
+	s.expectError("pending", s.poll(readKey), http.StatusBadRequest, "expired_token")
+	s.expectError("ready", s.poll(ready), http.StatusBadRequest, "expired_token")
+	s.expectPage("redirect", s.get(callback), http.StatusBadRequest, "took too long")
+	if err := s.relay.sessions.sweep(); err != nil {
+		t.Fatal(err)
+	}
+	page, readKey = s.login()
+	s.expectPage("a new one", page, http.StatusOK, "You are signed in")
+	s.expect("its tokens", s.poll(readKey), http.StatusOK, tokenResponse)
+}

@@ -365,9 +365,7 @@ func serve(t testing.TB, edit func(*Config)) *relayServer {
 		t.Fatal(err)
 	}
 	s.app = app
-	if s.relay, err = register(app, config); err != nil {
-		t.Fatal(err)
-	}
+	// Bound first, it is done last: when the relay is ready, too.
 	ready, ended := make(chan struct{}), make(chan error, 1)
 	app.OnServe().BindFunc(func(e *core.ServeEvent) error {
 		e.Listener = listener
@@ -375,6 +373,9 @@ func serve(t testing.TB, edit func(*Config)) *relayServer {
 		close(ready)
 		return err
 	})
+	if s.relay, err = register(app, config); err != nil {
+		t.Fatal(err)
+	}
 	go func() { ended <- apis.Serve(app, apis.ServeConfig{HttpAddr: listener.Addr().String()}) }()
 	select {
 	case <-ready:
@@ -533,9 +534,14 @@ func (s *relayServer) login() (page answer, readKey string) {
 	return s.get(s.agree(authorizationURL)), readKey
 }
 
+// poll polls, and waits until the service has noted what it answered: only then it takes the connection's next request.
 func (s *relayServer) poll(readKey string) answer {
 	s.t.Helper()
-	return s.post("/poll?readKey=" + readKey)
+	got := s.post("/poll?readKey=" + readKey)
+	if got.status == http.StatusOK {
+		s.get("/")
+	}
+	return got
 }
 
 // expect compares an answer's status and body.

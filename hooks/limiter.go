@@ -1,11 +1,12 @@
 package hooks
 
 import (
+	"net"
 	"net/netip"
+	"slices"
+	"strings"
 	"sync"
 	"time"
-
-	"github.com/pocketbase/pocketbase/core"
 )
 
 // RateLimit allows so many requests in each window of time. The zero value stands for 60 in a minute.
@@ -31,6 +32,7 @@ func newLimiter(limit RateLimit) *limiter {
 }
 
 // wait counts a request. It returns 0 if the network is within its limit, else the time until it may try again.
+// A provider gives one customer up to a /48 of IPv6; all of that together may start ten times as many.
 func (l *limiter) wait(network netip.Prefix, now time.Time) time.Duration {
 	if l.limit.Requests < 0 {
 		return 0
@@ -41,30 +43,49 @@ func (l *limiter) wait(network netip.Prefix, now time.Time) time.Duration {
 		clear(l.count)
 		l.ends = now.Add(l.limit.Window)
 	}
-	if l.count[network] >= l.limit.Requests {
+	site := network
+	if network.Bits() == 64 {
+		site, _ = network.Addr().Prefix(48)
+	}
+	if l.count[network] >= l.limit.Requests || (site != network && l.count[site] >= 10*l.limit.Requests) {
 		return l.ends.Sub(now)
 	}
 	l.count[network]++
+	if site != network {
+		l.count[site]++
+	}
 	return 0
 }
 
 // clientNetwork is where a request comes from: an IPv4 address, or the /64 of an IPv6 address, which one household has.
-// Only the headers of TRUSTED_PROXY_HEADERS are believed.
+// Only the headers of TRUSTED_PROXY_HEADERS are believed, and in them the last address, which the proxy has added.
+// PocketBase's RealIP is the same, but reads its settings, which a save in the dashboard changes under a running request.
 func (r *relay) clientNetwork(e *request) netip.Prefix {
-	event := core.RequestEvent{App: r.app}
-	event.Request = e.Request
-	address, err := netip.ParseAddr(event.RealIP())
-	if err != nil {
-		return netip.Prefix{}
+	remote, _, _ := net.SplitHostPort(e.Request.RemoteAddr)
+	candidates := []string{remote}
+	for _, header := range r.config.TrustedProxyHeaders {
+		if values := e.Request.Header.Values(header); len(values) > 0 {
+			addresses := strings.Split(values[len(values)-1], ",")
+			slices.Reverse(addresses)
+			candidates = append(addresses, remote)
+			break
+		}
 	}
-	address = address.Unmap()
-	if address.IsLoopback() {
-		address = netip.IPv6Loopback() // 127.0.0.1 is the same machine
+	for _, candidate := range candidates {
+		address, err := netip.ParseAddr(strings.TrimSpace(candidate))
+		if err != nil {
+			continue
+		}
+		address = address.Unmap().WithZone("")
+		if address.IsLoopback() {
+			address = netip.IPv6Loopback() // 127.0.0.1 is the same machine
+		}
+		bits := address.BitLen()
+		if address.Is6() {
+			bits = 64
+		}
+		network, _ := address.Prefix(bits)
+		return network
 	}
-	bits := address.BitLen()
-	if address.Is6() {
-		bits = 64
-	}
-	network, _ := address.WithZone("").Prefix(bits)
-	return network
+	return netip.Prefix{}
 }

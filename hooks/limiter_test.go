@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
@@ -84,6 +85,53 @@ func TestLimiterIsBounded(t *testing.T) {
 	}
 }
 
+// A customer's whole /48 of IPv6 has a limit, too.
+func TestLimiterOfASite(t *testing.T) {
+	limiter := newLimiter(RateLimit{Requests: 3, Window: time.Hour})
+	now, allowed := time.Now(), 0
+	for i := range 100 {
+		for range 3 {
+			if limiter.wait(netip.MustParsePrefix(fmt.Sprintf("2001:db8:7:%x::/64", i)), now) == 0 {
+				allowed++
+			}
+		}
+	}
+	if allowed != 30 {
+		t.Errorf("%d starts of one /48", allowed)
+	}
+	if limiter.wait(netip.MustParsePrefix("2001:db8:8::/64"), now) != 0 {
+		t.Error("another site is limited with it")
+	}
+}
+
+// A save of PocketBase's settings does not change whom the service believes.
+func TestTrustedHeadersOutliveSettings(t *testing.T) {
+	t.Parallel()
+	s := serve(t, func(c *Config) {
+		c.AuthorizeRateLimit, c.TrustedProxyHeaders = RateLimit{Requests: 1, Window: time.Hour}, []string{"Fly-Client-IP"}
+	})
+	admin := s.superuser()
+	var saving sync.WaitGroup
+	saving.Go(func() {
+		for range 5 {
+			got := s.request(http.MethodPatch, "/api/settings", `{"trustedProxy":{"headers":["X-Forwarded-For"],"useLeftmostIP":true}}`, admin, "Content-Type: application/json")
+			if got.status != http.StatusOK {
+				t.Error(got.body)
+			}
+		}
+	})
+	passed := 0
+	for i := range 100 {
+		if s.request(http.MethodPost, "/authorize", "", fmt.Sprintf("X-Forwarded-For: 192.0.2.%d", i), "Fly-Client-IP: 203.0.113.9, 198.51.100.7").status == http.StatusOK {
+			passed++
+		}
+	}
+	saving.Wait()
+	if passed != 1 {
+		t.Errorf("%d starts of one client passed", passed)
+	}
+}
+
 // So is the memory of the logins under way.
 func TestPendingLoginsAreBounded(t *testing.T) {
 	t.Parallel()
@@ -102,4 +150,8 @@ func TestPendingLoginsAreBounded(t *testing.T) {
 	if _, _, _, err := store.start(&s.provider.plugin, "", "", netip.Prefix{}); err != nil {
 		t.Errorf("got %v", err)
 	}
+}
+
+func clientOf(address string) netip.Prefix {
+	return netip.PrefixFrom(netip.MustParseAddr(address), 32)
 }

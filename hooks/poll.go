@@ -80,6 +80,9 @@ func (r *relay) ends(e *request, login *login) bool {
 // deliver claims the tokens and writes them. If the plugin is gone by then, they wait for its next poll.
 func (r *relay) deliver(e *request, found session, readKey string) error {
 	tokens, err := r.sessions.claim(found.id, readKey)
+	if errors.Is(err, errTaken) {
+		return pollPending // and if the other poll fails to get them, they are here
+	}
 	if errors.Is(err, errUnknown) {
 		return pollUnknown
 	}

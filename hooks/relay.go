@@ -141,7 +141,9 @@ func register(app core.App, config Config) (*relay, error) {
 		return err
 	})
 	app.OnRecordAfterDeleteSuccess("sessions").BindFunc(func(e *core.RecordEvent) error {
-		r.sessions.end(e.Record.Id)
+		if r.sessions != nil {
+			r.sessions.end(e.Record.Id)
+		}
 		return e.Next()
 	})
 	// A superuser passes every API rule, so these are refused here.

@@ -54,6 +54,7 @@ func (r *relay) revoke(e *request) error {
 	if err != nil {
 		return err
 	}
+	r.rotations.answers.Clear() // one of them may have this token
 	status, body, err := r.ask(request)
 	if err != nil {
 		return err

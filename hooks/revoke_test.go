@@ -139,3 +139,16 @@ func TestRevokeOutlivesThePlugin(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// After a log-out, the answer of a refresh just before it is not given again.
+func TestRevokeForgetsRefreshes(t *testing.T) {
+	t.Parallel()
+	s := serve(t, withRevoke(""))
+	s.expect("refresh", s.post("/refresh?code=old"), http.StatusOK, tokenResponse)
+	s.expect("revoke", s.post("/revoke?token=RT-1"), http.StatusOK, "{}")
+	asked := s.provider.exchanges()
+	s.post("/refresh?code=old")
+	if s.provider.exchanges() != asked+1 {
+		t.Error("the revoked tokens were given again")
+	}
+}

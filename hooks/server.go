@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 
 	"github.com/pocketbase/pocketbase/core"
 )
@@ -32,9 +33,11 @@ func createSuperuser(app core.App, config Config) error {
 	return nil
 }
 
-// trustProxies makes RealIP believe the configured headers, and no others that a setting in the database may name.
+// trustProxies makes PocketBase's own RealIP believe the configured headers, and no others that a setting in the database
+// may name.
 func trustProxies(app core.App, config Config) {
-	app.Settings().TrustedProxy.Headers = config.TrustedProxyHeaders
+	proxy := &app.Settings().TrustedProxy
+	proxy.Headers, proxy.UseLeftmostIP = slices.Clone(config.TrustedProxyHeaders), false
 }
 
 // listenTLS makes the server speak HTTPS with an own certificate, on the address that it would listen on anyway.

@@ -45,6 +45,7 @@ var (
 	errUsed    = errors.New("the state has served its exchange")
 	errExpired = errors.New("the session has expired")
 	errEnded   = errors.New("the session was ended meanwhile")
+	errTaken   = errors.New("another poll is getting the tokens")
 )
 
 // sessions holds the SQL of a login, prepared once. It writes past PocketBase's record hooks:
@@ -58,10 +59,10 @@ type sessions struct {
 	mu       sync.RWMutex
 	byKey    map[string]*login // the pending sessions, by the hash of their read key
 	byID     map[string]*login
-	claiming sync.Map // the ids of sessions whose tokens are being delivered
+	claiming sync.Map // the ids of sessions whose tokens are being delivered; true: they are, but that is not stored yet
 }
 
-// maxPending bounds the logins under way, so that a flood fills neither the memory nor the disk.
+// maxPending bounds the logins under way, and with them the memory that a flood takes.
 const maxPending = 100_000
 
 var errTooManyLogins = &problem{
@@ -127,10 +128,10 @@ func (s *sessions) statements(reader, writer *sql.DB) []prepared {
 			WHERE id = ? AND status = 'pending'`},
 		{&s.byReadKey, reader, `SELECT id, status, error, errorDescription, expires FROM sessions WHERE readKeyHash = ?2 AND ` + ofPlugin},
 		{&s.sealed, reader, `SELECT sealed FROM sessions WHERE id = ? AND status = 'ready' AND expires > ?`},
-		{&s.claimed, writer, `UPDATE sessions SET status = 'claimed', claimed = ?, sealed = NULL WHERE id = ? AND status = 'ready'`},
+		{&s.claimed, writer, `UPDATE sessions SET status = 'claimed', claimed = ?, sealed = NULL WHERE id = ? AND status IN ('ready', 'expired')`},
 		{&s.interrupted, writer, `UPDATE sessions SET status = 'failed', error = ?, errorDescription = ?, completed = ?, publicKey = NULL
-			WHERE status = 'pending' AND redirected != ''`},
-		{&s.living, reader, `SELECT id, plugin, client, readKeyHash, expires FROM sessions WHERE status = 'pending' AND expires > ?`},
+			WHERE status IN ('pending', 'ready') AND status = 'pending' AND redirected != ''`},
+		{&s.living, reader, `SELECT id, plugin, client, readKeyHash, expires FROM sessions WHERE status IN ('pending', 'ready') AND status = 'pending' AND expires > ?`},
 		{&s.expire, writer, `UPDATE sessions SET status = 'expired', completed = expires, publicKey = NULL, sealed = NULL
 			WHERE id IN (SELECT id FROM sessions WHERE status IN ('pending', 'ready') AND expires <= ? LIMIT ` + sweepStep + `)`},
 		{&s.remove, writer, `DELETE FROM sessions WHERE id IN (SELECT id FROM sessions WHERE expires <= ? LIMIT ` + sweepStep + `)`},
@@ -161,7 +162,7 @@ func (s *sessions) start(plugin *Plugin, tenant, origin string, network netip.Pr
 		return "", "", "", err
 	}
 	publicKey := private.PublicKey().Bytes()
-	now := time.Now()
+	now := time.Now().Round(0) // the clock on the wall, as in the database: the other one stops while a machine sleeps
 	login := &login{
 		id: newSessionID(), plugin: plugin.Slug, client: plugin.client, readKeyHash: keyHash(readKey),
 		expires: now.Add(s.ttl), ended: make(chan struct{}),
@@ -249,8 +250,10 @@ func (s *sessions) complete(found session, tokens []byte) error {
 		return err
 	}
 	now := timestamp(time.Now())
-	defer s.end(found.id)
 	changed, err := s.writer.exec(s.ready, now, sealed, found.id)
+	if err == nil {
+		s.end(found.id)
+	}
 	switch {
 	case err != nil || changed == 1:
 		return err
@@ -263,8 +266,10 @@ func (s *sessions) complete(found session, tokens []byte) error {
 
 // fail ends a session without tokens, as denied or failed, with what the plugin will be told.
 func (s *sessions) fail(id, status string, p *problem) error {
-	defer s.end(id)
 	_, err := s.writer.exec(s.ended, status, p.Code, p.Description, timestamp(time.Now()), id)
+	if err == nil {
+		s.end(id)
+	}
 	return err
 }
 
@@ -309,11 +314,13 @@ func (s *sessions) find(plugin *Plugin, readKey string) (session, error) {
 }
 
 // claim returns the tokens of a ready session. Of any number of concurrent claims exactly one gets them; the others fail
-// with errUnknown. The winner calls delivered or release. Until then the tokens stay in the database, so that a crash
+// with errTaken or errUnknown. The winner calls delivered or release. Until then the tokens stay in the database, so that a crash
 // loses none.
 func (s *sessions) claim(id, readKey string) ([]byte, error) {
-	if _, taken := s.claiming.LoadOrStore(id, nil); taken {
+	if delivered, taken := s.claiming.LoadOrStore(id, false); taken && delivered.(bool) {
 		return nil, errUnknown
+	} else if taken {
+		return nil, errTaken
 	}
 	// Only now: who held the claim before may have delivered the tokens since this session was found to be ready.
 	var sealed []byte
@@ -336,13 +343,16 @@ func (s *sessions) release(id string) {
 	s.claiming.Delete(id)
 }
 
-// delivered erases the tokens: the plugin has them. If that fails the claim stays, so that nobody gets them again.
+// delivered erases the tokens: the plugin has them. If that fails the claim stays, so that nobody gets them again, and the
+// sweep tries once more.
 func (s *sessions) delivered(id string) error {
 	_, err := s.writer.exec(s.claimed, timestamp(time.Now()), id)
-	if err == nil {
-		s.release(id)
+	if err != nil {
+		s.claiming.Store(id, true)
+		return err
 	}
-	return err
+	s.release(id)
+	return nil
 }
 
 // sweepStep bounds the rows that one statement of the sweep changes: no request waits longer than for these.
@@ -361,7 +371,14 @@ func (s *sessions) sweep() error {
 		}
 	}
 	s.mu.Unlock()
-	return errors.Join(s.repeat(s.expire, timestamp(now)), s.repeat(s.remove, timestamp(now.Add(-s.retention))))
+	var deliveredErr error
+	s.claiming.Range(func(id, delivered any) bool {
+		if delivered.(bool) {
+			deliveredErr = s.delivered(id.(string))
+		}
+		return deliveredErr == nil
+	})
+	return errors.Join(deliveredErr, s.repeat(s.expire, timestamp(now)), s.repeat(s.remove, timestamp(now.Add(-s.retention))))
 }
 
 // repeat executes a statement until there is nothing left for it to change.

@@ -208,14 +208,14 @@ func TestSweepIsScheduled(t *testing.T) {
 	}
 }
 
-// No statement reads the whole table: an index serves each, but for the two that run once at a start.
+// No statement reads the whole table: an index serves each.
 func TestQueryPlans(t *testing.T) {
 	t.Parallel()
 	s := serve(t, nil)
 	store := &sessions{}
 	placeholder := regexp.MustCompile(`\?\d*`)
 	for _, prepared := range store.statements(nil, nil) {
-		if prepared.statement == &store.interrupted || prepared.statement == &store.living || prepared.statement == &store.insert {
+		if prepared.statement == &store.insert {
 			continue
 		}
 		var plan []struct{ Detail string }
@@ -224,6 +224,9 @@ func TestQueryPlans(t *testing.T) {
 			t.Errorf("%s: %v", query, err)
 		}
 		for _, step := range plan {
+			if step.Detail == "SCAN sessions USING INDEX sessions_living" {
+				continue // an index of the few that are alive
+			}
 			if strings.Contains(step.Detail, "SCAN") || !strings.Contains(step.Detail, "INDEX") && !strings.Contains(step.Detail, "LIST SUBQUERY") {
 				t.Errorf("%s: %s", query, step.Detail)
 			}

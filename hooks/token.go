@@ -35,7 +35,7 @@ const (
 func newTokenClient() *http.Client {
 	quietLog()
 	transport := http.DefaultTransport.(*http.Transport).Clone()
-	transport.IdleConnTimeout = 2 * time.Second
+	transport.IdleConnTimeout = 500 * time.Millisecond
 	transport.MaxIdleConnsPerHost = 32
 	return &http.Client{
 		Transport:     transport,

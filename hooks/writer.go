@@ -2,6 +2,7 @@ package hooks
 
 import (
 	"database/sql"
+	"errors"
 	"runtime"
 	"sync"
 )
@@ -73,23 +74,47 @@ func (w *writer) work() {
 	}
 }
 
+// commit carries out a batch in one transaction. If one of the writes fails, the others must not suffer: SQLite may have
+// rolled all of them back, so each is done alone.
 func (w *writer) commit(batch []*write) {
 	if len(batch) == 1 {
 		batch[0].execute(batch[0].statement)
 		return
 	}
-	tx, err := w.db.Begin()
+	err := w.transact(batch)
 	if err == nil {
-		for _, one := range batch {
-			one.execute(tx.Stmt(one.statement))
-		}
-		err = tx.Commit()
+		return
 	}
-	for _, one := range batch {
-		if err != nil {
+	if code, ok := errors.AsType[interface {
+		error
+		Code() int
+	}](err); ok && code.Code()&0xff == sqliteBusy {
+		// Another process has held the database for as long as we wait. Nobody is to wait so for each write.
+		for _, one := range batch {
 			one.err = err
 		}
+		return
 	}
+	for _, one := range batch {
+		one.execute(one.statement)
+	}
+}
+
+// sqliteBusy is SQLite's primary result code for a locked database (SQLITE_BUSY).
+const sqliteBusy = 5
+
+func (w *writer) transact(batch []*write) error {
+	tx, err := w.db.Begin()
+	if err != nil {
+		return err
+	}
+	defer tx.Rollback() // nothing, once it is committed
+	for _, one := range batch {
+		if one.execute(tx.Stmt(one.statement)); one.err != nil && !errors.Is(one.err, sql.ErrNoRows) {
+			return one.err
+		}
+	}
+	return tx.Commit()
 }
 
 func (one *write) execute(statement *sql.Stmt) {
