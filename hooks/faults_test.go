@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -82,27 +83,37 @@ func TestDiskFull(t *testing.T) {
 	s.authorize()
 }
 
+// lockDatabase holds the database as another process may do, and returns what lets it go.
+func (s *relayServer) lockDatabase() (unlock func()) {
+	s.t.Helper()
+	other, err := core.DefaultDBConnect(filepath.Join(s.app.DataDir(), "data.db"))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	ctx := context.WithoutCancel(s.t.Context())
+	connection, err := other.DB().Conn(ctx)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	if _, err := connection.ExecContext(ctx, "BEGIN IMMEDIATE"); err != nil {
+		s.t.Fatal(err)
+	}
+	return sync.OnceFunc(func() {
+		_, _ = connection.ExecContext(ctx, "COMMIT")
+		connection.Close()
+		other.Close()
+	})
+}
+
 // Another process holds the database for some seconds: requests wait for it, and none is lost.
 func TestDatabaseLocked(t *testing.T) {
 	t.Parallel()
 	s := serve(t, nil)
 	authorizationURL, readKey := s.authorize()
-	other, err := core.DefaultDBConnect(filepath.Join(s.app.DataDir(), "data.db"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer other.Close()
-	connection, err := other.DB().Conn(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer connection.Close()
-	if _, err := connection.ExecContext(t.Context(), "BEGIN IMMEDIATE"); err != nil {
-		t.Fatal(err)
-	}
+	unlock := s.lockDatabase()
 	go func() {
 		time.Sleep(5 * time.Second)
-		_, _ = connection.ExecContext(context.WithoutCancel(t.Context()), "COMMIT")
+		unlock()
 	}()
 	began := time.Now()
 	s.expect("a poll does not wait", s.poll(readKey), http.StatusNotFound, bodyPending)

@@ -8,14 +8,11 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
-	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
-
-	"github.com/pocketbase/pocketbase/core"
 )
 
 const (
@@ -292,19 +289,8 @@ func TestPollDuringALock(t *testing.T) {
 	t.Parallel()
 	s := serve(t, nil)
 	_, readKey := s.login()
-	other, err := core.DefaultDBConnect(filepath.Join(s.app.DataDir(), "data.db"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer other.Close()
-	connection, err := other.DB().Conn(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer connection.Close()
-	if _, err := connection.ExecContext(t.Context(), "BEGIN IMMEDIATE"); err != nil {
-		t.Fatal(err)
-	}
+	unlock := s.lockDatabase()
+	defer unlock()
 	began := time.Now()
 	s.expect("poll", s.post("/poll?readKey="+readKey), http.StatusOK, tokenResponse)
 	if took := time.Since(began); took > time.Second {
@@ -312,9 +298,7 @@ func TestPollDuringALock(t *testing.T) {
 	}
 	http.DefaultTransport.(*http.Transport).CloseIdleConnections() // the first one is still served
 	s.expect("another poll", s.poll(readKey), http.StatusNotFound, bodyPending)
-	if _, err := connection.ExecContext(t.Context(), "COMMIT"); err != nil {
-		t.Fatal(err)
-	}
+	unlock()
 	for range 100 {
 		if s.poll(readKey).body == bodyUnknown {
 			return
