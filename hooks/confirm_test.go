@@ -111,16 +111,34 @@ func TestConfirmContinue(t *testing.T) {
 func TestConfirmCancel(t *testing.T) {
 	t.Parallel()
 	s := serve(t, confirming("always"))
-	for _, choice := range []string{"cancel", "", "CONTINUE"} {
-		callback, readKey := s.startFrom(home)
-		page := s.get(callback)
-		s.expectPage("cancel", s.choose(page, choice, home), http.StatusBadRequest, "Sign-in cancelled")
-		s.expectError("poll", s.poll(readKey), http.StatusBadRequest, "access_denied")
-		s.expectPage("continue, after all", s.choose(page, "continue", home), http.StatusBadRequest, "already finished")
+	callback, readKey := s.startFrom(home)
+	page := s.get(callback)
+	// A form without a choice, as a provider may post it, is a question again.
+	for _, choice := range []string{"", "CONTINUE"} {
+		s.expectPage("no choice", s.choose(page, choice, home), http.StatusOK, question)
 	}
+	s.expectPage("cancel", s.choose(page, "cancel", home), http.StatusBadRequest, "Sign-in cancelled")
+	s.expectError("poll", s.poll(readKey), http.StatusBadRequest, "access_denied")
+	s.expectPage("continue, after all", s.choose(page, "continue", home), http.StatusBadRequest, "already finished")
 	if s.provider.exchanges() != 0 {
 		t.Error("a code was exchanged")
 	}
+}
+
+// During a restart the question comes again, and nothing is used up.
+func TestConfirmDuringRestart(t *testing.T) {
+	t.Parallel()
+	s := serve(t, confirming("always"))
+	callback, readKey := s.startFrom(home)
+	page := s.get(callback)
+	s.relay.exchanging.Lock() // as a shutdown does
+	again := s.choose(page, "continue", home)
+	s.expectPage("during a restart", again, http.StatusServiceUnavailable, "Please choose again in a moment.")
+	cancelled := s.choose(page, "cancel", home)
+	s.expectPage("during a restart", cancelled, http.StatusServiceUnavailable, question)
+	s.relay.exchanging.Unlock()
+	s.expectPage("afterwards", s.choose(again, "continue", home), http.StatusOK, "You are signed in")
+	s.expect("poll", s.poll(readKey), http.StatusOK, tokenResponse)
 }
 
 // A double click finishes the login once.

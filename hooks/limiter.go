@@ -1,9 +1,7 @@
 package hooks
 
 import (
-	"net"
 	"net/netip"
-	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -61,31 +59,36 @@ func (l *limiter) wait(network netip.Prefix, now time.Time) time.Duration {
 // Only the headers of TRUSTED_PROXY_HEADERS are believed, and in them the last address, which the proxy has added.
 // PocketBase's RealIP is the same, but reads its settings, which a save in the dashboard changes under a running request.
 func (r *relay) clientNetwork(e *request) netip.Prefix {
-	remote, _, _ := net.SplitHostPort(e.Request.RemoteAddr)
-	candidates := []string{remote}
+	client := e.Request.RemoteAddr
 	for _, header := range r.config.TrustedProxyHeaders {
 		if values := e.Request.Header.Values(header); len(values) > 0 {
-			addresses := strings.Split(values[len(values)-1], ",")
-			slices.Reverse(addresses)
-			candidates = append(addresses, remote)
+			// What stands before the last comma is what the client says of itself.
+			addresses := values[len(values)-1]
+			client = addresses[strings.LastIndexByte(addresses, ',')+1:]
 			break
 		}
 	}
-	for _, candidate := range candidates {
-		address, err := netip.ParseAddr(strings.TrimSpace(candidate))
-		if err != nil {
-			continue
-		}
-		address = address.Unmap().WithZone("")
-		if address.IsLoopback() {
-			address = netip.IPv6Loopback() // 127.0.0.1 is the same machine
-		}
-		bits := address.BitLen()
-		if address.Is6() {
-			bits = 64
-		}
-		network, _ := address.Prefix(bits)
-		return network
+	address, ok := parseClient(client)
+	if !ok {
+		address, _ = parseClient(e.Request.RemoteAddr)
 	}
-	return netip.Prefix{}
+	if address.IsLoopback() {
+		address = netip.IPv6Loopback() // 127.0.0.1 is the same machine
+	}
+	bits := address.BitLen()
+	if address.Is6() {
+		bits = 64
+	}
+	network, _ := address.Prefix(bits)
+	return network
+}
+
+// parseClient reads an address as proxies write it: alone, with a port, or in brackets.
+func parseClient(text string) (netip.Addr, bool) {
+	text = strings.TrimSpace(text)
+	if withPort, err := netip.ParseAddrPort(text); err == nil {
+		return withPort.Addr().Unmap().WithZone(""), true
+	}
+	address, err := netip.ParseAddr(strings.Trim(text, "[]"))
+	return address.Unmap().WithZone(""), err == nil
 }

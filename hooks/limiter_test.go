@@ -3,6 +3,7 @@ package hooks
 import (
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"net/netip"
 	"strconv"
 	"strings"
@@ -122,6 +123,35 @@ func TestTrustedHeadersOutliveSettings(t *testing.T) {
 	}
 	if passed != 1 {
 		t.Errorf("%d starts of one client passed", passed)
+	}
+}
+
+// What a client says of itself is never believed, however the proxy writes what it knows.
+func TestClientNetwork(t *testing.T) {
+	r := &relay{config: Config{TrustedProxyHeaders: []string{"X-Forwarded-For"}}}
+	for header, want := range map[string]string{
+		"":                                   "203.0.113.5/32", // the connection's
+		"192.0.2.1":                          "192.0.2.1/32",
+		"198.51.100.7, 192.0.2.1":            "192.0.2.1/32",
+		"198.51.100.7,192.0.2.1:4711":        "192.0.2.1/32",
+		"198.51.100.7, [2001:db8::1]:4711":   "2001:db8::/64",
+		"198.51.100.7, [2001:db8::1]":        "2001:db8::/64",
+		"198.51.100.7, unknown":              "203.0.113.5/32",
+		"198.51.100.7,":                      "203.0.113.5/32",
+		"198.51.100.7, fe80::1%eth0":         "fe80::/64",
+		"198.51.100.7, ::ffff:192.0.2.1":     "192.0.2.1/32",
+		"198.51.100.7, ::1":                  "::/64",
+		"198.51.100.7, 127.0.0.1":            "::/64",
+		"198.51.100.7, 192.0.2.1, 192.0.2.2": "192.0.2.2/32",
+	} {
+		asked := httptest.NewRequest(http.MethodPost, "/authorize", nil)
+		asked.RemoteAddr = "203.0.113.5:1234"
+		if header != "" {
+			asked.Header.Set("X-Forwarded-For", header)
+		}
+		if got := r.clientNetwork(&request{Request: asked}).String(); got != want {
+			t.Errorf("%q: %s, want %s", header, got, want)
+		}
 	}
 }
 

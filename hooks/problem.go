@@ -42,11 +42,6 @@ var (
 		Code:        "temporarily_unavailable",
 		Description: "The service is restarting. Try again in a moment.",
 	}
-	errChooseAgain = &problem{
-		Status:      http.StatusServiceUnavailable,
-		Code:        "temporarily_unavailable",
-		Description: "The service is restarting. Go back one page in a moment, and choose again.",
-	}
 	errNoLogin = &problem{
 		Status:      http.StatusBadRequest,
 		Code:        "invalid_request",

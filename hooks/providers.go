@@ -155,9 +155,6 @@ func (p *Plugin) forTenant(name string) (*Plugin, error) {
 			Description: fmt.Sprintf("The plugin must send %s=%s, with the right name. %s", p.tenant.Name, p.tenant.Example, what),
 		}
 	}
-	if p.tenant.Fixed {
-		name = ""
-	}
 	wanted := cmp.Or(name, p.Tenant, p.tenant.Default)
 	if wanted == "" {
 		return refuse("It is missing.")

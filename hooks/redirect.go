@@ -21,6 +21,11 @@ type authorizationResponse struct {
 func (r *relay) redirect(e *request) error {
 	query := e.Request.URL.RawQuery
 	response := authorizationResponse{queryParam(query, "state"), queryParam(query, "code"), queryParam(query, "iss"), queryParam(query, "error")}
+	return r.receive(e, response)
+}
+
+// receive asks the person, if that must be, or ends the login.
+func (r *relay) receive(e *request, response authorizationResponse) error {
 	if response.state == "" || (response.code == "" && response.refusal == "") {
 		return errNoLogin
 	}
@@ -30,7 +35,7 @@ func (r *relay) redirect(e *request) error {
 			return stateProblem(err)
 		}
 		if question != nil {
-			return r.askToConfirm(e, question, response)
+			return r.askToConfirm(e, question, response, http.StatusOK, "")
 		}
 	}
 	return r.finishLogin(e, response)
@@ -44,9 +49,6 @@ func (r *relay) finishLogin(e *request, response authorizationResponse) error {
 	// A code can be exchanged only once, so a shutdown waits for the exchanges that have begun and lets no further one
 	// begin: its state is still good when the page is loaded again.
 	if !r.exchanging.TryRLock() {
-		if e.Request.Method == http.MethodPost {
-			return errChooseAgain
-		}
 		return errRestarting
 	}
 	defer r.exchanging.RUnlock()
