@@ -263,6 +263,9 @@ func TestNoSecretIsWritten(t *testing.T) {
 	keep := func(what, secret string) string {
 		mu.Lock()
 		defer mu.Unlock()
+		if secret == "" {
+			return secret
+		}
 		secrets[fmt.Sprintf("%s %d", what, len(secrets))] = secret
 		return secret
 	}
@@ -292,6 +295,19 @@ func TestNoSecretIsWritten(t *testing.T) {
 		io.WriteString(w, `{"access_token":"`+keep("access token", newKey())+`","refresh_token":"`+keep("refresh token", newKey())+`"}`)
 	})
 
+	raw := func(response string) http.HandlerFunc {
+		return func(w http.ResponseWriter, r *http.Request) {
+			keep("verifier", r.Form.Get("code_verifier"))
+			connection, _, err := w.(http.Hijacker).Hijack()
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			defer connection.Close()
+			io.WriteString(connection, strings.ReplaceAll(response, "FORM", r.Form.Encode()))
+		}
+	}
+
 	newLogin() // pending
 	ready, _ := newLogin()
 	p.expectPage("ready", p.get(ready), http.StatusOK, "You are signed in")
@@ -319,6 +335,41 @@ func TestNoSecretIsWritten(t *testing.T) {
 	})
 	longer, _ := newLogin()
 	p.expectPage("longer", p.get(longer), http.StatusOK, "You are signed in")
+	p.provider.answers(tokens)
+	// Providers that fail, and quote what they were sent wherever they can.
+	quoting := func(status int, header, body string) http.HandlerFunc {
+		return func(w http.ResponseWriter, r *http.Request) {
+			keep("verifier", r.Form.Get("code_verifier"))
+			if header != "" {
+				w.Header().Set(header, "https://evil.example/?"+r.Form.Encode())
+			}
+			w.WriteHeader(status)
+			io.WriteString(w, strings.ReplaceAll(body, "FORM", r.Form.Encode()))
+		}
+	}
+	for name, handler := range map[string]http.HandlerFunc{
+		"500 in HTML":   quoting(http.StatusInternalServerError, "", "<html>FORM</html>"),
+		"HTML":          quoting(http.StatusOK, "", "<html>FORM</html>"),
+		"redirect":      quoting(http.StatusFound, "Location", "FORM"),
+		"429":           quoting(http.StatusTooManyRequests, "Retry-After", "FORM"),
+		"odd error":     quoting(http.StatusBadRequest, "", `{"error":"FORM"}`),
+		"ok false":      quoting(http.StatusOK, "", `{"ok":false,"error":"FORM"}`),
+		"cut off":       quoting(http.StatusOK, "", `{"access_token":"FORM`),
+		"8 MB":          quoting(http.StatusOK, "", `{"access_token":"`+strings.Repeat("FORM", 80_000)+`"}`),
+		"not HTTP":      raw("FORM"),
+		"broken header": raw("HTTP/1.1 200 OK\r\nFORM\r\n\r\n"),
+		"reset":         func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) },
+	} {
+		p.provider.answers(handler)
+		callback, readKey := newLogin()
+		if got := p.get(callback); got.status < 500 {
+			t.Errorf("%s: %d", name, got.status)
+		}
+		if got := p.poll(readKey); got.status != http.StatusBadRequest {
+			t.Errorf("%s: %d %s", name, got.status, got.body)
+		}
+		p.post("/refresh?code=" + keep("refresh token", newKey()))
+	}
 	p.provider.answers(tokens)
 	fail = true
 	failed, readKey := newLogin()
