@@ -235,7 +235,13 @@ func TestPluginFieldErrors(t *testing.T) {
 			t.Errorf("%s=%q: more than the one thing to mend: %q", test.field, test.value, all)
 		}
 	}
-	for _, reserved := range append(reservedSlugs, "authorize", "redirect", "poll", "refresh", "revoke") {
+	reserved := slices.Clone(reservedSlugs)
+	for _, route := range s.relay.routes {
+		if name := strings.Trim(route.path, "/"); name != "" {
+			reserved = append(reserved, name)
+		}
+	}
+	for _, reserved := range reserved {
 		fields := maps.Clone(valid)
 		fields["slug"] = reserved
 		if all := s.fieldErrors(s.save(http.MethodPost, "", fields)); !strings.HasPrefix(all, "slug: Must ") {
@@ -370,6 +376,30 @@ func TestSavesRaceLogins(t *testing.T) {
 	}
 	close(stop)
 	logins.Wait()
+}
+
+// A save that ends while the records are read is not lost to what was read before it.
+func TestSaveDuringARead(t *testing.T) {
+	t.Parallel()
+	root := serve(t, withKey)
+	s := root.add("one", nil)
+	id, plugins := root.record("one"), root.relay.plugins
+	before, err := plugins.all()
+	if err != nil {
+		t.Fatal(err)
+	}
+	plugins.mu.Lock() // a request has begun to read
+	saved := make(chan answer, 1)
+	go func() { saved <- root.save(http.MethodPatch, id, map[string]any{"scope": "new"}) }()
+	time.Sleep(300 * time.Millisecond)
+	plugins.loaded.Store(&before) // and keeps what it has read
+	plugins.mu.Unlock()
+	if got := <-saved; got.status != http.StatusOK {
+		t.Fatal(got.body)
+	}
+	if authorizationURL, _ := s.authorize(); authorizationURL.Query().Get("scope") != "new" {
+		t.Error("the plugin is an old one")
+	}
 }
 
 // The client secret can be entered and replaced, and seen nowhere.

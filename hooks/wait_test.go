@@ -2,6 +2,7 @@ package hooks
 
 import (
 	"fmt"
+	"io"
 	"net/http"
 	"sync"
 	"testing"
@@ -187,6 +188,37 @@ func TestWaitingPollAtShutdown(t *testing.T) {
 	p.expect("after the restart", got.answer, http.StatusOK, tokenResponse)
 	if got.took > 5*time.Second {
 		t.Errorf("it was not woken: %s", got.took)
+	}
+}
+
+// A poll is answered at once when a shutdown begins, though the shutdown waits for another login's exchange.
+func TestWaitingPollDuringAnExchange(t *testing.T) {
+	t.Parallel()
+	p := newProcess(t)
+	p.start()
+	asked := make(chan struct{})
+	p.provider.answers(func(w http.ResponseWriter, _ *http.Request) {
+		close(asked)
+		time.Sleep(2 * time.Second)
+		io.WriteString(w, tokenResponse)
+	})
+	_, readKey := p.authorize()
+	authorizationURL, _ := p.authorize()
+	callback := p.agree(authorizationURL)
+	page := make(chan answer, 1)
+	go func() { page <- p.get(callback) }()
+	<-asked
+	poll := p.waitingPoll(readKey, "25")
+	began := time.Now()
+	stopped := make(chan int, 1)
+	go func() { stopped <- p.terminate() }()
+	p.expect("poll", (<-poll).answer, http.StatusNotFound, bodyPending)
+	if took := time.Since(began); took > time.Second {
+		t.Errorf("the poll was answered after %s", took)
+	}
+	p.expectPage("the login in flight", <-page, http.StatusOK, "You are signed in")
+	if code := <-stopped; code != 0 {
+		t.Errorf("the program ended with %d:\n%s", code, p.out)
 	}
 }
 
