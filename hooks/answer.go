@@ -1,6 +1,7 @@
 package hooks
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/json/v2"
@@ -51,7 +52,7 @@ func (e *request) setHeaders() {
 func (e *request) writePage(status int, page views.Page) error {
 	page.ReturnApp = defaultReturnApp
 	if e.plugin != nil {
-		page.Plugin, page.ReturnApp = e.plugin.Name, e.plugin.ReturnApp
+		page.Plugin, page.ReturnApp = cmp.Or(e.plugin.Name, e.plugin.Slug), e.plugin.ReturnApp
 	}
 	nonce, formAction := rand.Text(), "'none'"
 	if page.Confirm != nil {

@@ -19,7 +19,7 @@ type Plugin struct {
 	// Slug is the first part of the plugin's addresses. Blank: it answers at the root.
 	Slug string
 
-	// Name is what people read on the pages. Blank: the pages do without.
+	// Name is what people read on the pages. Blank: the slug, and at the root the pages do without.
 	Name string
 
 	// ReturnApp is the app that people return to after the login. Blank means Framer.

@@ -2,6 +2,7 @@ package hooks
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"net/http"
 	"sync"
@@ -55,8 +56,8 @@ type rotations struct {
 // refreshOnce makes one request of all that come at the same time with one refresh token, and gives all its answer. To a
 // provider that rotates, a second request would look like a stolen token (RFC 9700 section 4.14.2).
 func (r *relay) refreshOnce(ctx context.Context, p *Plugin, refreshToken string) ([]byte, error) {
-	key := string(keyHash(string(p.client) + p.Tenant + "\n" + refreshToken))
-	answer, err, _ := r.rotations.underWay.Do(key, func() (any, error) {
+	key := sha256.Sum256([]byte(string(p.client) + p.Tenant + "\n" + refreshToken))
+	answer, err, _ := r.rotations.underWay.Do(string(key[:]), func() (any, error) {
 		if answer, found := r.rotations.answers.Load(key); found {
 			return answer, nil
 		}

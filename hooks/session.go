@@ -48,8 +48,8 @@ var (
 	errTaken   = errors.New("another poll is getting the tokens")
 )
 
-// sessions holds the SQL of a login, prepared once. It writes past PocketBase's record hooks:
-// a prepared statement is never printed with its values, and one statement is what makes a claim happen once.
+// sessions holds the SQL of a login, prepared once. It writes past PocketBase's record hooks: a prepared statement is never
+// printed with its values, and what may happen once is one statement, or a claim in memory. So a data folder has one process.
 type sessions struct {
 	ttl, retention time.Duration
 
@@ -192,10 +192,15 @@ func (s *sessions) end(id string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if login := s.byID[id]; login != nil {
-		delete(s.byKey, string(login.readKeyHash))
-		delete(s.byID, id)
-		close(login.ended)
+		s.drop(login)
 	}
+}
+
+// drop forgets a login that is not pending any more, and wakes its polls. The caller holds the lock.
+func (s *sessions) drop(login *login) {
+	delete(s.byKey, string(login.readKeyHash))
+	delete(s.byID, login.id)
+	close(login.ended)
 }
 
 // pending returns the login of a read key, as long as it is under way.
@@ -363,11 +368,9 @@ const sweepStep = "200"
 func (s *sessions) sweep() error {
 	now := time.Now()
 	s.mu.Lock()
-	for id, login := range s.byID {
+	for _, login := range s.byID {
 		if !now.Before(login.expires) {
-			delete(s.byKey, string(login.readKeyHash))
-			delete(s.byID, id)
-			close(login.ended)
+			s.drop(login)
 		}
 	}
 	s.mu.Unlock()

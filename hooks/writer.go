@@ -61,7 +61,9 @@ func (w *writer) work() {
 		runtime.Gosched() // whoever is about to write may join
 		w.mu.Lock()
 		batch := w.queue[:min(len(w.queue), maxBatch)]
-		w.queue = w.queue[len(batch):]
+		if w.queue = w.queue[len(batch):]; len(w.queue) == 0 {
+			w.queue = nil // it holds on to what was written
+		}
 		w.busy = len(batch) > 0
 		w.mu.Unlock()
 		if len(batch) == 0 {

@@ -16,7 +16,7 @@ func init() {
 			&core.TextField{Name: "scope", Help: "What the plugin may do at the provider. It is sent exactly as you write it. Some providers want spaces between, some commas."},
 			&core.TextField{Name: "pluginId", Help: "The id of the published plugin, such as abc123. Blank: only localhost may call."},
 			&core.BoolField{Name: "enabled", Help: "Switch it on when all is filled in. Off: the plugin gets 404."},
-			&core.TextField{Name: "name", Help: "The plugin's name, for the pages that people see. May be blank."},
+			&core.TextField{Name: "name", Help: "The plugin's name, for the pages that people see. Blank: the slug."},
 			&core.TextField{Name: "returnApp", Help: "The app that people return to. Blank: Framer."},
 			&core.TextField{Name: "redirectUri", Help: "Where the provider sends the browser; enter the same there. Blank: PUBLIC_URL with /slug/redirect behind it."},
 			&core.TextField{Name: "allowedOrigins", Help: "More origins that may call, with commas between. null is what sandboxed frames send; * allows every site."},
