@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/url"
 	"os"
@@ -67,12 +68,21 @@ func serveCommand(app *pocketbase.PocketBase) *cobra.Command {
 	serve.Short = "Starts the server (on " + defaultAddress + " if neither a domain nor --http is given)"
 	http, https := serve.PersistentFlags().Lookup("http"), serve.PersistentFlags().Lookup("https")
 	http.Usage = strings.ReplaceAll(http.Usage, "127.0.0.1:8090", defaultAddress)
+	logFormat := serve.Flags().String("log-format", "text", "how logins and faults are logged on standard error: text or json")
 
 	serve.PreRunE = func(_ *cobra.Command, domains []string) error {
 		config, err := hooks.LoadConfig(".")
 		if err != nil {
 			return err
 		}
+		switch *logFormat {
+		case "text":
+		case "json":
+			config.Log = slog.NewJSONHandler(os.Stderr, nil)
+		default:
+			return errors.New("--log-format must be text or json")
+		}
+		config.Version = buildVersion()
 		scheme := "http"
 		switch {
 		case len(domains) > 0 || https.Changed:
@@ -109,6 +119,9 @@ func greet(app core.App, base string, config hooks.Config) error {
 	fmt.Printf("plugin-oauth %s is running\n", buildVersion())
 	fmt.Printf("  Backend    %s\n", base)
 	fmt.Printf("  Dashboard  %s/_/\n", base)
+	if config.MetricsAddr != "" {
+		fmt.Printf("  Metrics    http://%s/metrics\n", reachable(config.MetricsAddr))
+	}
 	records, err := app.FindAllRecords("plugins", dbx.HashExp{"enabled": true})
 	if err != nil {
 		return err

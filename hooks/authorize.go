@@ -32,6 +32,7 @@ func (r *relay) authorize(e *request) error {
 	if err != nil {
 		return err
 	}
+	r.metrics.begun(e.plugin)
 	return e.writeJSON(http.StatusOK, struct {
 		URL     string `json:"url"`
 		ReadKey string `json:"readKey"`

@@ -653,7 +653,7 @@ func TestEncryptionKey(t *testing.T) {
 		if works(one) || works(two) || !works(p.relayServer) {
 			t.Errorf("%s: the wrong ones work", variable)
 		}
-		want := "plugin-oauth: ENCRYPTION_KEY " + why + ", so the client secrets of these plugins cannot be read: one, two\n"
+		want := `level=ERROR msg="ENCRYPTION_KEY ` + why + `, so the client secrets of these plugins cannot be read: one, two"`
 		if printed := p.out.String(); strings.Count(printed, want) != 1 {
 			t.Errorf("%s: printed\n%s", variable, printed)
 		}

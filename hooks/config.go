@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
+	"net"
 	"net/mail"
 	"net/url"
 	"os"
@@ -59,6 +61,15 @@ type Config struct {
 	// SuperuserEmail and SuperuserPassword make the first admin at start, if no admin has this address.
 	SuperuserEmail, SuperuserPassword string
 
+	// MetricsAddr is where GET /metrics answers Prometheus, such as 127.0.0.1:9091. Blank: nowhere.
+	MetricsAddr string
+
+	// Log takes a line for each login that ends, and for each fault. Nil means text on standard error.
+	Log slog.Handler
+
+	// Version is what the metrics call this build.
+	Version string
+
 	// TLSCertFile and TLSKeyFile are PEM files. With both set the listener speaks HTTPS.
 	TLSCertFile, TLSKeyFile string
 }
@@ -89,6 +100,7 @@ func LoadConfig(dir string) (Config, error) {
 		TrustedProxyHeaders: splitList(get("TRUSTED_PROXY_HEADERS")),
 		SuperuserEmail:      get("SUPERUSER_EMAIL"),
 		SuperuserPassword:   get("SUPERUSER_PASSWORD"),
+		MetricsAddr:         get("METRICS_ADDR"),
 		TLSCertFile:         get("TLS_CERT_FILE"),
 		TLSKeyFile:          get("TLS_KEY_FILE"),
 	}
@@ -218,6 +230,9 @@ func (c Config) withDefaults() Config {
 		c.AuthorizeRateLimit = RateLimit{Requests: 60, Window: time.Minute}
 	}
 	c.ConfirmLogin = cmp.Or(c.ConfirmLogin, "auto")
+	if c.Log == nil {
+		c.Log = slog.NewTextHandler(os.Stderr, nil)
+	}
 	if c.SessionRetention == 0 {
 		c.SessionRetention = defaultSessionRetention
 	}
@@ -243,6 +258,7 @@ func (c Config) Validate() error {
 	c = c.withDefaults()
 	_, publicErr := absoluteURL(c.PublicURL)
 	_, emailErr := mail.ParseAddress(c.SuperuserEmail)
+	_, _, metricsErr := net.SplitHostPort(c.MetricsAddr)
 	switch {
 	case c.SessionTTL < 0:
 		return errors.New("SESSION_TTL must be positive")
@@ -262,6 +278,8 @@ func (c Config) Validate() error {
 		return fmt.Errorf("PUBLIC_URL %w", publicErr)
 	case strings.HasSuffix(strings.TrimSuffix(c.PublicURL, "/"), "/redirect") || strings.Contains(c.PublicURL, "?"):
 		return errors.New("PUBLIC_URL must be only the address, without a query and without /redirect, which plugin-oauth adds")
+	case c.MetricsAddr != "" && metricsErr != nil:
+		return errors.New("METRICS_ADDR must be an address with a port, such as 127.0.0.1:9091")
 	case !slices.Contains([]string{"auto", "always", "never"}, c.ConfirmLogin):
 		return errors.New("CONFIRM_LOGIN must be auto, always or never")
 	case c.EncryptionKey != "" && len(c.EncryptionKey) != encryptionKeyLength:

@@ -248,7 +248,7 @@ func TestClockIsSet(t *testing.T) {
 	s.expectError("pending", s.poll(readKey), http.StatusBadRequest, "expired_token")
 	s.expectError("ready", s.poll(ready), http.StatusBadRequest, "expired_token")
 	s.expectPage("redirect", s.get(callback), http.StatusBadRequest, "took too long")
-	if err := s.relay.sessions.sweep(); err != nil {
+	if _, err := s.relay.sessions.sweep(); err != nil {
 		t.Fatal(err)
 	}
 	page, readKey = s.login()

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"maps"
 	"net"
 	"net/http"
@@ -350,7 +351,7 @@ func serve(t testing.TB, edit func(*Config)) *relayServer {
 		t.Fatal(err)
 	}
 	s := &relayServer{t: t, url: "http://" + listener.Addr().String(), provider: newProvider(t)}
-	config := Config{Plugin: s.provider.client(s.url), AuthorizeRateLimit: RateLimit{Requests: -1}}
+	config := Config{Plugin: s.provider.client(s.url), AuthorizeRateLimit: RateLimit{Requests: -1}, Log: slog.DiscardHandler}
 	if edit != nil {
 		edit(&config)
 	}

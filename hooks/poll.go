@@ -21,6 +21,19 @@ const maxWait = 30 * time.Second
 // (RFC 8628 section 3.5), and 200 with the provider's token response, once. With wait it is held until the login ends,
 // for 1 to 30 seconds.
 func (r *relay) poll(e *request) error {
+	err := r.answerPoll(e)
+	r.metrics.poll(err)
+	if err == errGone {
+		return nil
+	}
+	return err
+}
+
+// errGone: the plugin left before its answer was written.
+var errGone = errors.New("the plugin is gone")
+
+// answerPoll fails with errGone, or with what the plugin is to be told.
+func (r *relay) answerPoll(e *request) error {
 	readKey := e.param("readKey")
 	if readKey == "" {
 		return pollNoKey
@@ -65,6 +78,8 @@ func (r *relay) ends(e *request, login *login) bool {
 	expiry := time.Until(login.expires)
 	timer := time.NewTimer(min(time.Duration(seconds)*time.Second, maxWait, expiry))
 	defer timer.Stop()
+	r.metrics.waiting.Inc()
+	defer r.metrics.waiting.Dec()
 	select {
 	case <-login.ended:
 		return true
@@ -96,11 +111,11 @@ func (r *relay) deliver(e *request, found session, readKey string) error {
 	}
 	if err := e.writeTokens(tokens); err != nil {
 		r.sessions.release(found.id)
-		return nil
+		return errGone
 	}
 	// The answer is out. What goes wrong now can only be logged, and the sweep erases the tokens in the end.
 	if err := r.sessions.delivered(found.id); err != nil {
-		r.app.Logger().Error("plugin-oauth: delivered tokens were not erased", "session", found.id, "cause", err.Error())
+		r.log.Error("delivered tokens were not erased", "session", found.id, "cause", err.Error())
 	}
 	return nil
 }

@@ -182,8 +182,8 @@ func TestPollPutsTokensBack(t *testing.T) {
 		err    error
 	}{
 		"gone before the answer":   {gone, httptest.NewRecorder(), pollPending}, // or told to come again, at a shutdown
-		"gone while it is written": {t.Context(), brokenWriter{httptest.NewRecorder()}, nil},
-		"gone while it is flushed": {t.Context(), brokenFlusher{httptest.NewRecorder()}, nil},
+		"gone while it is written": {t.Context(), brokenWriter{httptest.NewRecorder()}, errGone},
+		"gone while it is flushed": {t.Context(), brokenFlusher{httptest.NewRecorder()}, errGone},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, readKey := s.login()
@@ -222,7 +222,7 @@ func TestPollExpired(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := store.sweep(); err != nil {
+	if _, err := store.sweep(); err != nil {
 		t.Fatal(err)
 	}
 	s.expect("pending, swept", s.poll(pending), http.StatusBadRequest, expired)
@@ -248,7 +248,7 @@ func TestPollFaultAfterDelivery(t *testing.T) {
 	if _, err := s.app.DB().NewQuery("DROP TRIGGER full").Execute(); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.relay.sessions.sweep(); err != nil {
+	if _, err := s.relay.sessions.sweep(); err != nil {
 		t.Fatal(err)
 	}
 	var held int

@@ -14,6 +14,7 @@ type problem struct {
 	Code        string `json:"error"`                       // in OAuth's words: RFC 6749 section 5.2, RFC 8628 section 3.5
 	Description string `json:"error_description,omitempty"` // a sentence that is safe to show
 	cause       error  // for the log; it must not quote a request, a response or a key
+	logged      bool   // the line of the login that it ended has the cause
 }
 
 func (p *problem) Error() string { return p.Code + ": " + p.Description }
@@ -64,8 +65,8 @@ func (r *relay) report(e *request, f face, err error) {
 	if !ok {
 		p = internalError.because(err)
 	}
-	if p.cause != nil {
-		r.app.Logger().Warn("plugin-oauth: "+p.Code, "route", e.Request.URL.Path, "status", p.Status, "cause", p.cause.Error())
+	if p.cause != nil && !p.logged {
+		r.log.Warn(p.Code, "route", e.Request.URL.Path, "status", p.Status, "cause", p.cause.Error())
 	}
 	accept := e.Request.Header.Get("Accept")
 	if f == faceText && strings.Contains(accept, "application/json") {

@@ -113,16 +113,17 @@ func (r *relay) endSession(found session, cause error) error {
 	if p.Code == "access_denied" {
 		status = statusDenied
 	}
-	if err := r.sessions.fail(found.id, status, p); err != nil {
+	ended, err := r.sessions.fail(found.id, status, p)
+	if err != nil {
 		return err
 	}
+	page := *p
+	page.logged = ended
 	// The provider's status was an answer to us; the browser is told that the provider failed.
 	if ok && status == statusFailed && p.Status != http.StatusGatewayTimeout {
-		page := *p
 		page.Status = http.StatusBadGateway
-		return &page
 	}
-	return p
+	return &page
 }
 
 // stateProblem says what is wrong with a state.

@@ -36,6 +36,7 @@ func (r *relay) refresh(e *request) error {
 	}
 	defer r.exchanging.RUnlock()
 	tokens, err := r.refreshOnce(context.WithoutCancel(e.Request.Context()), plugin, refreshToken)
+	r.metrics.refresh(plugin, err)
 	if err != nil {
 		return err
 	}

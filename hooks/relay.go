@@ -12,9 +12,9 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"net/url"
-	"os"
 	"path"
 	"runtime"
 	"runtime/debug"
@@ -36,6 +36,8 @@ type relay struct {
 	sessions    *sessions
 	tokenClient *http.Client
 	rotations   rotations
+	metrics     *metrics
+	log         *slog.Logger
 	starts      *limiter // of /authorize
 	routes      []route
 	closing     chan struct{} // closed at shutdown: waiting polls are answered
@@ -96,7 +98,7 @@ func register(app core.App, config Config) (*relay, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &relay{app: app, config: config, plugins: &plugins{app: app, config: config}, tokenClient: newTokenClient(), starts: newLimiter(config.AuthorizeRateLimit), closing: make(chan struct{})}
+	r := &relay{app: app, config: config, plugins: &plugins{app: app, config: config}, tokenClient: newTokenClient(), metrics: newMetrics(), starts: newLimiter(config.AuthorizeRateLimit), closing: make(chan struct{})}
 	r.bindRoutes()
 	r.plugins.bind()
 
@@ -107,7 +109,9 @@ func register(app core.App, config Config) (*relay, error) {
 		if err != nil {
 			return err
 		}
-		r.sessions = sessions
+		r.sessions, r.log = sessions, newLogger(config.Log, app.Logger().Handler())
+		sessions.onEnd = r.loginEnded
+		r.metrics.watch(sessions, config.Version)
 		if err := r.warnOfUnusable(); err != nil {
 			return err
 		}
@@ -133,22 +137,20 @@ func register(app core.App, config Config) (*relay, error) {
 		}
 		e.Server.Handler = r.handler(e.Server.Handler)
 		// Not before the address is ours: a second start by mistake must not end the logins of the first.
-		return sessions.resume()
+		if err := sessions.resume(); err != nil {
+			return err
+		}
+		return r.serveMetrics()
 	})
 	app.OnSettingsReload().BindFunc(func(e *core.SettingsReloadEvent) error {
 		err := e.Next()
 		trustProxies(app, config)
 		return err
 	})
-	app.OnRecordAfterDeleteSuccess("sessions").BindFunc(func(e *core.RecordEvent) error {
-		if r.sessions != nil {
-			r.sessions.end(e.Record.Id)
-		}
-		return e.Next()
-	})
+	app.OnRecordAfterDeleteSuccess("sessions").BindFunc(r.sessionDeleted)
 	// A superuser passes every API rule, so these are refused here.
-	app.OnRecordCreateRequest("sessions").BindFunc(refuseWrite)
-	app.OnRecordUpdateRequest("sessions").BindFunc(refuseWrite)
+	app.OnRecordCreateRequest("sessions", "login_totals").BindFunc(refuseWrite)
+	app.OnRecordUpdateRequest("sessions", "login_totals").BindFunc(refuseWrite)
 	// Before PocketBase shuts the listener down (-9999).
 	app.OnTerminate().Bind(&hook.Handler[*core.TerminateEvent]{
 		Priority: -10000,
@@ -300,15 +302,17 @@ func (r *relay) index(e *request) error {
 func (r *relay) warnOfUnusable() error {
 	line, err := r.plugins.unusable()
 	if line != "" {
-		fmt.Fprintln(os.Stderr, "plugin-oauth: "+line)
-		r.app.Logger().Error("plugin-oauth: " + line)
+		r.log.Error(line)
 	}
 	return err
 }
 
 func (r *relay) sweep() {
-	if err := r.sessions.sweep(); err != nil {
-		r.app.Logger().Error("plugin-oauth: the sweep failed; it runs again in a minute", "cause", err.Error())
+	began := time.Now()
+	swept, err := r.sessions.sweep()
+	r.metrics.sweep(swept, time.Since(began), err)
+	if err != nil {
+		r.log.Error("the sweep failed; it runs again in a minute", "cause", err.Error())
 	}
 }
 
@@ -348,7 +352,7 @@ func cleanPath(u *url.URL) {
 
 // protectCollections keeps an admin, and an import, from breaking what the service runs on. Migrations have run by now.
 func protectCollections(app core.App) error {
-	for _, name := range []string{"sessions", "pending_sessions", "login_stats", "plugins"} {
+	for _, name := range []string{"sessions", "pending_sessions", "login_stats", "login_totals", "plugins"} {
 		collection, err := app.FindCollectionByNameOrId(name)
 		if err != nil {
 			return fmt.Errorf("the collection %s is missing; restore a backup: %w", name, err)
@@ -375,5 +379,5 @@ func protectCollections(app core.App) error {
 }
 
 func refuseWrite(e *core.RecordRequestEvent) error {
-	return e.ForbiddenError("Sessions are made by logins only. To end a login, delete its session.", nil)
+	return e.ForbiddenError("Sessions and totals are made by logins only. To end a login, delete its session.", nil)
 }

@@ -127,7 +127,7 @@ func TestPanic(t *testing.T) {
 	t.Parallel()
 	s := serve(t, nil)
 	// Without sessions, each handler that needs one runs into a nil pointer.
-	r := &relay{app: s.app, config: Config{Plugin: s.provider.client(s.url)}, tokenClient: newTokenClient()}
+	r := &relay{app: s.app, config: Config{Plugin: s.provider.client(s.url)}, log: s.relay.log, tokenClient: newTokenClient()}
 	r.bindRoutes()
 	for path, contentType := range map[string]string{
 		"POST /authorize":                        "application/json",

@@ -53,9 +53,11 @@ var (
 type sessions struct {
 	ttl, retention time.Duration
 
-	insert, redirect, byState, ready, ended, byReadKey, sealed, claimed, interrupted, living, expire, remove *sql.Stmt
+	insert, redirect, byState, ready, ended, byReadKey, sealed, claimed, interrupted, living, expire, lastTotal, earliest, total, remove, forget *sql.Stmt
 
 	writer   *writer
+	onEnd    func(ending) // is told of every login that ends, once the database says so
+	sweeping sync.Mutex
 	mu       sync.RWMutex
 	byKey    map[string]*login // the pending sessions, by the hash of their read key
 	byID     map[string]*login
@@ -87,8 +89,8 @@ const ofPlugin = `plugin = ?3 AND coalesce(client, ?4) = ?4`
 func newSessions(app core.App, config Config) (*sessions, error) {
 	s := &sessions{
 		ttl: config.SessionTTL, retention: config.SessionRetention,
-		writer: &writer{},
-		byKey:  map[string]*login{}, byID: map[string]*login{},
+		writer: &writer{}, onEnd: func(ending) {},
+		byKey: map[string]*login{}, byID: map[string]*login{},
 	}
 	reader, err := database(app.ConcurrentDB())
 	if err != nil {
@@ -125,16 +127,22 @@ func (s *sessions) statements(reader, writer *sql.DB) []prepared {
 		{&s.ready, writer, `UPDATE sessions SET status = 'ready', completed = ?1, sealed = ?2, publicKey = NULL
 			WHERE id = ?3 AND status = 'pending' AND expires > ?1`},
 		{&s.ended, writer, `UPDATE sessions SET status = ?, error = ?, errorDescription = ?, completed = ?, publicKey = NULL
-			WHERE id = ? AND status = 'pending'`},
+			WHERE id = ? AND status = 'pending' RETURNING ` + endingColumns},
 		{&s.byReadKey, reader, `SELECT id, status, error, errorDescription, expires FROM sessions WHERE readKeyHash = ?2 AND ` + ofPlugin},
 		{&s.sealed, reader, `SELECT sealed FROM sessions WHERE id = ? AND status = 'ready' AND expires > ?`},
-		{&s.claimed, writer, `UPDATE sessions SET status = 'claimed', claimed = ?, sealed = NULL WHERE id = ? AND status IN ('ready', 'expired')`},
+		{&s.claimed, writer, `UPDATE sessions SET status = 'claimed', claimed = ?, sealed = NULL
+			WHERE id = ? AND status IN ('ready', 'expired') RETURNING ` + endingColumns},
 		{&s.interrupted, writer, `UPDATE sessions SET status = 'failed', error = ?, errorDescription = ?, completed = ?, publicKey = NULL
-			WHERE status IN ('pending', 'ready') AND status = 'pending' AND redirected != ''`},
+			WHERE status IN ('pending', 'ready') AND status = 'pending' AND redirected != '' RETURNING ` + endingColumns},
 		{&s.living, reader, `SELECT id, plugin, client, readKeyHash, expires FROM sessions WHERE status IN ('pending', 'ready') AND status = 'pending' AND expires > ?`},
-		{&s.expire, writer, `UPDATE sessions SET status = 'expired', completed = expires, publicKey = NULL, sealed = NULL
-			WHERE id IN (SELECT id FROM sessions WHERE status IN ('pending', 'ready') AND expires <= ? LIMIT ` + sweepStep + `)`},
-		{&s.remove, writer, `DELETE FROM sessions WHERE id IN (SELECT id FROM sessions WHERE expires <= ? LIMIT ` + sweepStep + `)`},
+		{&s.expire, writer, `UPDATE sessions SET status = 'expired', completed = iif(status = 'ready', completed, expires), publicKey = NULL, sealed = NULL
+			WHERE id IN (SELECT id FROM sessions WHERE status IN ('pending', 'ready') AND expires <= ? LIMIT ` + sweepStep + `)
+			RETURNING ` + endingColumns},
+		{&s.lastTotal, reader, `SELECT coalesce(max(hour), '') FROM login_totals`},
+		{&s.earliest, reader, `SELECT coalesce(min(created), '') FROM sessions WHERE expires > ?`},
+		{&s.total, writer, addUpSince},
+		{&s.remove, writer, `DELETE FROM sessions WHERE id IN (SELECT id FROM sessions WHERE expires <= ? AND created < ? LIMIT ` + sweepStep + `)`},
+		{&s.forget, writer, `DELETE FROM login_totals WHERE hour < ?`},
 	}
 }
 
@@ -269,22 +277,26 @@ func (s *sessions) complete(found session, tokens []byte) error {
 	}
 }
 
-// fail ends a session without tokens, as denied or failed, with what the plugin will be told.
-func (s *sessions) fail(id, status string, p *problem) error {
-	_, err := s.writer.exec(s.ended, status, p.Code, p.Description, timestamp(time.Now()), id)
+// fail ends a session without tokens, as denied or failed, with what the plugin will be told. It reports whether the session
+// was there to be ended.
+func (s *sessions) fail(id, status string, p *problem) (ended bool, err error) {
+	endings, err := s.endings(s.ended, status, p.Code, p.Description, timestamp(time.Now()), id)
 	if err == nil {
 		s.end(id)
+		s.tell(endings, p.cause)
 	}
-	return err
+	return len(endings) > 0, err
 }
 
 // resume takes up the sessions that the service left behind when it ended: those whose exchange was cut off have failed,
 // the others are still pending. Call it before any request.
 func (s *sessions) resume() error {
 	now := timestamp(time.Now())
-	if _, err := s.writer.exec(s.interrupted, "server_error", "The sign-in was interrupted. Please start again.", now); err != nil {
+	interrupted, err := s.endings(s.interrupted, "server_error", "The sign-in was interrupted. Please start again.", now)
+	if err != nil {
 		return err
 	}
+	s.tell(interrupted, errors.New("the service ended while the code was exchanged"))
 	rows, err := s.living.Query(now)
 	if err != nil {
 		return err
@@ -351,21 +363,24 @@ func (s *sessions) release(id string) {
 // delivered erases the tokens: the plugin has them. If that fails the claim stays, so that nobody gets them again, and the
 // sweep tries once more.
 func (s *sessions) delivered(id string) error {
-	_, err := s.writer.exec(s.claimed, timestamp(time.Now()), id)
+	ended, err := s.endings(s.claimed, timestamp(time.Now()), id)
 	if err != nil {
 		s.claiming.Store(id, true)
 		return err
 	}
 	s.release(id)
+	s.tell(ended, nil)
 	return nil
 }
 
 // sweepStep bounds the rows that one statement of the sweep changes: no request waits longer than for these.
 const sweepStep = "200"
 
-// sweep erases what is secret in expired sessions, and removes rows that are past their retention.
+// sweep erases what is secret in expired sessions, adds up the hours, and removes rows that are past their retention.
 // Nothing depends on when it runs: expiry is checked at every read.
-func (s *sessions) sweep() error {
+func (s *sessions) sweep() (swept swept, err error) {
+	s.sweeping.Lock()
+	defer s.sweeping.Unlock()
 	now := time.Now()
 	s.mu.Lock()
 	for _, login := range s.byID {
@@ -374,22 +389,56 @@ func (s *sessions) sweep() error {
 		}
 	}
 	s.mu.Unlock()
-	var deliveredErr error
 	s.claiming.Range(func(id, delivered any) bool {
 		if delivered.(bool) {
-			deliveredErr = s.delivered(id.(string))
+			err = s.delivered(id.(string))
 		}
-		return deliveredErr == nil
+		return err == nil
 	})
-	return errors.Join(deliveredErr, s.repeat(s.expire, timestamp(now)), s.repeat(s.remove, timestamp(now.Add(-s.retention))))
+	var expireErr, removeErr error
+	swept.expired, expireErr = s.expireDue(now)
+	totalErr := s.addUp(now)
+	if totalErr == nil {
+		swept.removed, removeErr = s.removeDue(now)
+	}
+	return swept, errors.Join(err, expireErr, totalErr, removeErr)
+}
+
+// swept counts the rows that a sweep has changed.
+type swept struct{ expired, removed int64 }
+
+// removeDue removes the rows that are past their retention, except those whose hour is not added up for good.
+func (s *sessions) removeDue(now time.Time) (count int64, err error) {
+	open, err := s.hourOf(now)
+	if err != nil {
+		return 0, err
+	}
+	return s.repeat(s.remove, timestamp(now.Add(-s.retention)), open)
+}
+
+// expireDue ends the sessions whose time is over.
+func (s *sessions) expireDue(now time.Time) (count int64, err error) {
+	for {
+		expired, err := s.endings(s.expire, timestamp(now))
+		if err != nil || len(expired) == 0 {
+			return count, err
+		}
+		for _, login := range expired {
+			s.end(login.session)
+		}
+		s.tell(expired, nil)
+		count += int64(len(expired))
+	}
 }
 
 // repeat executes a statement until there is nothing left for it to change.
-func (s *sessions) repeat(statement *sql.Stmt, until string) error {
+func (s *sessions) repeat(statement *sql.Stmt, args ...any) (count int64, err error) {
 	for {
-		if changed, err := s.writer.exec(statement, until); err != nil || changed == 0 {
-			return err
+		changed, err := s.writer.exec(statement, args...)
+		if err != nil || changed == 0 {
+			return count, err
 		}
+		count += changed
 	}
 }
 

@@ -167,7 +167,7 @@ func TestSweep(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := store.sweep(); err != nil {
+		if _, err := store.sweep(); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -224,8 +224,11 @@ func TestQueryPlans(t *testing.T) {
 			t.Errorf("%s: %v", query, err)
 		}
 		for _, step := range plan {
-			if step.Detail == "SCAN sessions USING INDEX sessions_living" {
-				continue // an index of the few that are alive
+			switch step.Detail {
+			case "SCAN sessions USING INDEX sessions_living": // an index of the few that are alive
+				continue
+			case "USE TEMP B-TREE FOR GROUP BY": // of the hour that is under way
+				continue
 			}
 			if strings.Contains(step.Detail, "SCAN") || !strings.Contains(step.Detail, "INDEX") && !strings.Contains(step.Detail, "LIST SUBQUERY") {
 				t.Errorf("%s: %s", query, step.Detail)
@@ -255,7 +258,10 @@ func TestSweepOfMany(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	go func() { swept <- store.sweep() }()
+	go func() {
+		_, err := store.sweep()
+		swept <- err
+	}()
 	var longest time.Duration
 	requests := 0
 	for sweeping := true; sweeping; requests++ {

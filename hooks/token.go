@@ -87,7 +87,9 @@ func (r *relay) requestToken(ctx context.Context, p *Plugin, endpoint string, fo
 	if err != nil {
 		return nil, err
 	}
+	began := time.Now()
 	status, body, err := r.ask(request)
+	r.metrics.tokenRequest(p, form.Get("grant_type"), status, err, time.Since(began))
 	if err != nil {
 		return nil, err
 	}

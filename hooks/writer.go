@@ -1,6 +1,7 @@
 package hooks
 
 import (
+	"cmp"
 	"database/sql"
 	"errors"
 	"runtime"
@@ -21,8 +22,8 @@ type writer struct {
 type write struct {
 	statement *sql.Stmt
 	args      []any
-	returning []any // where the columns of its RETURNING clause go; nil: it has none
-	changed   int64 // the rows that it changed, without RETURNING
+	read      func(*sql.Rows) error // reads what its RETURNING clause gives, and may be called again; nil: it has none
+	changed   int64                 // the rows that it changed, without RETURNING
 	err       error
 	done      chan struct{}
 }
@@ -37,11 +38,26 @@ func (w *writer) exec(statement *sql.Stmt, args ...any) (changed int64, err erro
 	return one.changed, one.err
 }
 
-// queryRow executes a statement with a RETURNING clause. It fails with sql.ErrNoRows if it changed no row.
-func (w *writer) queryRow(statement *sql.Stmt, args, returning []any) error {
-	one := &write{statement: statement, args: args, returning: returning}
+// query executes a statement with a RETURNING clause, and has its rows read. If the first try is rolled back, they are read anew.
+func (w *writer) query(statement *sql.Stmt, args []any, read func(*sql.Rows) error) error {
+	one := &write{statement: statement, args: args, read: read}
 	w.carryOut(one)
 	return one.err
+}
+
+// queryRow executes a statement that changes one row at most. It fails with sql.ErrNoRows if it changed none.
+func (w *writer) queryRow(statement *sql.Stmt, args, returning []any) error {
+	return w.query(statement, args, oneRow(returning...))
+}
+
+// oneRow reads the first row. It fails with sql.ErrNoRows if there is none.
+func oneRow(columns ...any) func(*sql.Rows) error {
+	return func(rows *sql.Rows) error {
+		if !rows.Next() {
+			return cmp.Or(rows.Err(), sql.ErrNoRows)
+		}
+		return rows.Scan(columns...)
+	}
 }
 
 func (w *writer) carryOut(one *write) {
@@ -120,8 +136,8 @@ func (w *writer) transact(batch []*write) error {
 }
 
 func (one *write) execute(statement *sql.Stmt) {
-	if one.returning != nil {
-		one.err = statement.QueryRow(one.args...).Scan(one.returning...)
+	if one.read != nil {
+		one.err = one.query(statement)
 		return
 	}
 	result, err := statement.Exec(one.args...)
@@ -129,4 +145,12 @@ func (one *write) execute(statement *sql.Stmt) {
 		one.changed, err = result.RowsAffected()
 	}
 	one.err = err
+}
+
+func (one *write) query(statement *sql.Stmt) error {
+	rows, err := statement.Query(one.args...)
+	if err != nil {
+		return err
+	}
+	return errors.Join(one.read(rows), rows.Close(), rows.Err())
 }

@@ -31,7 +31,7 @@ func TestWritesOfOneBatch(t *testing.T) {
 			return &write{statement: store.insert, args: []any{id, "", nil, "", origin, "2026", "2030", []byte("s" + id), []byte("r" + id), nil, nil}}
 		}
 		batch := []*write{insert(1, ""), insert(2, "refused"), insert(3, ""),
-			{statement: store.redirect, args: []any{"2027", []byte("nobody"), "", nil}, returning: []any{new(string), new(string), new([]byte), new(string)}}}
+			{statement: store.redirect, args: []any{"2027", []byte("nobody"), "", nil}, read: oneRow(new(string), new(string), new([]byte), new(string))}}
 		store.writer.commit(batch)
 		for i, want := range []string{"", "this one", "", sql.ErrNoRows.Error()} {
 			if err := batch[i].err; (err == nil) != (want == "") || (err != nil && !strings.Contains(err.Error(), want)) {
