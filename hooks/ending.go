@@ -98,7 +98,7 @@ func (r *relay) loginEnded(e ending) {
 		}
 	}
 	after("redirectedAfter", e.redirected)
-	if e.completed.Before(e.ended) {
+	if e.outcome == statusClaimed || e.completed.Before(e.ended) { // else it is the end itself
 		after("tokensAfter", e.completed)
 	}
 	after("endedAfter", e.ended)
