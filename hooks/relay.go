@@ -38,8 +38,9 @@ type relay struct {
 	rotations   rotations
 	starts      *limiter // of /authorize
 	routes      []route
-	closing     chan struct{} // closed at shutdown: waiting polls are answered
-	exchanging  sync.RWMutex  // held for reading while a token is requested; a shutdown takes it for good
+	closing     chan struct{}  // closed at shutdown: waiting polls are answered
+	exchanging  sync.RWMutex   // held for reading while a token is requested; a shutdown takes it for good
+	checking    sync.WaitGroup // the check at start
 	finishing   sync.Once
 }
 
@@ -133,7 +134,14 @@ func register(app core.App, config Config) (*relay, error) {
 		}
 		e.Server.Handler = r.handler(e.Server.Handler)
 		// Not before the address is ours: a second start by mistake must not end the logins of the first.
-		return sessions.resume()
+		if err := sessions.resume(); err != nil {
+			return err
+		}
+		if config.CheckAtStart {
+			// The listener takes connections by now; its own answer to the check waits until it is served.
+			r.checking.Go(r.checkAtStart)
+		}
+		return nil
 	})
 	app.OnSettingsReload().BindFunc(func(e *core.SettingsReloadEvent) error {
 		err := e.Next()
@@ -290,10 +298,14 @@ func (r *relay) index(e *request) error {
 	if err != nil {
 		return err
 	}
+	line := "plugin-oauth is up and running."
 	if e.plugin == nil && len(others) == 0 {
-		return e.writeText(http.StatusOK, "plugin-oauth is running. "+HowToAddPlugin)
+		line = "plugin-oauth is running. " + HowToAddPlugin
 	}
-	return e.writeText(http.StatusOK, "plugin-oauth is up and running.")
+	if header := untrustedProxyHeader(e.Request.Header, r.config.TrustedProxyHeaders); header != "" {
+		line += "\n" + fmt.Sprintf(untrustedLine, header)
+	}
+	return e.writeText(http.StatusOK, line)
 }
 
 // warnOfUnusable says at start which plugins of the dashboard cannot be used. The others work.
@@ -327,6 +339,7 @@ func (r *relay) finish() {
 	finished := make(chan struct{})
 	go func() {
 		r.exchanging.Lock()
+		r.checking.Wait()
 		close(finished)
 	}()
 	select {
