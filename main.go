@@ -42,12 +42,13 @@ func main() {
 	app.RootCmd.Short = "Signs people in to design-tool plugins with OAuth"
 	app.RootCmd.Version = buildVersion()
 	providers := hooks.NewProvidersCommand()
-	app.RootCmd.AddCommand(cmd.NewSuperuserCommand(app), serveCommand(app), providers, hooks.NewRekeyCommand(app))
+	doctor := hooks.NewDoctorCommand(app)
+	app.RootCmd.AddCommand(cmd.NewSuperuserCommand(app), serveCommand(app), providers, hooks.NewRekeyCommand(app), doctor)
 	migratecmd.MustRegister(app, app.RootCmd, migratecmd.Config{Dir: "pb_migrations"})
 
 	execute := app.Execute
-	if command, _, err := app.RootCmd.Find(os.Args[1:]); err == nil && command == providers {
-		execute = app.RootCmd.Execute // it needs no data folder
+	if command, _, err := app.RootCmd.Find(os.Args[1:]); err == nil && (command == providers || command == doctor) {
+		execute = app.RootCmd.Execute // neither may make a data folder
 	}
 	if err := execute(); err != nil {
 		fmt.Fprintln(os.Stderr, "plugin-oauth:", err)
@@ -82,7 +83,7 @@ func serveCommand(app *pocketbase.PocketBase) *cobra.Command {
 		default:
 			return errors.New("--log-format must be text or json")
 		}
-		config.Version = buildVersion()
+		config.Version, config.CheckAtStart = buildVersion(), true
 		scheme := "http"
 		switch {
 		case len(domains) > 0 || https.Changed:

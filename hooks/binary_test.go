@@ -102,7 +102,7 @@ func newProcess(t *testing.T, args ...string) *process {
 		out:         &output{},
 	}
 	plugin := p.provider.client(p.url)
-	p.provider.plugin = plugin.complete(Config{})
+	p.provider.knows(plugin.complete(Config{}))
 	p.env = []string{
 		"PATH=" + os.Getenv("PATH"),
 		"CLIENT_ID=" + plugin.ClientID, "CLIENT_SECRET=" + plugin.ClientSecret, "REDIRECT_URI=" + plugin.RedirectURI, "SCOPE=" + plugin.Scope,

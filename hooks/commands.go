@@ -2,11 +2,19 @@ package hooks
 
 import (
 	"cmp"
+	"encoding/json/v2"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
+	"net/url"
+	"os"
+	"path/filepath"
 	"strings"
+	"syscall"
 	"text/tabwriter"
 
+	"github.com/pocketbase/dbx"
 	"github.com/pocketbase/pocketbase/core"
 	"github.com/spf13/cobra"
 )
@@ -157,4 +165,123 @@ func NewRekeyCommand(app core.App) *cobra.Command {
 			return nil
 		},
 	}
+}
+
+// NewDoctorCommand checks the configuration, the machine and the providers. It works beside a running service, and must be
+// executed before the app is bootstrapped: that would make the data folder, migrate it and empty its folder for temporary files.
+func NewDoctorCommand(app core.App) *cobra.Command {
+	var asJSON bool
+	command := &cobra.Command{
+		Use:          "doctor",
+		Short:        "Checks the configuration, the data folder and the providers, and says how to mend what is wrong",
+		Args:         cobra.NoArgs,
+		SilenceUsage: true,
+		RunE: func(command *cobra.Command, _ []string) error {
+			findings, plugins := runDoctor(command, app.DataDir())
+			out := command.OutOrStdout()
+			var err error
+			if asJSON {
+				err = json.MarshalWrite(out, findings)
+			} else {
+				err = printFindings(out, findings, plugins)
+			}
+			if err != nil {
+				return err
+			}
+			if count(findings, levelError) > 0 {
+				return errors.New("not all is well; mend the errors and run doctor again")
+			}
+			return nil
+		},
+	}
+	command.Flags().BoolVar(&asJSON, "json", false, "print the findings as a JSON array")
+	return command
+}
+
+// runDoctor returns what the doctor found, and how many plugins it checked.
+func runDoctor(command *cobra.Command, dataDir string) ([]finding, int) {
+	config, err := LoadConfig(".")
+	if err == nil {
+		err = config.Validate()
+	}
+	if err != nil {
+		return []finding{{levelError, "", "The configuration is not valid.", "The service does not start.", err.Error() + "."}}, 0
+	}
+	dashboard, err := readDashboard(config, dataDir)
+	var unreadable []finding
+	if err != nil {
+		unreadable = []finding{{levelError, "", "The database in " + dataDir + " cannot be read.", "The service does not start.",
+			"Restore a backup, or choose another folder with --dir."}}
+	}
+	d := newDoctor(config, dashboard, dataDir)
+	// The app swallows what commands print as errors.
+	fmt.Fprintf(os.Stderr, "Checking %s…\n", plural(len(d.plugins), "plugin"))
+	d.done = func(p *Plugin) { fmt.Fprintf(os.Stderr, "  %s is checked.\n", p.label()) }
+	return append(unreadable, d.examine(command.Context())...), len(d.plugins)
+}
+
+// readDashboard reads the dashboard's plugins and writes nothing. Where there are none yet, it returns none.
+func readDashboard(config Config, dataDir string) (map[string]*Plugin, error) {
+	path := filepath.Join(dataDir, "data.db")
+	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
+		return nil, nil
+	}
+	source := url.URL{Scheme: "file", OmitHost: true, Path: filepath.ToSlash(path), RawQuery: "mode=ro&_pragma=busy_timeout(10000)"}
+	if _, err := os.Stat(path + "-wal"); errors.Is(err, fs.ErrNotExist) {
+		// No service has it open. SQLite would make files beside it, which may then belong to somebody else than the service.
+		source.RawQuery += "&immutable=1"
+	}
+	db, err := dbx.Open("sqlite", source.String())
+	if err != nil {
+		return nil, err
+	}
+	defer db.Close()
+	var exists bool
+	if err := db.NewQuery("SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = 'plugins'").Row(&exists); err != nil || !exists {
+		return nil, err
+	}
+	return (&plugins{config: config}).read(db)
+}
+
+// printFindings writes them for people, with a line at the end that sums them up.
+func printFindings(out io.Writer, findings []finding, plugins int) error {
+	width := 0
+	for _, f := range findings {
+		if f.Plugin != "" {
+			width = max(width, len(f.Plugin)+3)
+		}
+	}
+	var b strings.Builder
+	for _, f := range findings {
+		fmt.Fprintf(&b, "%-9s%-*s%s\n         Why    %s\n         Mend   %s\n\n", f.Level, width, f.Plugin, f.What, f.Why, f.Mend)
+	}
+	mistakes, warnings := count(findings, levelError), count(findings, levelWarning)
+	switch {
+	case mistakes > 0 && warnings > 0:
+		fmt.Fprintf(&b, "%s, %s.\n", plural(mistakes, "error"), plural(warnings, "warning"))
+	case mistakes > 0:
+		fmt.Fprintf(&b, "%s.\n", plural(mistakes, "error"))
+	case warnings > 0:
+		fmt.Fprintf(&b, "%s.\n", plural(warnings, "warning"))
+	default:
+		fmt.Fprintf(&b, "All is well: %s checked.\n", plural(plugins, "plugin"))
+	}
+	_, err := io.WriteString(out, b.String())
+	return err
+}
+
+func count(findings []finding, level string) (n int) {
+	for _, f := range findings {
+		if f.Level == level {
+			n++
+		}
+	}
+	return n
+}
+
+func plural(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
 }

@@ -72,6 +72,12 @@ type Config struct {
 
 	// TLSCertFile and TLSKeyFile are PEM files. With both set the listener speaks HTTPS.
 	TLSCertFile, TLSKeyFile string
+
+	// CheckAtStart makes the service check itself and the providers once it listens, as the command doctor does.
+	// What it finds is logged as warnings, and printed on standard error. It stops nothing.
+	CheckAtStart bool
+
+	onFly bool // a machine of Fly.io, whose proxy stands in front
 }
 
 const (
@@ -103,6 +109,7 @@ func LoadConfig(dir string) (Config, error) {
 		MetricsAddr:         get("METRICS_ADDR"),
 		TLSCertFile:         get("TLS_CERT_FILE"),
 		TLSKeyFile:          get("TLS_KEY_FILE"),
+		onFly:               get("FLY_APP_NAME") != "",
 	}
 	if config.SessionTTL, err = duration(get, "SESSION_TTL"); err != nil {
 		return Config{}, err

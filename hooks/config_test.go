@@ -113,6 +113,18 @@ func TestConfigFromEnvironment(t *testing.T) {
 	}
 }
 
+// A preset's parameter that is left out stays out, however often the defaults are filled in: LoadConfig does, and Register.
+func TestParameterStaysLeftOut(t *testing.T) {
+	setEnv(t, "PROVIDER=google", "AUTHORIZE_ENDPOINT=", "TOKEN_ENDPOINT=", "AUTHORIZE_PARAMS=prompt=")
+	config, err := LoadConfig(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := config.withDefaults().Plugin.AuthorizeParams; got != "access_type=offline" {
+		t.Errorf("the provider is sent %s", got)
+	}
+}
+
 func TestConfigWithoutPlugin(t *testing.T) {
 	setEnv(t)
 	for _, name := range []string{"CLIENT_ID", "CLIENT_SECRET", "REDIRECT_URI", "AUTHORIZE_ENDPOINT", "TOKEN_ENDPOINT"} {

@@ -16,20 +16,20 @@ import (
 	"github.com/pocketbase/dbx"
 )
 
-// lines collects what a JSON logger writes.
-type lines struct {
+// logLines collects what a JSON logger writes.
+type logLines struct {
 	mu sync.Mutex
 	b  bytes.Buffer
 }
 
-func (l *lines) Write(p []byte) (int, error) {
+func (l *logLines) Write(p []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.b.Write(p)
 }
 
 // of returns the lines of a message, by their session.
-func (l *lines) of(t *testing.T, message string) map[string]map[string]any {
+func (l *logLines) of(t *testing.T, message string) map[string]map[string]any {
 	t.Helper()
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -106,7 +106,7 @@ func (s *relayServer) outcomes() map[string]string {
 // Each login that ends has one line, which says what a person wants to know first. Polls have none.
 func TestLogOfEndings(t *testing.T) {
 	t.Parallel()
-	out := &lines{}
+	out := &logLines{}
 	s := serve(t, func(c *Config) { c.Log = slog.NewJSONHandler(out, nil) })
 	sessions := s.outcomes()
 	ended := out.of(t, "login ended")

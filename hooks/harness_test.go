@@ -50,6 +50,7 @@ type provider struct {
 	revoked  []string
 	issued   int
 	served   int // good token requests
+	examined int // those of the doctor, which have a made-up code
 }
 
 func newProvider(t testing.TB) *provider {
@@ -64,11 +65,25 @@ func newProvider(t testing.TB) *provider {
 	return p
 }
 
+// knows sets what it knows of its client.
+func (p *provider) knows(plugin Plugin) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.plugin = plugin
+}
+
 // answers sets what good token requests are answered; nil means tokenResponse.
 func (p *provider) answers(handler http.HandlerFunc) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.answer = handler
+}
+
+// examinations counts the token requests of the doctor.
+func (p *provider) examinations() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.examined
 }
 
 // exchanges counts the good token requests.
@@ -86,17 +101,20 @@ func (p *provider) refuse(w http.ResponseWriter, why string) {
 }
 
 func (p *provider) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	p.mu.Lock() // what another process asks after knows is, to the race detector, asked at any time
+	plugin := p.plugin
+	p.mu.Unlock()
 	address := "http://" + r.Host + r.URL.EscapedPath()
 	if r.TLS != nil {
 		address = "https" + strings.TrimPrefix(address, "http")
 	}
-	authorizeEndpoint, _, _ := strings.Cut(p.plugin.AuthorizeEndpoint, "?")
+	authorizeEndpoint, _, _ := strings.Cut(plugin.AuthorizeEndpoint, "?")
 	switch {
 	case r.Method == http.MethodGet && address == authorizeEndpoint:
 		p.authorize(w, r)
-	case r.Method == http.MethodPost && (address == p.plugin.TokenEndpoint || address == p.plugin.refreshEndpoint):
+	case r.Method == http.MethodPost && (address == plugin.TokenEndpoint || address == plugin.refreshEndpoint):
 		p.token(w, r, address)
-	case address == strings.ReplaceAll(p.plugin.RevokeEndpoint, "{client_id}", url.PathEscape(testClientID)):
+	case address == strings.ReplaceAll(plugin.RevokeEndpoint, "{client_id}", url.PathEscape(testClientID)):
 		p.revoke(w, r)
 	default:
 		p.refuse(w, r.Method+" "+address+" is no endpoint of this provider")
@@ -202,6 +220,8 @@ func (p *provider) token(w http.ResponseWriter, r *http.Request, address string)
 		p.refuse(w, wrong)
 		return
 	}
+	// What the doctor asks is right but for its code.
+	madeUp := form.Get("grant_type") == "authorization_code" && form.Get("code") == madeUpCode
 	switch form.Get("grant_type") {
 	case "authorization_code":
 		tokenParams, _ := url.ParseQuery(p.plugin.tokenParams)
@@ -218,7 +238,7 @@ func (p *provider) token(w http.ResponseWriter, r *http.Request, address string)
 		switch {
 		case address != p.plugin.TokenEndpoint:
 			wrong = "a code was sent to the refresh endpoint"
-		case !ok:
+		case !ok && !madeUp:
 			wrong = "the code is unknown or was used"
 		case challenge != "" && base64.RawURLEncoding.EncodeToString(sum[:]) != challenge:
 			wrong = "the code verifier does not fit the challenge"
@@ -238,6 +258,14 @@ func (p *provider) token(w http.ResponseWriter, r *http.Request, address string)
 	}
 	if wrong != "" {
 		p.refuse(w, "token request: "+wrong)
+		return
+	}
+	if madeUp {
+		p.mu.Lock()
+		p.examined++
+		p.mu.Unlock()
+		w.WriteHeader(http.StatusBadRequest)
+		io.WriteString(w, `{"error":"invalid_grant"}`)
 		return
 	}
 	p.mu.Lock()
@@ -356,7 +384,7 @@ func serve(t testing.TB, edit func(*Config)) *relayServer {
 		edit(&config)
 	}
 	if config.Plugin != nil {
-		s.provider.plugin = config.Plugin.complete(config)
+		s.provider.knows(config.Plugin.complete(config))
 	}
 
 	starting.Lock()
@@ -425,7 +453,7 @@ func (s *relayServer) add(slug string, edit func(fields map[string]any)) *relayS
 	}
 	plugin := newPlugin(func(field string) string { return fmt.Sprint(cmp.Or(fields[field], any(""))) })
 	plugin.RedirectURI = cmp.Or(plugin.RedirectURI, added.url+"/redirect")
-	added.provider.plugin = plugin.complete(Config{})
+	added.provider.knows(plugin.complete(Config{}))
 	return &added
 }
 

@@ -1,7 +1,9 @@
 package hooks
 
 import (
+	"net/http"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -81,6 +83,24 @@ func (r *relay) clientNetwork(e *request) netip.Prefix {
 	}
 	network, _ := address.Prefix(bits)
 	return network
+}
+
+// proxyHeaders are those in which well-known proxies send the client's address.
+var proxyHeaders = []string{"Fly-Client-IP", "CF-Connecting-IP", "True-Client-IP", "X-Real-IP", "X-Forwarded-For", "Forwarded"}
+
+// untrustedLine is what GET / says of such a header. The doctor reads it there: only the service sees what a proxy sends.
+const untrustedLine = "It does not believe the header %s, which came with this request. If a proxy of yours sets it, name it in TRUSTED_PROXY_HEADERS."
+
+// untrustedProxyHeader returns the first of these headers that a request has while it has none that is trusted, or "".
+func untrustedProxyHeader(header http.Header, trusted []string) string {
+	present := func(name string) bool { return len(header.Values(name)) > 0 }
+	if slices.ContainsFunc(trusted, present) {
+		return ""
+	}
+	if i := slices.IndexFunc(proxyHeaders, present); i >= 0 {
+		return proxyHeaders[i]
+	}
+	return ""
 }
 
 // parseClient reads an address as proxies write it: alone, with a port, or in brackets.

@@ -105,6 +105,9 @@ func newPlugin(value func(field string) string) Plugin {
 
 // complete returns a copy in which every blank field has the value that it stands for.
 func (p Plugin) complete(config Config) Plugin {
+	if p.client != nil {
+		return p // a second time would bring back the preset's parameters that it leaves out
+	}
 	p.ReturnApp = cmp.Or(p.ReturnApp, defaultReturnApp)
 	p.ParentDomain = cmp.Or(p.ParentDomain, config.ParentDomain, defaultParentDomain)
 	// Browsers send the host of an origin in lower case.

@@ -70,8 +70,18 @@ func (p *plugins) all() (map[string]*Plugin, error) {
 	if loaded := p.loaded.Load(); loaded != nil {
 		return *loaded, nil
 	}
+	bySlug, err := p.read(p.app.ConcurrentDB())
+	if err != nil {
+		return nil, err
+	}
+	p.loaded.Store(&bySlug)
+	return bySlug, nil
+}
+
+// read opens the plugins of a database.
+func (p *plugins) read(db dbx.Builder) (map[string]*Plugin, error) {
 	var rows []dbx.NullStringMap
-	if err := p.app.ConcurrentDB().NewQuery("SELECT * FROM plugins").All(&rows); err != nil {
+	if err := db.NewQuery("SELECT * FROM plugins").All(&rows); err != nil {
 		return nil, err
 	}
 	bySlug := make(map[string]*Plugin, len(rows))
@@ -79,7 +89,6 @@ func (p *plugins) all() (map[string]*Plugin, error) {
 		plugin := p.open(row)
 		bySlug[plugin.Slug] = plugin
 	}
-	p.loaded.Store(&bySlug)
 	return bySlug, nil
 }
 

@@ -19,6 +19,9 @@ type problem struct {
 
 func (p *problem) Error() string { return p.Code + ": " + p.Description }
 
+// Unwrap returns the cause, which [errors.Is] and [errors.AsType] then find.
+func (p *problem) Unwrap() error { return p.cause }
+
 // because returns a copy with a cause, which makes it appear in the log.
 func (p problem) because(cause error) *problem {
 	p.cause = cause

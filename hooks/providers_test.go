@@ -212,11 +212,17 @@ func TestEveryPreset(t *testing.T) {
 		"SUPERUSER_EMAIL=admin@plugin.example", "SUPERUSER_PASSWORD=superuser-password",
 		"PROVIDER=Figma", "CLIENT_ID=" + testClientID, "CLIENT_SECRET=" + testClientSecret, "SCOPE=read,write",
 	}
+	// The plugin of the environment is filled by the same presets.
+	p.provider.knows(Plugin{Provider: "figma", Scope: "read,write", RedirectURI: p.url + "/redirect"}.complete(Config{}))
+	network.serve(p.provider)
 	p.start()
 	p.signIn()
-	// The plugin of the environment is filled by the same presets.
-	p.provider.plugin = Plugin{Provider: "figma", Scope: "read,write", RedirectURI: p.url + "/redirect"}.complete(Config{})
-	network.serve(p.provider)
+	// The check at start must be over before another provider stands in its place.
+	for deadline := time.Now().Add(30 * time.Second); p.provider.examinations() == 0; time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("the provider was not checked at start:\n%s", p.out)
+		}
+	}
 	network.signIn(p.relayServer, "/authorize", "")
 	p.expect("refresh", p.post("/refresh?code=RT-1"), http.StatusOK, tokenResponse)
 

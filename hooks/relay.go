@@ -40,8 +40,9 @@ type relay struct {
 	log         *slog.Logger
 	starts      *limiter // of /authorize
 	routes      []route
-	closing     chan struct{} // closed at shutdown: waiting polls are answered
-	exchanging  sync.RWMutex  // held for reading while a token is requested; a shutdown takes it for good
+	closing     chan struct{}  // closed at shutdown: waiting polls are answered
+	exchanging  sync.RWMutex   // held for reading while a token is requested; a shutdown takes it for good
+	checking    sync.WaitGroup // the check at start
 	finishing   sync.Once
 }
 
@@ -140,7 +141,14 @@ func register(app core.App, config Config) (*relay, error) {
 		if err := sessions.resume(); err != nil {
 			return err
 		}
-		return r.serveMetrics()
+		if err := r.serveMetrics(); err != nil {
+			return err
+		}
+		if config.CheckAtStart {
+			// The listener takes connections by now; its own answer to the check waits until it is served.
+			r.checking.Go(r.checkAtStart)
+		}
+		return nil
 	})
 	app.OnSettingsReload().BindFunc(func(e *core.SettingsReloadEvent) error {
 		err := e.Next()
@@ -292,10 +300,14 @@ func (r *relay) index(e *request) error {
 	if err != nil {
 		return err
 	}
+	line := "plugin-oauth is up and running."
 	if e.plugin == nil && len(others) == 0 {
-		return e.writeText(http.StatusOK, "plugin-oauth is running. "+HowToAddPlugin)
+		line = "plugin-oauth is running. " + HowToAddPlugin
 	}
-	return e.writeText(http.StatusOK, "plugin-oauth is up and running.")
+	if header := untrustedProxyHeader(e.Request.Header, r.config.TrustedProxyHeaders); header != "" {
+		line += "\n" + fmt.Sprintf(untrustedLine, header)
+	}
+	return e.writeText(http.StatusOK, line)
 }
 
 // warnOfUnusable says at start which plugins of the dashboard cannot be used. The others work.
@@ -331,6 +343,7 @@ func (r *relay) finish() {
 	finished := make(chan struct{})
 	go func() {
 		r.exchanging.Lock()
+		r.checking.Wait()
 		close(finished)
 	}()
 	select {

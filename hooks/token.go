@@ -2,6 +2,7 @@ package hooks
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/tls"
 	"encoding/json"
@@ -141,6 +142,23 @@ func (r *relay) ask(request *http.Request) (status int, body []byte, err error) 
 	return response.StatusCode, body, nil
 }
 
+// Causes of a provider that gave no whole answer.
+var (
+	errTooSlow = errors.New("the provider took too long")
+	errBroken  = errors.New("the provider's answer is malformed or incomplete")
+)
+
+// refusedToken is the cause of a token endpoint that refuses, in whatever format.
+type refusedToken struct {
+	status int    // of the answer; one under 200 counts as 400
+	code   string // the provider's, which may be passed on; blank: it gave none
+	object bool   // the answer is an object, in JSON or as a form
+}
+
+func (r refusedToken) Error() string {
+	return fmt.Sprintf("the token endpoint answered %d with the error %s", r.status, cmp.Or(r.code, "server_error"))
+}
+
 // unreachable is the problem of a provider that gave no whole answer.
 func unreachable(err error) *problem {
 	if os.IsTimeout(err) || errors.Is(err, context.DeadlineExceeded) {
@@ -148,15 +166,19 @@ func unreachable(err error) *problem {
 			Status:      http.StatusGatewayTimeout,
 			Code:        "temporarily_unavailable",
 			Description: "The provider took too long to answer. Try again in a moment.",
-		}.because(errors.New("the provider took too long"))
+		}.because(errTooSlow)
 	}
 	// net/http quotes the URL, which may carry a key, and lines of a malformed answer. Only what is known to quote
 	// neither is logged.
-	cause := errors.New("the provider's answer is malformed or incomplete")
+	cause := errBroken
 	if operation, ok := errors.AsType[*net.OpError](err); ok {
 		cause = operation
 	} else if verification, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
 		cause = verification
+	} else if record, ok := errors.AsType[tls.RecordHeaderError](err); ok {
+		cause = record
+	} else if errors.Is(err, http.ErrSchemeMismatch) {
+		cause = http.ErrSchemeMismatch
 	}
 	return problem{
 		Status:      http.StatusBadGateway,
@@ -202,7 +224,7 @@ func readTokenResponse(status int, body []byte) ([]byte, error) {
 	if code == "" && status >= 500 {
 		p.Description = describe(p.Code)
 	}
-	return nil, p.because(fmt.Errorf("the token endpoint answered %d with the error %s", status, p.Code))
+	return nil, p.because(refusedToken{status, code, ok})
 }
 
 func badResponse(what string) *problem {
@@ -272,22 +294,57 @@ func errorOf(answer map[string]json.RawMessage) (code string, failed bool) {
 	return safeCode(code), true
 }
 
-// describe says in our own words what an error code means. The provider's words may quote the code or the token.
-func describe(code string) string {
+// meaning is what an error code is about. Providers have many names for the same.
+type meaning int
+
+const (
+	meansNothingKnown meaning = iota
+	meansDenied
+	meansWrongClient
+	meansWrongGrant
+	meansWrongScope
+	meansWrongRedirectURI
+	meansWrongRequest
+	meansProviderFails
+)
+
+func meaningOf(code string) meaning {
 	switch code {
 	case "access_denied":
-		return "The sign-in was cancelled, or access was not allowed. The plugin has no access."
+		return meansDenied
 	case "invalid_client", "incorrect_client_credentials", "unauthorized_client", "bad_client_secret", "invalid_client_id":
-		return "The provider does not accept the plugin's client ID or secret. The plugin's author must check CLIENT_ID, CLIENT_SECRET and TOKEN_AUTH."
+		return meansWrongClient
 	case "invalid_grant", "bad_verification_code", "bad_refresh_token", "invalid_code", "invalid_refresh_token":
-		return "The provider does not accept this sign-in any more. Please sign in again."
+		return meansWrongGrant
 	case "invalid_scope":
-		return "The provider does not offer what the plugin asks for. The plugin's author must check SCOPE."
+		return meansWrongScope
 	case "redirect_uri_mismatch", "bad_redirect_uri":
-		return "The provider does not know this redirect URI. The plugin's author must enter REDIRECT_URI at the provider exactly as it is configured here."
+		return meansWrongRedirectURI
 	case "invalid_request", "unsupported_response_type", "unsupported_grant_type":
-		return "The provider does not accept the way the plugin asks. The plugin's author must check the endpoints, PKCE and AUTHORIZE_PARAMS."
+		return meansWrongRequest
 	case "server_error", "temporarily_unavailable":
+		return meansProviderFails
+	default:
+		return meansNothingKnown
+	}
+}
+
+// describe says in our own words what an error code means. The provider's words may quote the code or the token.
+func describe(code string) string {
+	switch meaningOf(code) {
+	case meansDenied:
+		return "The sign-in was cancelled, or access was not allowed. The plugin has no access."
+	case meansWrongClient:
+		return "The provider does not accept the plugin's client ID or secret. The plugin's author must check CLIENT_ID, CLIENT_SECRET and TOKEN_AUTH."
+	case meansWrongGrant:
+		return "The provider does not accept this sign-in any more. Please sign in again."
+	case meansWrongScope:
+		return "The provider does not offer what the plugin asks for. The plugin's author must check SCOPE."
+	case meansWrongRedirectURI:
+		return "The provider does not know this redirect URI. The plugin's author must enter REDIRECT_URI at the provider exactly as it is configured here."
+	case meansWrongRequest:
+		return "The provider does not accept the way the plugin asks. The plugin's author must check the endpoints, PKCE and AUTHORIZE_PARAMS."
+	case meansProviderFails:
 		return "The provider has a problem of its own. Try again in a moment."
 	default:
 		return "The provider refused the sign-in."
