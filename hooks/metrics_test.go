@@ -1,10 +1,14 @@
 package hooks
 
 import (
+	"encoding/json"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"os"
+	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -186,5 +190,75 @@ func TestMetricsAddressInUse(t *testing.T) {
 	p.env[slices.Index(p.env, "METRICS_ADDR="+p.args[2])] = "METRICS_ADDR=9091"
 	if out, code := p.run(p.args...); code != 1 || !strings.Contains(out, "METRICS_ADDR must be an address with a port, such as 127.0.0.1:9091") {
 		t.Errorf("ended with %d: %s", code, out)
+	}
+}
+
+// The example dashboard for Grafana asks only for metrics and labels that there are.
+func TestGrafanaDashboard(t *testing.T) {
+	t.Parallel()
+	content, err := os.ReadFile(filepath.Join("..", "examples", "grafana.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var dashboard struct {
+		Panels []struct {
+			Title   string
+			Targets []struct{ Expr string }
+		}
+	}
+	if err := json.Unmarshal(content, &dashboard); err != nil || len(dashboard.Panels) < 10 {
+		t.Fatal(len(dashboard.Panels), err)
+	}
+	m := newMetrics()
+	m.watch(&sessions{}, "")
+	m.begun(&Plugin{})
+	m.ended(ending{})
+	m.tokenRequest(&Plugin{}, "refresh_token", 200, nil, time.Second)
+	m.refresh(&Plugin{}, nil)
+	m.sweep(swept{}, time.Second, nil)
+	families, err := m.registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	known := map[string]string{} // the labels of each metric
+	for _, family := range families {
+		labels := " le "
+		for _, label := range family.Metric[0].Label {
+			labels += label.GetName() + " "
+		}
+		known[family.GetName()] = labels
+		if family.GetType() == dto.MetricType_HISTOGRAM {
+			for _, suffix := range []string{"_bucket", "_sum", "_count"} {
+				known[family.GetName()+suffix] = labels
+			}
+		}
+	}
+	metric := regexp.MustCompile(`((?:plugin_oauth|process)_[a-z_]+)(?:\{([^}]*)\})?`)
+	label := regexp.MustCompile(`([a-z]+)=`)
+	by := regexp.MustCompile(`by \(([^)]*)\)`)
+	for _, panel := range dashboard.Panels {
+		for _, target := range panel.Targets {
+			names := metric.FindAllStringSubmatch(target.Expr, -1)
+			if len(names) == 0 {
+				t.Errorf("%s asks for nothing", panel.Title)
+			}
+			for _, name := range names {
+				labels, found := known[name[1]]
+				if !found {
+					t.Errorf("%s asks for %s", panel.Title, name[1])
+				}
+				wanted := label.FindAllStringSubmatch(name[2], -1)
+				if grouped := by.FindStringSubmatch(target.Expr); grouped != nil {
+					for _, group := range strings.Split(grouped[1], ", ") {
+						wanted = append(wanted, []string{"", group})
+					}
+				}
+				for _, want := range wanted {
+					if !strings.Contains(labels, " "+want[1]+" ") {
+						t.Errorf("%s: %s has no label %s, but%s", panel.Title, name[1], want[1], labels)
+					}
+				}
+			}
+		}
 	}
 }

@@ -72,3 +72,12 @@ func originOf(address string) (string, error) {
 	}
 	return u.Scheme + "://" + host, nil
 }
+
+// origins says for people which origins the plugin allows.
+func (p *Plugin) origins() []string {
+	allowed := []string{"http(s)://localhost, on any port"}
+	if p.PluginID != "" {
+		allowed = append(allowed, "https://"+p.PluginID+"."+p.ParentDomain, "https://"+p.PluginID+"-VERSION."+p.ParentDomain)
+	}
+	return append(allowed, p.AllowedOrigins...)
+}

@@ -125,6 +125,9 @@ func register(app core.App, config Config) (*relay, error) {
 		}
 		keepQueriesOutOfLog(e)
 		shutSQLConsole(e)
+		if err := r.bindDashboard(e); err != nil {
+			return err
+		}
 		if err := protectCollections(app); err != nil {
 			return err
 		}

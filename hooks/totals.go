@@ -16,8 +16,9 @@ const addUpSince = `INSERT INTO login_totals (id, hour, plugin, started, redirec
 		failed = max(failed, excluded.failed), expired = max(expired, excluded.expired)`
 
 // outcomeCounts are the columns started, redirected, finished (with tokens), claimed, denied, failed and expired.
-const outcomeCounts = `COUNT(*), SUM(redirected != ''), SUM(status IN ('ready', 'claimed') OR (status = 'expired' AND completed < expires)),
-	SUM(status = 'claimed'), SUM(status = 'denied'), SUM(status = 'failed'), SUM(status = 'expired')`
+const outcomeCounts = `count(*) AS started, sum(redirected != '') AS redirected,
+	sum(status IN ('ready', 'claimed') OR (status = 'expired' AND completed < expires)) AS finished,
+	sum(status = 'claimed') AS claimed, sum(status = 'denied') AS denied, sum(status = 'failed') AS failed, sum(status = 'expired') AS expired`
 
 // addUp brings the totals up to date, and forgets those of a year ago. What was due to expire must have expired: then a
 // session changes no more once its time is over, and only the hours since the last total are counted again.

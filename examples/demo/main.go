@@ -41,9 +41,12 @@ func run(once bool) error {
 	if once {
 		return signIn(ctx, os.Stdout, demo)
 	}
-	fmt.Printf("Open      %s\n", demo.pluginURL)
-	fmt.Printf("Username  %s\n", demo.username)
-	fmt.Printf("Password  %s\n\n", demo.password)
+	fmt.Printf("Plugin     %s\n", demo.pluginURL)
+	fmt.Printf("Username   %s\n", demo.username)
+	fmt.Printf("Password   %s\n\n", demo.password)
+	fmt.Printf("Dashboard  %s/_/\n", demo.relayURL)
+	fmt.Printf("Admin      %s\n", demo.adminEmail)
+	fmt.Printf("Password   %s\n\n", demo.adminPassword)
 	fmt.Printf("The relay is at %s, the OpenID provider at %s. Press Ctrl+C to stop.\n", demo.relayURL, demo.issuer)
 	<-ctx.Done()
 	return nil

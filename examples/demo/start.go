@@ -1,6 +1,7 @@
 package main
 
 import (
+	"crypto/rand"
 	_ "embed"
 	"errors"
 	"fmt"
@@ -35,7 +36,8 @@ const (
 type demo struct {
 	relayURL, issuer, pluginURL string
 
-	username, password string // of the provider's test user
+	username, password        string // of the provider's test user
+	adminEmail, adminPassword string // of the dashboard
 
 	app   core.App // the relay's
 	stops []func()
@@ -121,18 +123,23 @@ func (d *demo) relay(listener net.Listener, confirmLogin string) error {
 	if err := app.Bootstrap(); err != nil {
 		return err
 	}
-	hooks.MustRegister(app, hooks.Config{ConfirmLogin: confirmLogin, Plugin: &hooks.Plugin{
-		Name:              "Demo plugin",
-		ClientID:          clientID,
-		ClientSecret:      clientSecret,
-		RedirectURI:       d.relayURL + "/redirect",
-		AuthorizeEndpoint: d.issuer + "/auth",
-		TokenEndpoint:     d.issuer + "/oauth/token",
-		RevokeEndpoint:    d.issuer + "/revoke",
-		Issuer:            d.issuer,
-		Scope:             "openid profile email offline_access",
-		TokenAuth:         "basic",
-	}})
+	d.adminEmail, d.adminPassword = "admin@plugin.example", rand.Text()
+	hooks.MustRegister(app, hooks.Config{
+		ConfirmLogin: confirmLogin, PublicURL: d.relayURL, EncryptionKey: (rand.Text() + rand.Text())[:32],
+		SuperuserEmail: d.adminEmail, SuperuserPassword: d.adminPassword,
+		Log: slog.DiscardHandler, Plugin: &hooks.Plugin{
+			Name:              "Demo plugin",
+			ClientID:          clientID,
+			ClientSecret:      clientSecret,
+			RedirectURI:       d.relayURL + "/redirect",
+			AuthorizeEndpoint: d.issuer + "/auth",
+			TokenEndpoint:     d.issuer + "/oauth/token",
+			RevokeEndpoint:    d.issuer + "/revoke",
+			Issuer:            d.issuer,
+			Scope:             "openid profile email offline_access",
+			TokenAuth:         "basic",
+		},
+	})
 	ready, failed := make(chan struct{}), make(chan error, 1)
 	app.OnServe().BindFunc(func(e *core.ServeEvent) error {
 		e.Listener = listener

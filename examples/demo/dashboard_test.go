@@ -1,0 +1,382 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/network"
+	"github.com/chromedp/cdproto/page"
+	"github.com/chromedp/cdproto/target"
+	"github.com/chromedp/chromedp"
+	"github.com/pocketbase/dbx"
+	"github.com/pocketbase/pocketbase/tools/types"
+)
+
+// stored is a session as the table has it, with times counted back from now.
+type stored struct {
+	plugin, status, error          string
+	created, redirected, completed time.Duration // ago; 0: never
+	claimed                        time.Duration
+}
+
+// store puts sessions into the relay's table.
+func (d *demo) store(t *testing.T, sessions ...stored) {
+	t.Helper()
+	now := time.Now().UTC()
+	at := func(ago time.Duration) string {
+		if ago == 0 {
+			return ""
+		}
+		return now.Add(-ago).Format(types.DefaultDateLayout)
+	}
+	for i, session := range sessions {
+		id := fmt.Sprintf("%s%09d", map[bool]string{true: "live", false: "past"}[session.status == "pending" || session.status == "ready"]+"00", i)
+		description := ""
+		if session.error != "" {
+			description = "What the person read."
+		}
+		_, err := d.app.DB().Insert("sessions", dbx.Params{
+			"id": id, "plugin": session.plugin, "status": session.status, "error": session.error, "errorDescription": description, "origin": "https://abc123.plugins.framercdn.com",
+			"created": at(session.created), "redirected": at(session.redirected), "completed": at(session.completed), "claimed": at(session.claimed),
+			"expires":   now.Add(10*time.Minute - session.created).Format(types.DefaultDateLayout),
+			"stateHash": []byte("s" + id), "readKeyHash": []byte("r" + id),
+		}).Execute()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// everyState has sessions in each state, of three plugins: some of the last hour, some of the day and the week.
+func everyState() []stored {
+	const second, minute = time.Second, time.Minute
+	sessions := []stored{
+		{plugin: "", status: "pending", created: 5 * second},
+		{plugin: "sheets", status: "pending", created: 100 * second, redirected: 2 * second},
+		{plugin: "sheets", status: "ready", created: 200 * second, redirected: 30 * second, completed: 29 * second},
+		{plugin: "", status: "denied", error: "access_denied", created: 12 * minute, redirected: 11 * minute, completed: 11 * minute},
+		{plugin: "", status: "expired", created: 40 * minute, completed: 30 * minute},
+		{plugin: "notion", status: "expired", created: 30 * minute, redirected: 29 * minute, completed: 29 * minute},
+	}
+	for i, code := range []string{"redirect_uri_mismatch", "invalid_client", "invalid_scope", "invalid_grant", "invalid_request", "temporarily_unavailable", "server_error", "odd_code"} {
+		ago := time.Duration(i+1) * 5 * minute
+		sessions = append(sessions, stored{plugin: "", status: "failed", error: code, created: ago, redirected: ago - 20*second, completed: ago - 19*second})
+	}
+	for i := range 200 {
+		ago := 10*minute + time.Duration(i)*2*minute // 21 in the hour, 81 more in the day
+		if i >= 102 {
+			ago = 30*time.Hour + time.Duration(i-102)*time.Hour
+		} else if i >= 21 {
+			ago = 2*time.Hour + time.Duration(i-21)*13*minute
+		}
+		plugin := []string{"", "sheets", "notion"}[i%3]
+		took := time.Duration(8+i%40) * second
+		sessions = append(sessions, stored{plugin: plugin, status: "claimed", created: ago, redirected: ago - took + 2*second, completed: ago - took + second, claimed: ago - took})
+	}
+	return sessions
+}
+
+// signInAsAdmin goes through PocketBase's own form.
+func (d *demo) signInAsAdmin(t *testing.T, tab context.Context) {
+	t.Helper()
+	do(t, tab,
+		chromedp.Navigate(d.relayURL+"/_/"),
+		chromedp.WaitVisible(chromedp.CSS("input[type=password]")),
+		chromedp.SendKeys(chromedp.CSS("form input:not([type=password])"), d.adminEmail),
+		chromedp.SendKeys(chromedp.CSS("input[type=password]"), d.adminPassword),
+		chromedp.Click(chromedp.CSS("form button.btn:not([type=button])")),
+		chromedp.WaitVisible(chromedp.CSS(".po-verdict p")))
+}
+
+// lookAt takes screenshots of a whole page of the dashboard, and of what lies over it.
+func lookAt(t *testing.T, tab context.Context, name string) {
+	t.Helper()
+	dir := os.Getenv("CI_OUTPUT")
+	if dir == "" {
+		dir = t.TempDir()
+	}
+	dir = filepath.Join(dir, "screenshots")
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	// A tab in the background is not painted, and a screenshot of it may never come.
+	if _, err := chromedp.Call(tab, page.BringToFront, cdp.Empty{}); err != nil {
+		t.Fatal(err)
+	}
+	for _, scheme := range []string{"light", "dark"} {
+		_, err := chromedp.Call(tab, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
+			Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, width := range []int64{1440, 390} {
+			// The page scrolls in a box of its own.
+			do(t, tab, chromedp.EmulateViewport(width, 900))
+			height := evaluate[int64](t, tab, "Math.max(900, ...[...document.querySelectorAll('.page-content')].map(content => content.scrollHeight + 120))")
+			do(t, tab, chromedp.EmulateViewport(width, height))
+			time.Sleep(250 * time.Millisecond) // PocketBase fades between the colours
+			if overflow := evaluate[int](t, tab, "Math.max(0, ...[...document.querySelectorAll('.page-content, .po-dialog')].map(box => box.scrollWidth - box.clientWidth))"); overflow > 0 {
+				t.Errorf("%s is %d pixels too wide at %d", name, overflow, width)
+			}
+			picture, err := chromedp.Run(tab, chromedp.CaptureScreenshot())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(filepath.Join(dir, fmt.Sprintf("%s-%s-%d.png", name, scheme, width)), picture, 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	do(t, tab, chromedp.EmulateViewport(1440, 900))
+}
+
+// text returns what a person reads in a part of the page.
+func text(t *testing.T, tab context.Context, selector string) string {
+	t.Helper()
+	return evaluate[string](t, tab, fmt.Sprintf("document.querySelector(%q)?.innerText ?? 'nothing'", selector))
+}
+
+// until waits for a condition of the page.
+func until(t *testing.T, tab context.Context, condition string) {
+	t.Helper()
+	if _, err := chromedp.Run(tab, chromedp.Poll[bool](condition, chromedp.WithPollingTimeout(20*time.Second))); err != nil {
+		t.Fatalf("%s: %v\n%s", condition, err, text(t, tab, "body"))
+	}
+}
+
+// hosts collects the hosts of all requests of a tab.
+type hosts struct {
+	mu   sync.Mutex
+	seen []string
+}
+
+func (h *hosts) listen(event any) {
+	request, ok := event.(*network.EventRequestWillBeSent)
+	if !ok {
+		return
+	}
+	u, err := url.Parse(request.Request.URL)
+	if err != nil || u.Scheme == "data" || u.Scheme == "blob" {
+		return
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if !slices.Contains(h.seen, u.Scheme+"://"+u.Host) {
+		h.seen = append(h.seen, u.Scheme+"://"+u.Host)
+	}
+}
+
+// An admin opens the dashboard, sees how it goes, looks at one plugin, and ends a sign-in.
+func TestDashboard(t *testing.T) {
+	d := startDemo(t, "")
+	d.store(t, everyState()...)
+	tab := browser(t)
+	asked := &hosts{}
+	if _, err := chromedp.Call(tab, network.Enable, network.EnableParams{}); err != nil {
+		t.Fatal(err)
+	}
+	if err := chromedp.Listen(tab, asked.listen); err != nil {
+		t.Fatal(err)
+	}
+	d.signInAsAdmin(t, tab)
+	if address := evaluate[string](t, tab, "location.hash"); address != "#/sign-ins" {
+		t.Errorf("after signing in the admin is at %s", address)
+	}
+	until(t, tab, "document.querySelectorAll('.po-plugin').length > 0")
+	do(t, tab, chromedp.Click(chromedp.CSS(".po-plugin summary")))
+	lookAt(t, tab, "sign-ins")
+
+	// Everything that was put in is there, in plain words.
+	for selector, wants := range map[string][]string{
+		".po-verdict":  {"sign-ins worked during the last 24 hours."},
+		".po-tiles":    {"3\nunder way", "8\nfailed", "1 cancelled, 2 too late", "95 of 100 within"},
+		".po-live":     {"At the provider", "Tokens are fetched", "Waits for the plugin", "https://abc123.plugins.framercdn.com"},
+		".po-funnel":   {"/\t", "notion\t", "sheets\t"},
+		".po-failures": {"redirect_uri_mismatch", "letter for letter: " + d.relayURL + "/redirect", "invalid_client", "CLIENT_SECRET", "invalid_scope", "Check SCOPE", "invalid_grant", "invalid_request", "try off in PKCE", "temporarily_unavailable", "out of reach", "odd_code"},
+		".po-plugins":  {d.relayURL + "/redirect", "http(s)://localhost, on any port", `const backend = "` + d.relayURL + `"`},
+	} {
+		shown := text(t, tab, selector)
+		for _, want := range wants {
+			if !strings.Contains(shown, want) {
+				t.Errorf("%s does not say %q:\n%s", selector, want, shown)
+			}
+		}
+	}
+	cells := func() string {
+		return evaluate[string](t, tab, `[...document.querySelectorAll(".po-funnel tbody tr")].map(row => row.innerText.replaceAll(/\s+/g, " ").trim()).join("; ")`)
+	}
+	bars := func() int {
+		return evaluate[int](t, tab, `document.querySelectorAll(".po-bar").length`)
+	}
+	if got, n := cells(), bars(); !strings.Contains(got, "/ 45 43 34 34 1 8 1") || n != 24 {
+		t.Errorf("of the day: %s, %d bars", got, n)
+	}
+
+	// The hour is counted to the second, the week has seven days of bars.
+	do(t, tab, chromedp.Click(chromedp.CSS("[data-span=hour]")))
+	until(t, tab, "document.querySelector('.po-verdict').innerText.includes('the last hour')")
+	if got, n := cells(), bars(); got != "/ 18 16 7 7 1 8 1; notion 8 8 8 7 0 0 1; sheets 9 9 8 7 0 0 0" || n != 24 {
+		t.Errorf("of the hour: %s, %d bars", got, n)
+	}
+	do(t, tab, chromedp.Click(chromedp.CSS("[data-span=week]")))
+	until(t, tab, "document.querySelector('.po-verdict').innerText.includes('the last 7 days')")
+	if got, n := cells(), bars(); !strings.HasPrefix(got, "/ 78 76 67 67 1 8 1") || n != 7*24 {
+		t.Errorf("of the week: %s, %d bars", got, n)
+	}
+
+	// One plugin.
+	do(t, tab, chromedp.Click(chromedp.CSS("[data-key='row sheets']")))
+	until(t, tab, "document.querySelectorAll('.po-live tbody tr').length == 2")
+	if shown := text(t, tab, ".po-failures"); strings.Contains(shown, "invalid_scope") {
+		t.Errorf("sheets has failures of another: %s", shown)
+	}
+	lookAt(t, tab, "sign-ins-of-one-plugin")
+	do(t, tab, chromedp.Click(chromedp.CSS("[data-key='row sheets']")))
+	until(t, tab, "document.querySelectorAll('.po-live tbody tr').length == 3")
+
+	// A sign-in that begins appears by itself; the admin ends it, after a question.
+	body, err := post(t.Context(), d.relayURL+"/authorize", http.StatusOK)
+	if err != nil {
+		t.Fatal(err)
+	}
+	readKey := regexp.MustCompile(`"readKey":"([^"]+)"`).FindStringSubmatch(string(body))[1]
+	until(t, tab, "document.querySelectorAll('.po-live tbody tr').length == 4")
+	ended := make(chan error, 1)
+	go func() {
+		_, err := post(t.Context(), d.relayURL+"/poll?wait=20&readKey="+readKey, http.StatusNotFound)
+		ended <- err
+	}()
+	do(t, tab, chromedp.Click(chromedp.CSS(".po-live tbody tr:first-child button")))
+	until(t, tab, "[...document.querySelectorAll('.modal button')].some(button => button.innerText == 'End it')")
+	lookAt(t, tab, "sign-ins-end")
+	evaluate[any](t, tab, "[...document.querySelectorAll('.modal button')].find(button => button.innerText == 'End it').click()")
+	until(t, tab, "document.querySelectorAll('.po-live tbody tr').length == 3")
+	select {
+	case err := <-ended:
+		if err != nil {
+			t.Error(err)
+		}
+	case <-time.After(5 * time.Second):
+		t.Error("the plugin still waits")
+	}
+
+	// The check of the set-up says what it finds, or that all is well.
+	evaluate[any](t, tab, "[...document.querySelectorAll('.po-plugins button')].find(button => button.innerText == 'Check the set-up').click()")
+	until(t, tab, "document.querySelector('.po-plugins .alert.success, .po-plugins .po-failures') != null")
+	lookAt(t, tab, "sign-ins-check")
+
+	asked.mu.Lock()
+	defer asked.mu.Unlock()
+	if fmt.Sprint(asked.seen) != "["+d.relayURL+"]" {
+		t.Errorf("the page asks %v", asked.seen)
+	}
+}
+
+// The whole flow from the dashboard, with a real provider; no token is shown.
+func TestDashboardTestSignIn(t *testing.T) {
+	d := startDemo(t, "")
+	tab := browser(t)
+	d.signInAsAdmin(t, tab)
+	until(t, tab, "document.querySelectorAll('.po-plugin').length > 0")
+	lookAt(t, tab, "sign-ins-nobody-yet")
+	opened := chromedp.WaitNewTarget(tab, func(info *target.Info) bool { return strings.HasPrefix(info.URL, d.issuer) })
+	do(t, tab, chromedp.Click(chromedp.CSS(".po-plugin summary")))
+	evaluate[any](t, tab, "[...document.querySelectorAll('.po-plugin button')].find(button => button.innerText == 'Test sign-in').click()")
+	window, closeWindow := chromedp.NewContext(tab, chromedp.WithTargetID(<-opened))
+	lookAt(t, tab, "test-sign-in-waiting")
+	do(t, window,
+		chromedp.WaitVisible("#username"),
+		chromedp.SendKeys("#username", d.username),
+		chromedp.SendKeys("#password", d.password),
+		chromedp.Click(chromedp.CSS("button")),
+		chromedp.WaitVisible(chromedp.CSS("main.success h1")))
+	closeWindow()
+	until(t, tab, "document.querySelectorAll('.po-steps .po-good').length == 4")
+	evaluate[any](t, tab, "[...document.querySelectorAll('.po-dialog button')].find(button => button.innerText == 'End this access at the provider').click()")
+	until(t, tab, "document.querySelectorAll('.po-steps .po-good').length == 5")
+	lookAt(t, tab, "test-sign-in")
+	shown := text(t, tab, ".po-dialog")
+	for _, want := range []string{"access_token, ", "token_type Bearer", "refresh_token", "id_token", "a new refresh token in place of the old", "The provider has ended it."} {
+		if !strings.Contains(shown, want) {
+			t.Errorf("%q is missing in:\n%s", want, shown)
+		}
+	}
+	// A token is longer than any word, and one of these is a JWT.
+	if html := evaluate[string](t, tab, "document.querySelector('.po-dialog').outerHTML"); regexp.MustCompile(`[A-Za-z0-9_.-]{40,}|eyJ`).MatchString(html) {
+		t.Errorf("a token is shown: %s", html)
+	}
+	do(t, tab, chromedp.Click(chromedp.CSS(".po-dialog button.outline")))
+	until(t, tab, "document.querySelector('.po-dialog') == null")
+}
+
+// The form of a plugin says what to enter at the provider while it is filled in, and afterwards.
+func TestDashboardForm(t *testing.T) {
+	d := startDemo(t, "")
+	tab := browser(t)
+	d.signInAsAdmin(t, tab)
+	do(t, tab,
+		chromedp.Navigate(d.relayURL+"/_/#/collections?collection=plugins"),
+		chromedp.WaitVisible(chromedp.CSS(".page-header-primary-btns button, .page-header button")))
+	newRecord := "[...document.querySelectorAll('button')].find(button => button.innerText.trim() == 'New record')"
+	until(t, tab, newRecord+" != undefined")
+	evaluate[any](t, tab, newRecord+".click()")
+	until(t, tab, "document.querySelector('.po-form') != null")
+	if shown := text(t, tab, ".po-form"); !strings.Contains(shown, "Fill in the slug") {
+		t.Errorf("before: %s", shown)
+	}
+	if !evaluate[bool](t, tab, "document.querySelector('.record-upsert-modal [name=enabled]').checked") {
+		t.Error("a new plugin is switched off")
+	}
+	set := func(field, value string) {
+		t.Helper()
+		evaluate[any](t, tab, fmt.Sprintf(`(() => {
+			const field = document.querySelector(".record-upsert-modal [name=%s]")
+			field.value = %q
+			field.dispatchEvent(new Event("input", { bubbles: true }))
+			field.dispatchEvent(new Event("change", { bubbles: true }))
+		})()`, field, value))
+	}
+	set("slug", "sheets")
+	until(t, tab, fmt.Sprintf("document.querySelector('.po-form').innerText.includes(%q)", d.relayURL+"/sheets/redirect"))
+	lookAt(t, tab, "plugin-form")
+	for field, value := range map[string]string{"provider": "google", "clientId": "id", "clientSecret": "secret", "scope": "openid", "pluginId": "abc123"} {
+		set(field, value)
+	}
+	evaluate[any](t, tab, "[...document.querySelectorAll('.record-upsert-modal .modal-footer button')].find(button => button.innerText.trim() == 'Create').click()")
+	until(t, tab, "document.querySelector('.record-upsert-modal') == null")
+	until(t, tab, "[...document.querySelectorAll('tr')].some(row => row.innerText.includes('sheets'))")
+	evaluate[any](t, tab, "[...document.querySelectorAll('tbody tr')].find(row => row.innerText.includes('sheets')).click()")
+	until(t, tab, "document.querySelector('.po-form')?.innerText.includes('abc123-VERSION.plugins.framercdn.com')")
+	lookAt(t, tab, "plugin-form-saved")
+}
+
+// Whatever is missing of PocketBase's extension API, the rest of the dashboard loads.
+func TestDashboardWithoutExtensionAPI(t *testing.T) {
+	d := startDemo(t, "")
+	source, err := os.ReadFile(filepath.Join("..", "..", "hooks", "dashboard", "main.js"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	tab := browser(t)
+	do(t, tab, chromedp.Navigate(d.relayURL+"/"))
+	for _, app := range []string{"undefined", "{}", "{ pb: {} }", "{ pb: { send() {} }, routes: {} }", "{ pb: { send() {} }, routes: { superuserOnly() {} }, store: {} }", "{ modals: {} }"} {
+		wrapped := fmt.Sprintf("(async () => { window.app = %s; await (async function() {%s\n})(); return 'loaded' })()", app, source)
+		loaded, err := chromedp.Run(tab, chromedp.Evaluate[string](wrapped, chromedp.EvalAwaitPromise))
+		if err != nil || loaded != "loaded" {
+			t.Errorf("with %s: %q, %v", app, loaded, err)
+		}
+	}
+}

@@ -1,0 +1,213 @@
+package hooks
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"os"
+	"strings"
+	"testing"
+)
+
+// ask gets a route of the dashboard's page as an admin.
+func (s *relayServer) ask(path string, into any) {
+	s.t.Helper()
+	if s.admin == "" {
+		s.admin = s.superuser()
+	}
+	got := s.request(http.MethodGet, "/api/plugin-oauth/"+path, "", s.admin)
+	if err := json.Unmarshal([]byte(got.body), into); err != nil || got.status != http.StatusOK {
+		s.t.Fatalf("%s: %d %s", path, got.status, got.body)
+	}
+}
+
+func TestSignIns(t *testing.T) {
+	t.Parallel()
+	s := serve(t, func(c *Config) { c.EncryptionKey = testEncryptionKey })
+	other := s.add("other", nil)
+	s.outcomes()
+	other.login()
+	s.request(http.MethodPost, "/authorize", "", "Origin: https://abc123.plugins.framercdn.com")
+
+	for _, span := range []string{"hour", "day", "week"} {
+		var page signIns
+		s.ask("sign-ins?span="+span, &page)
+		root, sheet := funnel{"/", 7, 5, 2, 1, 1, 2, 2}, funnel{"other", 1, 1, 1, 0, 0, 0, 0}
+		if fmt.Sprint(page.Funnel) != fmt.Sprint([]funnel{root, sheet}) {
+			t.Errorf("%s: the funnel is %+v", span, page.Funnel)
+		}
+		// Around a full hour, the logins are in the last two.
+		hours := spans[span].hours
+		if len(page.Hours) != hours || page.Hours[hours-1].Started+page.Hours[hours-2].Started != 8 || page.Hours[0].Started != 0 {
+			t.Errorf("%s: %d hours, %+v", span, len(page.Hours), page.Hours[hours-1])
+		}
+		if page.LiveCount != 2 || len(page.Live) != 2 || page.Live[0].Stage != "started" || page.Live[0].Origin != "https://abc123.plugins.framercdn.com" ||
+			page.Live[1].Plugin != "other" || page.Live[1].Stage != "finished" || page.Live[1].Left < 500 || page.Live[1].Age > 60 {
+			t.Errorf("%s: under way are %d, %+v", span, page.LiveCount, page.Live)
+		}
+		if page.ToClaim.Count != 1 || page.ToClaim.Median != page.ToClaim.P95 || page.ToClaim.Median > 60 {
+			t.Errorf("%s: %+v", span, page.ToClaim)
+		}
+		if len(page.Failures) != 2 || page.Failures[0].Error == page.Failures[1].Error {
+			t.Fatalf("%s: failures are %+v", span, page.Failures)
+		}
+		for _, failure := range page.Failures {
+			mend := map[string]string{"invalid_scope": "Check SCOPE:", "invalid_grant": "another redirect URI than " + s.url + "/redirect"}[failure.Error]
+			if failure.Plugin != "/" || !strings.Contains(failure.Mend, mend) || failure.Description == "" || failure.ID == "" || failure.Ago > 60 {
+				t.Errorf("%s: %+v", span, failure)
+			}
+		}
+	}
+
+	// One plugin: its own, but the funnel of all.
+	var page signIns
+	s.ask("sign-ins?span=day&plugin=other", &page)
+	if len(page.Funnel) != 2 || page.LiveCount != 1 || len(page.Live) != 1 || len(page.Failures) != 0 || page.Hours[22].Started+page.Hours[23].Started != 1 {
+		t.Errorf("of one plugin: %+v", page)
+	}
+
+	// Strangers, and plugins, are told nothing.
+	for _, route := range []string{"sign-ins", "plugins", "doctor"} {
+		if got := s.get("/api/plugin-oauth/" + route); got.status != http.StatusUnauthorized {
+			t.Errorf("%s: %d %s", route, got.status, got.body)
+		}
+	}
+	if got := s.request(http.MethodGet, "/api/plugin-oauth/sign-ins?span=year", "", s.admin); got.status != http.StatusBadRequest {
+		t.Errorf("%d %s", got.status, got.body)
+	}
+	// The page asks every few seconds: that is no news.
+	if logged := s.logged(); strings.Contains(logged, "/api/plugin-oauth/sign-ins\"") && strings.Contains(logged, `"status":200,"type":"request","url":"/api/plugin-oauth/`) {
+		t.Errorf("the page fills the log: %s", logged)
+	}
+}
+
+// Of many sign-ins the page gets the newest, and the counts of all.
+func TestSignInsOfMany(t *testing.T) {
+	t.Parallel()
+	s := serve(t, nil)
+	_, err := s.app.NonconcurrentDB().NewQuery(`WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < 5999)
+		INSERT INTO sessions (id, plugin, status, created, redirected, completed, claimed, expires, stateHash, readKeyHash)
+		SELECT printf('%015d', i), '', iif(i % 2, 'claimed', 'failed'),
+			strftime('%Y-%m-%d %H:%M:%fZ', 'now', '-' || (i * 100) || ' seconds'), 'x', 'x', strftime('%Y-%m-%d %H:%M:%fZ', 'now', (10 - i * 100) || ' seconds'),
+			strftime('%Y-%m-%d %H:%M:%fZ', 'now', (600 - i * 100) || ' seconds'), randomblob(41), randomblob(41) FROM n`).Execute()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var page signIns
+	s.ask("sign-ins?span=week", &page)
+	if page.Funnel[0] != (funnel{"/", 6000, 6000, 3000, 3000, 0, 3000, 0}) || len(page.Failures) != maxListed || page.ToClaim.Count != maxClaims || page.ToClaim.Median != 10 {
+		t.Errorf("%+v, %+v, %d failures", page.Funnel, page.ToClaim, len(page.Failures))
+	}
+}
+
+func TestQuantile(t *testing.T) {
+	t.Parallel()
+	many := make([]float64, 100)
+	for i := range many {
+		many[i] = float64(100 - i)
+	}
+	for _, test := range []struct {
+		values []float64
+		q      float64
+		want   float64
+	}{{nil, 0.5, 0}, {[]float64{7}, 0.95, 7}, {[]float64{3, 1, 2}, 0.5, 2}, {[]float64{4, 3, 2, 1}, 0.5, 2}, {many, 0.95, 95}, {many, 0.5, 50}} {
+		if got := quantile(test.values, test.q); got != test.want {
+			t.Errorf("the %v quantile of %d values is %v, want %v", test.q, len(test.values), got, test.want)
+		}
+	}
+}
+
+// Each kind of failure has a mend that names the plugin's own setting.
+func TestMends(t *testing.T) {
+	t.Parallel()
+	root := &Plugin{RedirectURI: "https://relay.example/redirect"}
+	sheets := &Plugin{Slug: "sheets", id: "record", RedirectURI: "https://relay.example/sheets/redirect", PKCE: "off"}
+	for code, words := range map[string][2]string{
+		"redirect_uri_mismatch":   {"https://relay.example/redirect", "https://relay.example/sheets/redirect"},
+		"invalid_client":          {"CLIENT_SECRET", "clientSecret"},
+		"invalid_scope":           {"SCOPE", "scope"},
+		"invalid_grant":           {"https://relay.example/redirect", "https://relay.example/sheets/redirect"},
+		"invalid_request":         {"try off in PKCE", "try on in the field pkce"},
+		"temporarily_unavailable": {"out of reach", "out of reach"},
+		"odd":                     {"documentation", "documentation"},
+	} {
+		for i, plugin := range []*Plugin{root, sheets} {
+			if got := mend(code, plugin); !strings.Contains(got, words[i]) {
+				t.Errorf("%s: %s", code, got)
+			}
+		}
+	}
+	if got := mend("invalid_scope", nil); !strings.Contains(got, "gone") {
+		t.Error(got)
+	}
+}
+
+// The addresses that the dashboard shows are those that the service and the provider use.
+func TestPluginHelp(t *testing.T) {
+	t.Parallel()
+	s := serve(t, func(c *Config) { c.EncryptionKey, c.PublicURL = testEncryptionKey, "https://relay.example/" })
+	s.add("sheets", func(fields map[string]any) { fields["pluginId"], fields["allowedOrigins"] = "ID1", "null" })
+	s.add("off", func(fields map[string]any) { fields["enabled"] = false })
+	got := s.save(http.MethodPost, "", map[string]any{"slug": "shop", "enabled": true, "provider": "shopify", "clientId": "id", "clientSecret": "secret"})
+	if got.status != http.StatusOK {
+		t.Fatal(got.body)
+	}
+	var answer struct {
+		Base    string
+		Plugins []pluginHelp
+	}
+	s.ask("plugins", &answer)
+	if answer.Base != "https://relay.example" || len(answer.Plugins) != 4 {
+		t.Fatalf("%+v", answer)
+	}
+	root, off, sheets, shop := answer.Plugins[0], answer.Plugins[1], answer.Plugins[2], answer.Plugins[3]
+	if root.Slug != "/" || root.Backend != answer.Base || root.RedirectURI != s.url+"/redirect" || root.Problem != "" || !root.Enabled || root.Revoke != "" {
+		t.Errorf("%+v", root)
+	}
+	if off.Slug != "off" || off.Enabled || !strings.Contains(off.Problem, "switched off") {
+		t.Errorf("%+v", off)
+	}
+	if sheets.Backend != "https://relay.example/sheets" || sheets.RedirectURI != "https://relay.example/sheets/redirect" ||
+		fmt.Sprint(sheets.Origins) != "[http(s)://localhost, on any port https://id1.plugins.framercdn.com https://id1-VERSION.plugins.framercdn.com null]" {
+		t.Errorf("%+v", sheets)
+	}
+	if shop.Provider != "Shopify" || shop.Tenant == nil || shop.Tenant.Name != "shop" || shop.Tenant.Default != "" {
+		t.Errorf("%+v", shop)
+	}
+	if body := fmt.Sprintf("%+v", answer); strings.Contains(body, testClientSecret) || strings.Contains(body, "secret") {
+		t.Error("a client secret is told")
+	}
+}
+
+// The dashboard's page and the README tell authors the same.
+func TestSnippetIsTheREADMEs(t *testing.T) {
+	t.Parallel()
+	readme, err := os.ReadFile("../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	script, err := dashboardFiles.ReadFile("dashboard/plugins.js")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, snippet, found := strings.Cut(string(script), "=> `")
+	snippet, _, closed := strings.Cut(snippet, "\n}`")
+	snippet = strings.NewReplacer(`\`+"`", "`", `\$`, `$`, "${backend}\"", "http://localhost:8787\"     // later: https://my-backend.fly.dev").Replace(snippet + "\n}")
+	before, after, _ := strings.Cut(snippet, "${tenant")
+	_, after, tenant := strings.Cut(after, `: ""}`)
+	if !found || !closed || !tenant || !strings.Contains(string(readme), "```js\n"+before+after+"\n```") {
+		t.Errorf("the README does not have\n%s%s", before, after)
+	}
+}
+
+// The pages of the extension must not outlive the program in a browser's cache.
+func TestExtensionIsNotCached(t *testing.T) {
+	t.Parallel()
+	s := serve(t, nil)
+	for path, contentType := range map[string]string{"/_/extensions.js": "text/javascript", "/_/extensions/sign-ins/page.js": "text/javascript; charset=utf-8", "/_/extensions/sign-ins/style.css": "text/css; charset=utf-8"} {
+		got := s.get(path)
+		if got.status != http.StatusOK || got.header.Get("Cache-Control") != "no-cache" || got.header.Get("Content-Type") != contentType {
+			t.Errorf("%s: %d %v", path, got.status, got.header)
+		}
+	}
+}
