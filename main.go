@@ -136,7 +136,11 @@ func greet(app core.App, base string, config hooks.Config) error {
 	}
 	if plugin := config.Plugin; plugin == nil {
 		if len(records) == 0 {
-			fmt.Printf("  Plugin     %s\n", hooks.HowToAddPlugin)
+			how := hooks.HowToAddPlugin
+			if config.PublicURL != "" && config.EncryptionKey != "" {
+				how = "none yet; add one in the dashboard, in the collection plugins"
+			}
+			fmt.Printf("  Plugin     %s\n", how)
 		}
 	} else {
 		fmt.Printf("  Redirect   %s (the provider must know this address)\n", plugin.RedirectURI)

@@ -727,3 +727,40 @@ func TestProvidersCommand(t *testing.T) {
 		t.Errorf("the folder holds %v, %v", entries, err)
 	}
 }
+
+// The log as JSON, the metrics with the program's version, and what the start says of them.
+func TestLogFormatAndMetrics(t *testing.T) {
+	t.Parallel()
+	metricsAddress := freeAddress(t)
+	p := newProcess(t, "--log-format", "json")
+	p.env = append(p.env, "METRICS_ADDR="+metricsAddress)
+	p.start()
+	authorizationURL, _ := p.authorize()
+	p.get("/redirect?error=invalid_scope&state=" + authorizationURL.Query().Get("state"))
+	samples := scrape(t, metricsAddress)
+	found := false
+	for key := range samples {
+		found = found || strings.HasPrefix(key, "plugin_oauth_build_info{goversion=go") && !strings.HasSuffix(key, "version=}")
+	}
+	if !found || samples["plugin_oauth_logins_ended_total{outcome=failed,plugin=/}"] != 1 {
+		t.Errorf("the metrics are %v", samples)
+	}
+	p.terminate()
+	printed := p.out.String()
+	if !strings.Contains(printed, "  Metrics    http://localhost:"+metricsAddress[strings.LastIndex(metricsAddress, ":")+1:]+"/metrics\n") {
+		t.Errorf("the start says\n%s", printed)
+	}
+	ended := 0
+	for line := range strings.Lines(printed) {
+		var attributes map[string]any
+		if json.Unmarshal([]byte(line), &attributes) == nil && attributes["msg"] == "login ended" && attributes["error"] == "invalid_scope" && attributes["level"] == "WARN" {
+			ended++
+		}
+	}
+	if ended != 1 {
+		t.Errorf("%d lines of one login in\n%s", ended, printed)
+	}
+	if out, code := p.run("serve", "--log-format", "xml"); code != 1 || !strings.Contains(out, "--log-format must be text or json") {
+		t.Errorf("ended with %d: %s", code, out)
+	}
+}

@@ -264,7 +264,7 @@ func printFindings(out io.Writer, findings []finding, plugins int) error {
 	case warnings > 0:
 		fmt.Fprintf(&b, "%s.\n", plural(warnings, "warning"))
 	default:
-		fmt.Fprintf(&b, "All is well: %s checked.\n", plural(plugins, "plugin"))
+		fmt.Fprintf(&b, "Nothing wrong was found at %s. A sign-in proves it.\n", plural(plugins, "plugin"))
 	}
 	_, err := io.WriteString(out, b.String())
 	return err

@@ -34,6 +34,7 @@ func (r *relay) bindDashboard(e *core.ServeEvent) error {
 	group := e.Router.Group("/api/plugin-oauth")
 	group.Bind(apis.RequireSuperuserAuth(), apis.SkipSuccessActivityLog())
 	group.GET("/sign-ins", r.signIns)
+	group.POST("/sign-ins/{id}/end", r.endSignIn)
 	group.GET("/plugins", r.pluginHelp)
 	group.GET("/doctor", r.doctorRoute)
 	return nil
@@ -41,7 +42,9 @@ func (r *relay) bindDashboard(e *core.ServeEvent) error {
 
 // pluginHelp is what an author must paste where, for one plugin.
 type pluginHelp struct {
+	ID          string      `json:"id"`   // of its record; blank: it is not from the dashboard
 	Slug        string      `json:"slug"` // "/" for the one at the root
+	Name        string      `json:"name"`
 	Provider    string      `json:"provider"`
 	Console     string      `json:"console"` // where the app is made at the provider; blank: unknown
 	Enabled     bool        `json:"enabled"`
@@ -82,7 +85,9 @@ func (r *relay) pluginHelp(e *core.RequestEvent) error {
 
 func (p *Plugin) help(base string) pluginHelp {
 	help := pluginHelp{
+		ID:          p.id,
 		Slug:        plainSlug(p.Slug),
+		Name:        p.Name,
 		Enabled:     p.closed != errSwitchedOff,
 		Backend:     base,
 		RedirectURI: p.RedirectURI,

@@ -47,6 +47,10 @@ const (
 	// madeUpCode stands for the code, and for the state, where a provider is asked without a login.
 	madeUpCode = "plugin-oauth-doctor"
 
+	// checkAfter is how long the check at start waits, so that a service that crashes again and again does not ask the providers
+	// each time.
+	checkAfter = 2 * time.Second
+
 	// clockTolerance is how far a clock may be off.
 	clockTolerance = time.Minute
 
@@ -109,7 +113,7 @@ func (d *doctor) examine(ctx context.Context) []finding {
 	}
 	_ = group.Wait()
 
-	found := slices.Concat(d.checkDataDir(), d.checkPublicURL(), d.checkFly(), ofProviders.check(), slices.Concat(ofPlugins...))
+	found := slices.Concat(d.checkPlugins(), d.checkDataDir(), d.checkPublicURL(), d.checkFly(), ofProviders.check(), slices.Concat(ofPlugins...))
 	var once []finding
 	for _, f := range found {
 		// One cause, such as PUBLIC_URL, may show at every plugin.
@@ -119,6 +123,13 @@ func (d *doctor) examine(ctx context.Context) []finding {
 	}
 	slices.SortStableFunc(once, func(a, b finding) int { return cmp.Compare(min(len(a.Plugin), 1), min(len(b.Plugin), 1)) })
 	return once
+}
+
+func (d *doctor) checkPlugins() []finding {
+	if len(d.plugins) > 0 {
+		return nil
+	}
+	return []finding{{levelWarning, "", "There is no plugin.", "Nobody can sign in.", "Add one in the dashboard, in the collection plugins, or set PROVIDER, CLIENT_ID and CLIENT_SECRET."}}
 }
 
 func (d *doctor) examinePlugin(ctx context.Context, p *Plugin, providers, own *relay) []finding {
@@ -188,23 +199,30 @@ func (r *relay) checkProvider(ctx context.Context, p *Plugin) []finding {
 	var findings []finding
 	status, err := r.get(ctx, filled.authorizationURL(madeUpCode, verifier), nil)
 	if what := trouble(err); what != "" {
-		findings = append(findings, p.failure("The authorize endpoint "+what+".", whyNobody, "Check "+authorizeField+", and the network of this machine."))
+		findings = append(findings, p.failure("The authorize endpoint "+what+".", whyNobody, mendOfTrouble(authorizeField, filled.AuthorizeEndpoint, row.AuthorizeEndpoint)))
 		if hostOf(filled.AuthorizeEndpoint) == hostOf(filled.TokenEndpoint) {
 			return findings // the same would be said twice
 		}
+	} else if status == http.StatusBadRequest || status == http.StatusUnauthorized || status == http.StatusForbidden {
+		// RFC 6749 section 4.1.2.1: with a client or a redirect URI that it does not know, a provider must not redirect.
+		findings = append(findings, p.warning(fmt.Sprintf("The authorize endpoint refuses the login with the status %d.", status),
+			"People may see an error instead of the provider's login.", "Check "+p.where("clientId")+", and that the provider knows the redirect URI "+withoutQuery(p.RedirectURI)+"."))
 	} else if status == http.StatusNotFound || status == http.StatusGone || status >= 500 {
 		findings = append(findings, p.warning(fmt.Sprintf("The authorize endpoint answers with the status %d.", status),
 			"People may see an error instead of the provider's login.", "Check "+authorizeField+"."))
 	}
+	if inTheClear(filled.TokenEndpoint) {
+		return findings // checkEncryption reports it; the secret is not sent for a check
+	}
 	_, err = r.exchange(ctx, filled, madeUpCode, verifier)
-	if f, found := p.judgeExchange(err, tokenField); found {
+	if f, found := p.judgeExchange(err, tokenField, row); found {
 		findings = append(findings, f)
 	}
 	return findings
 }
 
 // judgeExchange reads what the token endpoint says of a code that it never gave. It should refuse that, and nothing else.
-func (p *Plugin) judgeExchange(err error, tokenField string) (finding, bool) {
+func (p *Plugin) judgeExchange(err error, tokenField string, row preset) (finding, bool) {
 	const cannotTell = "Whether people can sign in is not known."
 	refused, isRefusal := errors.AsType[refusedToken](err)
 	meaning := meaningOf(refused.code)
@@ -213,7 +231,7 @@ func (p *Plugin) judgeExchange(err error, tokenField string) (finding, bool) {
 	case err == nil:
 		return p.warning("The token endpoint took a code that it never gave.", cannotTell, "Check "+tokenField+"."), true
 	case what != "":
-		return p.failure("The token endpoint "+what+".", whyNobody, "Check "+tokenField+", and the network of this machine."), true
+		return p.failure("The token endpoint "+what+".", whyNobody, mendOfTrouble(tokenField, p.TokenEndpoint, row.TokenEndpoint)), true
 	case meaning == meansWrongGrant:
 		return finding{}, false
 	case meaning == meansWrongClient:
@@ -234,6 +252,14 @@ func (p *Plugin) judgeExchange(err error, tokenField string) (finding, bool) {
 		return p.warning("The provider refused the check with "+what+", which does not tell whether it accepts the client.",
 			cannotTell, "Sign in once to see; if it fails, check "+p.where("tokenAuth")+"."), true
 	}
+}
+
+// mendOfTrouble says what to do about an endpoint that does not answer. A preset's is right.
+func mendOfTrouble(field, endpoint, ofPreset string) string {
+	if endpoint == ofPreset {
+		return "Check that this machine reaches " + hostOf(endpoint) + ": its network, DNS and firewall."
+	}
+	return "Check " + field + ", and that this machine reaches " + hostOf(endpoint) + "."
 }
 
 // endpointFrom names what decides an endpoint: the plugin's own value, or what chooses among the preset's.
@@ -343,8 +369,8 @@ func (d *doctor) checkRedirectURI(ctx context.Context, own *relay, p *Plugin) (f
 }
 
 func notBelieved(header string) finding {
-	return finding{levelWarning, "", "A proxy sends the header " + header + ", which the service does not believe.",
-		"All visitors count as one, for the rate limit and for the question whether a login is their own.", "Name " + header + " in TRUSTED_PROXY_HEADERS."}
+	return finding{levelWarning, "", "Requests come with the header " + header + ", which the service does not believe.",
+		"Behind a proxy all visitors count as one, for the rate limit and for the question whether a login is their own.", "If a proxy of yours sets it on every request, name " + header + " in TRUSTED_PROXY_HEADERS."}
 }
 
 // checkFly says so even when the service does not answer.
@@ -563,6 +589,11 @@ func (r *relay) checkAtStart() {
 		case <-ctx.Done():
 		}
 	}()
+	select {
+	case <-time.After(checkAfter):
+	case <-ctx.Done():
+		return
+	}
 	dashboard, err := r.plugins.all()
 	if err != nil {
 		r.log.Warn("the check at start failed", "cause", err.Error())

@@ -64,7 +64,12 @@ func answering(status int, body string) http.HandlerFunc {
 	}
 }
 
-var refusingCode = answering(http.StatusBadRequest, `{"error":"invalid_grant"}`)
+// refusingCode has a login page, and a token endpoint that knows no code.
+var refusingCode http.HandlerFunc = func(w http.ResponseWriter, r *http.Request) {
+	if r.Method == http.MethodPost {
+		answering(http.StatusBadRequest, `{"error":"invalid_grant"}`)(w, r)
+	}
+}
 
 // hanging answers nothing until the client leaves, or the test ends.
 func hanging(t *testing.T) http.HandlerFunc {
@@ -206,10 +211,10 @@ func TestDoctor(t *testing.T) {
 	const (
 		nowhere  = "warning : Nothing answers at https://backend.invalid, where logins end. Check that the service is running, and that %s leads here."
 		clear    = "error %s: An address has http:// instead of https://. Write https:// in %s."
-		noHost   = "error /: The authorize endpoint has a host name that leads nowhere. Check %s, and the network of this machine."
+		noHost   = "error /: The authorize endpoint has a host name that leads nowhere. Check %s, and that this machine reaches https://provider.invalid."
 		refresh  = "warning /: The login asks for no refresh token. %s"
 		notFound = "warning /: The authorize endpoint answers with the status %d. Check AUTHORIZE_ENDPOINT."
-		proxy    = "warning : A proxy sends the header %s, which the service does not believe. Name %s in TRUSTED_PROXY_HEADERS."
+		proxy    = "warning : Requests come with the header %s, which the service does not believe. If a proxy of yours sets it on every request, name %s in TRUSTED_PROXY_HEADERS."
 		hubSpot  = "%s /: HubSpot %s this token endpoint on 2027-02-16. Leave TOKEN_ENDPOINT blank, with PROVIDER set to hubspot."
 	)
 	for _, test := range []struct {
@@ -228,23 +233,26 @@ func TestDoctor(t *testing.T) {
 			p.AuthorizeEndpoint, p.TokenEndpoint = "https://provider.invalid/authorize", "https://provider.invalid/token"
 		}, want: []string{fmt.Sprintf(noHost, "AUTHORIZE_ENDPOINT")}},
 		{name: "DNS of the token endpoint", edit: func(_ *Config, p *Plugin) { p.TokenEndpoint = "https://provider.invalid/token" },
-			want: []string{"error /: The token endpoint has a host name that leads nowhere. Check TOKEN_ENDPOINT, and the network of this machine."}},
+			want: []string{"error /: The token endpoint has a host name that leads nowhere. Check TOKEN_ENDPOINT, and that this machine reaches https://provider.invalid."}},
 		{name: "refused", edit: func(_ *Config, p *Plugin) { p.TokenEndpoint = closed + "/token" },
-			want: []string{"error /: The token endpoint refuses connections, or cannot be reached. Check TOKEN_ENDPOINT, and the network of this machine."}},
+			want: []string{"error /: The token endpoint refuses connections, or cannot be reached. Check TOKEN_ENDPOINT, and that this machine reaches " + closed + "."}},
 		{name: "certificate", edit: func(_ *Config, p *Plugin) { p.TokenEndpoint = secure.URL + "/token" },
-			want: []string{"error /: The token endpoint has a certificate that this machine does not accept. Check TOKEN_ENDPOINT, and the network of this machine."}},
+			want: []string{"error /: The token endpoint has a certificate that this machine does not accept. Check TOKEN_ENDPOINT, and that this machine reaches " + secure.URL + "."}},
 		{name: "no TLS", edit: func(_ *Config, p *Plugin) {
 			p.TokenEndpoint = strings.Replace(plain, "http://", "https://", 1) + "/token"
 		},
-			want: []string{"error /: The token endpoint answers, but not over TLS as it must with https. Check TOKEN_ENDPOINT, and the network of this machine."}},
+			want: []string{"error /: The token endpoint answers, but not over TLS as it must with https. Check TOKEN_ENDPOINT, and that this machine reaches " + strings.Replace(plain, "http://", "https://", 1) + "."}},
 		{name: "broken off", edit: func(_ *Config, p *Plugin) { p.TokenEndpoint = breaking + "/token" },
-			want: []string{"error /: The token endpoint breaks off its answer. Check TOKEN_ENDPOINT, and the network of this machine."}},
+			want: []string{"error /: The token endpoint breaks off its answer. Check TOKEN_ENDPOINT, and that this machine reaches " + breaking + "."}},
 		{name: "slow", edit: func(_ *Config, p *Plugin) { p.TokenEndpoint = slow.URL + "/token" }, set: func(d *doctor) { d.client.Timeout = 500 * time.Millisecond },
-			want: []string{"error /: The token endpoint takes longer than 10 seconds to answer. Check TOKEN_ENDPOINT, and the network of this machine."}},
+			want: []string{"error /: The token endpoint takes longer than 10 seconds to answer. Check TOKEN_ENDPOINT, and that this machine reaches " + slow.URL + "."}},
 		{name: "404", edit: func(_ *Config, p *Plugin) { p.AuthorizeEndpoint = status(404) + "?secret=client%20secret" }, want: []string{fmt.Sprintf(notFound, 404)}},
 		{name: "410", edit: func(_ *Config, p *Plugin) { p.AuthorizeEndpoint = status(410) }, want: []string{fmt.Sprintf(notFound, 410)}},
 		{name: "500", edit: func(_ *Config, p *Plugin) { p.AuthorizeEndpoint = status(500) }, want: []string{fmt.Sprintf(notFound, 500)}},
-		{name: "400 is a login page's", edit: func(_ *Config, p *Plugin) { p.AuthorizeEndpoint = status(400) }},
+		{name: "400", edit: func(_ *Config, p *Plugin) { p.AuthorizeEndpoint = status(400) },
+			want: []string{"warning /: The authorize endpoint refuses the login with the status 400. Check CLIENT_ID, and that the provider knows the redirect URI " + s.url + "/redirect."}},
+		{name: "the secret is not sent in the clear", edit: func(_ *Config, p *Plugin) { p.TokenEndpoint = "http://provider.invalid/token" },
+			want: []string{fmt.Sprintf(clear, "/", "TOKEN_ENDPOINT")}},
 
 		{name: "redirect URI on another host", edit: func(c *Config, _ *Plugin) { c.PublicURL = "https://backend.invalid" },
 			want: []string{"error /: The redirect URI is on another host than PUBLIC_URL. Leave REDIRECT_URI blank, so that PUBLIC_URL decides."}},
@@ -414,6 +422,12 @@ func TestDoctorDashboard(t *testing.T) {
 		unpublished("well"), unpublished("zz"))
 }
 
+func TestDoctorWithoutPlugins(t *testing.T) {
+	t.Parallel()
+	expectFindings(t, newDoctor(Config{}, nil, t.TempDir()).examine(t.Context()),
+		"warning : There is no plugin. Add one in the dashboard, in the collection plugins, or set PROVIDER, CLIENT_ID and CLIENT_SECRET.")
+}
+
 // A plugin that was valid when it was saved may not be so any more.
 func TestDoctorClosedPlugin(t *testing.T) {
 	t.Parallel()
@@ -570,7 +584,7 @@ func TestDoctorCommand(t *testing.T) {
 	p.signIn()
 	added := p.add("sheets", nil)
 	p.add("off", func(fields map[string]any) { fields["enabled"] = false })
-	if out := doctor(0); !strings.HasPrefix(out, "Checking 2 plugins…\n") || !strings.HasSuffix(out, "\nAll is well: 2 plugins checked.\n") || added.provider.examinations() != 1 {
+	if out := doctor(0); !strings.HasPrefix(out, "Checking 2 plugins…\n") || !strings.HasSuffix(out, "\nNothing wrong was found at 2 plugins. A sign-in proves it.\n") || added.provider.examinations() != 1 {
 		t.Errorf("beside the service:\n%s", out)
 	}
 	if out := doctor(0, "--json"); !strings.HasSuffix(out, "\n[]") {
@@ -606,7 +620,7 @@ plugin-oauth: not all is well; mend the errors and run doctor again
 		t.Errorf("as JSON: %v\n%s", err, out)
 	}
 	p.env = append(p.env, "FLY_APP_NAME=my-backend")
-	if out := doctor(1); !strings.Contains(out, "1 error, 1 warning.\n") || !strings.Contains(out, "warning           A proxy sends the header Fly-Client-IP") {
+	if out := doctor(1); !strings.Contains(out, "1 error, 1 warning.\n") || !strings.Contains(out, "warning           Requests come with the header Fly-Client-IP") {
 		t.Errorf("on Fly:\n%s", out)
 	}
 
@@ -620,7 +634,7 @@ plugin-oauth: not all is well; mend the errors and run doctor again
 			t.Fatalf("the start printed\n%s", p.out)
 		}
 	}
-	if printed := p.out.String(); strings.Contains(printed, testClientSecret) || !strings.Contains(printed, `level=WARN msg="A proxy sends`) {
+	if printed := p.out.String(); strings.Contains(printed, testClientSecret) || !strings.Contains(printed, `level=WARN msg="Requests come with`) {
 		t.Errorf("the start printed\n%s", printed)
 	}
 

@@ -1,7 +1,6 @@
 package hooks
 
 import (
-	"cmp"
 	"context"
 	"database/sql"
 	"log/slog"
@@ -14,35 +13,35 @@ import (
 // ending is the end of a login: what became of it, and when it came to which stage.
 type ending struct {
 	session, plugin string
-	outcome         string // the last state of the session, or outcomeDeleted
-	error           string
-	cause           error // of a failure
+	outcome         string // the last state of the session
+	error, cause    string // of a login that was denied or failed
 
 	created, redirected, completed, ended time.Time // zero: it did not come there
 }
 
-// outcomeDeleted is a login that its admin has ended.
-const outcomeDeleted = "deleted"
-
-const endingColumns = `id, plugin, status, error, created, redirected, completed,
+const endingColumns = `id, plugin, status, error, cause, created, redirected, completed,
 	CASE status WHEN 'claimed' THEN claimed WHEN 'expired' THEN expires ELSE completed END`
 
 // endings executes a statement that ends logins and returns them with endingColumns.
 func (s *sessions) endings(statement *sql.Stmt, args ...any) (endings []ending, err error) {
 	err = s.writer.query(statement, args, func(rows *sql.Rows) error {
-		endings = nil
-		for rows.Next() {
-			var e ending
-			var created, redirected, completed, ended string
-			if err := rows.Scan(&e.session, &e.plugin, &e.outcome, &e.error, &created, &redirected, &completed, &ended); err != nil {
-				return err
-			}
-			e.created, e.redirected, e.completed, e.ended = readTime(created), readTime(redirected), readTime(completed), readTime(ended)
-			endings = append(endings, e)
-		}
-		return rows.Err()
+		endings, err = readEndings(rows)
+		return err
 	})
 	return endings, err
+}
+
+func readEndings(rows *sql.Rows) (endings []ending, err error) {
+	for rows.Next() {
+		var e ending
+		var created, redirected, completed, ended string
+		if err := rows.Scan(&e.session, &e.plugin, &e.outcome, &e.error, &e.cause, &created, &redirected, &completed, &ended); err != nil {
+			return nil, err
+		}
+		e.created, e.redirected, e.completed, e.ended = readTime(created), readTime(redirected), readTime(completed), readTime(ended)
+		endings = append(endings, e)
+	}
+	return endings, rows.Err()
 }
 
 // readTime reads a timestamp. A blank one is the zero time.
@@ -51,25 +50,18 @@ func readTime(timestamp string) time.Time {
 	return t
 }
 
-func (s *sessions) tell(endings []ending, cause error) {
+func (s *sessions) tell(endings []ending) {
 	for _, e := range endings {
-		e.cause = cause
 		s.onEnd(e)
 	}
 }
 
-// sessionDeleted ends the login of a session that its admin has deleted.
+// sessionDeleted ends the login of a session before its admin deletes it.
 func (r *relay) sessionDeleted(e *core.RecordEvent) error {
-	if r.sessions == nil {
-		return e.Next()
-	}
-	r.sessions.end(e.Record.Id)
-	if status := e.Record.GetString("status"); status == statusPending || status == statusReady {
-		at := func(field string) time.Time { return e.Record.GetDateTime(field).Time() }
-		r.loginEnded(ending{
-			session: e.Record.Id, plugin: e.Record.GetString("plugin"), outcome: outcomeDeleted,
-			created: at("created"), redirected: at("redirected"), completed: at("completed"), ended: time.Now(),
-		})
+	if r.sessions != nil {
+		if _, err := r.sessions.stop(e.App.NonconcurrentDB(), e.Record.Id); err != nil {
+			return err
+		}
 	}
 	return e.Next()
 }
@@ -84,12 +76,14 @@ func (r *relay) loginEnded(e ending) {
 		slog.String("outcome", e.outcome),
 	}
 	level := slog.LevelInfo
+	if e.outcome == statusFailed {
+		level = slog.LevelWarn
+	}
 	if e.error != "" {
 		attributes = append(attributes, slog.String("error", e.error))
 	}
-	if e.cause != nil {
-		level = slog.LevelWarn
-		attributes = append(attributes, slog.String("cause", e.cause.Error()))
+	if e.cause != "" {
+		attributes = append(attributes, slog.String("cause", e.cause))
 	}
 	// Each in seconds since the login began.
 	after := func(name string, reached time.Time) {
@@ -104,6 +98,3 @@ func (r *relay) loginEnded(e ending) {
 	after("endedAfter", e.ended)
 	r.log.LogAttrs(context.Background(), level, "login ended", attributes...)
 }
-
-// plainSlug is the slug of a plugin for people and for metrics; the one at the root has none of its own.
-func plainSlug(slug string) string { return cmp.Or(slug, "/") }

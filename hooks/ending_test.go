@@ -95,11 +95,21 @@ func (s *relayServer) outcomes() map[string]string {
 	time.Sleep(5 * time.Millisecond)
 	s.relay.sweep()
 
+	s.admin = s.superuser()
 	s.authorize()
 	sessions["deleted"] = s.latest()
-	if got := s.request(http.MethodDelete, "/api/collections/sessions/records/"+sessions["deleted"], "", s.superuser()); got.status != http.StatusNoContent {
+	if got := s.request(http.MethodDelete, "/api/collections/sessions/records/"+sessions["deleted"], "", s.admin); got.status != http.StatusNoContent {
 		s.t.Fatalf("the session is not deleted: %d %s", got.status, got.body)
 	}
+	_, readKey = s.login()
+	sessions["ended"] = s.latest()
+	for _, status := range []int{http.StatusNoContent, http.StatusNotFound} {
+		if got := s.request(http.MethodPost, "/api/plugin-oauth/sign-ins/"+sessions["ended"]+"/end", "", s.admin); got.status != status {
+			s.t.Fatalf("the session is not ended: %d %s", got.status, got.body)
+		}
+	}
+	s.expect("a login that the admin has ended", s.poll(readKey), http.StatusBadRequest,
+		`{"error":"access_denied","error_description":"The sign-in was ended by the admin. Please start again."}`)
 	return sessions
 }
 
@@ -123,7 +133,8 @@ func TestLogOfEndings(t *testing.T) {
 		"refused":         {"failed", "WARN", "invalid_grant", []string{"redirectedAfter", "endedAfter"}},
 		"never came back": {"expired", "INFO", "", []string{"endedAfter"}},
 		"never claimed":   {"expired", "INFO", "", []string{"redirectedAfter", "tokensAfter", "endedAfter"}},
-		"deleted":         {"deleted", "INFO", "", []string{"endedAfter"}},
+		"deleted":         {"denied", "INFO", "access_denied", []string{"endedAfter"}},
+		"ended":           {"denied", "INFO", "access_denied", []string{"redirectedAfter", "endedAfter"}},
 	} {
 		line := ended[sessions[name]]
 		cause, hasCause := line["cause"]
@@ -171,7 +182,7 @@ func TestLogOfInterrupted(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if len(told) != 1 || told[0].session != s.latest() || told[0].outcome != statusFailed || told[0].error != "server_error" || told[0].cause == nil {
+	if len(told) != 1 || told[0].session != s.latest() || told[0].outcome != statusFailed || told[0].error != "server_error" || told[0].cause == "" {
 		t.Errorf("told %+v", told)
 	}
 }

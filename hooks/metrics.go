@@ -47,7 +47,7 @@ func newMetrics() *metrics {
 			Name: "plugin_oauth_logins_started_total", Help: "Logins that began.",
 		}, []string{"plugin"}),
 		ends: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "plugin_oauth_logins_ended_total", Help: "Logins that ended: claimed, denied, failed, expired, or deleted by the admin.",
+			Name: "plugin_oauth_logins_ended_total", Help: "Logins that ended: claimed, denied, failed or expired.",
 		}, []string{"plugin", "outcome"}),
 		tokenRequests: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "plugin_oauth_token_request_duration_seconds", Help: "How long token endpoints took, by their status: 2xx, 4xx and so on, timeout, or unreachable.",
@@ -61,7 +61,7 @@ func newMetrics() *metrics {
 			Name: "plugin_oauth_polls_waiting", Help: "Polls that are held until their login ends.",
 		}),
 		sweeps: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name: "plugin_oauth_sweep_duration_seconds", Help: "How long the sweep of each minute took.",
+			Name: "plugin_oauth_sweep_duration_seconds", Help: "How long a sweep took: each minute, and while an admin looks.",
 			Buckets: []float64{.001, .01, .1, 1, 10, 60},
 		}, []string{"result"}),
 		sweptRows: prometheus.NewCounterVec(prometheus.CounterOpts{
@@ -112,7 +112,7 @@ func (m *metrics) tokenRequest(p *Plugin, grant string, status int, err error, t
 // refresh counts an answer of /refresh.
 func (m *metrics) refresh(p *Plugin, err error) {
 	outcome := "tokens"
-	if problem, ok := errors.AsType[*problem](err); ok && problem.Status < 500 {
+	if problem, ok := errors.AsType[*problem](err); ok && meaningOf(problem.Code) == meansWrongGrant {
 		outcome = "refused"
 	} else if err != nil {
 		outcome = "error"
@@ -158,7 +158,8 @@ func (r *relay) serveMetrics() error {
 	}
 	listener, err := net.Listen("tcp", r.config.MetricsAddr)
 	if err != nil {
-		return fmt.Errorf("METRICS_ADDR cannot be used: %w", err)
+		// Without the cause: another address of --http would not help.
+		return fmt.Errorf("METRICS_ADDR cannot be used; end the program that uses this address, or set another: %v", err)
 	}
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(r.metrics.registry, promhttp.HandlerOpts{}))

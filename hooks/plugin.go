@@ -127,6 +127,9 @@ func (p Plugin) complete(config Config) Plugin {
 	return p
 }
 
+// plainSlug is a slug for people and for metrics; that of the plugin at the root is blank otherwise.
+func plainSlug(slug string) string { return cmp.Or(slug, "/") }
+
 // redirectPath is how a plugin's redirect URI ends. No two plugins of the dashboard share one, so an answer to the login of one cannot be
 // given to another (RFC 9700 section 4.4.2).
 func (p *Plugin) redirectPath() string {

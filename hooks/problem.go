@@ -69,7 +69,11 @@ func (r *relay) report(e *request, f face, err error) {
 		p = internalError.because(err)
 	}
 	if p.cause != nil && !p.logged {
-		r.log.Warn(p.Code, "route", e.Request.URL.Path, "status", p.Status, "cause", p.cause.Error())
+		slug := ""
+		if e.plugin != nil {
+			slug = e.plugin.Slug
+		}
+		r.log.Warn("request failed", "route", e.Request.URL.Path, "plugin", plainSlug(slug), "error", p.Code, "status", p.Status, "cause", p.cause.Error())
 	}
 	accept := e.Request.Header.Get("Accept")
 	if f == faceText && strings.Contains(accept, "application/json") {

@@ -140,11 +140,11 @@ func register(app core.App, config Config) (*relay, error) {
 			return err
 		}
 		e.Server.Handler = r.handler(e.Server.Handler)
-		// Not before the address is ours: a second start by mistake must not end the logins of the first.
-		if err := sessions.resume(); err != nil {
+		if err := r.serveMetrics(); err != nil {
 			return err
 		}
-		if err := r.serveMetrics(); err != nil {
+		// Not before the addresses are ours: a second start by mistake must not end the logins of the first.
+		if err := sessions.resume(); err != nil {
 			return err
 		}
 		if config.CheckAtStart {
@@ -158,7 +158,7 @@ func register(app core.App, config Config) (*relay, error) {
 		trustProxies(app, config)
 		return err
 	})
-	app.OnRecordAfterDeleteSuccess("sessions").BindFunc(r.sessionDeleted)
+	app.OnRecordDelete("sessions").BindFunc(r.sessionDeleted)
 	// A superuser passes every API rule, so these are refused here.
 	app.OnRecordCreateRequest("sessions", "login_totals").BindFunc(refuseWrite)
 	app.OnRecordUpdateRequest("sessions", "login_totals").BindFunc(refuseWrite)

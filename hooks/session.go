@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/pocketbase/dbx"
 	"github.com/pocketbase/pocketbase/core"
 	"github.com/pocketbase/pocketbase/tools/types"
 )
@@ -53,7 +54,7 @@ var (
 type sessions struct {
 	ttl, retention time.Duration
 
-	insert, redirect, byState, ready, ended, byReadKey, sealed, claimed, interrupted, living, expire, lastTotal, earliest, total, remove, forget *sql.Stmt
+	insert, redirect, byState, ready, ended, byReadKey, sealed, claimed, interrupted, living, expire, remove, lastTotal, earliest, hourTotals, storeTotal, forgetTotals, forgetRemoved *sql.Stmt
 
 	writer   *writer
 	onEnd    func(ending) // is told of every login that ends, once the database says so
@@ -126,23 +127,25 @@ func (s *sessions) statements(reader, writer *sql.DB) []prepared {
 		{&s.byState, reader, `SELECT status, redirected, created, expires, network FROM sessions WHERE stateHash = ?2 AND ` + ofPlugin},
 		{&s.ready, writer, `UPDATE sessions SET status = 'ready', completed = ?1, sealed = ?2, publicKey = NULL
 			WHERE id = ?3 AND status = 'pending' AND expires > ?1`},
-		{&s.ended, writer, `UPDATE sessions SET status = ?, error = ?, errorDescription = ?, completed = ?, publicKey = NULL
+		{&s.ended, writer, `UPDATE sessions SET status = ?, error = ?, errorDescription = ?, cause = ?, completed = ?, publicKey = NULL
 			WHERE id = ? AND status = 'pending' RETURNING ` + endingColumns},
 		{&s.byReadKey, reader, `SELECT id, status, error, errorDescription, expires FROM sessions WHERE readKeyHash = ?2 AND ` + ofPlugin},
 		{&s.sealed, reader, `SELECT sealed FROM sessions WHERE id = ? AND status = 'ready' AND expires > ?`},
 		{&s.claimed, writer, `UPDATE sessions SET status = 'claimed', claimed = ?, sealed = NULL
-			WHERE id = ? AND status IN ('ready', 'expired') RETURNING ` + endingColumns},
-		{&s.interrupted, writer, `UPDATE sessions SET status = 'failed', error = ?, errorDescription = ?, completed = ?, publicKey = NULL
+			WHERE id = ? AND status = 'ready' RETURNING ` + endingColumns},
+		{&s.interrupted, writer, `UPDATE sessions SET status = 'failed', error = ?, errorDescription = ?, cause = ?, completed = ?, publicKey = NULL
 			WHERE status IN ('pending', 'ready') AND status = 'pending' AND redirected != '' RETURNING ` + endingColumns},
 		{&s.living, reader, `SELECT id, plugin, client, readKeyHash, expires FROM sessions WHERE status IN ('pending', 'ready') AND status = 'pending' AND expires > ?`},
 		{&s.expire, writer, `UPDATE sessions SET status = 'expired', completed = iif(status = 'ready', completed, expires), publicKey = NULL, sealed = NULL
 			WHERE id IN (SELECT id FROM sessions WHERE status IN ('pending', 'ready') AND expires <= ? LIMIT ` + sweepStep + `)
 			RETURNING ` + endingColumns},
-		{&s.lastTotal, reader, `SELECT coalesce(max(hour), '') FROM login_totals`},
+		{&s.lastTotal, reader, `SELECT coalesce(max(hour), '') FROM login_totals WHERE hour <= ?`},
 		{&s.earliest, reader, `SELECT coalesce(min(created), '') FROM sessions WHERE expires > ?`},
-		{&s.total, writer, addUpSince},
-		{&s.remove, writer, `DELETE FROM sessions WHERE id IN (SELECT id FROM sessions WHERE expires <= ? AND created < ? LIMIT ` + sweepStep + `)`},
-		{&s.forget, writer, `DELETE FROM login_totals WHERE hour < ?`},
+		{&s.hourTotals, reader, hourTotals},
+		{&s.storeTotal, writer, storeTotal},
+		{&s.forgetTotals, writer, `DELETE FROM login_totals WHERE hour < ?`},
+		{&s.forgetRemoved, writer, `DELETE FROM removed_logins WHERE hour < ?`},
+		{&s.remove, writer, `DELETE FROM sessions WHERE id IN (SELECT id FROM sessions WHERE expires <= ? LIMIT ` + sweepStep + `)`},
 	}
 }
 
@@ -280,23 +283,46 @@ func (s *sessions) complete(found session, tokens []byte) error {
 // fail ends a session without tokens, as denied or failed, with what the plugin will be told. It reports whether the session
 // was there to be ended.
 func (s *sessions) fail(id, status string, p *problem) (ended bool, err error) {
-	endings, err := s.endings(s.ended, status, p.Code, p.Description, timestamp(time.Now()), id)
+	cause := ""
+	if p.cause != nil {
+		cause = p.cause.Error()
+	}
+	endings, err := s.endings(s.ended, status, p.Code, p.Description, cause, timestamp(time.Now()), id)
 	if err == nil {
 		s.end(id)
-		s.tell(endings, p.cause)
+		s.tell(endings)
 	}
 	return len(endings) > 0, err
+}
+
+// stop ends a session for its admin, as if the person had cancelled, and reports whether it was there to be ended. It writes
+// through db, since whoever deletes a session may be in a transaction.
+func (s *sessions) stop(db dbx.Builder, id string) (ended bool, err error) {
+	rows, err := db.NewQuery(`UPDATE sessions SET status = 'denied', error = 'access_denied', errorDescription = {:description}, completed = {:now},
+		publicKey = NULL, sealed = NULL WHERE id = {:id} AND status IN ('pending', 'ready') RETURNING ` + endingColumns).
+		Bind(dbx.Params{"description": "The sign-in was ended by the admin. Please start again.", "now": timestamp(time.Now()), "id": id}).Rows()
+	if err != nil {
+		return false, err
+	}
+	endings, err := readEndings(rows.Rows)
+	if err := errors.Join(err, rows.Close()); err != nil {
+		return false, err
+	}
+	s.end(id)
+	s.tell(endings)
+	return len(endings) > 0, nil
 }
 
 // resume takes up the sessions that the service left behind when it ended: those whose exchange was cut off have failed,
 // the others are still pending. Call it before any request.
 func (s *sessions) resume() error {
 	now := timestamp(time.Now())
-	interrupted, err := s.endings(s.interrupted, "server_error", "The sign-in was interrupted. Please start again.", now)
+	interrupted, err := s.endings(s.interrupted, "server_error", "The sign-in was interrupted. Please start again.",
+		"the service ended while the code was exchanged", now)
 	if err != nil {
 		return err
 	}
-	s.tell(interrupted, errors.New("the service ended while the code was exchanged"))
+	s.tell(interrupted)
 	rows, err := s.living.Query(now)
 	if err != nil {
 		return err
@@ -369,7 +395,7 @@ func (s *sessions) delivered(id string) error {
 		return err
 	}
 	s.release(id)
-	s.tell(ended, nil)
+	s.tell(ended)
 	return nil
 }
 
@@ -395,26 +421,21 @@ func (s *sessions) sweep() (swept swept, err error) {
 		}
 		return err == nil
 	})
-	var expireErr, removeErr error
-	swept.expired, expireErr = s.expireDue(now)
-	totalErr := s.addUp(now)
-	if totalErr == nil {
-		swept.removed, removeErr = s.removeDue(now)
+	if err != nil {
+		return swept, err
 	}
-	return swept, errors.Join(err, expireErr, totalErr, removeErr)
+	if swept.expired, err = s.expireDue(now); err != nil {
+		return swept, err
+	}
+	if err := s.addUp(now); err != nil {
+		return swept, err
+	}
+	swept.removed, err = s.repeat(s.remove, timestamp(now.Add(-s.retention)))
+	return swept, err
 }
 
 // swept counts the rows that a sweep has changed.
 type swept struct{ expired, removed int64 }
-
-// removeDue removes the rows that are past their retention, except those whose hour is not added up for good.
-func (s *sessions) removeDue(now time.Time) (count int64, err error) {
-	open, err := s.hourOf(now)
-	if err != nil {
-		return 0, err
-	}
-	return s.repeat(s.remove, timestamp(now.Add(-s.retention)), open)
-}
 
 // expireDue ends the sessions whose time is over.
 func (s *sessions) expireDue(now time.Time) (count int64, err error) {
@@ -426,7 +447,7 @@ func (s *sessions) expireDue(now time.Time) (count int64, err error) {
 		for _, login := range expired {
 			s.end(login.session)
 		}
-		s.tell(expired, nil)
+		s.tell(expired)
 		count += int64(len(expired))
 	}
 }

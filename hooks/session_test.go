@@ -60,7 +60,7 @@ func TestSessionsInTheDashboard(t *testing.T) {
 			t.Errorf("session %d is %v, want %s", i, item["status"], want[i])
 		}
 		for name := range item {
-			if !strings.Contains(" id plugin status error errorDescription origin created redirected completed claimed expires tenant collectionId collectionName ", " "+name+" ") {
+			if !strings.Contains(" id plugin status error errorDescription cause origin created redirected completed claimed expires tenant collectionId collectionName ", " "+name+" ") {
 				t.Errorf("the API shows the column %s", name)
 			}
 		}
@@ -215,7 +215,7 @@ func TestQueryPlans(t *testing.T) {
 	store := &sessions{}
 	placeholder := regexp.MustCompile(`\?\d*`)
 	for _, prepared := range store.statements(nil, nil) {
-		if prepared.statement == &store.insert {
+		if prepared.statement == &store.insert || prepared.statement == &store.storeTotal {
 			continue
 		}
 		var plan []struct{ Detail string }
@@ -227,10 +227,10 @@ func TestQueryPlans(t *testing.T) {
 			switch step.Detail {
 			case "SCAN sessions USING INDEX sessions_living": // an index of the few that are alive
 				continue
-			case "USE TEMP B-TREE FOR GROUP BY": // of the hour that is under way
+			case "USE TEMP B-TREE FOR GROUP BY", "COMPOUND QUERY", "LEFT-MOST SUBQUERY", "UNION ALL", "CO-ROUTINE (subquery-2)", "SCAN (subquery-2)": // of the hour that is under way
 				continue
 			}
-			if strings.Contains(step.Detail, "SCAN") || !strings.Contains(step.Detail, "INDEX") && !strings.Contains(step.Detail, "LIST SUBQUERY") {
+			if strings.Contains(step.Detail, "SCAN") || !strings.Contains(step.Detail, "INDEX") && !strings.Contains(step.Detail, "PRIMARY KEY") && !strings.Contains(step.Detail, "LIST SUBQUERY") {
 				t.Errorf("%s: %s", query, step.Detail)
 			}
 		}

@@ -66,7 +66,8 @@ type failure struct {
 	ID          string  `json:"id" db:"id"`
 	Plugin      string  `json:"plugin" db:"plugin"`
 	Error       string  `json:"error" db:"error"`
-	Description string  `json:"description" db:"errorDescription"`
+	Description string  `json:"description" db:"errorDescription"` // what the person and the plugin were told
+	Cause       string  `json:"cause" db:"cause"`
 	Mend        string  `json:"mend"`
 	Ago         float64 `json:"ago"`
 
@@ -112,6 +113,18 @@ func (r *relay) signIns(e *core.RequestEvent) error {
 	return e.JSON(http.StatusOK, answer)
 }
 
+// endSignIn handles POST /api/plugin-oauth/sign-ins/{id}/end: the admin ends a login that is under way.
+func (r *relay) endSignIn(e *core.RequestEvent) error {
+	ended, err := r.sessions.stop(r.app.NonconcurrentDB(), e.Request.PathValue("id"))
+	if err != nil {
+		return err
+	}
+	if !ended {
+		return apis.NewNotFoundError("This sign-in has ended already.", nil)
+	}
+	return e.NoContent(http.StatusNoContent)
+}
+
 // pluginOf returns the plugin of a plain slug, or nil if there is none any more.
 func (r *relay) pluginOf(slug string) (*Plugin, error) {
 	if slug == plainSlug("") {
@@ -124,10 +137,12 @@ func (r *relay) pluginOf(slug string) (*Plugin, error) {
 func readSignIns(app core.App, span time.Duration, hours int, plugin string) (signIns, error) {
 	now := time.Now()
 	params := dbx.Params{
-		"now":   timestamp(now),
-		"since": timestamp(now.Add(-span)),
-		"hour":  timestamp(now.Truncate(time.Hour).Add(-time.Duration(hours-1) * time.Hour)),
-		"slug":  plugin,
+		"now":    timestamp(now),
+		"since":  timestamp(now.Add(-span)),
+		"hour":   timestamp(now.Truncate(time.Hour).Add(-time.Duration(hours-1) * time.Hour)),
+		"slug":   plugin,
+		"listed": maxListed,
+		"claims": maxClaims,
 	}
 	const slug = `iif(plugin = '', '/', plugin)`
 	const ofSlug = ` AND ({:slug} = '' OR ` + slug + ` = {:slug})`
@@ -150,11 +165,10 @@ func readSignIns(app core.App, span time.Duration, hours int, plugin string) (si
 		{&answer.Hours, `SELECT replace(hour, ' ', 'T') AS hour, ` + sums + ` FROM login_totals WHERE hour >= {:hour}` + ofSlug + ` GROUP BY hour ORDER BY hour`},
 		{&answer.Live, `SELECT id, ` + slug + ` AS plugin, iif(status = 'ready', 'finished', iif(redirected = '', 'started', 'redirected')) AS stage, origin, created, expires
 			FROM sessions WHERE ` + living + ofSlug + ` ORDER BY expires DESC LIMIT {:listed}`},
-		{&answer.Failures, `SELECT id, ` + slug + ` AS plugin, error, errorDescription, completed
+		{&answer.Failures, `SELECT id, ` + slug + ` AS plugin, error, errorDescription, cause, completed
 			FROM sessions WHERE status = 'failed' AND expires > {:since} AND created >= {:since}` + ofSlug + ` ORDER BY expires DESC LIMIT {:listed}`},
 		{&claims, `SELECT created, claimed FROM sessions WHERE status = 'claimed' AND expires > {:since} AND created >= {:since}` + ofSlug + ` ORDER BY expires DESC LIMIT {:claims}`},
 	} {
-		params["listed"], params["claims"] = maxListed, maxClaims
 		if err := app.ConcurrentDB().NewQuery(read.query).Bind(params).All(read.into); err != nil {
 			return signIns{}, err
 		}
@@ -224,7 +238,10 @@ func mend(code string, p *Plugin) string {
 		}
 		return "Some providers refuse PKCE: try off in " + p.where("pkce") + ". Otherwise check the endpoints and " + p.where("authorizeParams") + "."
 	case meansProviderFails:
-		return "The provider was down, slow or out of reach. If it stays, run the check below: it says whether the token endpoint is right and answers."
+		if code == "server_error" {
+			return "The provider had a fault of its own, or its answer was not OAuth. If it stays, look at the cause, and check " + p.where("tokenEndpoint") + "."
+		}
+		return "The provider was down, slow or out of reach. If it stays, check the set-up below: it says whether the token endpoint is right and answers."
 	default:
 		return "The provider's documentation says what this code means."
 	}

@@ -1,53 +1,90 @@
 package hooks
 
-import "time"
+import (
+	"database/sql"
+	"time"
+)
 
 // totalsKept is how long the totals of an hour stay.
 const totalsKept = 365 * 24 * time.Hour
 
-// addUpSince counts the logins of each hour and plugin that began at or after a time, by how far they came. A count never
-// falls, so an hour keeps what it has when its rows go.
-const addUpSince = `INSERT INTO login_totals (id, hour, plugin, started, redirected, finished, claimed, denied, failed, expired)
-	SELECT lower(hex(randomblob(8))), substr(created, 1, 13) || ':00:00.000Z' AS hour, plugin, ` + outcomeCounts + `
-	FROM sessions WHERE created >= ?1 AND expires >= ?1 GROUP BY hour, plugin
-	ON CONFLICT (hour, plugin) DO UPDATE SET
-		started = max(started, excluded.started), redirected = max(redirected, excluded.redirected),
-		finished = max(finished, excluded.finished), claimed = max(claimed, excluded.claimed), denied = max(denied, excluded.denied),
-		failed = max(failed, excluded.failed), expired = max(expired, excluded.expired)`
-
-// outcomeCounts are the columns started, redirected, finished (with tokens), claimed, denied, failed and expired.
+// outcomeCounts are the columns started, redirected, finished (with tokens), claimed, denied, failed and expired of sessions.
 const outcomeCounts = `count(*) AS started, sum(redirected != '') AS redirected,
 	sum(status IN ('ready', 'claimed') OR (status = 'expired' AND completed < expires)) AS finished,
 	sum(status = 'claimed') AS claimed, sum(status = 'denied') AS denied, sum(status = 'failed') AS failed, sum(status = 'expired') AS expired`
 
+// hourTotals counts the logins of each hour and plugin since one: those that have a row, and those whose row is gone, which a
+// trigger has put into removed_logins.
+const hourTotals = `SELECT hour, plugin, sum(started), sum(redirected), sum(finished), sum(claimed), sum(denied), sum(failed), sum(expired) FROM (
+		SELECT substr(created, 1, 13) || ':00:00.000Z' AS hour, plugin, ` + outcomeCounts + `
+			FROM sessions WHERE created >= ?1 AND expires >= ?1 GROUP BY hour, plugin
+		UNION ALL SELECT hour, plugin, started, redirected, finished, claimed, denied, failed, expired FROM removed_logins WHERE hour >= ?1
+	) GROUP BY hour, plugin`
+
+const storeTotal = `INSERT INTO login_totals (id, hour, plugin, started, redirected, finished, claimed, denied, failed, expired)
+	VALUES (substr(lower(hex(randomblob(8))), 1, 15), ?, ?, ?, ?, ?, ?, ?, ?, ?)
+	ON CONFLICT (hour, plugin) DO UPDATE SET started = excluded.started, redirected = excluded.redirected, finished = excluded.finished,
+		claimed = excluded.claimed, denied = excluded.denied, failed = excluded.failed, expired = excluded.expired`
+
 // addUp brings the totals up to date, and forgets those of a year ago. What was due to expire must have expired: then a
-// session changes no more once its time is over, and only the hours since the last total are counted again.
+// session changes no more once its time is over, and only the hours since the last total are counted again. Nobody
+// waits for the counting, since the one connection that writes has no part in it.
 func (s *sessions) addUp(now time.Time) error {
-	var last string
-	if err := s.lastTotal.QueryRow().Scan(&last); err != nil {
-		return err
-	}
-	// A minute for what was under way when the last total was made.
-	since, err := s.hourOf(readTime(last).Add(-time.Minute))
+	since, err := s.openHour(now)
 	if err != nil {
 		return err
 	}
-	if _, err := s.writer.exec(s.total, since); err != nil {
+	rows, err := s.hourTotals.Query(since)
+	if err != nil {
 		return err
 	}
-	_, err = s.writer.exec(s.forget, timestamp(now.Add(-totalsKept)))
-	return err
+	totals, err := readRows(rows, 9)
+	if err != nil {
+		return err
+	}
+	for _, total := range totals {
+		if _, err := s.writer.exec(s.storeTotal, total...); err != nil {
+			return err
+		}
+	}
+	yearAgo := timestamp(now.Add(-totalsKept))
+	for _, forget := range []*sql.Stmt{s.forgetTotals, s.forgetRemoved} {
+		if _, err := s.writer.exec(forget, yearAgo); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
-// hourOf returns the start of the hour in which the oldest session began that can have changed since a time, or the end
-// of time if there is none.
-func (s *sessions) hourOf(since time.Time) (string, error) {
-	var earliest string
-	if err := s.earliest.QueryRow(timestamp(since)).Scan(&earliest); err != nil {
+// openHour returns the first hour whose total may have changed since the last one was made: that in which the oldest
+// session began that was under way then. A minute is for what happened meanwhile.
+func (s *sessions) openHour(now time.Time) (hour string, err error) {
+	// An hour that is to come is left by a clock that was set back.
+	if err := s.lastTotal.QueryRow(timestamp(now)).Scan(&hour); err != nil || hour == "" {
 		return "", err
 	}
-	if earliest == "" {
-		return "9999", nil
+	var earliest string
+	if err := s.earliest.QueryRow(timestamp(readTime(hour).Add(-time.Minute))).Scan(&earliest); err != nil {
+		return "", err
 	}
-	return earliest[:len("2006-01-02 15")], nil
+	if earliest != "" && earliest < hour {
+		hour = timestamp(readTime(earliest).Truncate(time.Hour))
+	}
+	return hour, nil
+}
+
+// readRows reads all rows of so many columns.
+func readRows(rows *sql.Rows, columns int) (all [][]any, err error) {
+	defer rows.Close()
+	for rows.Next() {
+		row, into := make([]any, columns), make([]any, columns)
+		for i := range row {
+			into[i] = &row[i]
+		}
+		if err := rows.Scan(into...); err != nil {
+			return nil, err
+		}
+		all = append(all, row)
+	}
+	return all, rows.Err()
 }

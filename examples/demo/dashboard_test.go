@@ -43,12 +43,12 @@ func (d *demo) store(t *testing.T, sessions ...stored) {
 	}
 	for i, session := range sessions {
 		id := fmt.Sprintf("%s%09d", map[bool]string{true: "live", false: "past"}[session.status == "pending" || session.status == "ready"]+"00", i)
-		description := ""
+		description, cause := "", ""
 		if session.error != "" {
-			description = "What the person read."
+			description, cause = "The sign-in did not work.", "the token endpoint answered 400 with the error "+session.error
 		}
 		_, err := d.app.DB().Insert("sessions", dbx.Params{
-			"id": id, "plugin": session.plugin, "status": session.status, "error": session.error, "errorDescription": description, "origin": "https://abc123.plugins.framercdn.com",
+			"id": id, "plugin": session.plugin, "status": session.status, "error": session.error, "errorDescription": description, "cause": cause, "origin": "https://abc123.plugins.framercdn.com",
 			"created": at(session.created), "redirected": at(session.redirected), "completed": at(session.completed), "claimed": at(session.claimed),
 			"expires":   now.Add(10*time.Minute - session.created).Format(types.DefaultDateLayout),
 			"stateHash": []byte("s" + id), "readKeyHash": []byte("r" + id),
@@ -204,7 +204,7 @@ func TestDashboard(t *testing.T) {
 		".po-verdict":  {"sign-ins worked during the last 24 hours."},
 		".po-tiles":    {"3\nunder way", "8\nfailed", "1 cancelled, 2 too late", "95 of 100 within"},
 		".po-live":     {"At the provider", "Tokens are fetched", "Waits for the plugin", "https://abc123.plugins.framercdn.com"},
-		".po-funnel":   {"/\t", "notion\t", "sheets\t"},
+		".po-funnel":   {"\n/\n", "notion\n", "sheets\n"},
 		".po-failures": {"redirect_uri_mismatch", "letter for letter: " + d.relayURL + "/redirect", "invalid_client", "CLIENT_SECRET", "invalid_scope", "Check SCOPE", "invalid_grant", "invalid_request", "try off in PKCE", "temporarily_unavailable", "out of reach", "odd_code"},
 		".po-plugins":  {d.relayURL + "/redirect", "http(s)://localhost, on any port", `const backend = "` + d.relayURL + `"`},
 	} {
@@ -256,7 +256,7 @@ func TestDashboard(t *testing.T) {
 	until(t, tab, "document.querySelectorAll('.po-live tbody tr').length == 4")
 	ended := make(chan error, 1)
 	go func() {
-		_, err := post(t.Context(), d.relayURL+"/poll?wait=20&readKey="+readKey, http.StatusNotFound)
+		_, err := post(t.Context(), d.relayURL+"/poll?wait=20&readKey="+readKey, http.StatusBadRequest)
 		ended <- err
 	}()
 	do(t, tab, chromedp.Click(chromedp.CSS(".po-live tbody tr:first-child button")))
@@ -275,7 +275,7 @@ func TestDashboard(t *testing.T) {
 
 	// The check of the set-up says what it finds, or that all is well.
 	evaluate[any](t, tab, "[...document.querySelectorAll('.po-plugins button')].find(button => button.innerText == 'Check the set-up').click()")
-	until(t, tab, "document.querySelector('.po-plugins .alert.success, .po-plugins .po-failures') != null")
+	until(t, tab, "document.querySelector('.po-plugins .alert.success, .po-plugins .po-list') != null")
 	lookAt(t, tab, "sign-ins-check")
 
 	asked.mu.Lock()

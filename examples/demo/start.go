@@ -124,6 +124,16 @@ func (d *demo) relay(listener net.Listener, confirmLogin string) error {
 		return err
 	}
 	d.adminEmail, d.adminPassword = "admin@plugin.example", rand.Text()
+	// Bound first, it is done last: when the relay is ready, too.
+	ready, failed := make(chan struct{}), make(chan error, 1)
+	app.OnServe().BindFunc(func(e *core.ServeEvent) error {
+		e.Listener = listener
+		err := e.Next()
+		if err == nil {
+			close(ready)
+		}
+		return err
+	})
 	hooks.MustRegister(app, hooks.Config{
 		ConfirmLogin: confirmLogin, PublicURL: d.relayURL, EncryptionKey: (rand.Text() + rand.Text())[:32],
 		SuperuserEmail: d.adminEmail, SuperuserPassword: d.adminPassword,
@@ -139,15 +149,6 @@ func (d *demo) relay(listener net.Listener, confirmLogin string) error {
 			Scope:             "openid profile email offline_access",
 			TokenAuth:         "basic",
 		},
-	})
-	ready, failed := make(chan struct{}), make(chan error, 1)
-	app.OnServe().BindFunc(func(e *core.ServeEvent) error {
-		e.Listener = listener
-		err := e.Next()
-		if err == nil {
-			close(ready)
-		}
-		return err
 	})
 	go func() {
 		failed <- apis.Serve(app, apis.ServeConfig{HttpAddr: strings.TrimPrefix(d.relayURL, "http://")})

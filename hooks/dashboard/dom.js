@@ -14,18 +14,26 @@ export function h(selector, attributes, ...children) {
     return element
 }
 
-// show replaces what an element holds. The button that had the focus has it again, if it is still there.
+// show replaces what an element holds, unless somebody is selecting text in it. Tables stay where they were scrolled to, and the
+// button that had the focus has it again; if it is gone, the part has it.
 export function show(element, ...children) {
-    const focused = element.contains(document.activeElement) ? document.activeElement.dataset.key : undefined
+    const selection = getSelection()
+    if (!selection.isCollapsed && element.contains(selection.anchorNode)) return
+    const hadFocus = element.contains(document.activeElement) && document.activeElement
+    const scrolled = [...element.querySelectorAll(".po-scroll")].map(box => box.scrollLeft)
     element.replaceChildren(...children.flat().filter(Boolean))
-    if (focused) {
-        element.querySelector(`[data-key="${CSS.escape(focused)}"]`)?.focus()
+    element.querySelectorAll(".po-scroll").forEach((box, i) => box.scrollLeft = scrolled[i] ?? 0)
+    if (hadFocus) {
+        element.tabIndex = -1
+        const same = hadFocus.dataset.key && element.querySelector(`[data-key="${CSS.escape(hadFocus.dataset.key)}"]`)
+        const next = same || element
+        next.focus({ preventScroll: true })
     }
 }
 
 // copyable is a text with a button that copies it.
 export function copyable(text, tag = "code") {
-    const button = h("button.btn.sm.outline", { type: "button", "aria-label": "Copy " + text.split("\n")[0] }, "Copy")
+    const button = h("button.btn.sm.outline", { type: "button", title: "Copy " + text.split("\n")[0], "aria-live": "polite" }, "Copy")
     button.addEventListener("click", async () => {
         try {
             await navigator.clipboard.writeText(text)

@@ -12,7 +12,7 @@ if (app?.pb?.send && app.routes?.superuserOnly && app.store?.headerLinks?.unshif
     app.routes.superuserOnly("#/sign-ins", async route => {
         app.store.title = "Sign-ins"
         const { signInsPage } = await import(new URL("page.js", folder))
-        return signInsPage(route?.query?.plugin?.[0] ?? "")
+        return signInsPage(route?.query ?? {})
     })
     app.routes.fallbackPath = "#/sign-ins"
     app.store.headerLinks.unshift({ href: "#/sign-ins", icon: "ri-login-circle-line", label: "Sign-ins" })
@@ -21,15 +21,17 @@ if (app?.pb?.send && app.routes?.superuserOnly && app.store?.headerLinks?.unshif
 // The form of a plugin's record gets the addresses to paste, and a new plugin is switched on.
 const openRecord = app?.modals?.openRecordUpsert
 if (openRecord) {
-    app.modals.openRecordUpsert = (collection, record, ...settings) => {
-        const ofPlugin = collection?.name == "plugins"
-        if (ofPlugin && !record?.id) {
+    app.modals.openRecordUpsert = (collection, record, settings, ...more) => {
+        if (collection?.name != "plugins") {
+            return openRecord(collection, record, settings, ...more)
+        }
+        if (typeof record != "string" && !record?.id) {
             record = { enabled: true, ...record }
         }
-        openRecord(collection, record, ...settings)
-        const form = [...document.querySelectorAll(".record-upsert-modal")].at(-1)
-        if (ofPlugin && form) {
+        const onafteropen = form => {
+            settings?.onafteropen?.(form)
             import(new URL("plugins.js", folder)).then(module => module.helpAtForm(form))
         }
+        return openRecord(collection, record, { ...settings, onafteropen }, ...more)
     }
 }

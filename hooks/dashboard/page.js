@@ -19,32 +19,40 @@ const stages = {
     finished: "Waits for the plugin",
 }
 
-// signInsPage is the page, of one plugin or of all. It asks anew every few seconds until it is left.
-export function signInsPage(plugin) {
-    const chosen = { span: "day", plugin }
-    const part = name => h("section.po-part.po-" + name, { "aria-label": name })
-    const parts = { verdict: h("div.po-verdict", { role: "status" }), tiles: h("div.po-tiles"), chart: part("chart"), live: part("live"), funnel: part("funnel"), failures: part("failures"), plugins: part("plugins") }
-    const fresh = h("span.po-fresh")
+// signInsPage is the page. It asks anew every few seconds until it is left. The address keeps what was chosen.
+export function signInsPage(query) {
+    const chosen = { span: spans[query.span?.[0]] ? query.span[0] : "day", plugin: query.plugin?.[0] ?? "" }
+    const part = (name, label) => h("section.po-part.po-" + name, { "aria-label": label })
+    const parts = {
+        verdict: h("div.po-verdict", { role: "status" }), tiles: h("div.po-tiles"), chart: part("chart", "Sign-ins per hour"), live: part("live", "Under way"),
+        funnel: part("funnel", "How far they came"), failures: part("failures", "Latest failures"), plugins: part("plugins", "Plugins"),
+    }
+    const fresh = h("span.po-fresh", { role: "status" })
+    const help = pluginHelp(parts.plugins)
 
     const spanButtons = Object.entries(spans).map(([span, label]) =>
         h("button.btn.sm", { type: "button", "data-span": span, onclick: () => choose({ span }) }, label))
     const pluginSelect = h("select", { "aria-label": "Plugin", onchange: () => choose({ plugin: pluginSelect.value }) })
 
-    let asking = 0
+    let asked = 0
     async function refresh() {
-        const asked = ++asking
+        const asking = ++asked
         try {
-            const query = new URLSearchParams({ span: chosen.span, plugin: chosen.plugin })
-            const answer = await app.pb.send(api + "sign-ins?" + query, { requestKey: null })
-            if (asked == asking) {
-                render(answer)
-                fresh.textContent = "Live"
-                fresh.classList.remove("txt-danger")
-            }
+            const answer = await app.pb.send(api + "sign-ins?" + new URLSearchParams(chosen), { requestKey: null })
+            if (asking != asked) return // another choice was made meanwhile
+            render(answer)
+            help.refresh()
+            say("Live", false)
         } catch (err) {
-            fresh.textContent = err?.status == 401 || err?.status == 403 ? "Sign in again to go on." : "The service does not answer. Trying again…"
-            fresh.classList.add("txt-danger")
+            if (asking != asked) return
+            if (err?.status == 401) app.checkApiError?.(err) // PocketBase asks the admin to sign in again
+            say("The service does not answer. Trying again…", true)
         }
+    }
+
+    function say(text, stale) {
+        if (fresh.textContent != text) fresh.textContent = text
+        page.classList.toggle("po-stale", stale)
     }
 
     function choose(choice) {
@@ -53,14 +61,15 @@ export function signInsPage(plugin) {
             button.classList.toggle("outline", button.dataset.span != chosen.span)
             button.setAttribute("aria-pressed", button.dataset.span == chosen.span)
         }
+        history.replaceState(null, "", "#/sign-ins" + (chosen.span == "day" && !chosen.plugin ? "" : "?" + new URLSearchParams(chosen)))
         refresh()
     }
 
     function render(answer) {
         fillSelect(pluginSelect, answer.funnel.map(row => row.plugin), chosen.plugin)
         const rows = answer.funnel.filter(row => !chosen.plugin || row.plugin == chosen.plugin)
-        const sum = total(rows)
-        show(parts.verdict, verdict(sum, chosen.span))
+        const sum = total(rows), words = verdict(rows, sum, chosen.span)
+        if (parts.verdict.textContent != words.textContent) show(parts.verdict, words) // or it would be read out each time
         show(parts.tiles, tiles(sum, answer))
         show(parts.chart, chart(answer.hours))
         show(parts.live, liveList(answer, refresh))
@@ -72,17 +81,15 @@ export function signInsPage(plugin) {
         h("header.page-header", null,
             h("nav.breadcrumbs", null, h("div.breadcrumb-item", null, "Sign-ins")),
             h("div.po-controls", null, h("div.po-spans", { role: "group", "aria-label": "Time" }, spanButtons), pluginSelect, fresh)),
-        parts.verdict, parts.tiles, parts.chart, parts.live, parts.funnel, parts.failures, parts.plugins))
+        Object.values(parts)))
 
     choose({})
-    pluginHelp(parts.plugins)
-    const timer = setInterval(() => {
-        if (!page.isConnected) {
-            clearInterval(timer)
-        } else if (!document.hidden) {
-            refresh()
-        }
-    }, refreshEvery)
+    // The next one waits for the answer, however slow that is.
+    async function repeat() {
+        if (!document.hidden) await refresh()
+        if (page.isConnected) setTimeout(repeat, refreshEvery)
+    }
+    setTimeout(repeat, refreshEvery)
     return page
 }
 
@@ -106,20 +113,22 @@ function total(rows) {
     return sum
 }
 
-// verdict says at a glance whether people can sign in.
-function verdict(sum, span) {
+// verdict says at a glance whether people can sign in, and where they cannot.
+function verdict(rows, sum, span) {
     const time = span == "week" ? "the last 7 days" : span == "day" ? "the last 24 hours" : "the last hour"
     const neverBack = Math.min(sum.expired, sum.started - sum.redirected)
     const ended = sum.started - open(sum)
+    const dead = rows.filter(row => row.failed && !row.claimed).map(row => row.plugin)
     const say = (tone, ...words) => h("p.alert." + tone, null, words.join(" "))
     if (!sum.started) return say("info", `Nobody has started to sign in during ${time}.`)
     if (!ended) return say("info", `${plural(sum.started, "sign-in")} under way, none has ended during ${time}.`)
     const worked = `${sum.claimed} of ${plural(ended, "sign-in")} worked during ${time}.`
-    if (sum.failed && !sum.claimed) return say("danger", worked, "Below is what went wrong, and what usually mends it.")
+    const below = "Below is what went wrong, and what usually mends it."
+    if (dead.length) return say("danger", worked, rows.length > 1 ? `At ${dead.join(", ")} none did.` : "", below)
     if (neverBack >= 3 && neverBack >= ended / 2) {
         return say("warning", worked, `${neverBack} people did not come back from the provider. Does it show them an error page? It must know the redirect URI below, letter for letter.`)
     }
-    if (sum.failed >= ended / 5) return say("warning", worked, "Below is what went wrong, and what usually mends it.")
+    if (sum.failed >= ended / 5) return say("warning", worked, below)
     return say(sum.claimed ? "success" : "info", worked)
 }
 
@@ -157,12 +166,12 @@ function chart(hours) {
         const text = byDay ? time.toLocaleDateString([], { weekday: "short", day: "numeric" }) : time.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" })
         return h("span", null, wanted ? h("b", null, text) : "")
     })
-    const started = hours.reduce((sum, hour) => sum + hour.started, 0)
+    const sum = total(hours)
     return [
         h("h5", null, "Sign-ins per hour"),
-        h("div.po-plot", { role: "img", "aria-label": `${plural(started, "sign-in")} in ${hours.length} hours, ${highest} at most in one of them` },
-            h("div.po-scale", { "aria-hidden": true }, h("span", null, String(highest)), h("span", null, "0")),
-            h("div.po-bars", null, bars), h(byDay ? "div.po-hours.po-days" : "div.po-hours", { "aria-hidden": true }, labels)),
+        h("div.po-plot", { role: "img", "aria-label": `${plural(sum.started, "sign-in")} in ${hours.length} hours, ${highest} at most in one of them: ${sum.claimed} signed in, ${open(sum)} under way, ${sum.denied} cancelled, ${sum.expired} too late, ${sum.failed} failed` },
+            h("div.po-scale", null, h("span", null, String(highest)), h("span", null, "0")),
+            h("div.po-bars", null, bars), h(byDay ? "div.po-hours.po-days" : "div.po-hours", null, labels)),
         h("div.po-legend", null, ends.map(([end, label]) => h("span", null, h("i.po-end-" + end), label))),
     ]
 }
@@ -170,7 +179,7 @@ function chart(hours) {
 function liveList(answer, refresh) {
     const end = session => {
         const doEnd = async () => {
-            await app.pb.collection("sessions").delete(session.id, { requestKey: null }).catch(err => {
+            await app.pb.send(`${api}sign-ins/${session.id}/end`, { method: "POST", requestKey: null }).catch(err => {
                 if (err?.status != 404) app.checkApiError?.(err) // ended meanwhile
             })
             refresh()
@@ -184,7 +193,7 @@ function liveList(answer, refresh) {
     }
     const rows = answer.live.map(session => h("tr", null,
         h("td", null, session.plugin),
-        h("td", null, h("span.label.po-stage-" + session.stage, null, stages[session.stage])),
+        h("td", null, h("span.label", null, stages[session.stage])),
         h("td.po-wide.txt-hint", null, session.origin || "–"),
         h("td.po-wide", null, duration(session.age)),
         h("td", null, duration(session.left)),
@@ -209,7 +218,7 @@ function table(heads, rows, wide = []) {
 function funnelTable(rows, chosen, choosePlugin) {
     const columns = [["started", "Started"], ["redirected", "Came back"], ["finished", "Got tokens"], ["claimed", "Signed in"], ["denied", "Cancelled"], ["failed", "Failed"], ["expired", "Too late"]]
     const line = row => h("tr", { class: row.plugin == chosen.plugin ? "po-chosen" : "" },
-        h("th", { scope: "row" }, h("button.po-link", { type: "button", "data-key": "row " + row.plugin, title: "Show only this plugin", onclick: () => choosePlugin(row.plugin == chosen.plugin ? "" : row.plugin) }, row.plugin)),
+        h("th", { scope: "row" }, h("button.po-link", { type: "button", "data-key": "row " + row.plugin, title: "Show only " + row.plugin, onclick: () => choosePlugin(row.plugin == chosen.plugin ? "" : row.plugin) }, row.plugin)),
         columns.map(([name]) => {
             const cell = h("td.po-share.po-share-" + name, null, String(row[name]))
             cell.style.setProperty("--share", row.started ? row[name] / row.started : 0)
@@ -229,17 +238,18 @@ function failureList(answer, span) {
     return [
         h("h5", null, "Latest failures"),
         kinds.size
-            ? h("ul.po-failures", null, [...kinds.values()].map(failures => {
-                const [{ plugin, error, description, mend, ago, id }] = failures
+            ? h("ul.po-list", null, [...kinds.values()].map(failures => {
+                const [{ plugin, error, description, cause, mend, ago, id }] = failures
                 return h("li", null,
                     h("div.po-failure-head", null,
                         h("span.label.danger", null, error), h("strong", null, plugin),
                         h("span.txt-hint", null, `${failures.length > 1 ? failures.length + " times, the last " : ""}${duration(ago)} ago, session ${id}`)),
-                    h("p", null, description),
+                    cause && h("p", null, h("b", null, "The cause: "), cause),
+                    h("p", null, h("b", null, "The person read: "), description),
                     h("p.po-mend", null, h("b", null, "What usually helps: "), mend))
             }))
             : h("p.txt-hint", null, "None."),
-        answer.failures.length >= 50 && h("p.txt-hint", null, "Of more than 50 failures, these are the kinds of the newest 50."),
+        answer.failures.length >= 50 && h("p.txt-hint", null, "These are the kinds of the newest 50 failures."),
         span != "hour" && answer.retention < (span == "day" ? 86400 : 604800)
             && h("p.txt-hint", null, `Failures and times are known for ${duration(answer.retention)} only (SESSION_RETENTION).`),
     ]

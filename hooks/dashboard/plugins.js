@@ -24,19 +24,23 @@ for (let response, end = Date.now() + 600_000; Date.now() < end; await pause()) 
 // load returns { base, plugins }: where the world reaches the service, and what there is to know of each plugin.
 const load = () => app.pb.send(api + "plugins", { requestKey: null })
 
-// pluginHelp fills a part of the page with what to paste where, for each plugin, and with the check of it all.
-export async function pluginHelp(part) {
+// pluginHelp fills a part of the page with what to paste where, for each plugin, and with the check of it all. Its refresh shows
+// what has changed.
+export function pluginHelp(part) {
     const findings = h("div", { role: "status" })
     const check = h("button.btn.sm.outline", { type: "button", onclick: () => runCheck(check, findings) }, "Check the set-up")
-    const head = h("div.po-head", null, h("h5", null, "Plugins"), check)
-    show(part, head, findings, h("p.txt-hint", null, "Loading…"))
-    try {
-        const { plugins } = await load()
-        show(part, head, findings, plugins.length ? plugins.map(card) : h("p", null, "There is no plugin yet. ",
+    const list = h("div")
+    part.append(h("div.po-head", null, h("h5", null, "Plugins"), check), findings, list)
+    let shown = ""
+    async function refresh() {
+        const { plugins } = await load().catch(() => ({}))
+        if (!plugins || JSON.stringify(plugins) == shown) return
+        shown = JSON.stringify(plugins)
+        const opened = [...list.querySelectorAll("details[open]")].map(details => details.dataset.slug)
+        show(list, plugins.length ? plugins.map(plugin => card(plugin, opened.includes(plugin.slug))) : h("p", null, "There is no plugin yet. ",
             h("a", { href: "#/collections?collection=plugins" }, "Add one"), " in the collection plugins, or set one up in the environment."))
-    } catch {
-        show(part, head, findings, h("p.txt-danger", null, "The plugins cannot be loaded. Open the page again in a moment."))
     }
+    return { refresh }
 }
 
 async function runCheck(button, findings) {
@@ -46,11 +50,12 @@ async function runCheck(button, findings) {
     try {
         const found = await app.pb.send(api + "doctor", { requestKey: null })
         show(findings, found.length
-            ? h("ul.po-failures", null, found.map(finding => h("li", null,
+            ? h("ul.po-list", null, found.map(finding => h("li", null,
                 h("div.po-failure-head", null, h("span.label." + (finding.level == "error" ? "danger" : "warning"), null, finding.level), finding.plugin && h("strong", null, finding.plugin)),
                 h("p", null, finding.what + " " + finding.why), h("p.po-mend", null, h("b", null, "To mend it: "), finding.mend))))
-            : h("p.alert.success", null, "All is well."))
-    } catch {
+            : h("p.alert.success", null, "Nothing wrong was found. Test sign-in proves it."))
+    } catch (err) {
+        if (err?.status == 401) app.checkApiError?.(err)
         show(findings, h("p.txt-danger", null, "The check did not finish. Try again in a moment."))
     }
     button.disabled = false
@@ -58,15 +63,23 @@ async function runCheck(button, findings) {
 }
 
 // card has the addresses of one plugin.
-function card(plugin) {
+function card(plugin, open) {
     const test = h("button.btn.sm", { type: "button", disabled: !!plugin.problem, onclick: () => testSignIn(plugin) }, "Test sign-in")
-    return h("details.po-plugin", null,
-        h("summary", null, h("strong", null, plugin.slug), plugin.slug == "/" && h("span.txt-hint", null, "from the environment"), plugin.provider && h("span.txt-hint", null, plugin.provider), plugin.problem && h("span.label.warning", null, plugin.enabled ? "cannot be used" : "switched off")),
+    const change = h("a.btn.sm.outline", { href: "#/collections?collection=plugins" }, "Change it")
+    const collection = app.store?.collections?.find(collection => collection.name == "plugins")
+    if (app.modals?.openRecordUpsert && collection) {
+        change.addEventListener("click", event => {
+            event.preventDefault()
+            app.modals.openRecordUpsert(collection, plugin.id)
+        })
+    }
+    return h("details.po-plugin", { "data-slug": plugin.slug, open },
+        h("summary", null, h("strong", null, plugin.slug), plugin.slug == "/" && h("span.txt-hint", null, "from the environment"), h("span.txt-hint", null, [plugin.name, plugin.provider].filter(Boolean).join(", ")), plugin.problem && h("span.label.warning", null, plugin.enabled ? "cannot be used" : "switched off")),
         plugin.problem && h("p.txt-danger", null, plugin.problem),
         addresses(plugin),
         h("h6", null, "In the plugin"),
         copyable(snippet(plugin.backend, plugin.tenant), "pre"),
-        h("div.po-buttons", null, test, plugin.slug != "/" && h("a.btn.sm.outline", { href: "#/collections?collection=plugins" }, "Change it")))
+        h("div.po-buttons", null, test, plugin.id && change))
 }
 
 function addresses(plugin) {
@@ -97,7 +110,7 @@ export async function helpAtForm(form) {
         } else if (/^[a-z0-9-]+$/.test(slug.value)) {
             show(help, addresses({ backend, redirectUri: backend + "/redirect" }))
         } else {
-            show(help, h("p.txt-hint", null, "Fill in the slug: then the redirect URI for the provider stands here."))
+            show(help, h("p.txt-hint", null, "Fill in the slug, of a-z, 0-9 and -: then the redirect URI for the provider stands here."))
         }
     }
     update()

@@ -7,7 +7,7 @@ export function testSignIn(plugin) {
     const tenant = plugin.tenant ? prompt(`The ${plugin.tenant.name} to sign in to, such as ${plugin.tenant.example}`, plugin.tenant.default ?? "") : ""
     if (tenant === null) return
     const ended = new AbortController()
-    const steps = h("ol.po-steps")
+    const steps = h("ol.po-steps", { "aria-live": "polite" })
     const close = h("button.btn.sm.outline", { type: "button", onclick: () => dialog.close() }, "Close")
     const buttons = h("div.po-buttons", null, close)
     const dialog = h("dialog.po.po-dialog", { "aria-label": "Test sign-in", onclose: () => { ended.abort(); dialog.remove() } },
@@ -48,7 +48,7 @@ async function run(plugin, tenant, opened, steps, buttons, signal) {
     if (opened) {
         opened.opener = null
         opened.location = login.url
-        signIn.note("Sign in in the window that has just opened. This page waits.")
+        signIn.note("Sign in in the window that has just opened. This page waits until then.")
     } else {
         const link = h("a.btn.sm", { href: login.url, target: "_blank", rel: "noopener noreferrer" }, "Open the provider")
         buttons.prepend(link)
