@@ -58,11 +58,13 @@ func (s *sessions) tell(endings []ending) {
 
 // sessionDeleted ends the login of a session before its admin deletes it.
 func (r *relay) sessionDeleted(e *core.RecordEvent) error {
-	if r.sessions != nil {
-		if _, err := r.sessions.stop(e.App.NonconcurrentDB(), e.Record.Id); err != nil {
-			return err
-		}
+	if r.sessions == nil {
+		return e.Next()
 	}
+	if _, err := r.sessions.stop(e.App.NonconcurrentDB(), e.Record.Id); err != nil {
+		return err
+	}
+	defer r.sessions.end(e.Record.Id)
 	return e.Next()
 }
 

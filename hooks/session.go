@@ -296,7 +296,7 @@ func (s *sessions) fail(id, status string, p *problem) (ended bool, err error) {
 }
 
 // stop ends a session for its admin, as if the person had cancelled, and reports whether it was there to be ended. It writes
-// through db, since whoever deletes a session may be in a transaction.
+// through db, since whoever deletes a session may be in a transaction. The caller wakes the polls, when all is done.
 func (s *sessions) stop(db dbx.Builder, id string) (ended bool, err error) {
 	rows, err := db.NewQuery(`UPDATE sessions SET status = 'denied', error = 'access_denied', errorDescription = {:description}, completed = {:now},
 		publicKey = NULL, sealed = NULL WHERE id = {:id} AND status IN ('pending', 'ready') RETURNING ` + endingColumns).
@@ -308,7 +308,6 @@ func (s *sessions) stop(db dbx.Builder, id string) (ended bool, err error) {
 	if err := errors.Join(err, rows.Close()); err != nil {
 		return false, err
 	}
-	s.end(id)
 	s.tell(endings)
 	return len(endings) > 0, nil
 }

@@ -119,6 +119,7 @@ func (r *relay) endSignIn(e *core.RequestEvent) error {
 	if err != nil {
 		return err
 	}
+	r.sessions.end(e.Request.PathValue("id"))
 	if !ended {
 		return apis.NewNotFoundError("This sign-in has ended already.", nil)
 	}
