@@ -90,7 +90,7 @@ func (r *relay) loginEnded(e ending) {
 	// Each in seconds since the login began.
 	after := func(name string, reached time.Time) {
 		if !reached.IsZero() {
-			attributes = append(attributes, slog.Float64(name, reached.Sub(e.created).Seconds()))
+			attributes = append(attributes, slog.Float64(name, float64(reached.Sub(e.created).Milliseconds())/1000))
 		}
 	}
 	after("redirectedAfter", e.redirected)

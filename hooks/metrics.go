@@ -21,24 +21,25 @@ type metrics struct {
 	ends          *prometheus.CounterVec   // by plugin, outcome
 	tokenRequests *prometheus.HistogramVec // by plugin, grant, status; in seconds
 	refreshes     *prometheus.CounterVec   // by plugin, outcome
-	polls         map[pollAnswer]prometheus.Counter
+	polls         [len(pollAnswers)]prometheus.Counter
 	waiting       prometheus.Gauge
 	sweeps        *prometheus.HistogramVec // by result; in seconds
 	sweptRows     *prometheus.CounterVec   // by action
 }
 
-// pollAnswer is what a poll was answered, as the metrics call it.
-type pollAnswer string
-
+// What a poll was answered.
 const (
-	answerTokens  pollAnswer = "tokens"
-	answerPending pollAnswer = "authorization_pending"
-	answerUnknown pollAnswer = "not_found"
-	answerExpired pollAnswer = "expired_token"
-	answerEnded   pollAnswer = "ended" // denied or failed
-	answerInvalid pollAnswer = "invalid_request"
-	answerError   pollAnswer = "error" // of our own, or the plugin was gone
+	answerTokens = iota
+	answerPending
+	answerUnknown
+	answerExpired
+	answerEnded   // denied or failed
+	answerInvalid // no read key
+	answerError   // of our own, or the plugin was gone
 )
+
+// pollAnswers are their names.
+var pollAnswers = [...]string{"tokens", "authorization_pending", "not_found", "expired_token", "ended", "invalid_request", "error"}
 
 func newMetrics() *metrics {
 	m := &metrics{
@@ -56,7 +57,6 @@ func newMetrics() *metrics {
 		refreshes: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "plugin_oauth_refreshes_total", Help: "Answers of /refresh: tokens, refused (the person must sign in again), or error.",
 		}, []string{"plugin", "outcome"}),
-		polls: map[pollAnswer]prometheus.Counter{},
 		waiting: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "plugin_oauth_polls_waiting", Help: "Polls that are held until their login ends.",
 		}),
@@ -71,8 +71,8 @@ func newMetrics() *metrics {
 	polls := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "plugin_oauth_polls_total", Help: "Polls by what they were answered.",
 	}, []string{"answer"})
-	for _, answer := range []pollAnswer{answerTokens, answerPending, answerUnknown, answerExpired, answerEnded, answerInvalid, answerError} {
-		m.polls[answer] = polls.WithLabelValues(string(answer))
+	for answer, name := range pollAnswers {
+		m.polls[answer] = polls.WithLabelValues(name)
 	}
 	m.registry.MustRegister(m.started, m.ends, m.tokenRequests, m.refreshes, polls, m.waiting, m.sweeps, m.sweptRows,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
@@ -104,7 +104,7 @@ func (m *metrics) tokenRequest(p *Plugin, grant string, status int, err error, t
 	if problem, ok := errors.AsType[*problem](err); ok && problem.Status == http.StatusGatewayTimeout {
 		label = "timeout"
 	} else if status >= 100 && status < 600 {
-		label = fmt.Sprintf("%dxx", status/100)
+		label = []string{"1xx", "2xx", "3xx", "4xx", "5xx"}[status/100-1]
 	}
 	m.tokenRequests.WithLabelValues(plainSlug(p.Slug), grant, label).Observe(took.Seconds())
 }
@@ -123,7 +123,7 @@ func (m *metrics) refresh(p *Plugin, err error) {
 // poll counts an answer of /poll.
 func (m *metrics) poll(err error) {
 	answer := answerError
-	switch problem, _ := errors.AsType[*problem](err); {
+	switch problem, _ := err.(*problem); {
 	case err == nil:
 		answer = answerTokens
 	case problem == pollPending:

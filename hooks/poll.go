@@ -21,7 +21,20 @@ const maxWait = 30 * time.Second
 // (RFC 8628 section 3.5), and 200 with the provider's token response, once. With wait it is held until the login ends,
 // for 1 to 30 seconds.
 func (r *relay) poll(e *request) error {
-	err := r.answerPoll(e)
+	var err error
+	switch readKey := e.param("readKey"); {
+	case readKey == "":
+		err = pollNoKey
+	case len(readKey) > maxKeyLength:
+		err = pollUnknown
+	default:
+		// It waits here, and not deeper: thousands may wait, each on a stack of its own.
+		if login, pending := r.sessions.pending(e.plugin, readKey); pending && !r.ends(e, login) {
+			err = pollPending
+		} else {
+			err = r.answerPoll(e, readKey)
+		}
+	}
 	r.metrics.poll(err)
 	if err == errGone {
 		return nil
@@ -32,18 +45,8 @@ func (r *relay) poll(e *request) error {
 // errGone: the plugin left before its answer was written.
 var errGone = errors.New("the plugin is gone")
 
-// answerPoll fails with errGone, or with what the plugin is to be told.
-func (r *relay) answerPoll(e *request) error {
-	readKey := e.param("readKey")
-	if readKey == "" {
-		return pollNoKey
-	}
-	if len(readKey) > maxKeyLength {
-		return pollUnknown
-	}
-	if login, pending := r.sessions.pending(e.plugin, readKey); pending && !r.ends(e, login) {
-		return pollPending
-	}
+// answerPoll answers with what became of a login. It fails with errGone, or with what the plugin is to be told.
+func (r *relay) answerPoll(e *request, readKey string) error {
 	found, err := r.sessions.find(e.plugin, readKey)
 	if errors.Is(err, errUnknown) {
 		return pollUnknown

@@ -165,7 +165,13 @@ func (s *server) start() error {
 		"CLIENT_ID=bench", "CLIENT_SECRET=secret", "REDIRECT_URI=http://" + s.address + "/redirect", "SCOPE=read",
 		"AUTHORIZE_ENDPOINT=https://provider.example/authorize", "TOKEN_ENDPOINT=" + s.tokenEndpoint, "AUTHORIZE_RATE_LIMIT=off",
 	}
-	s.command.Stderr = os.Stderr
+	// A line for each login goes to a file, as on a server.
+	log, err := os.OpenFile(filepath.Join(s.dir, "log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	defer log.Close()
+	s.command.Stderr = log
 	if err := s.command.Start(); err != nil {
 		return err
 	}
@@ -178,7 +184,8 @@ func (s *server) start() error {
 			}
 		}
 	}
-	return errors.New(s.name + " does not answer")
+	printed, err := os.ReadFile(log.Name())
+	return errors.Join(fmt.Errorf("%s does not answer:\n%s", s.name, printed), err)
 }
 
 func (s *server) stop() {
