@@ -278,6 +278,25 @@ func TestDashboard(t *testing.T) {
 	until(t, tab, "document.querySelector('.po-plugins .alert.success, .po-plugins .po-list') != null")
 	lookAt(t, tab, "sign-ins-check")
 
+	// While the service does not answer, the page says so, and goes on by itself.
+	evaluate[any](t, tab, "(() => { window.answering = window.fetch; window.fetch = () => Promise.reject(new TypeError('no network')) })()")
+	until(t, tab, "document.querySelector('.po-stale') != null && document.querySelector('.po-fresh').innerText.includes('does not answer')")
+	evaluate[any](t, tab, "(() => { window.fetch = window.answering })()")
+	until(t, tab, "document.querySelector('.po-stale') == null && document.querySelector('.po-fresh').innerText == 'Live'")
+
+	// What is being selected, and where a table was scrolled to, stay.
+	do(t, tab, chromedp.EmulateViewport(390, 900))
+	evaluate[any](t, tab, "(() => { document.querySelector('.po-funnel .po-scroll').scrollLeft = 60; getSelection().selectAllChildren(document.querySelector('.po-list .txt-hint')) })()")
+	evaluate[any](t, tab, "(() => { window.tile = document.querySelector('.po-tile') })()")
+	until(t, tab, "window.tile !== document.querySelector('.po-tile')") // the page was drawn again
+	if left, selected := evaluate[int](t, tab, "document.querySelector('.po-funnel .po-scroll').scrollLeft"), evaluate[string](t, tab, "String(getSelection())"); left != 60 || !strings.Contains(selected, "session past") {
+		t.Errorf("the table is scrolled to %d, and %q is selected", left, selected)
+	}
+
+	// An admin whose session has ended is asked to sign in.
+	evaluate[any](t, tab, "(() => { app.pb.authStore.save(app.pb.authStore.token + 'x', app.pb.authStore.record) })()")
+	do(t, tab, chromedp.WaitVisible(chromedp.CSS("input[type=password]")))
+
 	asked.mu.Lock()
 	defer asked.mu.Unlock()
 	if fmt.Sprint(asked.seen) != "["+d.relayURL+"]" {
