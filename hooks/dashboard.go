@@ -121,7 +121,7 @@ func (r *relay) doctorRoute(e *core.RequestEvent) error {
 	if err != nil {
 		return err
 	}
-	findings := append([]finding{}, newDoctor(r.config, dashboard, r.app.DataDir()).examine(e.Request.Context())...)
+	findings := newDoctor(r.config, dashboard, r.app.DataDir()).examine(e.Request.Context())
 	if header := untrustedProxyHeader(e.Request.Header, r.config.TrustedProxyHeaders); header != "" {
 		if f := notBelieved(header); !slices.Contains(findings, f) {
 			findings = append(findings, f)

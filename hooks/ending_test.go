@@ -186,3 +186,28 @@ func TestLogOfInterrupted(t *testing.T) {
 		t.Errorf("told %+v", told)
 	}
 }
+
+// A login that expires while its tokens are on the way ends once.
+func TestExpiryDuringDelivery(t *testing.T) {
+	t.Parallel()
+	s := serve(t, nil)
+	_, readKey := s.login()
+	store := s.relay.sessions
+	var told []ending
+	store.onEnd = func(e ending) { told = append(told, e) }
+	id := s.latest()
+	if _, err := store.claim(id, readKey); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.app.DB().NewQuery("UPDATE sessions SET expires = {:now}").Bind(dbx.Params{"now": timestamp(time.Now())}).Execute(); err != nil {
+		t.Fatal(err)
+	}
+	s.relay.sweep()
+	if err := store.delivered(id); err != nil {
+		t.Fatal(err)
+	}
+	if len(told) != 1 || told[0].outcome != statusExpired {
+		t.Errorf("told %+v", told)
+	}
+	s.expect("after it", s.poll(readKey), http.StatusBadRequest, `{"error":"expired_token","error_description":"The sign-in took too long. Please start again."}`)
+}

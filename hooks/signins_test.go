@@ -267,11 +267,35 @@ func TestDoctorRoute(t *testing.T) {
 	if findings == nil || len(findings) != 0 {
 		t.Errorf("found %+v", findings)
 	}
-	for range 2 {
-		got := s.request(http.MethodGet, "/api/plugin-oauth/doctor", "", s.admin, "X-Forwarded-For: 192.0.2.1")
-		if err := json.Unmarshal([]byte(got.body), &findings); err != nil || len(findings) != 1 || !strings.Contains(findings[0].Mend, "X-Forwarded-For") {
+	for _, header := range []string{"X-Forwarded-For", "Fly-Client-IP"} {
+		s.relay.config.onFly = header == "Fly-Client-IP" // then the doctor says it by itself
+		got := s.request(http.MethodGet, "/api/plugin-oauth/doctor", "", s.admin, header+": 192.0.2.1")
+		if err := json.Unmarshal([]byte(got.body), &findings); err != nil || len(findings) != 1 || !strings.Contains(findings[0].Mend, header) {
 			t.Errorf("behind a proxy: %s", got.body)
 		}
+	}
+}
+
+// A plugin that waits hears at once that the admin has ended the login.
+func TestEndSignInWakes(t *testing.T) {
+	t.Parallel()
+	s := serve(t, nil)
+	s.admin = s.superuser()
+	_, readKey := s.authorize()
+	id, polled := s.latest(), make(chan answer, 1)
+	go func() { polled <- s.post("/poll?wait=30&readKey=" + readKey) }()
+	for deadline := time.Now().Add(5 * time.Second); s.relay.metrics.isWaiting() == 0 && time.Now().Before(deadline); {
+		time.Sleep(time.Millisecond)
+	}
+	began := time.Now()
+	if got := s.request(http.MethodPost, "/api/plugin-oauth/sign-ins/"+id+"/end", "", s.admin); got.status != http.StatusNoContent {
+		t.Fatal(got.status, got.body)
+	}
+	if got := <-polled; got.status != http.StatusBadRequest || time.Since(began) > 10*time.Second {
+		t.Errorf("after %s: %d %s", time.Since(began), got.status, got.body)
+	}
+	if held := s.relay.metrics.isWaiting(); held != 0 {
+		t.Errorf("%v polls are said to wait", held)
 	}
 }
 

@@ -119,6 +119,25 @@ func (s *relayServer) hour() string {
 	return s.totals()
 }
 
+// A login that ends in another hour than it began in is counted in that.
+func TestTotalsAcrossTheHour(t *testing.T) {
+	t.Parallel()
+	s := serve(t, nil)
+	authorizationURL, _ := s.authorize()
+	_, err := s.app.DB().NewQuery("UPDATE sessions SET created = {:hourAgo}").Bind(dbx.Params{"hourAgo": timestamp(time.Now().Add(-time.Hour))}).Execute()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.relay.sweep()
+	s.authorize()
+	s.relay.sweep() // the last hour that is counted is this one
+	s.get("/redirect?error=access_denied&state=" + authorizationURL.Query().Get("state"))
+	s.relay.sweep()
+	if got := s.totals(); !strings.HasPrefix(got, "/ started 1 redirected 1 finished 0 claimed 0 denied 1 ") || !strings.Contains(got, "\n/ started 1 redirected 0 ") {
+		t.Errorf("got %s", got)
+	}
+}
+
 // A clock that was set back, after an hour that is still to come was counted.
 func TestTotalsAfterTheClockWasSetBack(t *testing.T) {
 	t.Parallel()
