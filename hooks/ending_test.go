@@ -1,7 +1,6 @@
 package hooks
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -9,7 +8,6 @@ import (
 	"net/http"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -17,24 +15,13 @@ import (
 )
 
 // logLines collects what a JSON logger writes.
-type logLines struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *logLines) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
+type logLines struct{ output }
 
 // of returns the lines of a message, by their session.
 func (l *logLines) of(t *testing.T, message string) map[string]map[string]any {
 	t.Helper()
-	l.mu.Lock()
-	defer l.mu.Unlock()
 	bySession := map[string]map[string]any{}
-	for line := range strings.Lines(l.b.String()) {
+	for line := range strings.Lines(l.String()) {
 		var attributes map[string]any
 		if err := json.Unmarshal([]byte(line), &attributes); err != nil {
 			t.Fatalf("%q is not JSON: %v", line, err)
@@ -158,7 +145,7 @@ func TestLogOfEndings(t *testing.T) {
 			t.Errorf("%s: the dashboard's log has %d lines; the cause is %v", name, got, cause)
 		}
 	}
-	if strings.Contains(out.b.String(), "SECRET") || strings.Contains(s.logged(), "SECRET") {
+	if strings.Contains(out.String(), "SECRET") || strings.Contains(s.logged(), "SECRET") {
 		t.Error("the log quotes the provider")
 	}
 }
