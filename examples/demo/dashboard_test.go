@@ -14,10 +14,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/chromedp/cdproto/cdp"
-	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/network"
-	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/cdproto/target"
 	"github.com/chromedp/chromedp"
 	"github.com/pocketbase/dbx"
@@ -100,46 +97,16 @@ func (d *demo) signInAsAdmin(t *testing.T, tab context.Context) {
 		chromedp.WaitVisible(chromedp.CSS(".po-verdict p")))
 }
 
-// lookAt takes screenshots of a whole page of the dashboard, and of what lies over it.
+// lookAt does what look does with a page of the dashboard, which scrolls in a box of its own.
 func lookAt(t *testing.T, tab context.Context, name string) {
 	t.Helper()
-	dir := os.Getenv("CI_OUTPUT")
-	if dir == "" {
-		dir = t.TempDir()
-	}
-	dir = filepath.Join(dir, "screenshots")
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	// A tab in the background is not painted, and a screenshot of it may never come.
-	if _, err := chromedp.Call(tab, page.BringToFront, cdp.Empty{}); err != nil {
-		t.Fatal(err)
-	}
-	for _, scheme := range []string{"light", "dark"} {
-		_, err := chromedp.Call(tab, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
-			Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}},
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, width := range []int64{1440, 390} {
-			// The page scrolls in a box of its own.
-			do(t, tab, chromedp.EmulateViewport(width, 900))
-			height := evaluate[int64](t, tab, "Math.max(900, ...[...document.querySelectorAll('.page-content')].map(content => content.scrollHeight + 120))")
-			do(t, tab, chromedp.EmulateViewport(width, height))
-			time.Sleep(250 * time.Millisecond) // PocketBase fades between the colours
-			if overflow := evaluate[int](t, tab, "Math.max(0, ...[...document.querySelectorAll('.page-content, .po-dialog')].map(box => box.scrollWidth - box.clientWidth))"); overflow > 0 {
-				t.Errorf("%s is %d pixels too wide at %d", name, overflow, width)
-			}
-			picture, err := chromedp.Run(tab, chromedp.CaptureScreenshot())
-			if err != nil {
-				t.Fatal(err)
-			}
-			if err := os.WriteFile(filepath.Join(dir, fmt.Sprintf("%s-%s-%d.png", name, scheme, width)), picture, 0o644); err != nil {
-				t.Fatal(err)
-			}
-		}
-	}
+	screenshots(t, tab, name, []int64{1440, 390}, func(width int64) (overflow int) {
+		do(t, tab, chromedp.EmulateViewport(width, 900))
+		height := evaluate[int64](t, tab, "Math.max(900, ...[...document.querySelectorAll('.page-content')].map(content => content.scrollHeight + 120))")
+		do(t, tab, chromedp.EmulateViewport(width, height))
+		time.Sleep(250 * time.Millisecond) // PocketBase fades between the colours
+		return evaluate[int](t, tab, "Math.max(0, ...[...document.querySelectorAll('.page-content, .po-dialog')].map(box => box.scrollWidth - box.clientWidth))")
+	})
 	do(t, tab, chromedp.EmulateViewport(1440, 900))
 }
 

@@ -99,8 +99,19 @@ func evaluate[T any](t *testing.T, ctx context.Context, expression string) T {
 	return value
 }
 
-// look takes screenshots of the page in the tab: light and dark, wide and narrow. It checks that the page fits.
+// look takes screenshots of the page in the tab, and checks that it fits.
 func look(t *testing.T, ctx context.Context, name string) {
+	t.Helper()
+	screenshots(t, ctx, name, []int64{1280, 320}, func(width int64) (overflow int) {
+		do(t, ctx, chromedp.EmulateViewport(width, 640))
+		return evaluate[int](t, ctx, "document.documentElement.scrollWidth - innerWidth")
+	})
+	do(t, ctx, chromedp.ResetViewport())
+}
+
+// screenshots pictures a tab in light and dark, at each width. fit sets the width, and returns by how many pixels the page is
+// too wide.
+func screenshots(t *testing.T, ctx context.Context, name string, widths []int64, fit func(width int64) (overflow int)) {
 	t.Helper()
 	dir := os.Getenv("CI_OUTPUT")
 	if dir == "" {
@@ -121,9 +132,8 @@ func look(t *testing.T, ctx context.Context, name string) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, width := range []int64{1280, 320} {
-			do(t, ctx, chromedp.EmulateViewport(width, 640))
-			if overflow := evaluate[int](t, ctx, "document.documentElement.scrollWidth - innerWidth"); overflow > 0 {
+		for _, width := range widths {
+			if overflow := fit(width); overflow > 0 {
 				t.Errorf("%s is %d pixels too wide at %d", name, overflow, width)
 			}
 			picture, err := chromedp.Run(ctx, chromedp.CaptureScreenshot())
@@ -136,7 +146,6 @@ func look(t *testing.T, ctx context.Context, name string) {
 			}
 		}
 	}
-	do(t, ctx, chromedp.ResetViewport())
 }
 
 // A person signs in: plugin page, provider's login form, the relay's page, tokens in the plugin, refresh, sign-out.
