@@ -2,6 +2,9 @@ module plugin-oauth
 
 go 1.27.0
 
+// Packages of npm may have Go files in them.
+ignore node_modules
+
 require (
 	github.com/a-h/templ v0.3.977
 	github.com/chromedp/cdproto v0.159.0

@@ -60,6 +60,7 @@ type route struct {
 	path   string
 	handle func(*request) error
 	face   face // of its problems
+	public bool // it answers without a plugin, and HEAD like GET
 }
 
 // reservedSlugs are names that lead elsewhere: to PocketBase, or to the routes below.
@@ -67,13 +68,15 @@ var reservedSlugs = []string{"api", "_", "authorize", "redirect", "poll", "refre
 
 func (r *relay) bindRoutes() {
 	r.routes = []route{
-		{http.MethodPost, "/authorize", r.authorize, faceJSON},
-		{http.MethodGet, "/redirect", r.redirect, facePage},
-		{http.MethodPost, "/redirect", r.confirm, facePage},
-		{http.MethodPost, "/poll", r.poll, faceJSON},
-		{http.MethodPost, "/refresh", r.refresh, faceText},
-		{http.MethodPost, "/revoke", r.revoke, faceJSON},
-		{http.MethodGet, "/", r.index, faceText},
+		{http.MethodPost, "/authorize", r.authorize, faceJSON, false},
+		{http.MethodGet, "/redirect", r.redirect, facePage, false},
+		{http.MethodPost, "/redirect", r.confirm, facePage, false},
+		{http.MethodPost, "/poll", r.poll, faceJSON, false},
+		{http.MethodPost, "/refresh", r.refresh, faceText, false},
+		{http.MethodPost, "/revoke", r.revoke, faceJSON, false},
+		{http.MethodGet, "/", r.index, faceText, true},
+		{http.MethodGet, "/client.js", clientScript, faceText, true},
+		{http.MethodGet, "/client.d.ts", clientTypes, faceText, true},
 	}
 }
 
@@ -234,7 +237,7 @@ func (r *relay) serve(w http.ResponseWriter, httpRequest *http.Request) {
 	case err != nil:
 	case httpRequest.Method == http.MethodOptions:
 		w.WriteHeader(http.StatusNoContent)
-	case e.plugin == nil && found.path != "/":
+	case e.plugin == nil && !found.public:
 		err = errNoPlugin
 	case e.plugin != nil && e.plugin.closed != nil:
 		err = e.plugin.closed
@@ -273,7 +276,7 @@ func (r *relay) match(e *request) (route, error) {
 			return route, nil
 		}
 	}
-	if path == "/" {
+	if found.public {
 		allowed += ", " + http.MethodHead
 		if e.Request.Method == http.MethodHead {
 			return found, nil

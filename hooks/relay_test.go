@@ -49,6 +49,11 @@ func TestRoutes(t *testing.T) {
 		{"PUT", "/redirect?code=x&state=y", "", 405, page},
 		{"HEAD", "/redirect?code=x&state=y", "", 405, page},
 		{"POST", "/", "", 405, text},
+		{"GET", "/client.js", "", 200, "text/javascript; charset=utf-8"},
+		{"HEAD", "/client.js", "", 200, "text/javascript; charset=utf-8"},
+		{"GET", "/client.d.ts", "", 200, text},
+		{"POST", "/client.js", "", 405, text},
+		{"GET", "/client.jsx", "", 404, json},
 		// A slash too many, as in a backend URL that ends in one, is no redirect.
 		{"POST", "//poll?readKey=x", "", 404, json},
 		{"POST", "/x/..//poll//?readKey=x", "", 404, json},
@@ -64,7 +69,7 @@ func TestRoutes(t *testing.T) {
 		if got.status != test.status || got.header.Get("Content-Type") != test.contentType {
 			t.Errorf("%s %s: %d %s %.100s", test.method, test.path, got.status, got.header.Get("Content-Type"), got.body)
 		}
-		if !strings.HasPrefix(test.path, "/api") && !strings.HasPrefix(test.path, "/_") && got.header.Get("Cache-Control") != "no-store" {
+		if !strings.HasPrefix(test.path, "/api") && !strings.HasPrefix(test.path, "/_") && !strings.HasPrefix(test.path, "/client.") && got.header.Get("Cache-Control") != "no-store" {
 			t.Errorf("%s %s may be cached", test.method, test.path)
 		}
 		if (test.status == http.StatusMethodNotAllowed) != (got.header.Get("Allow") != "") {

@@ -1,0 +1,1 @@
+import{useSyncExternalStore as n}from"react";function r(t){const e=()=>t.state;return n(t.onChange,e,e)}export{r as useAuth};
