@@ -30,7 +30,7 @@ export interface AuthOptions {
     storage?: TokenStorage;
     /** What the tokens are called in the storage. Default: a name made of the backend. */
     storageKey?: string;
-    /** Opens the provider's page outside of the plugin. Default: window.open. In Figma: `url => figma.openExternal(url)`. */
+    /** Opens the provider's page outside of the plugin. Default: window.open. */
     open?: (url: string) => unknown;
 }
 export interface SignInOptions {
@@ -60,7 +60,8 @@ export interface Auth {
     readonly onChange: (listener: (state: AuthState) => void) => () => void;
     /**
      * Opens the provider's page and waits until the person has signed in there. Call it in a click, or the browser blocks the
-     * page. A second call ends the first. Rejects with an {@link AuthError}.
+     * page. The page stays open at the end, and says that it can be closed. A second call ends the first. Rejects with an
+     * {@link AuthError}.
      */
     readonly signIn: (options?: SignInOptions) => Promise<Tokens>;
     /**

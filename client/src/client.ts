@@ -33,7 +33,7 @@ export interface AuthOptions {
 	storage?: TokenStorage
 	/** What the tokens are called in the storage. Default: a name made of the backend. */
 	storageKey?: string
-	/** Opens the provider's page outside of the plugin. Default: window.open. In Figma: `url => figma.openExternal(url)`. */
+	/** Opens the provider's page outside of the plugin. Default: window.open. */
 	open?: (url: string) => unknown
 }
 
@@ -64,7 +64,8 @@ export interface Auth {
 	readonly onChange: (listener: (state: AuthState) => void) => () => void
 	/**
 	 * Opens the provider's page and waits until the person has signed in there. Call it in a click, or the browser blocks the
-	 * page. A second call ends the first. Rejects with an {@link AuthError}.
+	 * page. The page stays open at the end, and says that it can be closed. A second call ends the first. Rejects with an
+	 * {@link AuthError}.
 	 */
 	readonly signIn: (options?: SignInOptions) => Promise<Tokens>
 	/**
@@ -165,7 +166,7 @@ async function within<T>(milliseconds: number, outer: AbortSignal | undefined, t
 	}
 }
 
-const pause = (milliseconds: number, outer: AbortSignal) => within(milliseconds, outer, signal =>
+const pause = (milliseconds: number, outer?: AbortSignal) => within(milliseconds, outer, signal =>
 	new Promise<void>(resolve => signal.aborted ? resolve() : signal.addEventListener("abort", () => resolve())))
 
 /** The memory of this window, where there is no localStorage, or none that can be written: a sandboxed iframe has none. */
@@ -286,8 +287,9 @@ export function createAuth(options: AuthOptions): Auth {
 			const { url, readKey } = answer ?? {}
 			if (status !== 200 || typeof url !== "string" || typeof readKey !== "string") throw refusal(status, answer)
 			if (page) {
-				page.opener = null
+				page.opener = null // or the provider's page could send the plugin elsewhere
 				page.location.href = url
+				page = null // and it is not ours to close any more
 			} else {
 				await (options.open ?? open)(url)
 			}
@@ -341,6 +343,7 @@ export function createAuth(options: AuthOptions): Auth {
 	/** Replaces an access token, unless another window has done so. All who ask meanwhile get the same. */
 	function refresh(stale: string): Promise<Tokens> {
 		return refreshing ??= locked(async () => {
+			await pause(100) // what another window has written just before it gave the lock back is here a moment later
 			const old = (await load())?.tokens
 			if (old && old.access_token !== stale) return old
 			if (!old?.refresh_token) throw failure("signed_out")

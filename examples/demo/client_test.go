@@ -1,0 +1,616 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/network"
+	"github.com/chromedp/cdproto/page"
+	"github.com/chromedp/cdproto/target"
+	"github.com/chromedp/chromedp"
+)
+
+// traffic has the requests of a tab that have no whole answer yet.
+type traffic struct {
+	mu   sync.Mutex
+	open map[network.RequestID]string
+}
+
+func (tr *traffic) listen(event any) {
+	tr.mu.Lock()
+	defer tr.mu.Unlock()
+	switch event := event.(type) {
+	case *network.EventRequestWillBeSent:
+		tr.open[event.RequestID] = event.Request.Method + " " + event.Request.URL
+	case *network.EventLoadingFinished:
+		delete(tr.open, event.RequestID)
+	case *network.EventLoadingFailed:
+		delete(tr.open, event.RequestID)
+	}
+}
+
+func (tr *traffic) requests() (open []string) {
+	tr.mu.Lock()
+	defer tr.mu.Unlock()
+	for _, request := range tr.open {
+		open = append(open, request)
+	}
+	return open
+}
+
+// plugin is a window with the client in it.
+type plugin struct {
+	t        *testing.T
+	tab      context.Context
+	traffic  *traffic
+	provider *provider
+	address  string
+}
+
+// opens watches a new tab from its start.
+func watched(t *testing.T, tab context.Context) *traffic {
+	t.Helper()
+	tr := &traffic{open: map[network.RequestID]string{}}
+	if err := chromedp.Listen(tab, tr.listen); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := chromedp.Call(tab, network.Enable, network.EnableParams{}); err != nil {
+		t.Fatal(err)
+	}
+	return tr
+}
+
+// eventually waits for a condition of the page. It asks from outside, since a page in the background may not ask itself.
+func (p *plugin) eventually(condition string) {
+	p.t.Helper()
+	for deadline := time.Now().Add(20 * time.Second); !evaluate[bool](p.t, p.tab, condition); time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			p.t.Fatalf("%s did not come; %s", condition, evaluate[string](p.t, p.tab, "JSON.stringify({ outcome, states, error: auth.state.error })"))
+		}
+	}
+}
+
+// ends waits for the outcome of the last promise, and checks how it begins. Then no timer and no request may be left.
+func (p *plugin) ends(want string) {
+	p.t.Helper()
+	p.eventually("window.outcome !== ''")
+	if got := evaluate[string](p.t, p.tab, "outcome"); !strings.HasPrefix(got, want) {
+		p.t.Errorf("the outcome is %.200s, want %s", got, want)
+	}
+	p.idle()
+}
+
+func (p *plugin) idle() {
+	p.t.Helper()
+	for range 2 { // a request that was aborted is reported a moment later; and nothing comes after that
+		time.Sleep(100 * time.Millisecond)
+		if n := evaluate[int](p.t, p.tab, "timers.size"); n != 0 {
+			p.t.Errorf("%d timers are left", n)
+		}
+	}
+	if open := p.traffic.requests(); len(open) > 0 {
+		p.t.Errorf("requests are left: %s", open)
+	}
+}
+
+// run evaluates a statement of the page.
+func (p *plugin) run(statement string) {
+	p.t.Helper()
+	evaluate[bool](p.t, p.tab, "("+statement+", true)")
+}
+
+func (p *plugin) status(want string) {
+	p.t.Helper()
+	if got := evaluate[string](p.t, p.tab, "auth.state.status"); got != want {
+		p.t.Errorf("the status is %s, want %s", got, want)
+	}
+}
+
+// stored returns what is kept in localStorage.
+func (p *plugin) stored() (kept struct {
+	Tokens  tokens
+	Expires float64
+}) {
+	p.t.Helper()
+	value := evaluate[string](p.t, p.tab, "Object.values(localStorage)[0] ?? '{}'")
+	if err := json.Unmarshal([]byte(value), &kept); err != nil {
+		p.t.Fatal(err)
+	}
+	return kept
+}
+
+// ages makes the access token end in some milliseconds, as far as the client knows.
+func (p *plugin) ages(milliseconds string) {
+	p.t.Helper()
+	p.run("[key, value] = Object.entries(localStorage)[0], localStorage.setItem(key, JSON.stringify({ ...JSON.parse(value), expires: Date.now() + " + milliseconds + " }))")
+}
+
+// window attaches to the window that shows an address, once it does.
+func window(t *testing.T, ctx context.Context, prefix string) context.Context {
+	t.Helper()
+	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+		targets, err := chromedp.Targets(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, info := range targets {
+			if info.Type == "page" && strings.HasPrefix(info.URL, prefix) && !info.Attached {
+				opened, closeWindow := chromedp.NewContext(ctx, chromedp.WithTargetID(info.TargetID))
+				t.Cleanup(closeWindow)
+				return opened
+			}
+		}
+	}
+	t.Fatalf("no window shows %s", prefix)
+	return nil
+}
+
+// noWindow checks that no window shows an address, in a moment.
+func noWindow(t *testing.T, ctx context.Context, prefix string) {
+	t.Helper()
+	for deadline := time.Now().Add(2 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+		targets, err := chromedp.Targets(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !slices.ContainsFunc(targets, func(info *target.Info) bool { return info.Type == "page" && strings.HasPrefix(info.URL, prefix) }) {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Errorf("a window with %s is left open", prefix)
+			return
+		}
+	}
+}
+
+// clicks starts a sign-in and returns the window of the provider, which shows its form.
+func (p *plugin) clicks() context.Context {
+	p.t.Helper()
+	do(p.t, p.tab, chromedp.Click(chromedp.CSS("#signIn")))
+	opened := window(p.t, p.tab, p.provider.url)
+	do(p.t, opened, chromedp.WaitVisible(chromedp.CSS("#username")))
+	return opened
+}
+
+// submit fills in the provider's form. The window may be closed by the plugin at once.
+func (p *plugin) submit(opened context.Context) {
+	p.t.Helper()
+	do(p.t, opened, chromedp.SendKeys(chromedp.CSS("#username"), p.provider.username), chromedp.SendKeys(chromedp.CSS("#password"), p.provider.password))
+	evaluate[bool](p.t, opened, "(setTimeout(() => document.querySelector('button').click()), true)")
+}
+
+func (p *plugin) signsIn() {
+	p.t.Helper()
+	p.submit(p.clicks())
+	p.ends(`{"`)
+	p.status("signedIn")
+}
+
+// another opens a second window of the plugin.
+func (p *plugin) another() *plugin {
+	p.t.Helper()
+	return opensWindow(p.t, p.tab, p.provider, p.address)
+}
+
+func opensWindow(t *testing.T, ctx context.Context, provider *provider, address string) *plugin {
+	t.Helper()
+	tab, closeTab := chromedp.NewContext(ctx)
+	t.Cleanup(closeTab)
+	p := &plugin{t: t, tab: tab, traffic: watched(t, tab), provider: provider, address: address}
+	do(t, tab, chromedp.Navigate(address))
+	p.eventually("!!window.auth")
+	return p
+}
+
+// The client in a real browser, with the program and a real provider; and once more with a backend that answers as
+// framer/plugin-oauth does.
+func TestClient(t *testing.T) {
+	backend := newRelay(t)
+	provider := newProvider(t, backend.url+"/redirect")
+	backend.knows(provider)
+	backend.start()
+	pages := listen(t, clientPages())
+	direct, worker := newFront(backend, false), newFront(backend, true)
+	directURL, workerURL := listen(t, direct), listen(t, worker)
+	browser := browser(t)
+
+	// opens starts with a new window and nothing stored.
+	opens := func(t *testing.T, query string) *plugin {
+		t.Helper()
+		provider.keeps.Store(false)
+		provider.down.Store(false)
+		provider.held.Store(nil)
+		ctx, cancel := context.WithTimeout(browser, time.Minute)
+		t.Cleanup(cancel)
+		p := opensWindow(t, ctx, provider, pages+"/?"+query)
+		p.run("localStorage.clear()")
+		do(t, p.tab, chromedp.Reload())
+		p.eventually("!!window.auth")
+		return p
+	}
+	get := "watch(get('" + provider.url + "/userinfo'))"
+
+	for name, backendURL := range map[string]string{"plugin-oauth": backend.url, "as the Worker": workerURL} {
+		isWorker := backendURL == workerURL
+		for _, scenario := range []struct {
+			name string
+			run  func(t *testing.T, p *plugin)
+		}{
+			{"sign in, fetch, sign out", func(t *testing.T, p *plugin) {
+				p.status("signedOut")
+				opened := p.clicks()
+				if !evaluate[bool](t, opened, "opener === null") {
+					t.Error("the provider's page reaches the plugin")
+				}
+				p.submit(opened)
+				p.ends(`{"`)
+				p.status("signedIn")
+				do(t, opened, chromedp.WaitVisible(chromedp.CSS("main.success h1")))
+				kept := p.stored()
+				if kept.Tokens.AccessToken == "" || kept.Tokens.RefreshToken == "" || kept.Tokens.IDToken == "" || time.Until(time.UnixMilli(int64(kept.Expires))) < 4*time.Minute {
+					t.Errorf("kept are %+v", kept)
+				}
+				p.run(get)
+				p.ends(`{"status":200`)
+				if got := evaluate[string](t, p.tab, "JSON.parse(outcome).name"); got != "Test User" {
+					t.Errorf("the provider knows %q", got)
+				}
+				p.run("watch(auth.signOut())")
+				p.ends(`"done"`)
+				p.status("signedOut")
+				if got := evaluate[int](t, p.tab, "localStorage.length"); got != 0 {
+					t.Error("the tokens are still kept")
+				}
+				if got := evaluate[string](t, p.tab, "states.join()"); got != "waiting,signedIn,signedOut" {
+					t.Errorf("the states were %s", got)
+				}
+				want := http.StatusBadRequest
+				if isWorker {
+					want = http.StatusOK // it cannot revoke
+				}
+				if _, err := post(t.Context(), backend.url+"/refresh?code="+url.QueryEscape(kept.Tokens.RefreshToken), want); err != nil {
+					t.Error(err)
+				}
+				p.run(get)
+				p.ends("signed_out: You are signed out.")
+			}},
+			{"closed window", func(t *testing.T, p *plugin) {
+				opened := p.clicks()
+				if _, err := chromedp.Call(opened, page.Close, cdp.Empty{}); err != nil {
+					t.Fatal(err)
+				}
+				time.Sleep(2 * time.Second)
+				p.status("waiting")
+				again, closeWindow := chromedp.NewContext(p.tab)
+				defer closeWindow()
+				do(t, again, chromedp.Navigate(evaluate[string](t, p.tab, "auth.state.url")), chromedp.WaitVisible(chromedp.CSS("#username")))
+				p.submit(again)
+				p.ends(`{"`)
+			}},
+			{"timeout", func(t *testing.T, p *plugin) {
+				p.run("options = { timeout: 2500 }")
+				began := time.Now()
+				p.clicks()
+				p.ends("timeout: The sign-in took too long.")
+				if took := time.Since(began); took < 2500*time.Millisecond || took > 6*time.Second {
+					t.Errorf("it took %s", took)
+				}
+				p.status("signedOut")
+			}},
+			{"abort", func(t *testing.T, p *plugin) {
+				p.run("stop = new AbortController(), options = { signal: stop.signal, onWaiting: ({ url }) => waitingFor = url }")
+				p.clicks()
+				if got := evaluate[string](t, p.tab, "waitingFor"); !strings.HasPrefix(got, provider.url) {
+					t.Errorf("onWaiting got %s", got)
+				}
+				p.run("stop.abort()")
+				p.ends("aborted: The sign-in was cancelled.")
+				// Stopped before it began, it opens nothing.
+				do(t, p.tab, chromedp.Click(chromedp.CSS("#signIn")))
+				p.ends("aborted: ")
+				noWindow(t, p.tab, "about:blank")
+			}},
+			{"backend restarts", func(t *testing.T, p *plugin) {
+				opened := p.clicks()
+				time.Sleep(time.Second)
+				backend.stop()
+				time.Sleep(3 * time.Second)
+				p.status("waiting")
+				backend.start()
+				p.submit(opened)
+				p.ends(`{"`)
+			}},
+			{"asleep", func(t *testing.T, p *plugin) {
+				opened := p.clicks()
+				freeze := func(state page.SetWebLifecycleStateState) {
+					if _, err := chromedp.Call(p.tab, page.SetWebLifecycleState, page.SetWebLifecycleStateParams{State: state}); err != nil {
+						t.Fatal(err)
+					}
+				}
+				freeze(page.SetWebLifecycleStateStateFrozen)
+				p.submit(opened)
+				time.Sleep(4 * time.Second)
+				freeze(page.SetWebLifecycleStateStateActive)
+				p.ends(`{"`)
+			}},
+			{"two windows refresh", func(t *testing.T, p *plugin) {
+				p.signsIn()
+				other := p.another()
+				p.ages("-1000")
+				before, requests := provider.refreshes.Load(), worker.refreshes.Load()
+				for range 3 { // several calls in each
+					p.run(get)
+					other.run(get)
+				}
+				p.ends(`{"status":200`)
+				other.ends(`{"status":200`)
+				if n := provider.refreshes.Load() - before; n != 1 {
+					t.Errorf("the provider was asked %d times", n)
+				}
+				// Ours asks once for any number of windows. Where the backend does not, the client must; a new window needs a
+				// second request to find that this one reads the query only.
+				if n := worker.refreshes.Load() - requests; isWorker && n > 2 {
+					t.Errorf("the backend was asked %d times", n)
+				}
+			}},
+			{"provider rotates", func(t *testing.T, p *plugin) {
+				p.signsIn()
+				for range 2 {
+					old := p.stored().Tokens
+					p.ages("1000") // shortly before its end
+					p.run(get)
+					p.ends(`{"status":200`)
+					if now := p.stored().Tokens; now.RefreshToken == old.RefreshToken || now.AccessToken == old.AccessToken {
+						t.Error("the tokens are the old ones")
+					}
+				}
+			}},
+			{"provider omits the refresh token", func(t *testing.T, p *plugin) {
+				provider.keeps.Store(true)
+				p.signsIn()
+				for range 2 {
+					old := p.stored().Tokens
+					p.ages("-1000")
+					p.run(get)
+					p.ends(`{"status":200`)
+					if now := p.stored().Tokens; now.RefreshToken != old.RefreshToken || now.AccessToken == old.AccessToken {
+						t.Error("the refresh token was not kept, or the access token was")
+					}
+				}
+			}},
+			{"401, refresh, success", func(t *testing.T, p *plugin) {
+				p.signsIn()
+				old := p.stored().Tokens
+				if _, err := post(t.Context(), backend.url+"/revoke?token="+url.QueryEscape(old.AccessToken), http.StatusOK); err != nil {
+					t.Fatal(err)
+				}
+				before := provider.refreshes.Load()
+				for range 3 {
+					p.run(get)
+				}
+				p.ends(`{"status":200`)
+				if n := provider.refreshes.Load() - before; n != 1 {
+					t.Errorf("the provider was asked %d times", n)
+				}
+			}},
+			{"revoked at the provider", func(t *testing.T, p *plugin) {
+				p.signsIn()
+				if _, err := post(t.Context(), backend.url+"/revoke?token="+url.QueryEscape(p.stored().Tokens.RefreshToken), http.StatusOK); err != nil {
+					t.Fatal(err)
+				}
+				p.run(get)
+				p.ends("signed_out: You are signed out. Please sign in again.")
+				p.status("signedOut")
+				if got := evaluate[string](t, p.tab, "auth.state.error.code + localStorage.length"); got != "signed_out0" {
+					t.Errorf("it shows and keeps %s", got)
+				}
+			}},
+			{"provider has trouble", func(t *testing.T, p *plugin) {
+				p.signsIn()
+				old := p.stored().Tokens
+				provider.down.Store(true)
+				p.ages("1000000000")
+				p.ages("20000") // it should be refreshed, but need not be yet
+				p.run(get)
+				p.ends(`{"status":200`)
+				p.ages("-1000")
+				p.run(get)
+				p.ends("unavailable: ")
+				p.status("signedIn")
+				if p.stored().Tokens != old {
+					t.Error("the tokens are not kept")
+				}
+				provider.down.Store(false)
+				p.run(get)
+				p.ends(`{"status":200`)
+			}},
+			{"storage cleared from outside", func(t *testing.T, p *plugin) {
+				p.signsIn()
+				other := p.another()
+				other.status("signedIn")
+				other.run("localStorage.clear()")
+				p.eventually("auth.state.status === 'signedOut'")
+				other.run(get) // where no event tells
+				other.ends("signed_out: ")
+				other.status("signedOut")
+				p.idle()
+			}},
+			{"signed out during a refresh", func(t *testing.T, p *plugin) {
+				p.signsIn()
+				p.ages("-1000")
+				held := make(chan struct{})
+				provider.held.Store(&held)
+				before := provider.refreshes.Load()
+				p.run(get)
+				for deadline := time.Now().Add(10 * time.Second); provider.refreshes.Load() == before && time.Now().Before(deadline); {
+					time.Sleep(10 * time.Millisecond)
+				}
+				p.run("auth.signOut()")
+				p.eventually("auth.state.status === 'signedOut'")
+				provider.held.Store(nil)
+				close(held)
+				p.ends("signed_out: ")
+				if n := evaluate[int](t, p.tab, "localStorage.length"); n != 0 {
+					t.Error("the tokens are back")
+				}
+			}},
+		} {
+			t.Run(name+"/"+scenario.name, func(t *testing.T) {
+				scenario.run(t, opens(t, "backend="+backendURL))
+			})
+		}
+	}
+
+	t.Run("denied", func(t *testing.T) {
+		p := opens(t, "backend="+backend.url)
+		opened := p.clicks()
+		authorization, err := url.Parse(evaluate[string](t, p.tab, "auth.state.url"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		evaluate[bool](t, opened, "(location.href = '"+backend.url+"/redirect?error=access_denied&state="+authorization.Query().Get("state")+"', true)")
+		p.ends("access_denied: The sign-in was cancelled")
+		if got := evaluate[string](t, p.tab, "auth.state.error.code"); got != "access_denied" {
+			t.Errorf("it shows %s", got)
+		}
+		p.signsIn() // and tries again
+		if got := evaluate[bool](t, p.tab, "auth.state.error === null"); !got {
+			t.Error("it still shows the error")
+		}
+	})
+
+	t.Run("expired", func(t *testing.T) {
+		short := newRelay(t)
+		short.knows(provider, "SESSION_TTL=2s")
+		short.start()
+		p := opens(t, "backend="+short.url)
+		do(t, p.tab, chromedp.Click(chromedp.CSS("#signIn")))
+		p.ends("expired_token: The sign-in took too long.")
+	})
+
+	t.Run("backend does not answer", func(t *testing.T) {
+		nobody := newRelay(t)
+		p := opens(t, "backend="+nobody.url)
+		do(t, p.tab, chromedp.Click(chromedp.CSS("#signIn")))
+		p.ends("unavailable: The sign-in service cannot be reached.")
+		noWindow(t, p.tab, "about:blank")
+	})
+
+	t.Run("backend without a plugin", func(t *testing.T) {
+		empty := newRelay(t)
+		empty.env = []string{"PATH="}
+		empty.start()
+		p := opens(t, "backend="+empty.url)
+		do(t, p.tab, chromedp.Click(chromedp.CSS("#signIn")))
+		p.ends("unavailable: No plugin is configured")
+	})
+
+	for _, front := range []struct {
+		*front
+		url string
+	}{{direct, directURL}, {worker, workerURL}} {
+		t.Run("offline for 10 s", func(t *testing.T) {
+			p := opens(t, "backend="+front.url)
+			opened := p.clicks()
+			front.offline.Store(true)
+			p.submit(opened)
+			time.Sleep(10 * time.Second)
+			p.status("waiting")
+			front.offline.Store(false)
+			p.ends(`{"`)
+		})
+	}
+
+	t.Run("poll without an answer", func(t *testing.T) {
+		p := opens(t, "hurry=10&backend="+directURL)
+		direct.deaf.Store(1)
+		p.submit(p.clicks())
+		p.ends(`{"`)
+	})
+
+	t.Run("polls are held", func(t *testing.T) {
+		p := opens(t, "backend="+directURL)
+		before := direct.polls.Load()
+		opened := p.clicks()
+		time.Sleep(5 * time.Second)
+		if n := direct.polls.Load() - before; n != 1 {
+			t.Errorf("in 5 s it polled %d times", n)
+		}
+		p.submit(opened)
+		p.ends(`{"`)
+	})
+
+	t.Run("polls are spaced where none is held", func(t *testing.T) {
+		p := opens(t, "backend="+workerURL)
+		opened := p.clicks()
+		before := worker.polls.Load()
+		time.Sleep(6 * time.Second)
+		if n := worker.polls.Load() - before; n < 3 || n > 5 {
+			t.Errorf("in 6 s it polled %d times", n)
+		}
+		p.submit(opened)
+		p.ends(`{"`)
+	})
+
+	t.Run("slow backend, pop-ups blocked", func(t *testing.T) {
+		p := opens(t, "backend="+directURL)
+		direct.slow.Store(int64(6 * time.Second)) // a click allows a window for five
+		defer direct.slow.Store(0)
+		p.submit(p.clicks())
+		p.ends(`{"`)
+		p.run("watch(auth.signIn())") // not in a click
+		p.ends("popup_blocked: The browser blocked the sign-in window.")
+		p.status("signedIn")
+	})
+
+	t.Run("second sign-in ends the first", func(t *testing.T) {
+		p := opens(t, "backend="+directURL)
+		p.run("options = { onWaiting: () => { throw new Error('the first goes on') } }")
+		direct.slow.Store(int64(time.Second))
+		do(t, p.tab, chromedp.Click(chromedp.CSS("#signIn")))
+		p.eventually("states.length > 0")
+		direct.slow.Store(0)
+		p.run("options = {}")
+		opened := p.clicks()
+		noWindow(t, p.tab, "about:blank")
+		p.status("waiting")
+		p.submit(opened)
+		p.ends(`{"`)
+	})
+
+	t.Run("storage cannot be written", func(t *testing.T) {
+		p := opens(t, "backend="+backend.url)
+		p.run("localStorage.setItem = null, Storage.prototype.setItem = () => { throw new Error('full') }")
+		p.signsIn()
+		p.run(get)
+		p.ends(`{"status":200`)
+	})
+
+	t.Run("desktop app", func(t *testing.T) {
+		p := opens(t, "backend="+backend.url)
+		_, err := chromedp.Call(p.tab, emulation.SetUserAgentOverride, emulation.SetUserAgentOverrideParams{UserAgent: "Mozilla/5.0 Chrome/140.0.0.0 Electron/38.0.0"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		p.run("started = [], open = url => { started.push(url); return null }") // as Electron does that starts the system browser
+		do(t, p.tab, chromedp.Click(chromedp.CSS("#signIn")))
+		p.eventually("started.length > 0")
+		if got := evaluate[[]string](t, p.tab, "started"); len(got) != 1 || !strings.HasPrefix(got[0], provider.url) {
+			t.Errorf("it opened %s", got)
+		}
+		systemBrowser, closeWindow := chromedp.NewContext(p.tab)
+		defer closeWindow()
+		do(t, systemBrowser, chromedp.Navigate(evaluate[string](t, p.tab, "started[0]")), chromedp.WaitVisible(chromedp.CSS("#username")))
+		p.submit(systemBrowser)
+		p.ends(`{"`)
+	})
+}
