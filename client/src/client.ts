@@ -212,6 +212,7 @@ export function createAuth(options: AuthOptions): Auth {
 
 	/** Takes what the storage has now, which another window may have changed. */
 	function seen(now: string | null): Kept | null {
+		now ??= null // some storages say undefined
 		const kept = keptIn(now)
 		const changed = now !== value || !kept !== !state.tokens
 		value = now

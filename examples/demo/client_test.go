@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/url"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -69,20 +70,10 @@ func watched(t *testing.T, tab context.Context) *traffic {
 	return tr
 }
 
-// eventually waits for a condition of the page. It asks from outside, since a page in the background may not ask itself.
-func (p *plugin) eventually(condition string) {
-	p.t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); !evaluate[bool](p.t, p.tab, condition); time.Sleep(20 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			p.t.Fatalf("%s did not come; %s", condition, evaluate[string](p.t, p.tab, "JSON.stringify({ outcome, states, error: auth.state.error })"))
-		}
-	}
-}
-
 // ends waits for the outcome of the last promise, and checks how it begins. Then no timer and no request may be left.
 func (p *plugin) ends(want string) {
 	p.t.Helper()
-	p.eventually("window.outcome !== ''")
+	until(p.t, p.tab, "window.outcome !== ''")
 	if got := evaluate[string](p.t, p.tab, "outcome"); !strings.HasPrefix(got, want) {
 		p.t.Errorf("the outcome is %.200s, want %s", got, want)
 	}
@@ -207,7 +198,7 @@ func opensWindow(t *testing.T, ctx context.Context, provider *provider, address 
 	t.Cleanup(closeTab)
 	p := &plugin{t: t, tab: tab, traffic: watched(t, tab), provider: provider, address: address}
 	do(t, tab, chromedp.Navigate(address))
-	p.eventually("!!window.auth")
+	until(t, p.tab, "!!window.auth")
 	return p
 }
 
@@ -234,7 +225,7 @@ func TestClient(t *testing.T) {
 		p := opensWindow(t, ctx, provider, pages+"/?"+query)
 		p.run("localStorage.clear()")
 		do(t, p.tab, chromedp.Reload())
-		p.eventually("!!window.auth")
+		until(t, p.tab, "!!window.auth")
 		return p
 	}
 	get := "watch(get('" + provider.url + "/userinfo'))"
@@ -438,7 +429,7 @@ func TestClient(t *testing.T) {
 				other := p.another()
 				other.status("signedIn")
 				other.run("localStorage.clear()")
-				p.eventually("auth.state.status === 'signedOut'")
+				until(t, p.tab, "auth.state.status === 'signedOut'")
 				other.run(get) // where no event tells
 				other.ends("signed_out: ")
 				other.status("signedOut")
@@ -455,7 +446,7 @@ func TestClient(t *testing.T) {
 					time.Sleep(10 * time.Millisecond)
 				}
 				p.run("auth.signOut()")
-				p.eventually("auth.state.status === 'signedOut'")
+				until(t, p.tab, "auth.state.status === 'signedOut'")
 				provider.held.Store(nil)
 				close(held)
 				p.ends("signed_out: ")
@@ -577,7 +568,7 @@ func TestClient(t *testing.T) {
 		p.run("options = { onWaiting: () => { throw new Error('the first goes on') } }")
 		direct.slow.Store(int64(time.Second))
 		do(t, p.tab, chromedp.Click(chromedp.CSS("#signIn")))
-		p.eventually("states.length > 0")
+		until(t, p.tab, "states.length > 0")
 		direct.slow.Store(0)
 		p.run("options = {}")
 		opened := p.clicks()
@@ -603,7 +594,7 @@ func TestClient(t *testing.T) {
 		}
 		p.run("started = [], open = url => { started.push(url); return null }") // as Electron does that starts the system browser
 		do(t, p.tab, chromedp.Click(chromedp.CSS("#signIn")))
-		p.eventually("started.length > 0")
+		until(t, p.tab, "started.length > 0")
 		if got := evaluate[[]string](t, p.tab, "started"); len(got) != 1 || !strings.HasPrefix(got[0], provider.url) {
 			t.Errorf("it opened %s", got)
 		}
@@ -613,4 +604,91 @@ func TestClient(t *testing.T) {
 		p.submit(systemBrowser)
 		p.ends(`{"`)
 	})
+}
+
+// figmaHost stands for Figma around a plugin: it runs the one half, shows the other in an iframe without an origin, and
+// passes messages between them.
+const figmaHost = `<!DOCTYPE html>
+<link rel="icon" href="data:,">
+<body style="margin: 0">
+<script>
+	const iframe = document.createElement("iframe")
+	const storage = new Map(), opened = []
+	const figma = {
+		showUI(html) {
+			iframe.sandbox = "allow-scripts"
+			iframe.srcdoc = html
+			document.body.append(iframe)
+		},
+		openExternal: url => opened.push(url),
+		ui: { postMessage: message => iframe.contentWindow.postMessage({ pluginMessage: message }, "*") },
+		clientStorage: {
+			getAsync: async key => storage.get(key),
+			setAsync: async (key, value) => void storage.set(key, value),
+			deleteAsync: async key => void storage.delete(key),
+		},
+	}
+	let messages = 0
+	addEventListener("message", ({ data, source }) => {
+		messages++
+		if (source === iframe.contentWindow) figma.ui.onmessage(data.pluginMessage)
+	})
+	fetch("/figma.json").then(response => response.json()).then(({ code, html }) => {
+		new Function("figma", "__html__", code)(figma, html)
+	})
+</script>`
+
+// The page about Figma is followed to the letter, where there is no origin, no localStorage and no window to open.
+func TestClientInFigma(t *testing.T) {
+	backend := newRelay(t)
+	provider := newProvider(t, backend.url+"/redirect")
+	backend.knows(provider, "ALLOWED_ORIGINS=null", "CONFIRM_LOGIN=always", "RETURN_APP=Figma")
+	backend.start()
+	guide, err := os.ReadFile("../figma.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	block := func(language string) string {
+		_, block, _ := strings.Cut(string(guide), "```"+language+"\n")
+		block, _, found := strings.Cut(block, "```")
+		if !found {
+			t.Fatalf("the page has no %s", language)
+		}
+		return strings.ReplaceAll(block, "https://my-backend.fly.dev", backend.url)
+	}
+	halves, err := json.Marshal(map[string]string{"code": block("js"), "html": block("html")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	figma := listen(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/figma.json" {
+			w.Write(halves)
+			return
+		}
+		w.Header().Set("Content-Type", "text/html")
+		w.Write([]byte(figmaHost))
+	}))
+	tab := browser(t)
+	p := &plugin{t: t, tab: tab, provider: provider}
+	do(t, tab, chromedp.Navigate(figma))
+	until(t, p.tab, "messages === 1") // it has read what is stored
+	click := func(button string) {
+		t.Helper()
+		// The page of another origin cannot be asked where its buttons are: they stand in one row.
+		x := map[string]float64{"Sign in": 40, "Sign out": 110}[button]
+		do(t, tab, chromedp.MouseClickXY(x, 60))
+	}
+	click("Sign in")
+	until(t, p.tab, "opened.length === 1")
+	systemBrowser, closeWindow := chromedp.NewContext(tab)
+	defer closeWindow()
+	do(t, systemBrowser, chromedp.Navigate(evaluate[string](t, tab, "opened[0]")), chromedp.WaitVisible(chromedp.CSS("#username")))
+	p.submit(systemBrowser)
+	do(t, systemBrowser, chromedp.WaitVisible(chromedp.CSS("button[value=continue]")), chromedp.Click(chromedp.CSS("button[value=continue]")), chromedp.WaitVisible(chromedp.CSS("main.success h1")))
+	if said := text(t, systemBrowser, "main"); !strings.Contains(said, "return to Figma") {
+		t.Errorf("the page says %s", said)
+	}
+	until(t, p.tab, "[...storage.values()].join().includes('refresh_token')")
+	click("Sign out")
+	until(t, p.tab, "storage.size === 0")
 }

@@ -116,11 +116,13 @@ func text(t *testing.T, tab context.Context, selector string) string {
 	return evaluate[string](t, tab, fmt.Sprintf("document.querySelector(%q)?.innerText ?? 'nothing'", selector))
 }
 
-// until waits for a condition of the page.
+// until waits for a condition of the page. It asks from outside: a page in the background hardly runs.
 func until(t *testing.T, tab context.Context, condition string) {
 	t.Helper()
-	if _, err := chromedp.Run(tab, chromedp.Poll[bool](condition, chromedp.WithPollingTimeout(20*time.Second))); err != nil {
-		t.Fatalf("%s: %v\n%s", condition, err, text(t, tab, "body"))
+	for deadline := time.Now().Add(20 * time.Second); !evaluate[bool](t, tab, "!!("+condition+")"); time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("%s did not come\n%s", condition, text(t, tab, "body"))
+		}
 	}
 }
 

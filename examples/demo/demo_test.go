@@ -17,7 +17,6 @@ import (
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/page"
-	"github.com/chromedp/cdproto/target"
 	"github.com/chromedp/chromedp"
 )
 
@@ -149,28 +148,59 @@ func screenshots(t *testing.T, ctx context.Context, name string, widths []int64,
 	}
 }
 
-// A person signs in: plugin page, provider's login form, the relay's page, tokens in the plugin, refresh, sign-out.
+// A person signs in where the plugin uses the client: plugin page, provider's login form, the relay's page, tokens in the
+// plugin, sign-out.
 func TestBrowserSignIn(t *testing.T) {
 	d := startDemo(t, "")
 	plugin := browser(t)
-	do(t, plugin, chromedp.Navigate(d.pluginURL), chromedp.WaitVisible("#signIn"))
+	do(t, plugin, chromedp.Navigate(d.pluginURL), chromedp.WaitVisible(chromedp.CSS("#signIn")))
 	look(t, plugin, "plugin-1-signed-out")
 
-	opened := chromedp.WaitNewTarget(plugin, func(info *target.Info) bool { return strings.HasPrefix(info.URL, d.issuer) })
-	do(t, plugin, chromedp.Click("#signIn"))
-	window, closeWindow := chromedp.NewContext(plugin, chromedp.WithTargetID(<-opened))
-	do(t, window, chromedp.WaitVisible("#username"))
+	do(t, plugin, chromedp.Click(chromedp.CSS("#signIn")))
+	opened := window(t, plugin, d.issuer)
+	do(t, opened, chromedp.WaitVisible(chromedp.CSS("#username")))
 	look(t, plugin, "plugin-2-waiting")
-	do(t, window,
-		chromedp.SendKeys("#username", d.username),
-		chromedp.SendKeys("#password", d.password),
+	do(t, plugin, chromedp.Click(chromedp.CSS("#cancel")), chromedp.WaitVisible(chromedp.CSS("#signIn")))
+	if said := text(t, plugin, "#status"); said != "The sign-in was cancelled." {
+		t.Errorf("after Cancel it says %s", said)
+	}
+	do(t, plugin, chromedp.Click(chromedp.CSS("#signIn")), chromedp.WaitVisible(chromedp.CSS("#again")))
+	do(t, opened,
+		chromedp.Navigate(evaluate[string](t, plugin, "document.querySelector('#again').href")),
+		chromedp.WaitVisible(chromedp.CSS("#username")),
+		chromedp.SendKeys(chromedp.CSS("#username"), d.username),
+		chromedp.SendKeys(chromedp.CSS("#password"), d.password),
 		chromedp.Click(chromedp.CSS("button")),
 		chromedp.WaitVisible(chromedp.CSS("main.success h1")))
-	checkPage(t, window, d, "You are signed in", "You can close this window and return to Framer.")
-	look(t, window, "page-success")
-	closeWindow() // as the page says
+	checkPage(t, opened, d, "You are signed in", "You can close this window and return to Framer.")
+	look(t, opened, "page-success")
 
-	do(t, plugin, chromedp.WaitVisible("#signOut"))
+	do(t, plugin, chromedp.WaitVisible(chromedp.CSS("#signOut")))
+	until(t, plugin, `document.querySelector("#status").textContent === "You are signed in as Test User (test-user@zitadel.ch)."`)
+	look(t, plugin, "plugin-3-signed-in")
+	do(t, plugin, chromedp.Navigate(d.pluginURL)) // opened again, it still knows
+	until(t, plugin, `document.querySelector("#status").textContent.includes("Test User")`)
+
+	do(t, plugin, chromedp.Click(chromedp.CSS("#signOut")), chromedp.WaitVisible(chromedp.CSS("#signIn")))
+	if said := text(t, plugin, "#status"); said != "Sign in to see who you are." {
+		t.Errorf("signed out it says %s", said)
+	}
+}
+
+// The same where the plugin has a timer, as plugins in the field do, with a refresh by hand.
+func TestBrowserPlainSignIn(t *testing.T) {
+	d := startDemo(t, "")
+	plugin := browser(t)
+	do(t, plugin, chromedp.Navigate(d.pluginURL+"/plain"), chromedp.WaitVisible(chromedp.CSS("#signIn")), chromedp.Click(chromedp.CSS("#signIn")))
+	opened := window(t, plugin, d.issuer)
+	do(t, opened,
+		chromedp.WaitVisible(chromedp.CSS("#username")),
+		chromedp.SendKeys(chromedp.CSS("#username"), d.username),
+		chromedp.SendKeys(chromedp.CSS("#password"), d.password),
+		chromedp.Click(chromedp.CSS("button")),
+		chromedp.WaitVisible(chromedp.CSS("main.success h1")))
+
+	do(t, plugin, chromedp.WaitVisible(chromedp.CSS("#signOut")))
 	var tokens map[string]any
 	stored := evaluate[string](t, plugin, `localStorage.getItem("tokens")`)
 	if err := json.Unmarshal([]byte(stored), &tokens); err != nil {
@@ -181,12 +211,8 @@ func TestBrowserSignIn(t *testing.T) {
 			t.Errorf("%s is not in localStorage", name)
 		}
 	}
-	look(t, plugin, "plugin-3-signed-in")
-
-	do(t, plugin, chromedp.Click("#refresh"))
-	if _, err := chromedp.Run(plugin, chromedp.Poll[bool](`document.getElementById("status").textContent === "The tokens are fresh."`)); err != nil {
-		t.Fatal(err)
-	}
+	do(t, plugin, chromedp.Click(chromedp.CSS("#refresh")))
+	until(t, plugin, `document.getElementById("status").textContent === "The tokens are fresh."`)
 	fresh := evaluate[string](t, plugin, `localStorage.getItem("tokens")`)
 	if fresh == stored {
 		t.Error("the refresh changed nothing")
@@ -195,10 +221,8 @@ func TestBrowserSignIn(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	do(t, plugin, chromedp.Click("#signOut"), chromedp.WaitVisible("#signIn"))
-	if _, err := chromedp.Run(plugin, chromedp.Poll[bool](`document.getElementById("status").textContent === "You are signed out."`)); err != nil {
-		t.Fatal(err)
-	}
+	do(t, plugin, chromedp.Click(chromedp.CSS("#signOut")), chromedp.WaitVisible(chromedp.CSS("#signIn")))
+	until(t, plugin, `document.getElementById("status").textContent === "You are signed out."`)
 	refresh := d.relayURL + "/refresh?code=" + url.QueryEscape(fmt.Sprint(tokens["refresh_token"]))
 	if _, err := post(t.Context(), refresh, http.StatusBadRequest); err != nil {
 		t.Errorf("after signing out the refresh token still works: %v", err)

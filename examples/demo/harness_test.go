@@ -147,7 +147,7 @@ func (r *relay) knows(p *provider, env ...string) {
 	r.env = append([]string{
 		"PATH=" + os.Getenv("PATH"), "CLIENT_ID=" + clientID, "CLIENT_SECRET=" + clientSecret, "REDIRECT_URI=" + r.url + "/redirect",
 		"AUTHORIZE_ENDPOINT=" + p.url + "/auth", "TOKEN_ENDPOINT=" + p.url + "/oauth/token", "REVOKE_ENDPOINT=" + p.url + "/revoke",
-		"SCOPE=openid profile email offline_access", "TOKEN_AUTH=basic", "AUTHORIZE_RATE_LIMIT=off", "ALLOWED_ORIGINS=null",
+		"SCOPE=openid profile email offline_access", "TOKEN_AUTH=basic", "AUTHORIZE_RATE_LIMIT=off",
 	}, env...)
 }
 

@@ -2,15 +2,15 @@ package main
 
 import (
 	"crypto/rand"
-	_ "embed"
+	"embed"
 	"errors"
 	"fmt"
-	"html/template"
 	"log/slog"
 	"net"
 	"net/http"
 	"os"
 	"strings"
+	"text/template"
 	"time"
 
 	"github.com/pocketbase/pocketbase/apis"
@@ -23,8 +23,10 @@ import (
 	_ "plugin-oauth/pb_migrations"
 )
 
-//go:embed plugin.html
-var pluginHTML string
+// pluginFiles are a page and two scripts for it: with the client, and with a timer as in plugins in the field.
+//
+//go:embed plugin.html plugin.js plain.js
+var pluginFiles embed.FS
 
 // The client that the provider knows the relay by.
 const (
@@ -99,15 +101,23 @@ func (d *demo) provider() http.Handler {
 	return exampleop.SetupServer(d.issuer, storage.NewStorage(users), slog.New(slog.DiscardHandler), false)
 }
 
-// plugin serves the page that stands for a plugin.
+// plugin serves the pages that stand for a plugin: with the client at /, and without it at /plain.
 func (d *demo) plugin() http.Handler {
-	page := template.Must(template.New("plugin").Parse(pluginHTML))
-	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Type", "text/html; charset=utf-8")
-		if err := page.Execute(w, map[string]string{"Backend": d.relayURL}); err != nil {
-			http.Error(w, "the page cannot be shown", http.StatusInternalServerError)
+	files := template.Must(template.ParseFS(pluginFiles, "*"))
+	serve := func(contentType, file, script string) http.HandlerFunc {
+		return func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", contentType+"; charset=utf-8")
+			if err := files.ExecuteTemplate(w, file, map[string]string{"Backend": d.relayURL, "Issuer": d.issuer, "Script": script}); err != nil {
+				http.Error(w, "the page cannot be shown", http.StatusInternalServerError)
+			}
 		}
-	})
+	}
+	mux := http.NewServeMux()
+	mux.HandleFunc("/{$}", serve("text/html", "plugin.html", "plugin.js"))
+	mux.HandleFunc("/plain", serve("text/html", "plugin.html", "plain.js"))
+	mux.HandleFunc("/plugin.js", serve("text/javascript", "plugin.js", ""))
+	mux.HandleFunc("/plain.js", serve("text/javascript", "plain.js", ""))
+	return mux
 }
 
 // relay serves plugin-oauth itself on a temporary folder, which goes with it.
