@@ -237,12 +237,13 @@ func TestSnippetIsTheREADMEs(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, snippet, found := strings.Cut(string(script), "=> `")
-	snippet, _, closed := strings.Cut(snippet, "\n}`")
-	snippet = strings.NewReplacer(`\`+"`", "`", `\$`, `$`, "${backend}\"", "http://localhost:8787\"     // later: https://my-backend.fly.dev").Replace(snippet + "\n}")
+	snippet, _, closed := strings.Cut(snippet, "`\n\n//")
 	before, after, _ := strings.Cut(snippet, "${tenant")
 	_, after, tenant := strings.Cut(after, `: ""}`)
-	if !found || !closed || !tenant || !strings.Contains(string(readme), "```js\n"+before+after+"\n```") {
-		t.Errorf("the README does not have\n%s%s", before, after)
+	snippet = strings.NewReplacer("${backend}", "http://localhost:8787").Replace(before + after)
+	snippet = strings.Replace(snippet, " })\n", " })     // later: https://my-backend.fly.dev\n", 1)
+	if !found || !closed || !tenant || !strings.Contains(string(readme), "```js\n"+snippet+"\n```") {
+		t.Errorf("the README does not have\n%s", snippet)
 	}
 }
 

@@ -175,7 +175,7 @@ func TestDashboard(t *testing.T) {
 		".po-live":     {"At the provider", "Tokens are fetched", "Waits for the plugin", "https://abc123.plugins.framercdn.com"},
 		".po-funnel":   {"\n/\n", "notion\n", "sheets\n"},
 		".po-failures": {"redirect_uri_mismatch", "letter for letter: " + d.relayURL + "/redirect", "invalid_client", "CLIENT_SECRET", "invalid_scope", "Check SCOPE", "invalid_grant", "invalid_request", "try off in PKCE", "temporarily_unavailable", "out of reach", "odd_code"},
-		".po-plugins":  {d.relayURL + "/redirect", "http(s)://localhost, on any port", `const backend = "` + d.relayURL + `"`},
+		".po-plugins":  {d.relayURL + "/redirect", "http(s)://localhost, on any port", `createAuth({ backend: "` + d.relayURL + `"`},
 	} {
 		shown := text(t, tab, selector)
 		for _, want := range wants {

@@ -4,22 +4,13 @@ import { testSignIn } from "./trial.js"
 const api = "/api/plugin-oauth/"
 
 // snippet is what an author pastes into a plugin.
-const snippet = (backend, tenant) => `const backend = "${backend}"
+const snippet = (backend, tenant) => `import { createAuth } from "${backend}/client.js"
 
-const started = await fetch(\`\${backend}/authorize${tenant && !tenant.default ? `?${tenant.name}=${tenant.example}` : ""}\`, { method: "POST" })
-if (started.status !== 200) throw new Error(await started.text())
-const { url, readKey } = await started.json()
-window.open(url)
+const auth = createAuth({ backend: "${backend}"${tenant && !tenant.default ? `, parameters: { ${tenant.name}: "${tenant.example}" }` : ""} })
 
-const pause = () => new Promise(resume => setTimeout(resume, 1000))
-for (let response, end = Date.now() + 600_000; Date.now() < end; await pause()) {
-    response = await fetch(\`\${backend}/poll?wait=25&readKey=\${readKey}\`, { method: "POST" }).catch(() => null)
-    if (!response || response.status === 404 || response.status >= 500) continue      // not yet, or a passing fault
-    const answer = await response.json()
-    if (response.status === 200) localStorage.setItem("tokens", JSON.stringify(answer))
-    else console.error(answer.error_description)            // denied, failed or too late
-    break
-}`
+await auth.signIn()                       // in a click: opens the provider's page, waits, keeps the tokens
+const response = await auth.fetch(url)    // fetch with the access token, which is refreshed in time
+await auth.signOut()                      // has the provider end the tokens where it can, and forgets them`
 
 // load returns { base, plugins }: where the world reaches the service, and what there is to know of each plugin.
 const load = () => app.pb.send(api + "plugins", { requestKey: null })
