@@ -50,7 +50,7 @@ export interface AuthState {
     readonly tokens: Tokens | null;
     /** While waiting: the provider's page, to be opened again. */
     readonly url: string | null;
-    /** Why the last sign-in gave no tokens, or why the person must sign in again. */
+    /** Why the last sign-in gave no tokens, or why the person must sign in again. One that was aborted is no error. */
     readonly error: AuthError | null;
 }
 /** What {@link createAuth} returns. Its methods need no `this`. */

@@ -53,7 +53,7 @@ export interface AuthState {
 	readonly tokens: Tokens | null
 	/** While waiting: the provider's page, to be opened again. */
 	readonly url: string | null
-	/** Why the last sign-in gave no tokens, or why the person must sign in again. */
+	/** Why the last sign-in gave no tokens, or why the person must sign in again. One that was aborted is no error. */
 	readonly error: AuthError | null
 }
 
@@ -207,7 +207,13 @@ export function createAuth(options: AuthOptions): Auth {
 		const tokens = keptIn(value)?.tokens ?? null
 		const status = attempt ? "waiting" : tokens ? "signedIn" : value === undefined ? "loading" : "signedOut"
 		state = { ...state, ...change, tokens, status }
-		for (const listener of [...listeners]) listener(state)
+		for (const listener of [...listeners]) {
+			try {
+				listener(state)
+			} catch (error) {
+				reportError(error) // it is the listener's, and must not end a sign-in
+			}
+		}
 	}
 
 	/** Takes what the storage has now, which another window may have changed. */
@@ -216,7 +222,7 @@ export function createAuth(options: AuthOptions): Auth {
 		const kept = keptIn(now)
 		const changed = now !== value || !kept !== !state.tokens
 		value = now
-		if (changed) show()
+		if (changed) show(kept ? { error: null } : {})
 		return kept
 	}
 
@@ -238,7 +244,7 @@ export function createAuth(options: AuthOptions): Auth {
 
 	async function forget(error: AuthError | null) {
 		await storage.removeItem(key)
-		seen(null)
+		value = null
 		show({ error })
 	}
 
@@ -286,7 +292,7 @@ export function createAuth(options: AuthOptions): Auth {
 			show({ url: null, error })
 			const { status, answer } = await post("/authorize", {}, Math.min(patience, timeout), stop.signal)
 			const { url, readKey } = answer ?? {}
-			if (status !== 200 || typeof url !== "string" || typeof readKey !== "string") throw refusal(status, answer)
+			if (status !== 200 || typeof url !== "string" || !/^https?:/.test(url) || typeof readKey !== "string") throw refusal(status, answer)
 			if (page) {
 				page.opener = null // or the provider's page could send the plugin elsewhere
 				page.location.href = url
@@ -305,7 +311,7 @@ export function createAuth(options: AuthOptions): Auth {
 			page?.close()
 			if (attempt === stop) {
 				attempt = null
-				show({ url: null, error })
+				show({ url: null, error: error?.code === "aborted" ? null : error })
 			}
 		}
 	}
@@ -425,7 +431,7 @@ export function createAuth(options: AuthOptions): Auth {
 	} else {
 		seen(first)
 	}
-	addEventListener("storage", event => {
+	globalThis.addEventListener?.("storage", event => {
 		if (event.key === key || event.key === null) load().catch(() => {})
 	})
 

@@ -161,7 +161,7 @@ func TestBrowserSignIn(t *testing.T) {
 	do(t, opened, chromedp.WaitVisible(chromedp.CSS("#username")))
 	look(t, plugin, "plugin-2-waiting")
 	do(t, plugin, chromedp.Click(chromedp.CSS("#cancel")), chromedp.WaitVisible(chromedp.CSS("#signIn")))
-	if said := text(t, plugin, "#status"); said != "The sign-in was cancelled." {
+	if said := text(t, plugin, "#status"); said != "Sign in to see who you are." {
 		t.Errorf("after Cancel it says %s", said)
 	}
 	do(t, plugin, chromedp.Click(chromedp.CSS("#signIn")), chromedp.WaitVisible(chromedp.CSS("#again")))

@@ -25,7 +25,7 @@ function show({ status, error, url }) {
 	element("signOut").hidden = status !== "signedIn"
 	if (status === "waiting") say("Finish the sign-in in the other window …")
 	else if (status === "signedIn") greet()
-	else if (error) say(error.message, error.code !== "aborted")
+	else if (error) say(error.message, true)
 	else say("Sign in to see who you are.")
 }
 
