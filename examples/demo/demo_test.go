@@ -22,7 +22,7 @@ import (
 
 func startDemo(t *testing.T, confirmLogin string) *demo {
 	t.Helper()
-	d, err := start("127.0.0.1:0", confirmLogin)
+	d, err := start(anyPort, anyPort, confirmLogin)
 	if err != nil {
 		t.Fatal(err)
 	}

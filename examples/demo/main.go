@@ -27,12 +27,12 @@ func run(once bool) error {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 
-	// Plugins under development look for their backend at this port.
-	address := "127.0.0.1:8787"
+	// Plugins under development look for their backend at this port, and examples/framer-plugin for its provider at the next.
+	relay, provider := "127.0.0.1:8787", "127.0.0.1:8788"
 	if once {
-		address = "127.0.0.1:0"
+		relay, provider = anyPort, anyPort
 	}
-	demo, err := start(address, "")
+	demo, err := start(relay, provider, "")
 	if err != nil {
 		return err
 	}

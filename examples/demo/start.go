@@ -45,26 +45,23 @@ type demo struct {
 	stops []func()
 }
 
-// start starts all three on loopback. If the relay's address is taken, it uses any free port. confirmLogin is as in
-// [hooks.Config].
-func start(relayAddress, confirmLogin string) (d *demo, err error) {
+// start starts all three on loopback. If an address is taken, it uses any free port. confirmLogin is as in [hooks.Config].
+func start(relayAddress, providerAddress, confirmLogin string) (d *demo, err error) {
 	d = &demo{}
 	defer func() {
 		if err != nil {
 			d.stop()
 		}
 	}()
-	relay, err := net.Listen("tcp", relayAddress)
-	if err != nil {
-		if relay, err = net.Listen("tcp", "127.0.0.1:0"); err != nil {
-			return nil, err
-		}
-	}
-	provider, err := net.Listen("tcp", "127.0.0.1:0")
+	relay, err := listen(relayAddress)
 	if err != nil {
 		return nil, err
 	}
-	plugin, err := net.Listen("tcp", "127.0.0.1:0")
+	provider, err := listen(providerAddress)
+	if err != nil {
+		return nil, err
+	}
+	plugin, err := listen(anyPort)
 	if err != nil {
 		return nil, err
 	}
@@ -73,6 +70,17 @@ func start(relayAddress, confirmLogin string) (d *demo, err error) {
 	d.serve(provider, d.provider())
 	d.serve(plugin, d.plugin())
 	return d, d.relay(relay, confirmLogin)
+}
+
+const anyPort = "127.0.0.1:0"
+
+// listen listens at the address or, if it is taken, at any free port.
+func listen(address string) (net.Listener, error) {
+	listener, err := net.Listen("tcp", address)
+	if err != nil {
+		return net.Listen("tcp", anyPort)
+	}
+	return listener, nil
 }
 
 func localURL(listener net.Listener) string {
