@@ -209,9 +209,9 @@ func TestClient(t *testing.T) {
 	provider := newProvider(t, backend.url+"/redirect")
 	backend.knows(provider)
 	backend.start()
-	pages := listen(t, clientPages())
+	pages := serve(t, clientPages())
 	direct, worker := newFront(backend, false), newFront(backend, true)
-	directURL, workerURL := listen(t, direct), listen(t, worker)
+	directURL, workerURL := serve(t, direct), serve(t, worker)
 	browser := browser(t)
 
 	// opens starts with a new window and nothing stored.
@@ -660,7 +660,7 @@ func TestClientInFigma(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	figma := listen(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	figma := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/figma.json" {
 			w.Write(halves)
 			return

@@ -4,9 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io/fs"
-	"net"
 	"net/http"
-	"net/http/httptest"
 	"net/url"
 	"os"
 	"os/exec"
@@ -14,8 +12,9 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/cdproto/target"
 	"github.com/chromedp/chromedp"
 )
@@ -74,11 +73,9 @@ func framerPlugin(t *testing.T, d *demo) (hostURL, pluginURL string) {
 	addresses := strings.NewReplacer("http://localhost:8787", d.relayURL, "http://localhost:8788", d.issuer)
 	dist := os.DirFS("../framer-plugin/dist")
 	mux := http.NewServeMux()
-	server := httptest.NewServer(mux)
-	t.Cleanup(server.Close)
-	_, port, _ := net.SplitHostPort(server.Listener.Addr().String())
 	// As in Framer, the plugin is of another site than the page around it.
-	hostURL, pluginURL = server.URL+"/host", "http://localhost:"+port+"/"
+	pluginURL = serve(t, mux) + "/"
+	hostURL = strings.Replace(pluginURL, "localhost", "127.0.0.1", 1) + "host"
 	mux.HandleFunc("GET /host", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
 		fmt.Fprintf(w, host, pluginURL)
@@ -117,51 +114,28 @@ func TestBrowserFramerPlugin(t *testing.T) {
 	plugin, leave := chromedp.NewContext(tab, chromedp.WithTargetID(targets[framed].TargetID))
 	defer leave()
 
-	waitFor := func(condition string) {
-		t.Helper()
-		if _, err := chromedp.Run(plugin, chromedp.Poll[bool](condition, chromedp.WithPollingInterval(20*time.Millisecond))); err != nil {
-			t.Fatalf("%s: %v, the plugin says %q", condition, err, evaluate[string](t, plugin, "document.body.innerText"))
-		}
-	}
 	says := func(selector, words string) {
 		t.Helper()
-		waitFor(fmt.Sprintf("document.querySelector(%q)?.textContent === %q", selector, words))
+		until(t, plugin, fmt.Sprintf("document.querySelector(%q)?.textContent === %q", selector, words))
 	}
 	press := func(words string) {
 		t.Helper()
 		do(t, plugin, chromedp.Click(chromedp.Search(fmt.Sprintf("//*[self::button or self::a][text()=%q]", words))))
 	}
-	// open presses what opens the provider's page, and returns the window.
-	open := func(words string) (window context.Context, closeWindow context.CancelFunc) {
+	// opens presses what opens the provider's page, and returns the window.
+	opens := func(words string) context.Context {
 		t.Helper()
-		known, err := chromedp.Targets(tab)
-		if err != nil {
-			t.Fatal(err)
-		}
 		press(words)
-		for tab.Err() == nil {
-			targets, err := chromedp.Targets(tab)
-			if err != nil {
-				t.Fatal(err)
-			}
-			for _, info := range targets {
-				if strings.HasPrefix(info.URL, d.issuer) && !slices.ContainsFunc(known, func(old *target.Info) bool { return old.TargetID == info.TargetID }) {
-					window, closeWindow = chromedp.NewContext(tab, chromedp.WithTargetID(info.TargetID))
-					do(t, window, chromedp.WaitVisible("#username"))
-					says("[role=status]", "Finish the sign-in in your browser.")
-					return window, closeWindow
-				}
-			}
-			time.Sleep(20 * time.Millisecond)
-		}
-		t.Fatalf("%q opens no window", words)
-		return nil, nil
+		opened := window(t, tab, d.issuer)
+		do(t, opened, chromedp.WaitVisible(chromedp.CSS("#username")))
+		says("[role=status]", "Finish the sign-in in your browser.")
+		return opened
 	}
 	picture := func(name string) {
 		t.Helper()
 		screenshots(t, tab, "framer-"+name, []int64{300}, func(width int64) (overflow int) {
 			do(t, tab, chromedp.EmulateViewport(width, 240))
-			waitFor(fmt.Sprintf("document.body.dataset.framerTheme === %q", evaluate[string](t, tab, "repaint()")))
+			until(t, plugin, fmt.Sprintf("document.body.dataset.framerTheme === %q", evaluate[string](t, tab, "repaint()")))
 			if overflow := evaluate[int](t, plugin, "document.documentElement.scrollHeight - innerHeight"); overflow > 0 {
 				t.Errorf("%s is %d pixels too high", name, overflow)
 			}
@@ -173,31 +147,19 @@ func TestBrowserFramerPlugin(t *testing.T) {
 	says("[role=status]", "Sign in to see your profile.")
 	picture("1-signed-out")
 
-	// A headless browser blocks no windows. Others let one open only in the click, whose event is gone after an await.
-	evaluate[any](t, plugin, `(() => {
-		const show = open
-		window.open = (...how) => {
-			window.openedIn = event?.type
-			return show(...how)
-		}
-	})()`)
-	window, _ := open("Sign in")
-	if in := evaluate[string](t, plugin, "openedIn ?? 'nothing'"); in != "click" {
-		t.Errorf("the window opens in %s, want in the click", in)
-	}
+	opened := opens("Sign in")
 	picture("2-waiting")
 	authorization, err := url.Parse(evaluate[string](t, plugin, "document.querySelector('a').href"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	denied := d.relayURL + "/redirect?error=access_denied&state=" + url.QueryEscape(authorization.Query().Get("state"))
-	// The client closes the window when it hears of it, which may be before the page is there.
-	_ = chromedp.Do(window, chromedp.Navigate(denied))
+	do(t, opened, chromedp.Navigate(denied))
 	says("[role=alert]", "The sign-in was cancelled, or access was not allowed. The plugin has no access.")
 	picture("3-denied")
 
 	// The backend forgets a sign-in that has taken too long.
-	open("Sign in")
+	opens("Sign in")
 	sessions, err := d.app.FindAllRecords("sessions")
 	if err != nil {
 		t.Fatal(err)
@@ -210,7 +172,7 @@ func TestBrowserFramerPlugin(t *testing.T) {
 	says("[role=alert]", "The sign-in took too long. Please start again.")
 	picture("4-too-late")
 
-	open("Sign in")
+	opens("Sign in")
 	press("Cancel")
 	says("[role=status]", "Sign in to see your profile.")
 	if focus := evaluate[string](t, plugin, "document.activeElement.textContent"); focus != "Sign in" {
@@ -225,12 +187,12 @@ func TestBrowserFramerPlugin(t *testing.T) {
 			return send(request, ...more)
 		}
 	})()`)
-	_, closeWindow := open("Sign in")
-	closeWindow()
-	window, _ = open("Open the page again")
-	do(t, window,
-		chromedp.SendKeys("#username", d.username),
-		chromedp.SendKeys("#password", d.password),
+	if _, err := chromedp.Call(opens("Sign in"), page.Close, cdp.Empty{}); err != nil {
+		t.Fatal(err)
+	}
+	do(t, opens("Open the page again"),
+		chromedp.SendKeys(chromedp.CSS("#username"), d.username),
+		chromedp.SendKeys(chromedp.CSS("#password"), d.password),
 		chromedp.Click(chromedp.CSS("button")),
 		chromedp.WaitVisible(chromedp.CSS("main.success h1")))
 	says("[role=status]", "Your profile is loading …")

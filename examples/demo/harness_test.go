@@ -26,10 +26,10 @@ import (
 	"plugin-oauth/client"
 )
 
-// listen serves on loopback until the test ends, and returns the address.
-func listen(t *testing.T, handler http.Handler) string {
+// serve serves on loopback until the test ends, and returns the address.
+func serve(t *testing.T, handler http.Handler) string {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	listener, err := listen(anyPort)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -54,7 +54,7 @@ type provider struct {
 func newProvider(t *testing.T, redirectURI string) *provider {
 	t.Helper()
 	p := &provider{}
-	p.url = listen(t, p)
+	p.url = serve(t, p)
 	storage.RegisterClients(storage.WebClient(clientID, clientSecret, redirectURI))
 	users := storage.NewUserStore(p.url)
 	user := users.GetUserByID("id1")
@@ -134,7 +134,7 @@ type relay struct {
 // newRelay chooses the address of a relay, which is not started yet.
 func newRelay(t *testing.T) *relay {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	listener, err := listen(anyPort)
 	if err != nil {
 		t.Fatal(err)
 	}

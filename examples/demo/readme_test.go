@@ -30,7 +30,7 @@ func TestREADME(t *testing.T) {
 	withClient, without, refresh, revoke := blocks[0], blocks[1], blocks[2], blocks[3]
 	// A function cannot have the statement.
 	withClient = regexp.MustCompile(`import (.*) from (.*)`).ReplaceAllString(withClient, "const $1 = await import($2)")
-	page := listen(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+	page := serve(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/html")
 		w.Write([]byte(`<!DOCTYPE html><link rel="icon" href="data:,"><button>Sign in</button>`))
 	}))

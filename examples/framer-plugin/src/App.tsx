@@ -24,7 +24,7 @@ export function App() {
 		case "signedOut":
 			return (
 				<main>
-					{error && error.code !== "aborted"
+					{error
 						? <p key="error" role="alert">{error.message}</p>
 						: <p role="status">Sign in to see your profile.</p>}
 					<button key="button" className="framer-button-primary" onClick={signIn}>Sign in</button>
