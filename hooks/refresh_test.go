@@ -62,6 +62,10 @@ func TestRefreshFaults(t *testing.T) {
 		status         int
 		code           string
 	}{
+		"hubspot's words": {400, `{"status":"BAD_REFRESH_TOKEN","message":"missing or unknown refresh token","correlationId":"RT-HIDDEN"}`, 400, "invalid_grant"},
+		"atlassian's":     {403, `{"error":"unauthorized_client","error_description":"refresh_token is invalid"}`, 403, "invalid_grant"},
+		"client's fault":  {400, `{"status":"BAD_CLIENT_SECRET","message":"the client secret is wrong"}`, 400, "server_error"},
+		"not allowed":     {403, `{"error":"unauthorized_client","error_description":"Grant type 'refresh_token' not allowed for the client."}`, 403, "unauthorized_client"},
 		"revoked":         {400, `{"error":"invalid_grant","error_description":"RT-HIDDEN is revoked"}`, 400, "invalid_grant"},
 		"wrong secret":    {401, `{"error":"invalid_client"}`, 401, "invalid_client"},
 		"forbidden, HTML": {403, `<h1>RT-HIDDEN</h1>`, 403, "server_error"},

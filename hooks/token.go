@@ -205,6 +205,9 @@ func readTokenResponse(status int, body []byte) ([]byte, error) {
 	code, failed := "", false
 	if ok {
 		code, failed = errorOf(answer)
+		if (code == "" || code == "unauthorized_client") && deadRefreshToken(answer) {
+			code = "invalid_grant"
+		}
 	}
 	switch {
 	case success && ok && !failed:
@@ -293,6 +296,20 @@ func errorOf(answer map[string]json.RawMessage) (code string, failed bool) {
 	}
 	return safeCode(code), true
 }
+
+// deadRefreshToken reports whether an error says in the provider's own words that the refresh token is not good any more:
+// HubSpot's status BAD_REFRESH_TOKEN, Atlassian's error_description. In OAuth's words that is invalid_grant (RFC 6749 section
+// 5.2), by which a plugin knows that the person must sign in again.
+func deadRefreshToken(answer map[string]json.RawMessage) bool {
+	for _, raw := range answer {
+		if deadRefreshTokenWords.Match(raw) {
+			return true
+		}
+	}
+	return false
+}
+
+var deadRefreshTokenWords = regexp.MustCompile(`(?i)^"[^"]*((bad|invalid|unknown|expired|revoked)[ _]refresh[ _]?token|refresh[ _]?token[^"]* (invalid|expired|revoked|unknown|not valid))`)
 
 // meaning is what an error code is about. Providers have many names for the same.
 type meaning int

@@ -130,13 +130,13 @@ const messages: Record<string, string> = {
 }
 
 function failure(code: string, message?: unknown, cause?: unknown): AuthError {
-	return new AuthError(code, typeof message === "string" ? message : messages[code] ?? "The sign-in failed. Please try again.", { cause })
+	return new AuthError(code, (typeof message === "string" && message) || messages[code] || "The sign-in failed. Please try again.", { cause })
 }
 
 function object(json: string | null): Answer {
 	try {
 		const value = JSON.parse(json!)
-		return typeof value === "object" ? value : null
+		return value?.constructor === Object ? value : null
 	} catch {
 		return null
 	}
@@ -144,8 +144,8 @@ function object(json: string | null): Answer {
 
 /** The tokens of an answer. Slack nests those of a person. Rejects an error under 200, which framer/plugin-oauth passes on. */
 function tokensOf(answer: Answer): Tokens {
-	const tokens = { ...(answer?.access_token ? null : answer?.authed_user as object), ...answer } as Tokens
-	if (typeof tokens.access_token !== "string") {
+	const tokens = { ...answer, ...(answer?.access_token ? null : answer?.authed_user as object) } as Tokens
+	if (typeof tokens.access_token !== "string" || !tokens.access_token) {
 		throw failure(typeof tokens.error === "string" ? tokens.error : "server_error", tokens.error_description)
 	}
 	return tokens
@@ -177,7 +177,7 @@ function memory(): TokenStorage {
 
 function defaultStorage(): TokenStorage {
 	try {
-		return localStorage
+		return localStorage ?? memory()
 	} catch {
 		return memory()
 	}
@@ -192,13 +192,17 @@ function keptIn(value: string | null | undefined): Kept | null {
 }
 
 export function createAuth(options: AuthOptions): Auth {
-	const backend = new URL(options.backend).href.replace(/\/+$/, "")
-	const key = options.storageKey ?? "plugin-oauth " + backend
+	const { origin, pathname } = new URL(options.backend)
+	const backend = origin + pathname.replace(/\/+$/, "")
+	const customer = new URLSearchParams(options.parameters).toString()
+	const key = options.storageKey ?? `plugin-oauth ${backend}${customer && "?" + customer}`
 	const listeners = new Set<(state: AuthState) => void>()
-	let storage = options.storage ?? defaultStorage()
+	const given = options.storage ?? defaultStorage()
+	let storage = given
 	let value: string | null | undefined // as last seen in the storage; undefined: it has not answered yet
 	let attempt: AbortController | null = null // the sign-in under way
 	let refreshing: Promise<Tokens> | null = null
+	let signOuts = 0
 	let inQuery = false // framer/plugin-oauth reads parameters there only
 	let state: AuthState = { status: "loading", tokens: null, url: null, error: null }
 
@@ -228,7 +232,8 @@ export function createAuth(options: AuthOptions): Auth {
 
 	const load = async () => seen(await storage.getItem(key))
 
-	async function save(tokens: Tokens): Promise<Tokens> {
+	/** Keeps tokens, unless the person has signed out while the storage took its time. */
+	async function save(tokens: Tokens, wanted: () => boolean): Promise<Tokens> {
 		const seconds = Number(tokens.expires_in)
 		const now = JSON.stringify({ tokens, expires: seconds > 0 ? Date.now() + seconds * 1000 : 0 } satisfies Kept)
 		try {
@@ -238,11 +243,21 @@ export function createAuth(options: AuthOptions): Auth {
 			storage = memory()
 			await storage.setItem(key, now)
 		}
+		if (!wanted()) {
+			await forget(null)
+			await revoke(tokens)
+			throw failure("signed_out")
+		}
 		seen(now)
 		return tokens
 	}
 
 	async function forget(error: AuthError | null) {
+		try {
+			await given.removeItem(key)
+		} catch {
+			storage = memory()
+		}
 		await storage.removeItem(key)
 		value = null
 		show({ error })
@@ -258,7 +273,9 @@ export function createAuth(options: AuthOptions): Auth {
 					const response = await fetch(backend + route + (sent ? "?" + body : ""), {
 						method: "POST", headers: { Accept: "application/json" }, body: sent ? null : body, signal, keepalive,
 					})
-					const answer = object(await response.text())
+					const text = await response.text()
+					if (/^\s*</.test(text)) throw new Error("a page of something between here and the backend")
+					const answer = object(text)
 					if (sent || answer || response.status !== 400) return { status: response.status, answer }
 					inQuery = true
 				}
@@ -287,7 +304,11 @@ export function createAuth(options: AuthOptions): Auth {
 			// only, so the window is there before its address is.
 			if (!options.open && !navigator.userAgent.includes("Electron")) {
 				if (!(page = open("about:blank"))) throw failure("popup_blocked")
-				page.document.body.textContent = "One moment, please …"
+				try {
+					page.document.body.textContent = "One moment, please …"
+				} catch {
+					// In some sandboxes the window is blank.
+				}
 			}
 			show({ url: null, error })
 			const { status, answer } = await post("/authorize", {}, Math.min(patience, timeout), stop.signal)
@@ -298,13 +319,15 @@ export function createAuth(options: AuthOptions): Auth {
 				page.location.href = url
 				page = null // and it is not ours to close any more
 			} else {
-				await (options.open ?? open)(url)
+				(options.open ?? open)(url)
 			}
 			show({ url })
 			onWaiting?.({ url })
-			return await save(await poll(readKey, end, stop.signal))
+			return await save(await poll(readKey, end, stop.signal), () => !stop.signal.aborted)
 		} catch (cause) {
-			error = stop.signal.aborted ? failure("aborted") : cause instanceof AuthError ? cause : failure("unavailable", null, cause)
+			error = cause instanceof AuthError ? cause : failure("unavailable", null, cause)
+			if (stop.signal.aborted) error = failure("aborted")
+			else if (error.code === "unavailable" && Date.now() >= end) error = failure("timeout")
 			throw error
 		} finally {
 			signal?.removeEventListener("abort", abort)
@@ -326,10 +349,10 @@ export function createAuth(options: AuthOptions): Auth {
 			const { status, answer } = await post("/poll", { readKey, wait: `${seconds}` }, Math.min(seconds * 1000 + patience, left), signal)
 				.catch(() => ({ status: 0, answer: null }))
 			if (signal.aborted) throw failure("aborted")
-			if (status === 200) return tokensOf(answer)
+			if (status === 200 && answer) return tokensOf(answer)
 			if (answer?.error === "not_found") throw failure("expired_token")
 			if (status === 400 && answer) throw refusal(status, answer)
-			await pause(Math.min(began + interval, end) - Date.now(), signal)
+			await pause(Math.min(interval, began + interval - Date.now(), end - Date.now()), signal)
 		}
 	}
 
@@ -337,10 +360,10 @@ export function createAuth(options: AuthOptions): Auth {
 	async function locked<T>(task: () => Promise<T>): Promise<T> {
 		let begun = false
 		try {
-			return await navigator.locks.request(key, () => {
+			return await within(3 * patience, undefined, signal => navigator.locks.request(key, { signal }, () => {
 				begun = true
 				return task()
-			})
+			}))
 		} catch (error) {
 			if (begun) throw error
 			return task()
@@ -349,26 +372,28 @@ export function createAuth(options: AuthOptions): Auth {
 
 	/** Replaces an access token, unless another window has done so. All who ask meanwhile get the same. */
 	function refresh(stale: string): Promise<Tokens> {
+		const before = signOuts
 		return refreshing ??= locked(async () => {
 			await pause(100) // what another window has written just before it gave the lock back is here a moment later
 			const old = (await load())?.tokens
 			if (old && old.access_token !== stale) return old
 			if (!old?.refresh_token) throw failure("signed_out")
 			const { status, answer } = await post("/refresh", { code: old.refresh_token })
+			// Only these are about the person's grant. All else passes: trouble, and the set-up of the backend (invalid_client).
+			// framer/plugin-oauth answers with the provider's status and a text.
+			const refused = answer ? status < 429 && /grant|token|code|expired|revoked/.test(`${answer.error ?? ""}`) : inQuery && (status === 400 || status === 401)
+			if (refused) await pause(1_000) // where there are no locks, another window may just have used the refresh token up
 			const now = (await load())?.tokens
-			if (now && now.access_token !== stale) return now // somebody has signed in meanwhile
-			if (status === 200 && !answer?.error) {
-				// A provider that keeps the refresh token sends none (RFC 6749 section 6).
-				const tokens = { ...old, ...tokensOf(answer) }
-				if (now) return save(tokens)
-				await revoke(tokens) // somebody has signed out meanwhile
-				throw failure("signed_out")
+			if (now && now.access_token !== stale) return now
+			if (refused) {
+				const error = failure("signed_out")
+				await forget(error)
+				throw error
 			}
-			// Only these are about the person's grant. The set-up of the backend (invalid_client) and trouble pass.
-			if (![200, 400, 401].includes(status) || /client/.test(`${answer?.error}`)) throw failure("unavailable", answer?.error_description)
-			const error = failure("signed_out")
-			await forget(error)
-			throw error
+			if (status !== 200 || !answer || answer.error) throw failure("unavailable", answer?.error_description)
+			const fresh = tokensOf(answer)
+			// A provider that keeps the refresh token sends none (RFC 6749 section 6).
+			return save({ ...old, ...fresh, refresh_token: fresh.refresh_token || old.refresh_token }, () => !!now && before === signOuts)
 		}).finally(() => refreshing = null)
 	}
 
@@ -380,7 +405,7 @@ export function createAuth(options: AuthOptions): Auth {
 		const early = Math.min(60_000, Number(tokens.expires_in) * 100) // a minute, or a tenth of its life
 		if (!expires || !tokens.refresh_token || expires - early > Date.now()) return tokens
 		return refresh(tokens.access_token).catch(error => {
-			if (error.code === "unavailable" && !ended(kept)) return tokens
+			if (error.code !== "signed_out" && !ended(kept)) return tokens
 			throw error
 		})
 	}
@@ -406,18 +431,15 @@ export function createAuth(options: AuthOptions): Auth {
 	}
 
 	async function signOut() {
+		signOuts++
 		attempt?.abort()
-		try {
-			const kept = await load()
-			await forget(null)
-			if (!kept) return
-			const { tokens } = kept
-			// An access token that has ended cannot stand for the grant any more.
-			const { answer } = ended(kept) ? await post("/refresh", { code: tokens.refresh_token! }) : { answer: null }
-			await revoke({ ...tokens, ...answer })
-		} catch {
-			// What is forgotten here stays so, whether or not the backend heard of it.
-		}
+		const kept = await load().catch(() => keptIn(value))
+		await forget(null)
+		if (!kept) return
+		const { tokens } = kept
+		// An access token that has ended cannot stand for the grant any more.
+		const fresh = ended(kept) ? await post("/refresh", { code: tokens.refresh_token! }).catch(() => null) : null
+		await revoke({ ...tokens, ...fresh?.answer })
 	}
 
 	function onChange(listener: (state: AuthState) => void) {
@@ -426,8 +448,8 @@ export function createAuth(options: AuthOptions): Auth {
 	}
 
 	const first = storage.getItem(key)
-	if (first instanceof Promise) {
-		first.catch(() => null).then(now => value === undefined && seen(now))
+	if (first && typeof first !== "string") {
+		first.then(now => now, () => null).then(now => value === undefined && seen(now))
 	} else {
 		seen(first)
 	}

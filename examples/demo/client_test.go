@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -520,6 +521,102 @@ func TestClient(t *testing.T) {
 			p.ends(`{"`)
 		})
 	}
+
+	t.Run("what a refresh is answered", func(t *testing.T) {
+		p := opens(t, "backend="+directURL)
+		p.signsIn()
+		defer direct.refreshAnswer.Store(nil)
+		kept := evaluate[string](t, p.tab, "Object.values(localStorage)[0]")
+		for _, test := range []struct {
+			answer
+			want string
+		}{
+			// The grant has ended.
+			{answer{400, `{"error":"invalid_grant"}`}, "signed_out: "},
+			{answer{403, `{"error":"invalid_grant","error_description":""}`}, "signed_out: "},
+			{answer{200, `{"error":"bad_refresh_token"}`}, "signed_out: "},
+			{answer{401, `{"error":"token_revoked"}`}, "signed_out: "},
+			// It has not, or nobody knows.
+			{answer{401, `{"error":"invalid_client","error_description":"Check CLIENT_SECRET."}`}, "unavailable: Check CLIENT_SECRET."},
+			{answer{400, `{"error":"temporarily_unavailable"}`}, "unavailable: The sign-in service"},
+			{answer{400, `{"error":"internal_error"}`}, "unavailable: "},
+			{answer{400, `<h1>Bad request</h1>`}, "unavailable: "},
+			{answer{429, `{"error":"invalid_grant_rate"}`}, "unavailable: "},
+			{answer{500, `{"error":"invalid_grant"}`}, "unavailable: "},
+			{answer{200, `<h1>Sign in to the hotel's network</h1>`}, "unavailable: "},
+			{answer{200, ``}, "unavailable: "},
+			{answer{200, `[]`}, "unavailable: "},
+			{answer{200, `null`}, "unavailable: "},
+			{answer{200, `{"token_type":"bearer"}`}, "server_error: "},
+			// Tokens; the refresh token stays.
+			{answer{200, `{"access_token":"new","refresh_token":null,"expires_in":"3600.5"}`}, `"new"`},
+			{answer{200, `{"authed_user":{"access_token":"nested"},"access_token":null}`}, `"nested"`},
+		} {
+			p.run("localStorage.setItem(Object.keys(localStorage)[0] ?? 'plugin-oauth " + directURL + "', " + strconv.Quote(kept) + ")")
+			p.ages("-1000")
+			direct.refreshAnswer.Store(&test.answer)
+			p.run("watch(auth.accessToken())")
+			p.ends(test.want)
+			if gone := evaluate[int](t, p.tab, "localStorage.length") == 0; gone != (test.want == "signed_out: ") {
+				t.Errorf("%d %s: the tokens are gone: %t", test.status, test.body, gone)
+			} else if !gone && !evaluate[bool](t, p.tab, "!!JSON.parse(Object.values(localStorage)[0]).tokens.refresh_token") {
+				t.Errorf("%d %s: the refresh token is gone", test.status, test.body)
+			}
+		}
+		if strings.Contains(evaluate[string](t, p.tab, "performance.getEntriesByType('resource').map(({ name }) => name).join()"), "?") {
+			t.Error("something stands in an address")
+		}
+	})
+
+	t.Run("each customer has tokens of their own", func(t *testing.T) {
+		p := opens(t, "backend="+backend.url)
+		p.signsIn()
+		p.run("other = createAuth({ backend: '" + backend.url + "/', parameters: { shop: 'b' } }).state.status, same = createAuth({ backend: '" + backend.url + "/' }).state.status")
+		if got := evaluate[string](t, p.tab, "other + same"); got != "signedOutsignedIn" {
+			t.Errorf("the other customer and the same are %s", got)
+		}
+	})
+
+	t.Run("slow storage", func(t *testing.T) {
+		p := opens(t, "backend="+backend.url)
+		p.run(`values = new Map(), slowly = task => new Promise(resolve => begin(() => resolve(task()), 300)), listened = [], thrown = 0, addEventListener('error', () => thrown++),
+			slow = createAuth({ backend: query.get('backend'), storage: {
+				getItem: key => slowly(() => values.get(key)), setItem: (key, value) => slowly(() => values.set(key, value)), removeItem: key => slowly(() => values.delete(key)) } })`)
+		if got := evaluate[string](t, p.tab, "slow.state.status"); got != "loading" {
+			t.Errorf("at first it is %s", got)
+		}
+		until(t, p.tab, "slow.state.status === 'signedOut'")
+		// A listener that throws is not the sign-in's fault.
+		p.run("slow.onChange(() => { throw new Error('of the listener') }), slow.onChange(state => listened.push(state.status)), document.querySelector('#signIn').onclick = () => watch(slow.signIn())")
+		p.submit(p.clicks())
+		p.ends(`{"`)
+		if got := evaluate[string](t, p.tab, "listened.at(-1) + (thrown > 0)"); got != "signedIntrue" {
+			t.Errorf("the listeners got %s", got)
+		}
+		// Signed out while the new tokens are being stored.
+		p.run("[key, value] = [...values][0], values.set(key, JSON.stringify({ ...JSON.parse(value), expires: 1 }))")
+		before := provider.refreshes.Load()
+		p.run("watch(slow.accessToken())")
+		for deadline := time.Now().Add(10 * time.Second); provider.refreshes.Load() == before && time.Now().Before(deadline); {
+			time.Sleep(10 * time.Millisecond)
+		}
+		time.Sleep(350 * time.Millisecond)
+		p.run("slow.signOut()")
+		p.ends("signed_out: ")
+		until(t, p.tab, "values.size === 0 && slow.state.status === 'signedOut'")
+		p.idle()
+	})
+
+	t.Run("storage that fails", func(t *testing.T) {
+		p := opens(t, "backend="+backend.url)
+		p.signsIn()
+		p.run("Storage.prototype.getItem = Storage.prototype.removeItem = () => { throw new Error('shut') }, watch(auth.signOut())")
+		p.ends(`"done"`)
+		p.status("signedOut")
+		if _, err := post(t.Context(), backend.url+"/refresh?code="+url.QueryEscape(p.stored().Tokens.RefreshToken), http.StatusBadRequest); err != nil {
+			t.Errorf("the provider has not ended them: %v", err)
+		}
+	})
 
 	t.Run("poll without an answer", func(t *testing.T) {
 		p := opens(t, "hurry=10&backend="+directURL)
