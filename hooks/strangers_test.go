@@ -2,6 +2,7 @@ package hooks
 
 import (
 	"bufio"
+	"cmp"
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
@@ -179,7 +180,8 @@ func TestStrangersHearNothing(t *testing.T) {
 	}
 }
 
-// Every answer of ours has the headers that OWASP lists: no sniffing, framing, referrer or cache.
+// Every answer of ours has the headers that OWASP lists: no sniffing, framing, referrer or cache. Only the client, which is
+// no secret, may be cached and is for every page.
 func TestSecurityHeaders(t *testing.T) {
 	t.Parallel()
 	s := serve(t, withKey)
@@ -192,6 +194,9 @@ func TestSecurityHeaders(t *testing.T) {
 					"X-Content-Type-Options": "nosniff", "X-Frame-Options": "DENY", "Referrer-Policy": "no-referrer", "Cache-Control": "no-store",
 					"Access-Control-Allow-Origin": "", "Server": "", "X-Powered-By": "", "Set-Cookie": "", "Strict-Transport-Security": "",
 				} {
+					if method == http.MethodGet && strings.HasPrefix(route.path, "/client.") {
+						want = cmp.Or(map[string]string{"Cache-Control": "no-cache", "Access-Control-Allow-Origin": "*"}[name], want)
+					}
 					if got.header.Get(name) != want {
 						t.Errorf("%s %s%s: %s is %q, want %q", method, prefix, route.path, name, got.header.Get(name), want)
 					}
