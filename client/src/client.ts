@@ -133,9 +133,9 @@ function failure(code: string, message?: unknown, cause?: unknown): AuthError {
 	return new AuthError(code, (typeof message === "string" && message) || messages[code] || "The sign-in failed. Please try again.", { cause })
 }
 
-function object(json: string | null): Answer {
+function object(json: string): Answer {
 	try {
-		const value = JSON.parse(json!)
+		const value = JSON.parse(json)
 		return value?.constructor === Object ? value : null
 	} catch {
 		return null
@@ -187,7 +187,7 @@ const ended = ({ expires }: Kept) => expires > 0 && expires <= Date.now()
 
 /** What is kept in a value of the storage. One that is worth nothing is none: it has ended, and nothing brings the next. */
 function keptIn(value: string | null | undefined): Kept | null {
-	const kept = object(value ?? null) as Kept | null
+	const kept = object(value ?? "") as Kept | null
 	return kept?.tokens?.access_token && (kept.tokens.refresh_token || !ended(kept)) ? kept : null
 }
 
@@ -232,16 +232,18 @@ export function createAuth(options: AuthOptions): Auth {
 
 	const load = async () => seen(await storage.getItem(key))
 
-	/** Keeps tokens, unless the person has signed out while the storage took its time. */
+	/** Keeps tokens, unless the person has signed out meanwhile, which a slow storage may leave time for. */
 	async function save(tokens: Tokens, wanted: () => boolean): Promise<Tokens> {
 		const seconds = Number(tokens.expires_in)
 		const now = JSON.stringify({ tokens, expires: seconds > 0 ? Date.now() + seconds * 1000 : 0 } satisfies Kept)
-		try {
-			await storage.setItem(key, now)
-		} catch {
-			// It is full, or shut. The old refresh token may be used up, so this one must not be lost.
-			storage = memory()
-			await storage.setItem(key, now)
+		if (wanted()) {
+			try {
+				await storage.setItem(key, now)
+			} catch {
+				// It is full, or shut. The old refresh token may be used up, so this one must not be lost.
+				storage = memory()
+				await storage.setItem(key, now)
+			}
 		}
 		if (!wanted()) {
 			await forget(null)
@@ -255,10 +257,10 @@ export function createAuth(options: AuthOptions): Auth {
 	async function forget(error: AuthError | null) {
 		try {
 			await given.removeItem(key)
+			await storage.removeItem(key) // the memory, if the other could not be written
 		} catch {
-			storage = memory()
+			storage = memory() // what is still there is not seen any more
 		}
-		await storage.removeItem(key)
 		value = null
 		show({ error })
 	}
@@ -381,7 +383,7 @@ export function createAuth(options: AuthOptions): Auth {
 			const { status, answer } = await post("/refresh", { code: old.refresh_token })
 			// Only these are about the person's grant. All else passes: trouble, and the set-up of the backend (invalid_client).
 			// framer/plugin-oauth answers with the provider's status and a text.
-			const refused = answer ? status < 429 && /grant|token|code|expired|revoked/.test(`${answer.error ?? ""}`) : inQuery && (status === 400 || status === 401)
+			const refused = answer ? status < 429 && /grant$|token|code$|expired|revoked/.test(`${answer.error ?? ""}`) : inQuery && (status === 400 || status === 401)
 			if (refused) await pause(1_000) // where there are no locks, another window may just have used the refresh token up
 			const now = (await load())?.tokens
 			if (now && now.access_token !== stale) return now

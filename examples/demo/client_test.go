@@ -540,6 +540,7 @@ func TestClient(t *testing.T) {
 			{answer{401, `{"error":"invalid_client","error_description":"Check CLIENT_SECRET."}`}, "unavailable: Check CLIENT_SECRET."},
 			{answer{400, `{"error":"temporarily_unavailable"}`}, "unavailable: The sign-in service"},
 			{answer{400, `{"error":"internal_error"}`}, "unavailable: "},
+			{answer{400, `{"error":"unsupported_grant_type"}`}, "unavailable: "},
 			{answer{400, `<h1>Bad request</h1>`}, "unavailable: "},
 			{answer{429, `{"error":"invalid_grant_rate"}`}, "unavailable: "},
 			{answer{500, `{"error":"invalid_grant"}`}, "unavailable: "},
