@@ -17,7 +17,7 @@ func clientFile(contentType string, content []byte) func(*request) error {
 	etag := `"` + hex.EncodeToString(hash[:16]) + `"`
 	return func(e *request) error {
 		header := e.Response.Header()
-		header.Del("Vary")
+		header.Del("Vary") // it is the same for every origin
 		header.Set("Access-Control-Allow-Origin", "*")
 		header.Set("Cross-Origin-Resource-Policy", "cross-origin")
 		header.Set("Cache-Control", "no-cache")

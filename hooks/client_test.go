@@ -9,11 +9,18 @@ import (
 	"plugin-oauth/client"
 )
 
-// Any page may load the client, whichever plugin is configured, and asks again only for what has changed.
+// Any page may load the client, whether or not there is a plugin that can be used, and asks again only for what has changed.
 func TestClientIsServed(t *testing.T) {
 	t.Parallel()
-	for _, s := range []*relayServer{serve(t, nil), serve(t, func(c *Config) { c.Plugin = nil })} {
-		for path, content := range map[string][]byte{"/client.js": client.JavaScript, "/client.d.ts": client.Types} {
+	one, none := serve(t, withKey), serve(t, func(c *Config) { c.Plugin = nil })
+	one.add("open", nil)
+	one.add("shut", func(fields map[string]any) { fields["enabled"] = false })
+	for _, at := range []struct {
+		*relayServer
+		prefix string
+	}{{one, ""}, {one, "/open"}, {one, "/shut"}, {none, ""}} {
+		s := at.relayServer
+		for path, content := range map[string][]byte{at.prefix + "/client.js": client.JavaScript, at.prefix + "/client.d.ts": client.Types} {
 			got := s.request("GET", path, "", "Origin: https://anywhere.example")
 			if got.status != http.StatusOK || !bytes.Equal([]byte(got.body), content) || got.header.Get("Access-Control-Allow-Origin") != "*" ||
 				got.header.Get("Cache-Control") != "no-cache" || got.header.Get("Cross-Origin-Resource-Policy") != "cross-origin" {
@@ -33,7 +40,7 @@ func TestClientIsServed(t *testing.T) {
 	}
 }
 
-// What every plugin loads stays under 3 KB.
+// What every plugin loads stays under 3 KB with gzip.
 func TestClientIsSmall(t *testing.T) {
 	t.Parallel()
 	var packed bytes.Buffer

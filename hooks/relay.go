@@ -239,7 +239,7 @@ func (r *relay) serve(w http.ResponseWriter, httpRequest *http.Request) {
 		w.WriteHeader(http.StatusNoContent)
 	case e.plugin == nil && !found.public:
 		err = errNoPlugin
-	case e.plugin != nil && e.plugin.closed != nil:
+	case e.plugin != nil && e.plugin.closed != nil && !found.public:
 		err = e.plugin.closed
 	default:
 		err = found.handle(e)
@@ -302,6 +302,9 @@ func (r *relay) match(e *request) (route, error) {
 
 // index answers GET / and HEAD /: the service is up.
 func (r *relay) index(e *request) error {
+	if e.plugin != nil && e.plugin.closed != nil {
+		return e.plugin.closed
+	}
 	others, err := r.plugins.all()
 	if err != nil {
 		return err

@@ -1,11 +1,3 @@
-/**
- * Signs people in to a design-tool plugin with OAuth, through plugin-oauth or framer/plugin-oauth.
- *
- *     const auth = createAuth({ backend: "https://my-backend.fly.dev/google-sheets-plugin" })
- *     await auth.signIn() // in a click
- *     const response = await auth.fetch("https://sheets.googleapis.com/v4/spreadsheets/…")
- *     await auth.signOut()
- */
 /** What the provider answered (RFC 6749 section 5.1), with all else that it sent. */
 export interface Tokens {
     access_token: string;
@@ -13,11 +5,15 @@ export interface Tokens {
     refresh_token?: string;
     /** The life of the access token, in seconds. Missing: unknown, or without end. */
     expires_in?: number;
+    token_type?: string;
+    scope?: string;
+    /** Who the person is (OpenID Connect Core section 2), if the scope has openid. */
+    id_token?: string;
     [name: string]: unknown;
 }
 /** Where the tokens are kept: localStorage, or what has the same three methods, at once or with a promise. */
 export interface TokenStorage {
-    getItem(key: string): string | null | Promise<string | null>;
+    getItem(key: string): string | null | undefined | Promise<string | null | undefined>;
     setItem(key: string, value: string): unknown;
     removeItem(key: string): unknown;
 }
@@ -35,7 +31,7 @@ export interface AuthOptions {
 }
 export interface SignInOptions {
     /** Ends the waiting: signIn rejects with the code "aborted". */
-    signal?: AbortSignal;
+    signal?: AbortSignal | undefined;
     /** Is called when the provider's page has been opened. If the person has closed it, the address can be opened again. */
     onWaiting?: (waiting: {
         url: string;
@@ -79,7 +75,7 @@ export interface Auth {
  * - expired_token: the backend has ended the sign-in; it took too long.
  * - timeout, aborted: as the options of signIn say.
  * - popup_blocked: the browser let no window open.
- * - unavailable: there was no answer, or it was a fault that may pass. Tokens are kept.
+ * - unavailable: there was no answer that a page of this origin may read, or it was a fault that may pass. Tokens are kept.
  * - signed_out: there are no tokens, or they are not accepted any more. The person must sign in.
  * - else the backend's or the provider's own code, such as invalid_scope.
  */
@@ -92,4 +88,12 @@ export declare class AuthError extends Error {
         cause?: unknown;
     });
 }
+/**
+ * Signs people in to a design-tool plugin with OAuth, through plugin-oauth or framer/plugin-oauth. Create one for each backend.
+ *
+ *     const auth = createAuth({ backend: "https://my-backend.fly.dev/google-sheets-plugin" })
+ *     await auth.signIn() // in a click
+ *     const response = await auth.fetch("https://sheets.googleapis.com/v4/spreadsheets/…")
+ *     await auth.signOut()
+ */
 export declare function createAuth(options: AuthOptions): Auth;

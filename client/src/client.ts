@@ -1,12 +1,3 @@
-/**
- * Signs people in to a design-tool plugin with OAuth, through plugin-oauth or framer/plugin-oauth.
- *
- *     const auth = createAuth({ backend: "https://my-backend.fly.dev/google-sheets-plugin" })
- *     await auth.signIn() // in a click
- *     const response = await auth.fetch("https://sheets.googleapis.com/v4/spreadsheets/…")
- *     await auth.signOut()
- */
-
 /** What the provider answered (RFC 6749 section 5.1), with all else that it sent. */
 export interface Tokens {
 	access_token: string
@@ -14,12 +5,16 @@ export interface Tokens {
 	refresh_token?: string
 	/** The life of the access token, in seconds. Missing: unknown, or without end. */
 	expires_in?: number
+	token_type?: string
+	scope?: string
+	/** Who the person is (OpenID Connect Core section 2), if the scope has openid. */
+	id_token?: string
 	[name: string]: unknown
 }
 
 /** Where the tokens are kept: localStorage, or what has the same three methods, at once or with a promise. */
 export interface TokenStorage {
-	getItem(key: string): string | null | Promise<string | null>
+	getItem(key: string): string | null | undefined | Promise<string | null | undefined>
 	setItem(key: string, value: string): unknown
 	removeItem(key: string): unknown
 }
@@ -39,7 +34,7 @@ export interface AuthOptions {
 
 export interface SignInOptions {
 	/** Ends the waiting: signIn rejects with the code "aborted". */
-	signal?: AbortSignal
+	signal?: AbortSignal | undefined
 	/** Is called when the provider's page has been opened. If the person has closed it, the address can be opened again. */
 	onWaiting?: (waiting: { url: string }) => void
 	/** How long to wait, in milliseconds. Default: 600,000, as long as the backend keeps a sign-in. */
@@ -84,7 +79,7 @@ export interface Auth {
  * - expired_token: the backend has ended the sign-in; it took too long.
  * - timeout, aborted: as the options of signIn say.
  * - popup_blocked: the browser let no window open.
- * - unavailable: there was no answer, or it was a fault that may pass. Tokens are kept.
+ * - unavailable: there was no answer that a page of this origin may read, or it was a fault that may pass. Tokens are kept.
  * - signed_out: there are no tokens, or they are not accepted any more. The person must sign in.
  * - else the backend's or the provider's own code, such as invalid_scope.
  */
@@ -191,6 +186,14 @@ function keptIn(value: string | null | undefined): Kept | null {
 	return kept?.tokens?.access_token && (kept.tokens.refresh_token || !ended(kept)) ? kept : null
 }
 
+/**
+ * Signs people in to a design-tool plugin with OAuth, through plugin-oauth or framer/plugin-oauth. Create one for each backend.
+ *
+ *     const auth = createAuth({ backend: "https://my-backend.fly.dev/google-sheets-plugin" })
+ *     await auth.signIn() // in a click
+ *     const response = await auth.fetch("https://sheets.googleapis.com/v4/spreadsheets/…")
+ *     await auth.signOut()
+ */
 export function createAuth(options: AuthOptions): Auth {
 	const { origin, pathname } = new URL(options.backend)
 	const backend = origin + pathname.replace(/\/+$/, "")
@@ -221,10 +224,10 @@ export function createAuth(options: AuthOptions): Auth {
 	}
 
 	/** Takes what the storage has now, which another window may have changed. */
-	function seen(now: string | null): Kept | null {
-		now ??= null // some storages say undefined
+	function seen(now: string | null | undefined): Kept | null {
+		now ??= null
 		const kept = keptIn(now)
-		const changed = now !== value || !kept !== !state.tokens
+		const changed = now !== value || !kept !== !state.tokens // or the token has ended since
 		value = now
 		if (changed) show(kept ? { error: null } : {})
 		return kept
@@ -278,7 +281,7 @@ export function createAuth(options: AuthOptions): Auth {
 					const text = await response.text()
 					if (/^\s*</.test(text)) throw new Error("a page of something between here and the backend")
 					const answer = object(text)
-					if (sent || answer || response.status !== 400) return { status: response.status, answer }
+					if (sent || !(response.status === 400 && /^missing/i.test(text))) return { status: response.status, answer }
 					inQuery = true
 				}
 			})

@@ -221,6 +221,9 @@ func newFront(r *relay, worker bool) *front {
 	f.proxy.ModifyResponse = func(response *http.Response) error {
 		if worker && response.StatusCode >= 400 {
 			text := http.StatusText(response.StatusCode)
+			if response.Request.URL.RawQuery == "" {
+				text = "Missing read key URL param"
+			}
 			if response.Request.URL.Path == "/poll" && response.Request.URL.Query().Has("readKey") {
 				response.StatusCode, text = http.StatusNotFound, "" // also when the sign-in has ended
 			}

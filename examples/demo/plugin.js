@@ -3,7 +3,7 @@ import { createAuth } from "{{.Backend}}/client.js"
 
 const auth = createAuth({ backend: "{{.Backend}}" })
 const element = id => document.getElementById(id)
-let stop
+let stop, shown
 
 element("signIn").onclick = () => {
 	stop = new AbortController()
@@ -24,14 +24,16 @@ function show({ status, error, url }) {
 	element("again").href = url ?? ""
 	element("signOut").hidden = status !== "signedIn"
 	if (status === "waiting") say("Finish the sign-in in the other window …")
-	else if (status === "signedIn") greet()
+	else if (status === "signedIn") shown === "signedIn" || greet()
 	else if (error) say(error.message, true)
 	else say("Sign in to see who you are.")
+	shown = status
 }
 
 async function greet() {
 	try {
 		const response = await auth.fetch("{{.Issuer}}/userinfo")
+		if (!response.ok) throw new Error("The provider does not say who you are.")
 		const { name, email } = await response.json()
 		if (auth.state.status === "signedIn") say(`You are signed in as ${name} (${email}).`)
 	} catch (error) {
