@@ -445,8 +445,13 @@ func TestClient(t *testing.T) {
 				for deadline := time.Now().Add(10 * time.Second); provider.refreshes.Load() == before && time.Now().Before(deadline); {
 					time.Sleep(10 * time.Millisecond)
 				}
-				p.signsIn()
+				old := p.stored().Tokens
+				p.submit(p.clicks())
+				until(t, p.tab, "outcome !== ''")
 				now := p.stored().Tokens
+				if now == old {
+					t.Error("the tokens are the old ones")
+				}
 				provider.held.Store(nil)
 				close(held)
 				until(t, p.tab, "late !== ''")
