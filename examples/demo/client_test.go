@@ -593,6 +593,40 @@ func TestClient(t *testing.T) {
 		}
 	})
 
+	t.Run("what a refresh is answered in text", func(t *testing.T) {
+		p := opens(t, "backend="+workerURL)
+		p.signsIn()
+		defer worker.refreshAnswer.Store(nil)
+		for _, test := range []struct {
+			answer
+			want string
+		}{
+			{answer{503, "Service Unavailable"}, "unavailable: "},
+			{answer{400, "<h1>Bad Request</h1>"}, "unavailable: "}, // of a proxy
+			{answer{400, "Bad Request"}, "signed_out: "},
+		} {
+			p.ages("-1000")
+			worker.refreshAnswer.Store(&test.answer)
+			p.run("watch(auth.accessToken())")
+			p.ends(test.want)
+		}
+	})
+
+	t.Run("without locks", func(t *testing.T) {
+		p := opens(t, "backend="+workerURL)
+		p.signsIn()
+		p.run("Object.defineProperty(navigator, 'locks', { value: undefined })")
+		p.ages("-1000")
+		before := worker.refreshes.Load()
+		for range 3 {
+			p.run(get)
+		}
+		p.ends(`{"status":200`)
+		if n := worker.refreshes.Load() - before; n != 1 {
+			t.Errorf("the backend was asked %d times", n)
+		}
+	})
+
 	t.Run("each customer has tokens of their own", func(t *testing.T) {
 		p := opens(t, "backend="+backend.url)
 		p.signsIn()
