@@ -187,6 +187,16 @@ func (p *plugin) signsIn() {
 	p.status("signedIn")
 }
 
+// asks waits until the provider has been asked for a refresh once more than before.
+func (p *plugin) asks(before int64) {
+	p.t.Helper()
+	for deadline := time.Now().Add(20 * time.Second); p.provider.refreshes.Load() == before; time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			p.t.Fatal("the provider is not asked for a refresh")
+		}
+	}
+}
+
 // another opens a second window of the plugin.
 func (p *plugin) another() *plugin {
 	p.t.Helper()
@@ -442,9 +452,7 @@ func TestClient(t *testing.T) {
 				provider.held.Store(&held)
 				before := provider.refreshes.Load()
 				p.run("late = '', auth.accessToken().then(token => late = token)")
-				for deadline := time.Now().Add(10 * time.Second); provider.refreshes.Load() == before && time.Now().Before(deadline); {
-					time.Sleep(10 * time.Millisecond)
-				}
+				p.asks(before)
 				old := p.stored().Tokens
 				p.submit(p.clicks())
 				until(t, p.tab, "outcome !== ''")
@@ -467,9 +475,7 @@ func TestClient(t *testing.T) {
 				provider.held.Store(&held)
 				before := provider.refreshes.Load()
 				p.run(get)
-				for deadline := time.Now().Add(10 * time.Second); provider.refreshes.Load() == before && time.Now().Before(deadline); {
-					time.Sleep(10 * time.Millisecond)
-				}
+				p.asks(before)
 				p.run("auth.signOut()")
 				until(t, p.tab, "auth.state.status === 'signedOut'")
 				provider.held.Store(nil)
@@ -656,9 +662,7 @@ func TestClient(t *testing.T) {
 		p.run("[key, value] = [...values][0], values.set(key, JSON.stringify({ ...JSON.parse(value), expires: 1 }))")
 		before := provider.refreshes.Load()
 		p.run("watch(slow.accessToken())")
-		for deadline := time.Now().Add(10 * time.Second); provider.refreshes.Load() == before && time.Now().Before(deadline); {
-			time.Sleep(10 * time.Millisecond)
-		}
+		p.asks(before)
 		time.Sleep(350 * time.Millisecond)
 		p.run("slow.signOut()")
 		p.ends("signed_out: ")
