@@ -35,7 +35,14 @@ func serve(t *testing.T, handler http.Handler) string {
 	}
 	server := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second}
 	go server.Serve(listener)
-	t.Cleanup(func() { server.Close() })
+	t.Cleanup(func() {
+		// What the last request touches may be the next test's: the provider has one table of clients for the whole program.
+		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		defer cancel()
+		if server.Shutdown(ctx) != nil {
+			server.Close()
+		}
+	})
 	return localURL(listener)
 }
 
@@ -44,6 +51,7 @@ type provider struct {
 	*storage.Storage
 	url, username, password string
 
+	ready     chan struct{} // closed when the rest is set
 	handler   http.Handler
 	refreshes atomic.Int64
 	keeps     atomic.Bool                   // a refresh token stays, and none is sent for it (RFC 6749 section 6)
@@ -53,13 +61,14 @@ type provider struct {
 
 func newProvider(t *testing.T, redirectURI string) *provider {
 	t.Helper()
-	p := &provider{}
+	p := &provider{ready: make(chan struct{})}
 	p.url = serve(t, p)
 	storage.RegisterClients(storage.WebClient(clientID, clientSecret, redirectURI))
 	users := storage.NewUserStore(p.url)
 	user := users.GetUserByID("id1")
 	p.Storage, p.username, p.password = storage.NewStorage(users), user.Username, user.Password
 	p.handler = exampleop.SetupServer(p.url, p, slog.New(slog.DiscardHandler), false)
+	close(p.ready)
 	return p
 }
 
@@ -72,6 +81,7 @@ func (p *provider) CreateAccessAndRefreshTokens(ctx context.Context, request op.
 }
 
 func (p *provider) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	<-p.ready
 	if r.URL.Path == "/oauth/token" {
 		if p.down.Load() {
 			w.WriteHeader(http.StatusServiceUnavailable)
