@@ -67,7 +67,7 @@ func newProvider(t *testing.T, redirectURI string) *provider {
 	users := storage.NewUserStore(p.url)
 	user := users.GetUserByID("id1")
 	p.Storage, p.username, p.password = storage.NewStorage(users), user.Username, user.Password
-	p.handler = exampleop.SetupServer(p.url, p, slog.New(slog.DiscardHandler), false)
+	p.handler = oneByOne(exampleop.SetupServer(p.url, p, slog.New(slog.DiscardHandler), false))
 	close(p.ready)
 	return p
 }

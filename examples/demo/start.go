@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"strings"
+	"sync"
 	"text/template"
 	"time"
 
@@ -106,7 +107,17 @@ func (d *demo) provider() http.Handler {
 	users := storage.NewUserStore(d.issuer)
 	user := users.GetUserByID("id1")
 	d.username, d.password = user.Username, user.Password
-	return exampleop.SetupServer(d.issuer, storage.NewStorage(users), slog.New(slog.DiscardHandler), false)
+	return oneByOne(exampleop.SetupServer(d.issuer, storage.NewStorage(users), slog.New(slog.DiscardHandler), false))
+}
+
+// oneByOne serves a request at a time: the example storage reads its refresh tokens without its lock.
+func oneByOne(handler http.Handler) http.Handler {
+	var serving sync.Mutex
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		serving.Lock()
+		defer serving.Unlock()
+		handler.ServeHTTP(w, r)
+	})
 }
 
 // plugin serves the pages that stand for a plugin: with the client at /, and without it at /plain.
