@@ -96,7 +96,7 @@ func newProcess(t *testing.T, args ...string) *process {
 	listener.Close()
 
 	p := &process{
-		relayServer: &relayServer{t: t, url: "http://" + address, provider: newProvider(t)},
+		relayServer: &relayServer{t: t, url: "http://" + address, client: newClient(), provider: newProvider(t)},
 		dir:         t.TempDir(),
 		args:        append([]string{"serve", "--http", address, "--dir", "pb_data"}, args...),
 		out:         &output{},
@@ -120,6 +120,7 @@ func (p *process) start() {
 	p.command = exec.Command(path, p.args...)
 	p.command.Dir, p.command.Env = p.dir, p.env
 	p.command.Stdout, p.command.Stderr = p.out, p.out
+	p.client.CloseIdleConnections() // to the one before
 	if err := p.command.Start(); err != nil {
 		p.t.Fatal(err)
 	}
@@ -164,7 +165,6 @@ func (p *process) crash() {
 	if code := p.stop(syscall.SIGKILL); code != -1 {
 		p.t.Fatalf("the program had ended by itself with %d:\n%s", code, p.out)
 	}
-	http.DefaultTransport.(*http.Transport).CloseIdleConnections()
 	p.start()
 }
 
@@ -222,7 +222,6 @@ func TestShutdownFinishesTheExchange(t *testing.T) {
 	if code := <-stopped; code != 0 {
 		t.Errorf("the program ended with %d:\n%s", code, p.out)
 	}
-	http.DefaultTransport.(*http.Transport).CloseIdleConnections()
 	p.start()
 	p.expect("poll", p.poll(readKey), http.StatusOK, tokenResponse)
 	p.provider.answers(nil)
@@ -446,7 +445,6 @@ func TestNoSecretIsWritten(t *testing.T) {
 	}
 	p.searchFor(secrets)
 	p.env = append(p.env, "SESSION_TTL=1s")
-	http.DefaultTransport.(*http.Transport).CloseIdleConnections()
 	p.start()
 	expired, readKey := newLogin()
 	time.Sleep(1100 * time.Millisecond)
@@ -619,7 +617,6 @@ func TestEncryptionKey(t *testing.T) {
 		if p.command != nil {
 			p.stop(syscall.SIGTERM)
 		}
-		http.DefaultTransport.(*http.Transport).CloseIdleConnections()
 		p.env, p.out = append(slices.Clone(environment), variables...), &output{}
 		p.start()
 		if strings.Contains(p.out.String(), testClientSecret) {

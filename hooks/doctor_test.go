@@ -626,7 +626,6 @@ plugin-oauth: not all is well; mend the errors and run doctor again
 
 	// The start says the same.
 	p.stop(syscall.SIGTERM)
-	http.DefaultTransport.(*http.Transport).CloseIdleConnections()
 	p.start()
 	const warning = `level=WARN msg="The provider does not accept the client ID or the secret." plugin=sheets why="Nobody can sign in." mend="Enter the field clientSecret`
 	for deadline := time.Now().Add(20 * time.Second); !strings.Contains(p.out.String(), warning); time.Sleep(5 * time.Millisecond) {

@@ -364,6 +364,7 @@ type relayServer struct {
 	app      core.App
 	relay    *relay
 	url      string
+	client   *http.Client
 	provider *provider
 	admin    string // the Authorization header of a superuser, once a test has asked for it
 }
@@ -378,7 +379,7 @@ func serve(t testing.TB, edit func(*Config)) *relayServer {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &relayServer{t: t, url: "http://" + listener.Addr().String(), provider: newProvider(t)}
+	s := &relayServer{t: t, url: "http://" + listener.Addr().String(), client: newClient(), provider: newProvider(t)}
 	config := Config{Plugin: s.provider.client(s.url), AuthorizeRateLimit: RateLimit{Requests: -1}, Log: slog.DiscardHandler}
 	if edit != nil {
 		edit(&config)
@@ -489,8 +490,14 @@ type answer struct {
 	body   string
 }
 
-// noRedirects is a client that shows redirects instead of following them.
-var noRedirects = &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+// showRedirects is a CheckRedirect that shows redirects instead of following them.
+func showRedirects(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+
+// newClient returns a client with connections of its own: those of http.DefaultTransport are closed whenever an httptest.Server
+// of another test is.
+func newClient() *http.Client {
+	return &http.Client{CheckRedirect: showRedirects, Transport: http.DefaultTransport.(*http.Transport).Clone()}
+}
 
 // request sends a request with headers given as "Name: value".
 func (s *relayServer) request(method, target, body string, headers ...string) answer {
@@ -507,7 +514,7 @@ func (s *relayServer) request(method, target, body string, headers ...string) an
 			request.Header.Set(name, value)
 		}
 	}
-	response, err := noRedirects.Do(request)
+	response, err := s.client.Do(request)
 	if err != nil {
 		s.t.Fatal(err)
 	}

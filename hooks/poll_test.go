@@ -296,7 +296,7 @@ func TestPollDuringALock(t *testing.T) {
 	if took := time.Since(began); took > time.Second {
 		t.Errorf("the answer took %s", took)
 	}
-	http.DefaultTransport.(*http.Transport).CloseIdleConnections() // the first one is still served
+	s.client.CloseIdleConnections() // the first one is still served
 	s.expect("another poll", s.poll(readKey), http.StatusNotFound, bodyPending)
 	unlock()
 	for range 100 {

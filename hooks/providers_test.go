@@ -233,7 +233,7 @@ func TestEveryPreset(t *testing.T) {
 			if row.Tenant != nil && row.Tenant.Fixed {
 				fields["tenant"] = row.Tenant.Example
 			}
-			s := &relayServer{t: t, url: p.url + "/" + row.Name, admin: p.admin}
+			s := &relayServer{t: t, url: p.url + "/" + row.Name, client: p.client, admin: p.admin}
 			if got := s.save(http.MethodPost, "", fields); got.status != http.StatusOK {
 				t.Fatalf("%d %s", got.status, got.body)
 			}
@@ -355,7 +355,7 @@ func newNetwork(t *testing.T) *network {
 	}
 	n.browser = &http.Client{
 		Transport:     &http.Transport{Proxy: http.ProxyURL(proxyURL), TLSClientConfig: &tls.Config{RootCAs: roots}, DisableKeepAlives: true},
-		CheckRedirect: noRedirects.CheckRedirect,
+		CheckRedirect: showRedirects,
 	}
 	return n
 }

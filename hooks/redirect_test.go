@@ -309,7 +309,7 @@ func TestRedirectBrowserGone(t *testing.T) {
 		closeWindow()
 		close(left)
 	}()
-	if response, err := noRedirects.Do(request); err == nil {
+	if response, err := s.client.Do(request); err == nil {
 		response.Body.Close()
 		t.Fatal("the browser was not gone")
 	}

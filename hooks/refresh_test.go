@@ -128,7 +128,7 @@ func TestRefreshPluginGone(t *testing.T) {
 		<-asked
 		leave()
 	}()
-	if response, err := noRedirects.Do(request); err == nil {
+	if response, err := s.client.Do(request); err == nil {
 		response.Body.Close()
 		t.Fatal("the plugin was not gone")
 	}

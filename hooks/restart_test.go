@@ -24,11 +24,8 @@ func TestRestartsUnderLoad(t *testing.T) {
 			p := newProcess(t)
 			p.env = append(p.env, "AUTHORIZE_RATE_LIMIT=off")
 			p.start()
-			load := &load{process: p, client: &http.Client{
-				Timeout:       15 * time.Second,
-				CheckRedirect: noRedirects.CheckRedirect,
-				Transport:     &http.Transport{MaxIdleConnsPerHost: 8},
-			}}
+			p.client.Timeout = 15 * time.Second
+			load := &load{process: p}
 			stop := make(chan struct{})
 			var people sync.WaitGroup
 			for range 6 {
@@ -68,7 +65,6 @@ func TestRestartsUnderLoad(t *testing.T) {
 // load counts what happens to the logins of people who come again when the service does not answer.
 type load struct {
 	*process
-	client                                        *http.Client
 	generation                                    atomic.Int64 // of the process
 	begun, acknowledged, interrupted, lost, twice atomic.Int64
 }
@@ -108,7 +104,7 @@ func (l *load) signIn() {
 		l.t.Error(err)
 		return
 	}
-	response, err := noRedirects.Get(authorizationURL.String())
+	response, err := l.client.Get(authorizationURL.String())
 	if err != nil {
 		l.t.Error(err)
 		return

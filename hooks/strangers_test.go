@@ -92,7 +92,7 @@ func TestStrangers(t *testing.T) {
 		ids[collection] = records[0].Id
 	}
 	ids["pending_sessions"], ids["login_stats"] = ids["sessions"], "x"
-	client := &http.Client{CheckRedirect: noRedirects.CheckRedirect}
+	client := &http.Client{CheckRedirect: showRedirects}
 	ask := func(route, expected string) {
 		method, path, _ := strings.Cut(route, " ")
 		request, err := http.NewRequestWithContext(t.Context(), method, s.url+path, strings.NewReader(`{"identity":"admin@plugin.example","password":"wrong","email":"admin@plugin.example","token":"x","clientId":"none"}`))

@@ -180,7 +180,6 @@ func TestWaitingPollAtShutdown(t *testing.T) {
 		t.Errorf("the waiting poll held the shutdown up for %s", took)
 	}
 	p.expect("at shutdown", (<-poll).answer, http.StatusNotFound, bodyPending)
-	http.DefaultTransport.(*http.Transport).CloseIdleConnections()
 	p.start()
 	poll = p.waitingPoll(readKey, "25")
 	p.expectPage("redirect", p.get(p.agree(authorizationURL)), http.StatusOK, "You are signed in")
