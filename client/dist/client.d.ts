@@ -75,7 +75,8 @@ export interface Auth {
  * - expired_token: the backend has ended the sign-in; it took too long.
  * - timeout, aborted: as the options of signIn say.
  * - popup_blocked: the browser let no window open.
- * - unavailable: there was no answer that a page of this origin may read, or it was a fault that may pass. Tokens are kept.
+ * - unavailable: there was no answer that a page of this origin may read, or it was a fault that may pass, such as a storage that
+ *   cannot be read. Tokens are kept.
  * - signed_out: there are no tokens, or they are not accepted any more. The person must sign in.
  * - else the backend's or the provider's own code, such as invalid_scope.
  */

@@ -79,7 +79,8 @@ export interface Auth {
  * - expired_token: the backend has ended the sign-in; it took too long.
  * - timeout, aborted: as the options of signIn say.
  * - popup_blocked: the browser let no window open.
- * - unavailable: there was no answer that a page of this origin may read, or it was a fault that may pass. Tokens are kept.
+ * - unavailable: there was no answer that a page of this origin may read, or it was a fault that may pass, such as a storage that
+ *   cannot be read. Tokens are kept.
  * - signed_out: there are no tokens, or they are not accepted any more. The person must sign in.
  * - else the backend's or the provider's own code, such as invalid_scope.
  */
@@ -233,7 +234,15 @@ export function createAuth(options: AuthOptions): Auth {
 		return kept
 	}
 
-	const load = async () => seen(await storage.getItem(key))
+	async function load(): Promise<Kept | null> {
+		let now
+		try {
+			now = await storage.getItem(key)
+		} catch (cause) {
+			throw failure("unavailable", "The stored sign-in cannot be read.", cause)
+		}
+		return seen(now)
+	}
 
 	/** Keeps tokens, unless the person has signed out meanwhile, which a slow storage may leave time for. */
 	async function save(tokens: Tokens, wanted: () => boolean): Promise<Tokens> {
@@ -388,7 +397,7 @@ export function createAuth(options: AuthOptions): Auth {
 			// framer/plugin-oauth answers with the provider's status and a text.
 			const refused = answer ? status < 429 && /grant$|token|code$|expired|revoked/.test(`${answer.error ?? ""}`) : inQuery && (status === 400 || status === 401)
 			if (refused) await pause(1_000) // where there are no locks, another window may just have used the refresh token up
-			const now = (await load())?.tokens
+			const now = (await load().catch(() => ({ tokens: old })))?.tokens // what the provider gave must not be lost
 			if (now && now.access_token !== stale) return now
 			if (refused) {
 				const error = failure("signed_out")

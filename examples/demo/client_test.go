@@ -631,6 +631,14 @@ func TestClient(t *testing.T) {
 		if n := worker.refreshes.Load() - before; n != 1 {
 			t.Errorf("the backend was asked %d times", n)
 		}
+		// Another window has used the refresh token up, and is a moment later to write what it got.
+		p.ages("-1000")
+		defer worker.refreshAnswer.Store(nil)
+		worker.refreshAnswer.Store(&answer{400, "Bad Request"})
+		p.run(`begin(() => localStorage.setItem(key, JSON.stringify({ tokens: { access_token: "of the other window", refresh_token: "RT" }, expires: 0 })), 700)`)
+		p.run("watch(auth.accessToken())")
+		p.ends(`"of the other window"`)
+		p.status("signedIn")
 	})
 
 	t.Run("each customer has tokens of their own", func(t *testing.T) {
@@ -673,7 +681,18 @@ func TestClient(t *testing.T) {
 	t.Run("storage that fails", func(t *testing.T) {
 		p := opens(t, "backend="+backend.url)
 		p.signsIn()
-		p.run("Storage.prototype.getItem = Storage.prototype.removeItem = () => { throw new Error('shut') }, watch(auth.signOut())")
+		// It fails just when the provider has given a new refresh token.
+		before := p.stored().Tokens.RefreshToken
+		p.ages("-1000")
+		p.run("reads = 0, { getItem } = Storage.prototype, Storage.prototype.getItem = function (key) { if (++reads === 3) throw new Error('shut'); return getItem.call(this, key) }")
+		p.run("watch(auth.accessToken())")
+		p.ends(`"`)
+		if evaluate[int](t, p.tab, "reads") != 3 || p.stored().Tokens.RefreshToken == before {
+			t.Error("the new refresh token is lost")
+		}
+		p.run("Storage.prototype.getItem = Storage.prototype.removeItem = () => { throw new Error('shut') }, watch(auth.accessToken())")
+		p.ends("unavailable: The stored sign-in cannot be read.")
+		p.run("watch(auth.signOut())")
 		p.ends(`"done"`)
 		p.status("signedOut")
 		if _, err := post(t.Context(), backend.url+"/refresh?code="+url.QueryEscape(p.stored().Tokens.RefreshToken), http.StatusBadRequest); err != nil {
