@@ -1,0 +1,101 @@
+import { parseTokens, refusal } from "./answer.js"
+import { AuthError, type Auth, type AuthOptions, type SignInOptions, type Tokens } from "./client.js"
+import { authError } from "./errors.js"
+import type { Show } from "./state.js"
+import type { Save } from "./storage.js"
+import { linkedSignal, pause, requestTimeout } from "./timing.js"
+import type { Post } from "./transport.js"
+
+/** How long the backend is asked to hold a poll, in seconds. It holds one for 30 at most. */
+const pollWait = 25
+
+/** How far apart two polls start where the backend holds none, in milliseconds. */
+const pollInterval = 1_500
+
+/**
+ * Opens the window for the provider's page before its address is known, as browsers allow it only in the
+ * click itself. In a desktop app it opens none: there, window.open starts the system browser and returns
+ * nothing.
+ */
+function openBlank(custom: AuthOptions["open"]): Window | null {
+	if (custom || navigator.userAgent.includes("Electron")) return null
+	const page = open("about:blank")
+	if (!page) throw authError("popup_blocked")
+	try {
+		page.document.body.textContent = "One moment, please …"
+	} catch {
+		// In some sandboxes the window has to stay blank.
+	}
+	return page
+}
+
+/** Polls until the sign-in has ended. Failures pass: the backend may restart, and the laptop may sleep. */
+async function poll(post: Post, readKey: string, end: number, signal: AbortSignal): Promise<Tokens> {
+	for (;;) {
+		const start = Date.now()
+		const left = end - start
+		if (left <= 0) throw authError("timeout")
+		const seconds = Math.min(pollWait, Math.ceil(left / 1000))
+		const timeout = Math.min(seconds * 1000 + requestTimeout, left)
+		const request = post("/poll", { readKey, wait: `${seconds}` }, timeout, signal)
+		const [status, answer] = await request.catch(() => [])
+		signal.throwIfAborted()
+		if (status === 200 && answer) return parseTokens(answer)
+		if (answer?.error === "not_found") throw authError("expired_token")
+		if (status === 400 && answer) throw refusal(status, answer)
+		await pause(Math.min(pollInterval, start + pollInterval - Date.now(), end - Date.now()), signal)
+	}
+}
+
+/** Makes signIn, and what aborts the sign-in under way. */
+export function createSignIn(
+	custom: AuthOptions["open"], post: Post, save: Save, show: Show,
+): [signIn: Auth["signIn"], abort: () => void] {
+	let abortCurrent: (() => void) | undefined // undefined: no sign-in is under way
+
+	async function signIn({ signal: outer, onWaiting, timeout = 600_000 }: SignInOptions = {}) {
+		const end = Date.now() + timeout
+		const [signal, abort, unlink] = linkedSignal(outer)
+		abortCurrent?.()
+		abortCurrent = abort
+		let page: Window | null = null
+		let error: AuthError | null = null
+		try {
+			signal.throwIfAborted()
+			page = openBlank(custom)
+			show({ url: null, error }, true)
+			const [status, answer] = await post("/authorize", {}, Math.min(requestTimeout, timeout), signal)
+			const { url, readKey } = answer ?? {}
+			if (
+				status !== 200 || typeof readKey !== "string"
+				|| typeof url !== "string" || !/^https?:/.test(url)
+			) {
+				throw refusal(status, answer)
+			}
+			if (page) {
+				page.opener = null // or the provider's page could navigate the plugin
+				page.location.href = url
+				page = null // from here on it is the person's to close
+			} else {
+				(custom ?? open)(url)
+			}
+			show({ url })
+			onWaiting?.({ url })
+			return await save(await poll(post, readKey, end, signal), () => !signal.aborted)
+		} catch (cause) {
+			if (signal.aborted) throw authError("aborted")
+			error = cause instanceof AuthError ? cause : authError("unavailable", null, cause)
+			if (error.code === "unavailable" && Date.now() >= end) error = authError("timeout")
+			throw error
+		} finally {
+			unlink()
+			page?.close()
+			if (abortCurrent === abort) {
+				abortCurrent = undefined
+				show({ url: null, error }, false)
+			}
+		}
+	}
+
+	return [signIn, () => abortCurrent?.()]
+}
