@@ -1,0 +1,191 @@
+package oauth
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"strings"
+	"time"
+)
+
+const (
+	// DefaultTimeout bounds one request to a provider, its answer included.
+	DefaultTimeout = 10 * time.Second
+
+	// maxAnswer bounds an answer of a provider, in bytes.
+	maxAnswer = 1 << 20
+)
+
+// Endpoint talks to the token and revocation endpoints of any client. It is safe for concurrent use.
+type Endpoint struct {
+	// HTTP sends the requests: see [NewHTTPClient]. It must not follow redirects, since the requests carry
+	// secrets.
+	HTTP *http.Client
+
+	// Observe is told of each token request once it is answered. Nil: nobody listens.
+	Observe func(Call)
+}
+
+// Call is a token request that was made.
+type Call struct {
+	GrantType string // RFC 6749 section 4.1.3 or 6
+	Status    int    // of the answer; zero: there was none, and Err says why
+	Err       error  // an *[Error], or nil if there was an answer, whatever it said
+	Duration  time.Duration
+}
+
+// NewHTTPClient returns a client for the endpoints of providers, which never follows a redirect. It keeps
+// connections for a busy moment only: a provider may close one that is older just when it is used again, and
+// a request that was lost that way cannot be repeated.
+func NewHTTPClient(timeout time.Duration) *http.Client {
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	transport.IdleConnTimeout = 500 * time.Millisecond
+	transport.MaxIdleConnsPerHost = 32
+	return &http.Client{
+		Transport:     transport,
+		Timeout:       timeout,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+}
+
+// Exchange redeems a code (RFC 6749 section 4.1.3, RFC 7636 section 4.5) and returns the provider's token
+// response byte for byte. It fails with an *[Error]. The client has no open tenant.
+func (e *Endpoint) Exchange(ctx context.Context, c *Client, grant CodeGrant) ([]byte, error) {
+	form, err := url.ParseQuery(c.TokenParams)
+	if err != nil {
+		return nil, err
+	}
+	form.Set("grant_type", "authorization_code")
+	form.Set("code", grant.Code)
+	form.Set("redirect_uri", c.RedirectURI)
+	if c.usesPKCE() {
+		form.Set("code_verifier", grant.Verifier)
+	}
+	return e.requestToken(ctx, c, c.TokenEndpoint, form)
+}
+
+// CodeGrant is what a code is redeemed with.
+type CodeGrant struct {
+	Code     string // RFC 6749 section 4.1.2
+	Verifier string // the PKCE code verifier (RFC 7636 section 4.1)
+}
+
+// Refresh redeems a refresh token (RFC 6749 section 6) and returns the provider's token response byte for
+// byte. It fails with an *[Error]. The client has no open tenant.
+func (e *Endpoint) Refresh(ctx context.Context, c *Client, refreshToken string) ([]byte, error) {
+	return e.requestToken(ctx, c, c.RefreshEndpoint, url.Values{
+		"grant_type":    {"refresh_token"},
+		"refresh_token": {refreshToken},
+	})
+}
+
+// requestToken does not use x/oauth2's Exchange: that returns a parsed token, not the provider's bytes, and
+// refuses answers that real providers send (a token nested in an object, a fractional expires_in).
+func (e *Endpoint) requestToken(ctx context.Context, c *Client, endpoint string,
+	form url.Values) ([]byte, error) {
+	request, err := c.authenticatedRequest(ctx, endpoint, form)
+	if err != nil {
+		return nil, err
+	}
+	began := time.Now()
+	answer, err := e.Do(request)
+	if e.Observe != nil {
+		e.Observe(Call{
+			GrantType: form.Get("grant_type"), Status: answer.Status, Err: err, Duration: time.Since(began),
+		})
+	}
+	if err != nil {
+		return nil, err
+	}
+	return readTokenResponse(answer)
+}
+
+// authenticatedRequest posts a form as the client (RFC 6749 section 2.3.1).
+func (c *Client) authenticatedRequest(ctx context.Context, endpoint string,
+	form url.Values) (*http.Request, error) {
+	if c.TokenAuth == TokenAuthBody {
+		form.Set("client_id", c.ClientID)
+		form.Set("client_secret", c.ClientSecret)
+	}
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, endpoint,
+		strings.NewReader(form.Encode()))
+	if err != nil {
+		return nil, err
+	}
+	switch c.TokenAuth {
+	case TokenAuthBasic:
+		c.setBasicAuth(request)
+	case TokenAuthBasicSecret:
+		request.SetBasicAuth(c.ClientSecret, "")
+	}
+	request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	return request, nil
+}
+
+// setBasicAuth form-encodes both parts first (RFC 6749 section 2.3.1).
+func (c *Client) setBasicAuth(request *http.Request) {
+	request.SetBasicAuth(url.QueryEscape(c.ClientID), url.QueryEscape(c.ClientSecret))
+}
+
+// Answer is what a provider answered, read to its end or to a byte more than 1 MB.
+type Answer struct {
+	Status int
+	Body   []byte
+}
+
+// Do sends a request to a provider and reads the whole answer. It fails with an *[Error] if none came.
+func (e *Endpoint) Do(request *http.Request) (Answer, error) {
+	request.Header.Set("Accept", "application/json")
+	request.Header.Set("User-Agent", "plugin-oauth")
+	response, err := e.HTTP.Do(request)
+	if err != nil {
+		return Answer{}, noAnswer(err)
+	}
+	defer response.Body.Close()
+	if response.StatusCode == http.StatusSwitchingProtocols {
+		// The client's time limit does not reach the body of this one.
+		return Answer{}, notOAuth("has the status 101")
+	}
+	body, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer+1))
+	if err != nil {
+		return Answer{}, noAnswer(err)
+	}
+	return Answer{Status: response.StatusCode, Body: body}, nil
+}
+
+var (
+	errTooSlow = errors.New("the provider took too long")
+
+	// ErrIncomplete is the cause of an [Unreachable] provider whose answer was malformed, or broke off.
+	ErrIncomplete = errors.New("the provider's answer is malformed or incomplete")
+)
+
+// noAnswer is the error of a provider that gave no whole answer.
+func noAnswer(err error) *Error {
+	if os.IsTimeout(err) || errors.Is(err, context.DeadlineExceeded) {
+		return newError(TimedOut, errTooSlow)
+	}
+	// net/http quotes the URL, which may carry a key, and lines of a malformed answer. Only what is known to
+	// quote neither is kept.
+	cause := ErrIncomplete
+	if operation, ok := errors.AsType[*net.OpError](err); ok {
+		cause = operation
+	} else if verification, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
+		cause = verification
+	} else if record, ok := errors.AsType[tls.RecordHeaderError](err); ok {
+		cause = record
+	} else if errors.Is(err, http.ErrSchemeMismatch) {
+		cause = http.ErrSchemeMismatch
+	}
+	return newError(Unreachable, cause)
+}
+
+func notOAuth(what string) *Error {
+	return newError(NotOAuth, fmt.Errorf("the provider's answer %s", what))
+}

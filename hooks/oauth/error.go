@@ -1,0 +1,263 @@
+package oauth
+
+import (
+	"cmp"
+	"errors"
+	"slices"
+)
+
+// Error is what a provider answered instead of tokens, or that it gave no answer (RFC 6749 section 5.2). Its
+// text quotes neither a secret nor the provider's own words, so it may be logged.
+type Error struct {
+	// Code is OAuth's error code, and safe to pass on. Where the provider named none, it is server_error or
+	// temporarily_unavailable.
+	Code string
+
+	// Status is that of the provider's answer. Zero: it gave none.
+	Status int
+
+	// Meaning is what it is about, and has the sentences for people.
+	Meaning Meaning
+
+	// Malformed: the answer was no object, in JSON or as a form, but HTML, say.
+	Malformed bool
+
+	// Cause is for the log. Nil: there is nothing to log, since the person said no.
+	Cause error
+}
+
+// Error is the text of the cause, or the code.
+func (e *Error) Error() string {
+	if e.Cause == nil {
+		return e.Code
+	}
+	return e.Cause.Error()
+}
+
+// Unwrap returns the cause.
+func (e *Error) Unwrap() error { return e.Cause }
+
+// Meaning is what an error is about. Providers have many codes for the same thing.
+type Meaning int
+
+// The meanings. Their sentences are in one table: see [Meaning.Description] and [Meaning.Fix].
+const (
+	Refused            Meaning = iota // nothing more is known
+	Denied                            // the person said no
+	InvalidClient                     // the client ID, the secret or how they are sent
+	InvalidGrant                      // the code or the refresh token is no longer good
+	InvalidScope                      // what is asked for
+	InvalidRedirectURI                // it is not registered
+	InvalidRequest                    // an endpoint, a parameter or PKCE
+	ProviderFailed                    // a fault at the provider
+	ProviderBusy                      // a fault at the provider that passes by itself
+	TimedOut                          // no answer in time
+	Unreachable                       // no whole answer
+	NotOAuth                          // an answer that OAuth does not have
+	NotRevoked                        // a token that may still be good (RFC 7009 section 2.2.1)
+	OtherIssuer                       // an authorization response of another provider (RFC 9207 section 2.4)
+)
+
+// Names tells a fix what things are called where an admin changes them: the variable CLIENT_ID, or a field of
+// the form.
+type Names func(field string) string
+
+// errorRow is a row of the table of error meanings.
+type errorRow struct {
+	meaning Meaning
+	codes   []string // the provider's codes that mean it
+	code    string   // what a plugin is told if no code of a provider means it; the fix is that of this code
+	person  string   // what happened, and what the person who signs in can do
+	author  string   // what the plugin's author must check; blank: nothing
+	fix     func(client *Client, names Names) string
+}
+
+// errorTable is the one place that says what an error means. Pages, /poll, the doctor and the dashboard are
+// fed from it.
+var errorTable = []errorRow{
+	{
+		meaning: Refused,
+		person:  "The provider refused the sign-in.",
+		fix:     seeProvidersDocumentation,
+	},
+	{
+		meaning: Denied,
+		codes:   []string{"access_denied"},
+		person:  "The sign-in was cancelled, or access was not allowed. The plugin has no access.",
+		fix:     seeProvidersDocumentation,
+	},
+	{
+		meaning: InvalidClient,
+		codes: []string{
+			"invalid_client", "incorrect_client_credentials", "unauthorized_client", "bad_client_secret",
+			"invalid_client_id",
+		},
+		person: "The provider does not accept the plugin's client ID or secret.",
+		author: "The plugin's author must check CLIENT_ID, CLIENT_SECRET and TOKEN_AUTH.",
+		fix: func(_ *Client, names Names) string {
+			return "Copy the client ID and the client secret from the provider's console once more, into " +
+				names("clientId") + " and " + names("clientSecret") + ". If they are right, the provider " +
+				"may want them sent another way: try basic in " + names("tokenAuth") + "."
+		},
+	},
+	{
+		meaning: InvalidGrant,
+		codes: []string{
+			"invalid_grant", "bad_verification_code", "bad_refresh_token", "invalid_code",
+			"invalid_refresh_token",
+		},
+		person: "The provider does not accept this sign-in any more. Please sign in again.",
+		fix: func(client *Client, _ Names) string {
+			return "Once in a while this is a page that was loaded twice, or a code that came too late: " +
+				"sign in again. If it is every time, the provider knows another redirect URI than " +
+				"" + client.RedirectURI +
+				", or another client secret."
+		},
+	},
+	{
+		meaning: InvalidScope,
+		codes:   []string{"invalid_scope"},
+		person:  "The provider does not offer what the plugin asks for.",
+		author:  "The plugin's author must check SCOPE.",
+		fix: func(_ *Client, names Names) string {
+			return "Check " + names("scope") + ": the spelling, spaces or commas between, and whether the " +
+				"app at the provider may ask for it."
+		},
+	},
+	{
+		meaning: InvalidRedirectURI,
+		codes:   []string{"redirect_uri_mismatch", "bad_redirect_uri"},
+		person:  "The provider does not know this redirect URI.",
+		author: "The plugin's author must enter REDIRECT_URI at the provider exactly as it is configured " +
+			"here.",
+		fix: func(client *Client, _ Names) string {
+			return "Enter this redirect URI at the provider, letter for letter: " + client.RedirectURI
+		},
+	},
+	{
+		meaning: InvalidRequest,
+		codes:   []string{"invalid_request", "unsupported_response_type", "unsupported_grant_type"},
+		person:  "The provider does not accept the way the plugin asks.",
+		author:  "The plugin's author must check the endpoints, PKCE and AUTHORIZE_PARAMS.",
+		fix: func(client *Client, names Names) string {
+			pkce := "Some providers refuse PKCE: try off in "
+			if !client.usesPKCE() {
+				pkce = "Some providers insist on PKCE: try on in "
+			}
+			return pkce + names("pkce") + ". Otherwise check the endpoints and " +
+				names("authorizeParams") + "."
+		},
+	},
+	{
+		meaning: ProviderFailed,
+		codes:   []string{"server_error"},
+		person:  "The provider has a problem of its own. Try again in a moment.",
+		fix: func(_ *Client, names Names) string {
+			return "The provider had a fault of its own, or its answer was not OAuth. If it stays, look at " +
+				"the cause, and check " + names("tokenEndpoint") + "."
+		},
+	},
+	{
+		meaning: ProviderBusy,
+		codes:   []string{"temporarily_unavailable"},
+		person:  "The provider has a problem of its own. Try again in a moment.",
+		fix: func(*Client, Names) string {
+			return "The provider was down, slow or out of reach. If it stays, check the set-up below: it " +
+				"says whether the token endpoint is right and answers."
+		},
+	},
+	{
+		meaning: TimedOut,
+		code:    "temporarily_unavailable",
+		person:  "The provider took too long to answer. Try again in a moment.",
+	},
+	{
+		meaning: Unreachable,
+		code:    "temporarily_unavailable",
+		person:  "The provider could not be reached. Try again in a moment.",
+	},
+	{
+		meaning: NotOAuth,
+		code:    "server_error",
+		person:  "The provider gave an answer that is not OAuth.",
+		author:  "Try again; if it stays, the plugin's author must check TOKEN_ENDPOINT.",
+	},
+	{
+		meaning: NotRevoked,
+		code:    "server_error",
+		person:  "The provider did not end the access. Try again in a moment.",
+	},
+	{
+		meaning: OtherIssuer,
+		code:    "invalid_request",
+		person:  "The answer comes from another provider than the one that was asked. Nothing was shared.",
+	},
+}
+
+func seeProvidersDocumentation(*Client, Names) string {
+	return "The provider's documentation says what this code means."
+}
+
+// MeaningOf returns what an error code means.
+func MeaningOf(code string) Meaning {
+	i := slices.IndexFunc(errorTable, func(row errorRow) bool { return slices.Contains(row.codes, code) })
+	if i < 0 {
+		return Refused
+	}
+	return errorTable[i].meaning
+}
+
+func (m Meaning) row() errorRow {
+	i := slices.IndexFunc(errorTable, func(row errorRow) bool { return row.meaning == m })
+	return errorTable[i]
+}
+
+// Description says in our own words what an error means: to the person who signs in, and behind that to the
+// plugin's author. The provider's words may quote the code or the token.
+func (m Meaning) Description() string {
+	row := m.row()
+	if row.author == "" {
+		return row.person
+	}
+	return row.person + " " + row.author
+}
+
+// Fix says what an admin can usually do about an error, in the names of where it is done.
+func (m Meaning) Fix(client *Client, names Names) string {
+	row := m.row()
+	if row.fix == nil {
+		row = MeaningOf(row.code).row()
+	}
+	return row.fix(client, names)
+}
+
+// newError returns the error of a meaning that no code of a provider has.
+func newError(meaning Meaning, cause error) *Error {
+	return &Error{Code: meaning.row().code, Meaning: meaning, Cause: cause}
+}
+
+// errRedirected is the cause of an authorization error response.
+var errRedirected = errors.New("the provider redirected with this error")
+
+// AuthorizationError returns the error of an authorization error response (RFC 6749 section 4.1.2.1). Some
+// providers have a code of their own for a person who says no.
+func AuthorizationError(code string) *Error {
+	if slices.Contains([]string{"user_denied", "user_cancelled_login", "user_cancelled_authorize"}, code) {
+		code = "access_denied"
+	}
+	code = cmp.Or(safeCode(code), "server_error")
+	err := &Error{Code: code, Meaning: MeaningOf(code)}
+	if err.Meaning != Denied {
+		err.Cause = errRedirected
+	}
+	return err
+}
+
+// CheckIssuer compares the iss parameter of an authorization response with the client's issuer, if both are
+// there (RFC 9207 section 2.4). It returns nil or an *[Error].
+func (c *Client) CheckIssuer(iss string) error {
+	if iss == "" || c.Issuer == "" || iss == c.Issuer {
+		return nil
+	}
+	return newError(OtherIssuer, errors.New("the iss parameter is not the plugin's issuer"))
+}

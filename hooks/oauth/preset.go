@@ -1,0 +1,114 @@
+package oauth
+
+import (
+	"cmp"
+	_ "embed"
+	"encoding/json/v2"
+	"slices"
+	"strings"
+)
+
+// Preset has the facts about one provider. It fills what a [Client] leaves blank. See presets.json.
+type Preset struct {
+	// Name is what an author writes: [a-z0-9-]. Title is what people call the provider.
+	Name  string `json:"name"`
+	Title string `json:"title"`
+
+	// AuthorizeEndpoint and the other endpoints are those of [Client]. They may hold the tenant's
+	// placeholder, as in https://{shop}.myshopify.com/.
+	AuthorizeEndpoint string     `json:"authorizeEndpoint"`
+	TokenEndpoint     string     `json:"tokenEndpoint"`
+	RefreshEndpoint   string     `json:"refreshEndpoint,omitzero"`
+	RevokeEndpoint    string     `json:"revokeEndpoint,omitzero"`
+	RevokeKind        RevokeKind `json:"revokeKind,omitzero"`
+	Issuer            string     `json:"issuer,omitzero"`
+
+	// RevokeToken is the token that can be revoked: access or refresh. Blank: both, or it is not known.
+	RevokeToken string `json:"revokeToken,omitzero"`
+
+	// TokenAuth and PKCE are those of [Client]. A blank PKCE means on.
+	TokenAuth TokenAuth `json:"tokenAuth"`
+	PKCE      string    `json:"pkce,omitzero"`
+
+	// ScopeSeparator is a space or a comma. Blank: the provider has no scopes, or it is not known.
+	ScopeSeparator string `json:"scopeSeparator,omitzero"`
+
+	// AuthorizeParams and TokenParams are those of [Client], as query strings.
+	AuthorizeParams string `json:"authorizeParams,omitzero"`
+	TokenParams     string `json:"tokenParams,omitzero"`
+
+	// RefreshScope is the scope that must be asked for to get a refresh token. Blank: none.
+	RefreshScope string `json:"refreshScope,omitzero"`
+
+	// Tenant is the part of the endpoints that differs for each customer. Nil: one address serves everybody.
+	Tenant *Tenant `json:"tenant,omitzero"`
+
+	// Console is where an author registers the client. Hint is one line on what usually goes wrong.
+	Console string `json:"console,omitzero"`
+	Hint    string `json:"hint,omitzero"`
+
+	// Sources are the public places that the facts were found in.
+	Sources []string `json:"sources"`
+}
+
+//go:embed presets.json
+var presetsJSON []byte
+
+// presets has the rows of presets.json, sorted by name.
+var presets = func() (all []Preset) {
+	if err := json.Unmarshal(presetsJSON, &all, json.RejectUnknownMembers(true)); err != nil {
+		panic("presets.json: " + err.Error())
+	}
+	return all
+}()
+
+// Presets returns all presets, sorted by name.
+func Presets() []Preset { return slices.Clone(presets) }
+
+// FindPreset returns the preset of a name.
+func FindPreset(name string) (Preset, bool) {
+	compare := func(preset Preset, name string) int { return cmp.Compare(preset.Name, name) }
+	i, found := slices.BinarySearchFunc(presets, name, compare)
+	if !found {
+		return Preset{}, false
+	}
+	return presets[i], true
+}
+
+// SimilarPresets returns the names of the presets that may be meant by a name that has none.
+func SimilarPresets(name string) (similar []string) {
+	for _, preset := range presets {
+		inTitle := len(name) > 2 && strings.Contains(strings.ToLower(preset.Title), name)
+		if inTitle || (len(preset.Name) > 2 && strings.Contains(name, preset.Name)) {
+			similar = append(similar, preset.Name)
+		}
+	}
+	return similar
+}
+
+// LikelyPreset returns the preset that a client names. A client that comes from another backend has endpoints
+// only; its token endpoint then tells which provider it is.
+func (c *Client) LikelyPreset() (Preset, bool) {
+	if c.Provider != "" {
+		return FindPreset(c.Provider)
+	}
+	i := slices.IndexFunc(presets, func(preset Preset) bool {
+		return preset.hasTokenEndpoint(
+			c.TokenEndpoint)
+	})
+	if i < 0 {
+		return Preset{}, false
+	}
+	return presets[i], true
+}
+
+// hasTokenEndpoint reports whether an address is the preset's token endpoint, for whichever tenant.
+func (p *Preset) hasTokenEndpoint(endpoint string) bool {
+	if p.Tenant == nil {
+		return endpoint == p.TokenEndpoint
+	}
+	before, after, _ := strings.Cut(p.TokenEndpoint, p.Tenant.placeholder())
+	tenant, hasBefore := strings.CutPrefix(endpoint, before)
+	tenant, hasAfter := strings.CutSuffix(tenant, after)
+	return hasBefore && hasAfter && tenant != "" && !strings.Contains(tenant, "/")
+}

@@ -1,0 +1,310 @@
+package oauth
+
+import (
+	"cmp"
+	"fmt"
+	"net/url"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// revokeKinds are all of them.
+var revokeKinds = []RevokeKind{
+	RevokeForm, RevokeFormWithoutClient, RevokeBearer, RevokeJSON, RevokeJSONWithClient, RevokeGitHub,
+}
+
+var (
+	presetName  = regexp.MustCompile(`^[a-z0-9][a-z0-9-]*$`)
+	placeholder = regexp.MustCompile(`\{[^}]*\}`)
+)
+
+// Every row has the form that the code, and a reader, rely on, and makes a client valid.
+func TestPresets(t *testing.T) {
+	t.Parallel()
+	for i, preset := range presets {
+		t.Run(preset.Name, func(t *testing.T) {
+			t.Parallel()
+			check := func(good bool, what string) {
+				t.Helper()
+				if !good {
+					t.Error(what)
+				}
+			}
+			check(i == 0 || presets[i-1].Name < preset.Name, "the names are not sorted, or one stands twice")
+			checkFacts(check, preset)
+			checkRevocation(check, preset)
+			for _, endpoint := range []string{
+				preset.AuthorizeEndpoint, preset.TokenEndpoint, preset.RefreshEndpoint, preset.RevokeEndpoint,
+				preset.Issuer,
+			} {
+				if endpoint != "" {
+					checkEndpoint(check, preset, endpoint)
+				}
+			}
+			expectFilled(t, preset)
+		})
+	}
+}
+
+func checkFacts(check func(bool, string), preset Preset) {
+	tokenAuths := []TokenAuth{TokenAuthBody, TokenAuthBasic, TokenAuthBasicSecret}
+	check(presetName.MatchString(preset.Name) && preset.Title != "", "the name or the title is not one")
+	check(slices.Contains(tokenAuths, preset.TokenAuth), "tokenAuth is unknown")
+	check(preset.PKCE == "" || preset.PKCE == PKCEOff, "pkce is neither blank nor off")
+	check(slices.Contains([]string{"", " ", ","}, preset.ScopeSeparator),
+		"scopeSeparator is neither a space nor a comma")
+	check(len(preset.Hint) <= 160 && !strings.Contains(preset.Hint, "\n"), "the hint is longer than a line")
+	distinct := slices.Compact(slices.Sorted(slices.Values(preset.Sources)))
+	check(len(preset.Sources) >= 2 && len(distinct) == len(preset.Sources), "there are not two sources")
+	check(preset.AuthorizeEndpoint != "" && preset.TokenEndpoint != "", "an endpoint is missing")
+	_, err := url.ParseQuery(preset.TokenParams)
+	check(err == nil, "tokenParams is no query string")
+	check(preset.Console == "" || strings.HasPrefix(preset.Console, "https://"),
+		"the console has no https address")
+	check(preset.Tenant == nil || strings.Contains(preset.TokenEndpoint, preset.Tenant.placeholder()),
+		"the token endpoint has no placeholder")
+}
+
+func checkRevocation(check func(bool, string), preset Preset) {
+	kind := preset.RevokeKind
+	check((preset.RevokeEndpoint == "") == (kind == ""), "revokeEndpoint and revokeKind do not come together")
+	check(slices.Contains([]string{"", "access", "refresh"}, preset.RevokeToken),
+		"revokeToken is neither access nor refresh")
+	check(preset.RevokeToken == "" || kind != "", "there is a revokeToken without a revokeKind")
+	check(kind != RevokeBearer || preset.RevokeToken == "access", "a bearer token is an access token")
+	check(kind == "" || slices.Contains(revokeKinds, kind), "revokeKind is unknown")
+	check(strings.Contains(preset.RevokeEndpoint, "{client_id}") == (kind == RevokeGitHub),
+		"{client_id} is of the kind github only")
+}
+
+// checkEndpoint checks one address: it is https, and whoever names a tenant does not choose its host.
+func checkEndpoint(check func(bool, string), preset Preset, endpoint string) {
+	wanted := ""
+	if preset.Tenant != nil {
+		wanted = preset.Tenant.placeholder()
+	}
+	u, err := ParseAbsoluteURL(placeholder.ReplaceAllString(endpoint, "x"))
+	check(err == nil && u.Scheme == "https", endpoint+" is no https URL without a fragment")
+	for _, found := range placeholder.FindAllString(endpoint, -1) {
+		check(found == wanted || found == "{client_id}", found+" is not the tenant's placeholder")
+	}
+	host, _, _ := strings.Cut(strings.TrimPrefix(endpoint, "https://"), "/")
+	fixed, _ := strings.CutPrefix(host, wanted)
+	inHost := wanted != "" && fixed != host
+	check(!strings.Contains(fixed, "{") && strings.Count(fixed, ".") >= 1,
+		"whoever names a tenant chooses the host of "+endpoint)
+	check(!inHost || (strings.HasPrefix(fixed, ".") && strings.Count(fixed, ".") >= 2),
+		"whoever names a tenant chooses the host of "+endpoint)
+}
+
+// expectFilled checks that a preset makes a client valid, and that all of it arrives there.
+func expectFilled(t *testing.T, preset Preset) {
+	t.Helper()
+	tenant, fill := "", strings.NewReplacer()
+	if preset.Tenant != nil {
+		tenant = preset.Tenant.Example
+		fill = strings.NewReplacer(preset.Tenant.placeholder(), tenant)
+	}
+	client := Client{
+		Provider: preset.Name, Tenant: tenant, ClientID: "id", ClientSecret: "secret",
+		RedirectURI: "https://backend.example/redirect",
+	}.Complete()
+	for _, err := range client.Validate() {
+		t.Error(err)
+	}
+	if (client.OpenTenant() == nil) != (preset.Tenant == nil) {
+		t.Errorf("its tenant is %+v", client.OpenTenant())
+	}
+	filled, err := client.ForTenant(tenant)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if filled.OpenTenant() != nil {
+		t.Error("a placeholder is left")
+	}
+	for _, value := range []struct{ field, got, want string }{
+		{
+			field: "authorizeEndpoint", got: filled.AuthorizeEndpoint,
+			want: fill.Replace(preset.AuthorizeEndpoint),
+		},
+		{field: "tokenEndpoint", got: filled.TokenEndpoint, want: fill.Replace(preset.TokenEndpoint)},
+		{
+			field: "refreshEndpoint", got: filled.RefreshEndpoint,
+			want: fill.Replace(cmp.Or(preset.RefreshEndpoint, preset.TokenEndpoint)),
+		},
+		{field: "revokeEndpoint", got: filled.RevokeEndpoint, want: fill.Replace(preset.RevokeEndpoint)},
+		{field: "issuer", got: filled.Issuer, want: fill.Replace(preset.Issuer)},
+		{
+			field: "revokeKind", got: string(filled.RevokeKind),
+			want: string(cmp.Or(preset.RevokeKind, RevokeForm)),
+		},
+		{field: "tokenAuth", got: string(filled.TokenAuth), want: string(preset.TokenAuth)},
+		{field: "pkce", got: filled.PKCE, want: cmp.Or(preset.PKCE, "on")},
+		{field: "authorizeParams", got: filled.AuthorizeParams, want: preset.AuthorizeParams},
+		{field: "tokenParams", got: filled.TokenParams, want: preset.TokenParams},
+	} {
+		if value.got != value.want {
+			t.Errorf("%s is %q, not %q", value.field, value.got, value.want)
+		}
+	}
+	if likely, found := filled.LikelyPreset(); !found || likely.Name != preset.Name {
+		t.Errorf("its preset is %s", likely.Name)
+	}
+}
+
+// The README counts the presets, and the providers that people ask for most are there.
+func TestPresetsOfTheReadme(t *testing.T) {
+	t.Parallel()
+	if len(presets) < 60 || len(Presets()) != len(presets) {
+		t.Errorf("there are only %d, and %d", len(presets), len(Presets()))
+	}
+	readme, err := os.ReadFile("../../README.md")
+	if err != nil || !strings.Contains(string(readme), fmt.Sprintf("knows %d providers", len(presets))) {
+		t.Errorf("the README does not say that there are %d: %v", len(presets), err)
+	}
+	for _, name := range strings.Fields(`google notion airtable hubspot figma github gitlab slack
+		dropbox linear atlassian asana shopify salesforce microsoft spotify discord webflow mailchimp
+		typeform zoom stripe`) {
+		if _, found := FindPreset(name); !found {
+			t.Errorf("%s is missing", name)
+		}
+	}
+	if preset, found := FindPreset("Google"); found || preset.Name != "" {
+		t.Errorf("a name in capitals finds %+v", preset)
+	}
+	Presets()[0].Name = "changed"
+	if presets[0].Name == "changed" {
+		t.Error("the list is not a copy")
+	}
+}
+
+// What a client sets itself wins; and a token endpoint of its own is another server's.
+func TestPresetIsOverridden(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		client Client
+		want   Client // what it becomes; blank fields are not compared, none says that one is blank
+	}{
+		"own server": {
+			client: Client{
+				Provider: "gitlab", AuthorizeEndpoint: "https://git.example/authorize",
+				TokenEndpoint: "https://git.example/token", TokenAuth: TokenAuthBasic, PKCE: PKCEOff,
+			},
+			want: Client{
+				AuthorizeEndpoint: "https://git.example/authorize",
+				TokenEndpoint:     "https://git.example/token",
+				RefreshEndpoint:   "https://git.example/token", TokenAuth: TokenAuthBasic, PKCE: PKCEOff,
+				RevokeEndpoint: none, Issuer: none,
+			},
+		},
+		"own token endpoint": {
+			client: Client{Provider: "figma", TokenEndpoint: "https://proxy.example/token"},
+			want:   Client{RefreshEndpoint: "https://proxy.example/token"},
+		},
+		"own revocation endpoint": {
+			client: Client{Provider: "slack", RevokeEndpoint: "https://proxy.example/revoke"},
+			want:   Client{RevokeEndpoint: "https://proxy.example/revoke", RevokeKind: RevokeForm},
+		},
+		// The preset's own addresses, as an older .env may have them, are no other server's.
+		"the preset's token endpoint": {
+			client: Client{Provider: "figma", TokenEndpoint: "https://api.figma.com/v1/oauth/token"},
+			want:   Client{RefreshEndpoint: "https://api.figma.com/v1/oauth/refresh"},
+		},
+		"own server of a provider with tenants": {
+			client: Client{
+				Provider: "shopify", AuthorizeEndpoint: "https://shop.example/authorize",
+				TokenEndpoint: "https://shop.example/token",
+			},
+			want: Client{TokenEndpoint: "https://shop.example/token", TokenParams: none},
+		},
+		"no preset": {
+			client: Client{TokenEndpoint: "https://p.example/token"},
+			want: Client{
+				RefreshEndpoint: "https://p.example/token", TokenAuth: TokenAuthBody, PKCE: "on",
+				RevokeKind: RevokeForm, RevokeEndpoint: none, Issuer: none, AuthorizeParams: none,
+			},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			got := test.client.Complete()
+			want, filled := values(test.want), values(got)
+			for field, value := range want {
+				if value != "" && filled[field] != strings.TrimPrefix(value, none) {
+					t.Errorf("%s is %q, not %q", field, filled[field], value)
+				}
+			}
+			if got.OpenTenant() != nil {
+				t.Errorf("it needs a tenant: %+v", got.OpenTenant())
+			}
+		})
+	}
+}
+
+// none stands for a field that is blank.
+const none = "none"
+
+func values(c Client) map[string]string {
+	return map[string]string{
+		"authorizeEndpoint": c.AuthorizeEndpoint, "tokenEndpoint": c.TokenEndpoint,
+		"refreshEndpoint": c.RefreshEndpoint, "revokeEndpoint": c.RevokeEndpoint,
+		"revokeKind": string(c.RevokeKind), "issuer": c.Issuer,
+		"tokenAuth": string(c.TokenAuth), "pkce": c.PKCE,
+		"authorizeParams": c.AuthorizeParams, "tokenParams": c.TokenParams,
+	}
+}
+
+func TestSimilarPresets(t *testing.T) {
+	t.Parallel()
+	for name, want := range map[string]string{
+		"githubb": "[github]", "amazon-login": "[amazon]", "login with": "[amazon]", "netflix": "[]",
+		"x": "[]", "": "[]",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if got := fmt.Sprint(SimilarPresets(name)); got != want {
+				t.Errorf("got %s, not %s", got, want)
+			}
+		})
+	}
+}
+
+// A client that has endpoints only is recognized by its token endpoint.
+func TestLikelyPreset(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		client Client
+		want   string // blank: none
+	}{
+		"named": {
+			client: Client{Provider: "figma", TokenEndpoint: "https://p.example/"}, want: "figma",
+		},
+		"unknown": {
+			client: Client{Provider: "unheard-of", TokenEndpoint: "https://api.figma.com/v1/oauth/token"},
+		},
+		"by its endpoint": {
+			client: Client{TokenEndpoint: "https://api.figma.com/v1/oauth/token"}, want: "figma",
+		},
+		"another endpoint": {client: Client{TokenEndpoint: "https://p.example/token"}},
+		"blank":            {},
+		"a shop": {
+			client: Client{TokenEndpoint: "https://mine.myshopify.com/admin/oauth/access_token"},
+			want:   "shopify",
+		},
+		"no shop": {client: Client{TokenEndpoint: "https://.myshopify.com/admin/oauth/access_token"}},
+		"a shop's prefix": {
+			client: Client{TokenEndpoint: "https://a/b.myshopify.com/admin/oauth/access_token"},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			got, found := test.client.LikelyPreset()
+			if got.Name != test.want || found != (test.want != "") {
+				t.Errorf("got %q, %t", got.Name, found)
+			}
+		})
+	}
+}

@@ -1,0 +1,153 @@
+package oauth
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/json/v2"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+)
+
+// RevokeKind is how a provider wants to be asked to revoke a token.
+type RevokeKind string
+
+const (
+	// RevokeForm posts a form, authenticated as at the token endpoint (RFC 7009 section 2.1).
+	RevokeForm RevokeKind = "rfc7009"
+	// RevokeFormWithoutClient posts the same form without client authentication.
+	RevokeFormWithoutClient RevokeKind = "token"
+	// RevokeBearer posts no body; the token authorizes the request.
+	RevokeBearer RevokeKind = "bearer"
+	// RevokeJSON posts JSON with Basic authentication.
+	RevokeJSON RevokeKind = "json"
+	// RevokeJSONWithClient posts JSON with the client's ID and secret in it.
+	RevokeJSONWithClient RevokeKind = "json-client"
+	// RevokeGitHub deletes the app's grant, with JSON and Basic authentication.
+	RevokeGitHub RevokeKind = "github"
+)
+
+// Token is a token that is to be revoked.
+type Token struct {
+	Value    string
+	TypeHint string // token_type_hint, access_token or refresh_token (RFC 7009 section 2.1); blank: unknown
+}
+
+// Revoke has the provider revoke a token (RFC 7009). A token that the provider does not know is as good as
+// revoked. It fails with an *[Error]. The client has a revocation endpoint and no open tenant.
+func (e *Endpoint) Revoke(ctx context.Context, c *Client, token Token) error {
+	request, err := c.revocationRequest(ctx, token)
+	if err != nil {
+		return err
+	}
+	answer, err := e.Do(request)
+	if err != nil {
+		return err
+	}
+	return c.readRevocation(answer)
+}
+
+// revocationRequest asks for the end of a token in the provider's way.
+func (c *Client) revocationRequest(ctx context.Context, token Token) (*http.Request, error) {
+	// For [RevokeGitHub], the client ID is a part of the address.
+	endpoint := strings.ReplaceAll(c.RevokeEndpoint, "{client_id}", url.PathEscape(c.ClientID))
+	form := url.Values{"token": {token.Value}}
+	switch c.RevokeKind {
+	case RevokeForm:
+		if token.TypeHint != "" {
+			form.Set("token_type_hint", token.TypeHint)
+		}
+		return c.authenticatedRequest(ctx, c.RevokeEndpoint, form)
+	case RevokeFormWithoutClient:
+		request, err := http.NewRequestWithContext(ctx, http.MethodPost, endpoint,
+			strings.NewReader(form.Encode()))
+		if err == nil {
+			request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		}
+		return request, err
+	case RevokeBearer:
+		request, err := http.NewRequestWithContext(ctx, http.MethodPost, endpoint, nil)
+		if err == nil {
+			request.Header.Set("Authorization", "Bearer "+token.Value)
+		}
+		return request, err
+	case RevokeJSON:
+		return c.revokeWithJSON(ctx, endpoint, map[string]string{"token": token.Value})
+	case RevokeJSONWithClient:
+		members := map[string]string{"access_token": token.Value}
+		members["client_id"], members["client_secret"] = c.ClientID, c.ClientSecret
+		return postJSON(ctx, endpoint, members)
+	case RevokeGitHub:
+		request, err := c.revokeWithJSON(ctx, endpoint, map[string]string{"access_token": token.Value})
+		if err == nil {
+			request.Method = http.MethodDelete
+		}
+		return request, err
+	default:
+		return nil, fmt.Errorf("there is no way to revoke that is called %q", c.RevokeKind)
+	}
+}
+
+// revokeWithJSON posts JSON with Basic authentication.
+func (c *Client) revokeWithJSON(ctx context.Context, endpoint string,
+	body map[string]string) (*http.Request, error) {
+	request, err := postJSON(ctx, endpoint, body)
+	if err == nil {
+		c.setBasicAuth(request)
+	}
+	return request, err
+}
+
+func postJSON(ctx context.Context, endpoint string, body map[string]string) (*http.Request, error) {
+	encoded, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, endpoint, bytes.NewReader(encoded))
+	if err == nil {
+		request.Header.Set("Content-Type", "application/json")
+	}
+	return request, err
+}
+
+// alreadyRevoked are the error codes that say that a token was none, or is none any more.
+var alreadyRevoked = []string{"invalid_token", "invalid_grant", "invalid_auth", "token_revoked",
+	"token_expired"}
+
+// readRevocation judges the answer to a revocation (RFC 7009 section 2.2).
+func (c *Client) readRevocation(answer Answer) error {
+	var code string
+	var failed bool
+	if members, ok := jsonObject(answer.Body); ok {
+		code, failed = errorOf(members)
+	}
+	switch {
+	case answer.isSuccess() && !failed, slices.Contains(alreadyRevoked, code),
+		c.tokenIsUnknown(answer.Status):
+		return nil
+	}
+	err := &Error{Code: cmp.Or(code, "server_error"), Status: answer.Status, Meaning: NotRevoked}
+	if MeaningOf(code) == InvalidClient {
+		err.Meaning = InvalidClient
+	}
+	if !answer.isError() {
+		err.Status = http.StatusBadGateway
+	}
+	err.Cause = fmt.Errorf("the revoke endpoint answered %d with the error %s", err.Status, err.Code)
+	return err
+}
+
+// tokenIsUnknown reports whether the status alone says that there is no such token.
+func (c *Client) tokenIsUnknown(status int) bool {
+	switch c.RevokeKind {
+	case RevokeBearer:
+		return status == http.StatusUnauthorized // the token is all that the request holds
+	case RevokeGitHub:
+		return status == http.StatusNotFound || status == http.StatusUnprocessableEntity
+	default:
+		return false
+	}
+}

@@ -1,0 +1,252 @@
+package oauth
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// Validation and tenants stand in one file, since both decide which hosts are sent the client secret.
+
+// FieldError says what is wrong with one value of a client, and how to fix it.
+type FieldError struct {
+	Field string // as the dashboard names it, such as clientId
+	Fix   string // "must be …", without the name in front; it quotes no value
+}
+
+// Error names the field.
+func (e FieldError) Error() string { return e.Field + " " + e.Fix }
+
+// Tenant is a part of the endpoints that differs for each customer of the provider: a shop, a directory, a
+// subdomain.
+type Tenant struct {
+	// Name is that of the placeholder, and of the parameter that a plugin sends.
+	Name string `json:"name"`
+
+	// Default is used where none is named. Blank: one must be.
+	Default string `json:"default,omitzero"`
+
+	// Example is a name as it is written.
+	Example string `json:"example"`
+
+	// Fixed: only the client's own Tenant counts, since a client is known to one tenant only. No request
+	// names it.
+	Fixed bool `json:"fixed,omitzero"`
+}
+
+// placeholder stands in the preset's endpoints only; Validate refuses it in a client's own.
+func (t *Tenant) placeholder() string { return "{" + t.Name + "}" }
+
+// OpenTenant returns the placeholder that is still in the endpoints of a complete client, or nil.
+func (c *Client) OpenTenant() *Tenant { return c.tenant }
+
+// The name of a tenant becomes a part of an address that the client secret is sent to. In a host it is one
+// label, and the preset's fixed part behind it says whose host that is.
+var (
+	tenantLabel = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9-]{0,62}$`)
+	tenantPath  = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,254}$`)
+)
+
+// checkTenant returns the name that can stand for the placeholder, and whether it can. People also write the
+// whole host, my-store.myshopify.com for my-store.
+func (c *Client) checkTenant(name string) (string, bool) {
+	host, _, _ := strings.Cut(strings.TrimPrefix(c.TokenEndpoint, "https://"), "/")
+	domain, inHost := strings.CutPrefix(host, c.tenant.placeholder())
+	if inHost {
+		name = strings.TrimSuffix(name, domain)
+		return name, tenantLabel.MatchString(name)
+	}
+	return name, tenantPath.MatchString(name)
+}
+
+// TenantError says that a request does not name the tenant as it must. Its text is for the author of the
+// plugin.
+type TenantError struct {
+	Parameter, Example string // what must be sent
+	Reason             string // a sentence
+}
+
+// Error is the text.
+func (e *TenantError) Error() string {
+	return fmt.Sprintf("The plugin must send %s=%s, with the right name. %s", e.Parameter, e.Example,
+		e.Reason)
+}
+
+// ForTenant returns the client with the endpoints of one tenant: the client's own, else the one that is
+// named, else the preset's default. A client without placeholders comes back as it is, and the name is
+// ignored. It fails with a *[TenantError].
+func (c *Client) ForTenant(name string) (*Client, error) {
+	if c.tenant == nil {
+		return c, nil
+	}
+	refuse := func(reason string) (*Client, error) {
+		return nil, &TenantError{Parameter: c.tenant.Name, Example: c.tenant.Example, Reason: reason}
+	}
+	wanted := cmp.Or(name, c.Tenant, c.tenant.Default)
+	if wanted == "" {
+		return refuse("It is missing.")
+	}
+	wanted, ok := c.checkTenant(wanted)
+	if !ok {
+		return refuse("This one is malformed.")
+	}
+	if own, _ := c.checkTenant(c.Tenant); c.Tenant != "" && wanted != own {
+		return refuse("This plugin is for another one.")
+	}
+	fill := strings.NewReplacer(c.tenant.placeholder(), wanted).Replace
+	filled := *c
+	filled.Tenant, filled.tenant = wanted, nil
+	for _, endpoint := range []*string{
+		&filled.AuthorizeEndpoint, &filled.TokenEndpoint, &filled.RefreshEndpoint,
+		&filled.RevokeEndpoint, &filled.Issuer,
+	} {
+		*endpoint = fill(*endpoint)
+	}
+	return &filled, nil
+}
+
+// ownParams are the authorization parameters that [Client.AuthorizationURL] sends itself. RFC 6749 section
+// 3.1 forbids to repeat one.
+var ownParams = []string{
+	"client_id", "redirect_uri", "response_type", "scope", "state", "code_challenge", "code_challenge_method",
+}
+
+const (
+	seeConsole       = "must be set; the provider's developer console shows it"
+	seeDocumentation = "must be set; the provider's documentation has it. Or choose a provider that " +
+		"plugin-oauth knows"
+)
+
+// Validate returns what must be fixed, one error for each field. The client is a complete one. A blank
+// RedirectURI is left to the caller, who knows what it should be.
+func (c *Client) Validate() []FieldError {
+	var errs FieldErrors
+	preset, _ := FindPreset(c.Provider)
+	c.validateProvider(&errs)
+	c.validateTenant(&errs)
+	errs.Check("clientId", c.ClientID != "", seeConsole)
+	errs.Check("clientSecret", c.ClientSecret != "", seeConsole)
+	endpointParams := c.validateEndpoints(&errs, preset)
+	c.validateAuthorizeParams(&errs, endpointParams)
+	tokenAuths := []TokenAuth{TokenAuthBody, TokenAuthBasic, TokenAuthBasicSecret}
+	errs.Check("tokenAuth", slices.Contains(tokenAuths, c.TokenAuth), "must be body, basic or basic-secret")
+	errs.Check("pkce", slices.Contains([]string{"on", PKCEOff}, c.PKCE), "must be on or off")
+	return errs
+}
+
+// FieldErrors collects the first error of each field.
+type FieldErrors []FieldError
+
+// Check adds an error unless the value is good, or the field has one already.
+func (e *FieldErrors) Check(field string, good bool, fix string) {
+	if !good && !e.Has(field) {
+		*e = append(*e, FieldError{Field: field, Fix: fix})
+	}
+}
+
+// Has reports whether a field has an error.
+func (e *FieldErrors) Has(field string) bool {
+	return slices.ContainsFunc(*e, func(err FieldError) bool { return err.Field == field })
+}
+
+func (c *Client) validateProvider(errs *FieldErrors) {
+	if !c.namesUnknownProvider() {
+		return
+	}
+	fix := "must be one that the command plugin-oauth providers lists"
+	if similar := SimilarPresets(c.Provider); len(similar) > 0 {
+		fix += "; did you mean " + strings.Join(similar, " or ") + "?"
+	}
+	errs.Check("provider", false, fix)
+}
+
+func (c *Client) namesUnknownProvider() bool {
+	_, known := FindPreset(c.Provider)
+	return c.Provider != "" && !known
+}
+
+func (c *Client) validateTenant(errs *FieldErrors) {
+	switch {
+	case c.Tenant != "" && c.tenant == nil:
+		errs.Check("tenant", false, "must be blank: the endpoints have no placeholder for it")
+	case c.Tenant != "":
+		_, ok := c.checkTenant(c.Tenant)
+		errs.Check("tenant", ok, "must be only the name, such as "+c.tenant.Example)
+	case c.tenant != nil && c.tenant.Fixed:
+		errs.Check("tenant", false, "must be set to yours, such as "+c.tenant.Example)
+	}
+}
+
+// validateEndpoints returns the query parameters that the authorization endpoint has of its own.
+func (c *Client) validateEndpoints(errs *FieldErrors, preset Preset) url.Values {
+	validateURL(errs, "redirectUri", c.RedirectURI)
+	// With an unknown provider, that is the one thing to fix.
+	unknown := c.namesUnknownProvider()
+	errs.Check("authorizeEndpoint", c.AuthorizeEndpoint != "" || unknown, seeDocumentation)
+	errs.Check("tokenEndpoint", c.TokenEndpoint != "" || unknown, seeDocumentation)
+	var params url.Values
+	for _, endpoint := range []struct{ field, value, preset string }{
+		{field: "authorizeEndpoint", value: c.AuthorizeEndpoint, preset: preset.AuthorizeEndpoint},
+		{field: "tokenEndpoint", value: c.TokenEndpoint, preset: preset.TokenEndpoint},
+		{field: "revokeEndpoint", value: c.RevokeEndpoint, preset: preset.RevokeEndpoint},
+		{field: "issuer", value: c.Issuer, preset: preset.Issuer},
+	} {
+		if endpoint.value == endpoint.preset {
+			continue
+		}
+		u := validateURL(errs, endpoint.field, endpoint.value)
+		if endpoint.field == "authorizeEndpoint" && u != nil {
+			params = u.Query()
+		}
+	}
+	return params
+}
+
+// validateURL returns the URL of a value that is not blank, or nil.
+func validateURL(errs *FieldErrors, field, value string) *url.URL {
+	if value == "" {
+		return nil
+	}
+	// A placeholder elsewhere would let whoever names a tenant choose the host that is sent the client
+	// secret.
+	errs.Check(field, !strings.ContainsAny(value, "{}"), "must not hold a placeholder such as {tenant}")
+	u, err := ParseAbsoluteURL(value)
+	if err != nil {
+		errs.Check(field, false, err.Error())
+		return nil
+	}
+	return u
+}
+
+func (c *Client) validateAuthorizeParams(errs *FieldErrors, endpointParams url.Values) {
+	params, err := url.ParseQuery(c.AuthorizeParams)
+	unfit := func(r rune) bool { return r == '#' || r <= ' ' || r > '~' }
+	errs.Check("authorizeParams", err == nil && !strings.ContainsFunc(c.AuthorizeParams, unfit),
+		"must be a query string such as access_type=offline&prompt=consent")
+	for _, name := range ownParams {
+		fix := fmt.Sprintf("must not carry %s, which plugin-oauth adds by itself", name)
+		errs.Check("authorizeEndpoint", !endpointParams.Has(name), fix)
+		errs.Check("authorizeParams", !params.Has(name), fix)
+	}
+	for name, values := range params {
+		errs.Check("authorizeParams", len(values) == 1 && !endpointParams.Has(name),
+			"must not carry a parameter twice, here and in the endpoint included")
+	}
+}
+
+// ParseAbsoluteURL parses an http(s) URL with a host and no fragment. Its error says what the value must be,
+// and quotes none of it.
+func ParseAbsoluteURL(value string) (*url.URL, error) {
+	u, err := url.Parse(value)
+	switch {
+	case err != nil || u.Hostname() == "" || !slices.Contains([]string{"http", "https"}, u.Scheme):
+		return nil, errors.New("must be an absolute URL that starts with https:// or http://")
+	case strings.Contains(value, "#") || u.User != nil:
+		return nil, errors.New("must have neither a fragment (#) nor a user name")
+	}
+	return u, nil
+}

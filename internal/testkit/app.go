@@ -1,0 +1,175 @@
+// Package testkit starts the service inside this process, the built program as a process of its own, and an
+// OAuth provider that refuses every deviation from the RFCs. Tests use all of it, the demo and the bench a
+// part.
+//
+// It does not know package hooks, so that the tests inside that package can use it: whoever starts an app
+// passes a function that registers the service with it.
+package testkit
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/pocketbase/pocketbase/apis"
+	"github.com/pocketbase/pocketbase/core"
+	_ "github.com/pocketbase/pocketbase/migrations"
+	"github.com/pocketbase/pocketbase/tools/logger"
+
+	_ "plugin-oauth/pb_migrations"
+)
+
+// Options says what [Start] starts. All fields are needed.
+type Options struct {
+	// Dir is the data folder.
+	Dir string
+
+	// Listener is where the app answers. Start takes it over: it is closed when the app stops, or fails to
+	// start.
+	Listener net.Listener
+
+	// Register registers the service with the app before it starts.
+	Register func(core.App) error
+}
+
+// App is a PocketBase app that answers requests.
+type App struct {
+	core.App
+
+	served chan error // has what apis.Serve returned, and is closed
+}
+
+// starting is held while an app starts: PocketBase sorts its list of migrations in place.
+var starting sync.Mutex
+
+// Start starts an app. When it returns, the last OnServe hook is done. It may be called concurrently; apps
+// start one after another.
+func Start(options Options) (*App, error) {
+	starting.Lock()
+	defer starting.Unlock()
+	app := &App{
+		App:    core.NewBaseApp(core.BaseAppConfig{DataDir: options.Dir}),
+		served: make(chan error, 1),
+	}
+	if err := app.serve(options); err != nil {
+		_ = options.Listener.Close() // apis.Serve closes it too, if it came that far
+		return nil, errors.Join(fmt.Errorf("the app did not start: %w", err), app.ClearBootstrap())
+	}
+	return app, nil
+}
+
+func (a *App) serve(options Options) error {
+	if err := a.Bootstrap(); err != nil {
+		return err
+	}
+	ready := make(chan struct{})
+	// The hook that is bound first ends last, so the service is ready by then, too.
+	a.OnServe().BindFunc(func(e *core.ServeEvent) error {
+		e.Listener = options.Listener
+		err := e.Next()
+		if err == nil {
+			close(ready)
+		}
+		return err
+	})
+	if err := options.Register(a.App); err != nil {
+		return err
+	}
+	go func() {
+		a.served <- apis.Serve(a.App, apis.ServeConfig{HttpAddr: options.Listener.Addr().String()})
+		close(a.served)
+	}()
+	select {
+	case <-ready:
+		return nil
+	case err := <-a.served:
+		return err
+	}
+}
+
+// Stop ends the app as SIGTERM does, and returns when it no longer answers.
+func (a *App) Stop() error {
+	event := &core.TerminateEvent{App: a.App}
+	err := a.OnTerminate().Trigger(event, func(e *core.TerminateEvent) error {
+		return e.App.ClearBootstrap()
+	})
+	return errors.Join(err, <-a.served)
+}
+
+// Server is an app in this process that a test asks over its listener.
+type Server struct {
+	*Backend
+
+	App core.App
+}
+
+// Serve starts an app on a new data folder, with a provider of its own, until the test ends. register is
+// given the backend before it answers, so that it knows its URL and its provider.
+func Serve(t testing.TB, register func(core.App, *Backend) error) *Server {
+	t.Helper()
+	listener, err := net.Listen("tcp", anyPort)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &Server{Backend: NewBackend(t, "http://"+listener.Addr().String())}
+	s.admin.signIn = s.Superuser
+	app, err := Start(Options{
+		Dir:      t.TempDir(),
+		Listener: listener,
+		Register: func(app core.App) error { return register(app, s.Backend) },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := app.Stop(); err != nil {
+			t.Error(err)
+		}
+	})
+	s.App = app.App
+	return s
+}
+
+// Superuser makes an admin, and returns the header that signs requests of theirs: "Authorization: …".
+func (s *Server) Superuser() string {
+	s.T.Helper()
+	collection, err := s.App.FindCollectionByNameOrId(core.CollectionNameSuperusers)
+	if err != nil {
+		s.T.Fatal(err)
+	}
+	collection.Fields.GetByName("password").(*core.PasswordField).Cost = 4 // quick to hash
+	record := core.NewRecord(collection)
+	record.SetEmail(strings.ToLower(rand.Text()) + "@plugin.example")
+	record.SetPassword("long enough")
+	if err := s.App.Save(record); err != nil {
+		s.T.Fatal(err)
+	}
+	token, err := record.NewAuthToken()
+	if err != nil {
+		s.T.Fatal(err)
+	}
+	return "Authorization: " + token
+}
+
+// Logged returns all of PocketBase's log, one entry on a line: its message, and its data as JSON.
+func (s *Server) Logged() string {
+	s.T.Helper()
+	handler, ok := s.App.Logger().Handler().(interface{ WriteAll(context.Context) error })
+	if !ok {
+		s.T.Fatalf("PocketBase logs through a %T", s.App.Logger().Handler())
+	}
+	if err := handler.WriteAll(context.WithValue(s.T.Context(), logger.BlockKey, true)); err != nil {
+		s.T.Fatal(err)
+	}
+	var lines []string
+	query := s.App.AuxDB().NewQuery("SELECT message || ' ' || data FROM _logs")
+	if err := query.Column(&lines); err != nil {
+		s.T.Fatal(err)
+	}
+	return strings.Join(lines, "\n")
+}

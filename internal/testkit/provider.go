@@ -1,0 +1,364 @@
+package testkit
+
+import (
+	"cmp"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"plugin-oauth/hooks/oauth"
+)
+
+// The client that each [Provider] knows.
+const (
+	ClientID     = "client id/1+&"     // needs encoding in a form, in an address and in Basic authentication
+	ClientSecret = "client secret/+&%" // likewise
+)
+
+// TokenResponse is what a [Provider] answers unless it is told otherwise. It has what a JSON library would
+// change: spaces, key order, a fractional number, and one beyond a float64.
+const TokenResponse = "{ \"token_type\":\"bearer\",\n \"expires_in\": 3599.50, " +
+	"\"issued_at\":\"1278448832702\",\t\"access_token\":\"AT/1+x==\", \"refresh_token\":\"RT-1\", " +
+	"\"z\":{\"b\":1,\"a\":[]}, \"id\": 12345678901234567890, \"text\":\"\\u003c\\/>\" }\n"
+
+// Provider is an authorization server that refuses every deviation from RFC 6749, 7636 and 7009, and from
+// what it knows of its client: another address, a parameter too many, another way to authenticate. It answers
+// such a request with 418, and keeps why. It is safe for concurrent use.
+//
+// The zero value is a handler that knows no client yet; [NewProvider] makes one that listens.
+type Provider struct {
+	// Server is where it listens. Nil: it is the handler of somebody else's server.
+	*httptest.Server
+
+	// ProbeCode is the code that the doctor sends in place of a real one; it is answered with invalid_grant.
+	// Blank: there is none. It must not be changed once there are requests.
+	ProbeCode string
+
+	mu     sync.Mutex
+	client oauth.Client
+	answer http.HandlerFunc // nil: TokenResponse
+
+	// challenges has the code challenge of each code that was not redeemed: blank without PKCE.
+	challenges map[string]string
+
+	refusals  []string
+	revoked   []string
+	exchanges int
+	checks    int
+}
+
+// NewProvider starts a provider. When the test ends, it fails if the provider has refused a request.
+func NewProvider(t testing.TB) *Provider {
+	p := &Provider{ProbeCode: "plugin-oauth-doctor"}
+	p.Server = httptest.NewServer(p)
+	t.Cleanup(func() {
+		p.Close()
+		for _, refusal := range p.Refusals() {
+			t.Errorf("the provider was asked in a wrong way: %s", refusal)
+		}
+	})
+	return p
+}
+
+// Client is a client of this provider for the backend at an address.
+func (p *Provider) Client(backendURL string) oauth.Client {
+	return oauth.Client{
+		ClientID:          ClientID,
+		ClientSecret:      ClientSecret,
+		RedirectURI:       backendURL + "/redirect",
+		AuthorizeEndpoint: p.URL + "/authorize",
+		TokenEndpoint:     p.URL + "/token",
+		Scope:             "read:a,write:b c",
+	}
+}
+
+// Knows sets what the provider knows of its client. What comes from a preset or from a tenant must be filled
+// in; the other blank fields have their defaults. The client's id and secret are always [ClientID] and
+// [ClientSecret].
+func (p *Provider) Knows(client oauth.Client) {
+	client.RefreshEndpoint = cmp.Or(client.RefreshEndpoint, client.TokenEndpoint)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.client = client
+}
+
+// Known returns what [Provider.Knows] has set.
+func (p *Provider) Known() oauth.Client {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.client
+}
+
+// Answers sets what answers token requests and revocations that are good, and returns what did before. Nil
+// stands for [TokenResponse], and for an empty answer to a revocation. The form of a token request has been
+// read into Form.
+func (p *Provider) Answers(handler http.HandlerFunc) (before http.HandlerFunc) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	before, p.answer = p.answer, handler
+	return before
+}
+
+// Exchanges counts the good token requests, refreshes included.
+func (p *Provider) Exchanges() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.exchanges
+}
+
+// Checks counts the doctor's token requests: those with ProbeCode that are good otherwise.
+func (p *Provider) Checks() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.checks
+}
+
+// Revoked returns the tokens of the good revocations.
+func (p *Provider) Revoked() []string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.Clone(p.revoked)
+}
+
+// Refusals returns what was wrong with the requests that were refused, and forgets it.
+func (p *Provider) Refusals() []string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	refusals := p.refusals
+	p.refusals = nil
+	return refusals
+}
+
+// ServeHTTP answers as the provider.
+func (p *Provider) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	client := p.Known()
+	address := "http://" + r.Host + r.URL.EscapedPath()
+	if r.TLS != nil {
+		address = "https" + strings.TrimPrefix(address, "http")
+	}
+	tokenEndpoints := []string{client.TokenEndpoint, client.RefreshEndpoint}
+	authorizeEndpoint, _, _ := strings.Cut(client.AuthorizeEndpoint, "?")
+	revokeEndpoint := strings.ReplaceAll(client.RevokeEndpoint, "{client_id}", url.PathEscape(ClientID))
+	var err error
+	switch {
+	case r.Method == http.MethodGet && address == authorizeEndpoint:
+		err = p.authorize(w, r, client)
+	case r.Method == http.MethodPost && slices.Contains(tokenEndpoints, address):
+		err = p.token(w, r, tokenRequest{client: client, endpoint: address})
+	case address == revokeEndpoint:
+		err = p.revoke(w, r, client)
+	default:
+		err = fmt.Errorf("%s %s is no endpoint of this provider", r.Method, address)
+	}
+	if err != nil {
+		p.mu.Lock()
+		p.refusals = append(p.refusals, err.Error())
+		p.mu.Unlock()
+		http.Error(w, err.Error(), http.StatusTeapot)
+	}
+}
+
+// authorize stands for the login page of a person who agrees at once.
+func (p *Provider) authorize(w http.ResponseWriter, r *http.Request, client oauth.Client) error {
+	_, endpointParams, _ := strings.Cut(client.AuthorizeEndpoint, "?")
+	want, err := url.ParseQuery(endpointParams + "&" + client.AuthorizeParams)
+	if err != nil {
+		return err
+	}
+	want.Set("client_id", ClientID)
+	want.Set("redirect_uri", client.RedirectURI)
+	want.Set("response_type", "code")
+	want.Set("state", "*")
+	if client.Scope != "" {
+		want.Set("scope", client.Scope)
+	}
+	if client.PKCE != oauth.PKCEOff {
+		want.Set("code_challenge", "*")
+		want.Set("code_challenge_method", "S256")
+	}
+	query := r.URL.Query()
+	if err := compare(query, want); err != nil {
+		return fmt.Errorf("authorization request: %w", err)
+	}
+	challenge := query.Get("code_challenge")
+	if client.PKCE != oauth.PKCEOff && len(challenge) != 43 {
+		return errors.New("the code challenge is not S256")
+	}
+	callback := url.Values{"code": {p.newCode(challenge)}, "state": {query.Get("state")}}
+	http.Redirect(w, r, client.RedirectURI+"?"+callback.Encode(), http.StatusFound)
+	return nil
+}
+
+func (p *Provider) newCode(challenge string) string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.challenges == nil {
+		p.challenges = map[string]string{}
+	}
+	code := "code/1+" + rand.Text() // needs encoding
+	p.challenges[code] = challenge
+	return code
+}
+
+// compare says in what parameters are not exactly those wanted; "*" wants any value.
+func compare(got, want url.Values) error {
+	for name := range got {
+		if len(got[name]) != 1 || !want.Has(name) {
+			return fmt.Errorf("%s is not wanted, or stands twice: %q", name, got[name])
+		}
+	}
+	for name := range want {
+		if !got.Has(name) || (want.Get(name) != "*" && got.Get(name) != want.Get(name)) {
+			return fmt.Errorf("%s is %q, not %q", name, got[name], want[name])
+		}
+	}
+	return nil
+}
+
+// tokenRequest is a request to the token endpoint, or to the one that refreshes.
+type tokenRequest struct {
+	client   oauth.Client
+	endpoint string     // its address
+	form     url.Values // what it sends
+	want     url.Values // what it should send: see compare
+}
+
+func (p *Provider) token(w http.ResponseWriter, r *http.Request, request tokenRequest) (err error) {
+	if request.form, err = readForm(r); err != nil {
+		return err
+	}
+	if request.want, err = authenticate(r, request.form, request.client); err != nil {
+		return err
+	}
+	probe := false
+	switch request.form.Get("grant_type") {
+	case "authorization_code":
+		probe = p.ProbeCode != "" && request.form.Get("code") == p.ProbeCode
+		err = p.checkCode(request, probe)
+	case "refresh_token":
+		err = checkRefreshToken(request)
+	default:
+		err = errors.New("the grant type is wrong")
+	}
+	if err == nil {
+		err = compare(request.form, request.want)
+	}
+	if err != nil {
+		return fmt.Errorf("token request: %w", err)
+	}
+	p.mu.Lock()
+	if probe {
+		p.checks++
+	} else {
+		p.exchanges++
+	}
+	answer := p.answer
+	p.mu.Unlock()
+	switch {
+	case probe:
+		w.WriteHeader(http.StatusBadRequest)
+		_, _ = io.WriteString(w, `{"error":"invalid_grant"}`)
+	case answer != nil:
+		r.Form = request.form
+		answer(w, r)
+	default:
+		w.Header().Set("Content-Type", "application/json; charset=utf-8")
+		_, _ = io.WriteString(w, TokenResponse)
+	}
+	return nil
+}
+
+// checkCode checks what RFC 6749 section 4.1.3 and RFC 7636 section 4.6 say of a code, which it uses up. A
+// probe is right but for its code.
+func (p *Provider) checkCode(request tokenRequest, probe bool) error {
+	tokenParams, err := url.ParseQuery(request.client.TokenParams)
+	if err != nil {
+		return err
+	}
+	maps.Copy(request.want, tokenParams)
+	request.want.Set("grant_type", "*")
+	request.want.Set("code", "*")
+	request.want.Set("redirect_uri", request.client.RedirectURI)
+	if request.client.PKCE != oauth.PKCEOff {
+		request.want.Set("code_verifier", "*")
+	}
+	code := request.form.Get("code")
+	p.mu.Lock()
+	challenge, issued := p.challenges[code]
+	delete(p.challenges, code)
+	p.mu.Unlock()
+	sum := sha256.Sum256([]byte(request.form.Get("code_verifier")))
+	switch {
+	case request.endpoint != request.client.TokenEndpoint:
+		return errors.New("a code was sent to the refresh endpoint")
+	case !issued && !probe:
+		return errors.New("the code is unknown or was used")
+	case challenge != "" && base64.RawURLEncoding.EncodeToString(sum[:]) != challenge:
+		return errors.New("the code verifier does not fit the challenge")
+	}
+	return nil
+}
+
+// checkRefreshToken checks what RFC 6749 section 6 says.
+func checkRefreshToken(request tokenRequest) error {
+	request.want.Set("grant_type", "*")
+	request.want.Set("refresh_token", "*")
+	switch {
+	case request.endpoint != request.client.RefreshEndpoint:
+		return errors.New("a refresh token was sent to the token endpoint")
+	case request.form.Get("refresh_token") == "":
+		return errors.New("the refresh token is missing")
+	}
+	return nil
+}
+
+// readForm reads the form in the body of a request that asks for JSON.
+func readForm(r *http.Request) (url.Values, error) {
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		return nil, err
+	}
+	isForm := r.Header.Get("Content-Type") == "application/x-www-form-urlencoded"
+	if !isForm || r.URL.RawQuery != "" || r.Header.Get("Accept") != "application/json" {
+		return nil, errors.New("the request is not a form in the body that asks for JSON")
+	}
+	return url.ParseQuery(string(body))
+}
+
+// authenticate checks how the sender of a form authenticates (RFC 6749 section 2.3.1), and returns the
+// parameters that the form has for that.
+func authenticate(r *http.Request, form url.Values, client oauth.Client) (params url.Values, err error) {
+	username, password, basic := r.BasicAuth()
+	params = url.Values{}
+	switch client.TokenAuth {
+	case oauth.TokenAuthBasic:
+		username, _ = url.QueryUnescape(username)
+		password, _ = url.QueryUnescape(password)
+	case oauth.TokenAuthBasicSecret:
+		if password != "" {
+			return nil, errors.New("there is a password")
+		}
+		username, password = ClientID, username // as it stands, without an encoding
+	default:
+		if basic || r.Header.Get("Authorization") != "" {
+			return nil, errors.New("nobody agreed on Basic authentication")
+		}
+		username, password, basic = form.Get("client_id"), form.Get("client_secret"), true
+		params = url.Values{"client_id": {"*"}, "client_secret": {"*"}}
+	}
+	if !basic || username != ClientID || password != ClientSecret {
+		return nil, errors.New("the client did not authenticate")
+	}
+	return params, nil
+}
