@@ -1,0 +1,54 @@
+package session
+
+import (
+	"context"
+	"errors"
+)
+
+// Claim is the right to give the tokens of a session to its plugin. Whoever has one must call either Ack or
+// Release.
+type Claim struct {
+	// SessionID is the session's, as the admin knows it.
+	SessionID string
+	// Tokens is the provider's token response, byte for byte.
+	Tokens []byte
+
+	sessions *Sessions
+	hold     Hold
+}
+
+// Claim returns the tokens of a read key. Of any number of concurrent calls one at most succeeds, until it is
+// released; after an Ack, none does. It fails with ErrUnknown, ErrPending, ErrTaken, ErrExpired, or with a
+// *[Failure] if the login was denied or failed.
+func (s *Sessions) Claim(ctx context.Context, owner Owner, readKey string) (*Claim, error) {
+	if len(readKey) > maxKeyLength {
+		return nil, ErrUnknown
+	}
+	now := s.now()
+	hold, err := s.table.TakeClaim(ctx, owner, keyHash(readKey), now)
+	if err != nil {
+		return nil, err
+	}
+	if hold.Holder == "" {
+		return nil, hold.Row.CheckClaim(now)
+	}
+	tokens, err := sealing{sessionID: hold.Row.ID}.open(readKey, hold.Sealed)
+	if err == nil && !hold.Until.IsZero() && !s.now().Before(hold.Until) {
+		err = ErrTaken // It took so long that another may have them by now.
+	}
+	if err != nil {
+		return nil, errors.Join(err, s.table.Release(context.WithoutCancel(ctx), hold))
+	}
+	return &Claim{SessionID: hold.Row.ID, Tokens: tokens, sessions: s, hold: hold}, nil
+}
+
+// Ack says that the plugin has the tokens, which are erased. If that fails, nobody gets them again all the
+// same, and the sweep tries once more.
+func (c *Claim) Ack(ctx context.Context) error {
+	return c.sessions.table.Ack(ctx, c.hold, c.sessions.now())
+}
+
+// Release gives the claim back: the plugin was gone before it had the tokens, which wait for its next poll.
+func (c *Claim) Release(ctx context.Context) error {
+	return c.sessions.table.Release(ctx, c.hold)
+}

@@ -1,0 +1,108 @@
+package session
+
+import (
+	"crypto/ecdh"
+	"crypto/hmac"
+	"crypto/hpke"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"net/netip"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// maxKeyLength bounds a state or read key that a stranger sends. Ours have 52 characters; nothing else about
+// their form is relied on, so that one day they may carry the id of the machine that owns the session in
+// front.
+const maxKeyLength = 256
+
+// A key is a time and a random part, in characters.
+const (
+	timeLength = 9
+	keyLength  = timeLength + 43
+)
+
+// newKey returns a state or a read key: the time in 9 characters, and 256 bits from the system's random
+// source in 43. All are URL-safe.
+func newKey(now time.Time) string {
+	random := make([]byte, 32)
+	rand.Read(random) // It never fails: see crypto/rand.Read.
+	return timePrefix(now) + base64.RawURLEncoding.EncodeToString(random)
+}
+
+// newID returns the id of a session as PocketBase wants them, 15 of a-z and 0-9, that begins with the time.
+func newID(now time.Time) string {
+	return timePrefix(now) + strings.ToLower(rand.Text()[:15-timeLength])
+}
+
+// timePrefix sorts by time, to the millisecond. What is stored under it stands side by side in the database,
+// so that many starts write few pages of each index.
+func timePrefix(now time.Time) string {
+	return strconv.FormatInt(now.UnixMilli(), 32)
+}
+
+// keyHash is the only form in which a state or a read key is stored: SHA-256, after the time of the key. A
+// key that is not of our form, as versions before 2026-12 made them, has no time.
+func keyHash(key string) []byte {
+	hash := make([]byte, 0, timeLength+sha256.Size)
+	if len(key) == keyLength {
+		hash = append(hash, key[:timeLength]...)
+	}
+	sum := sha256.Sum256([]byte(key))
+	return append(hash, sum[:]...)
+}
+
+// keyPair derives the session's X25519 key pair from the read key (RFC 9180 section 7.1.3).
+// Whoever holds the read key holds the private key; the table holds the public key only.
+func keyPair(readKey string) (hpke.PrivateKey, error) {
+	return hpke.DHKEM(ecdh.X25519()).DeriveKeyPair([]byte(readKey))
+}
+
+// sealing seals and opens the tokens of one session.
+type sealing struct {
+	sessionID string
+}
+
+// seal encrypts a token response so that only the read key opens it (RFC 9180, base mode).
+// It is bound to its session: a sealed response that is moved to another row does not open.
+func (s sealing) seal(publicKey, tokens []byte) ([]byte, error) {
+	recipient, err := hpke.DHKEM(ecdh.X25519()).NewPublicKey(publicKey)
+	if err != nil {
+		return nil, err
+	}
+	return hpke.Seal(recipient, hpke.HKDFSHA256(), hpke.AES256GCM(), s.info(), tokens)
+}
+
+// open reverses seal.
+func (s sealing) open(readKey string, sealed []byte) ([]byte, error) {
+	private, err := keyPair(readKey)
+	if err != nil {
+		return nil, err
+	}
+	return hpke.Open(private, hpke.HKDFSHA256(), hpke.AES256GCM(), s.info(), sealed)
+}
+
+func (s sealing) info() []byte {
+	return []byte("plugin-oauth tokens " + s.sessionID)
+}
+
+// codeVerifier derives the PKCE code verifier (RFC 7636 section 4.1) from the state and the session's public
+// key. The state is not in the database and the public key is not in any URL, so neither alone yields the
+// verifier. And whoever swaps the public key in the database, to have the tokens sealed to a key of his own,
+// spoils the verifier: the provider then refuses the code.
+func codeVerifier(state string, publicKey []byte) string {
+	mac := hmac.New(sha256.New, []byte(state))
+	mac.Write([]byte("plugin-oauth code verifier"))
+	mac.Write(publicKey)
+	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
+}
+
+// networkMAC is the only form in which a client's network is stored. Only a holder of the state, which the
+// database does not have, can tell whether two are the same.
+func networkMAC(state string, network netip.Prefix) []byte {
+	mac := hmac.New(sha256.New, []byte(state))
+	mac.Write([]byte("plugin-oauth client network " + network.String()))
+	return mac.Sum(nil)
+}

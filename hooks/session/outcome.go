@@ -1,0 +1,85 @@
+package session
+
+import (
+	"context"
+	"time"
+)
+
+// Outcome is how a login ended, and when it came to which stage. A time that is zero was not reached.
+type Outcome struct {
+	// Session is the session's id.
+	Session string
+	// Plugin is the slug of its plugin, which is empty for the one at the root.
+	Plugin string
+	// Status is the last one of the session.
+	Status Status
+	// Error is OAuth's error code of a login that was denied or failed.
+	Error string
+	// Cause is why it failed, for the log. It quotes no secret.
+	Cause string
+	// Created is when the login began.
+	Created time.Time
+	// Redirected is when the browser came back from the provider.
+	Redirected time.Time
+	// Completed is when the login had its tokens, or ended without.
+	Completed time.Time
+	// Ended is when the plugin had the tokens, or when the login ended otherwise.
+	Ended time.Time
+}
+
+// Failure is how a login ends without tokens.
+type Failure struct {
+	// Status is StatusDenied or StatusFailed.
+	Status Status
+	// Code is the error code that the plugin is told (RFC 6749 section 4.1.2.1).
+	Code string
+	// Description is the sentence that the plugin is told.
+	Description string
+	// Cause is why it failed, for the admin. The plugin is not told, so [Sessions.Claim] leaves it empty.
+	Cause string
+}
+
+// Error returns the code and the description.
+func (f *Failure) Error() string {
+	return f.Code + ": " + f.Description
+}
+
+// CancelledByAdmin is the failure of a login that the admin ends. To the plugin it is as if the person had
+// cancelled.
+func CancelledByAdmin() Failure {
+	return Failure{
+		Status:      StatusDenied,
+		Code:        "access_denied",
+		Description: "The sign-in was ended by the admin. Please start again.",
+	}
+}
+
+// Complete seals the provider's token response for the plugin to claim. It fails with ErrExpired or
+// ErrCancelled if the session expired, or was cancelled or deleted, while the code was exchanged.
+func (s *Sessions) Complete(ctx context.Context, pending Pending, tokens []byte) error {
+	sealed, err := sealing{sessionID: pending.ID}.seal(pending.publicKey, tokens)
+	if err != nil {
+		return err
+	}
+	now := s.now()
+	completed, err := s.table.Complete(ctx, pending.ID, sealed, now)
+	switch {
+	case err != nil || completed:
+		return err
+	case !now.Before(pending.Expires):
+		return ErrExpired
+	default:
+		return ErrCancelled
+	}
+}
+
+// Fail ends the session with this id without tokens. It reports whether the session was pending until now.
+func (s *Sessions) Fail(ctx context.Context, id string, failure Failure) (ended bool, err error) {
+	return s.table.Fail(ctx, id, failure, s.now())
+}
+
+// Cancel ends the session with this id for the admin; see [CancelledByAdmin]. It reports whether the session
+// was under way until now, or its tokens not claimed yet.
+func (s *Sessions) Cancel(ctx context.Context, id string) (cancelled bool, err error) {
+	return s.table.Cancel(ctx, id, CancelledByAdmin(), s.now())
+}

@@ -1,0 +1,92 @@
+package session
+
+// Report is what the dashboard's page shows of the sign-ins in a span of time. Durations are in seconds. A
+// plugin is its slug, or "/" for the one at the root.
+type Report struct {
+	// Retention is how long rows are kept, and with them Failures and ToClaim. The dashboard fills it.
+	Retention float64 `json:"retention"`
+	// Live are the logins under way, at most 50, the newest first.
+	Live []Live `json:"live"`
+	// LiveCount counts all of them.
+	LiveCount int `json:"liveCount"`
+	// Funnel has one entry for each plugin that had logins, whatever plugin was asked for.
+	Funnel []Funnel `json:"funnel"`
+	// Hours has one entry for each hour, the oldest first and the present one last.
+	Hours []Hour `json:"hours"`
+	// ToClaim says how long people took.
+	ToClaim ToClaim `json:"toClaim"`
+	// Failures are the logins that failed, at most 50, the newest first.
+	Failures []FailedLogin `json:"failures"`
+}
+
+// Live is a login under way.
+type Live struct {
+	// ID is the session's.
+	ID string `json:"id"`
+	// Plugin is its plugin.
+	Plugin string `json:"plugin"`
+	// Stage is started, redirected or finished.
+	Stage string `json:"stage"`
+	// Origin is that of the page that started it.
+	Origin string `json:"origin"`
+	// Age is how long ago that was.
+	Age float64 `json:"age"`
+	// Left is the time until it expires.
+	Left float64 `json:"left"`
+}
+
+// Funnel counts logins by how far they came.
+type Funnel struct {
+	// Plugin is the plugin that they belong to. In an [Hour] it is empty.
+	Plugin string `json:"plugin"`
+	// Started counts all of them.
+	Started int `json:"started"`
+	// Redirected counts those whose browser came back from the provider.
+	Redirected int `json:"redirected"`
+	// Finished counts those that the provider gave tokens.
+	Finished int `json:"finished"`
+	// Claimed counts those whose plugin fetched the tokens.
+	Claimed int `json:"claimed"`
+	// Denied counts those that the person or the admin ended.
+	Denied int `json:"denied"`
+	// Failed counts those that failed.
+	Failed int `json:"failed"`
+	// Expired counts those that took too long.
+	Expired int `json:"expired"`
+}
+
+// Hour counts the logins that began in it.
+type Hour struct {
+	// Hour is when it began (RFC 3339).
+	Hour string `json:"hour"`
+	Funnel
+}
+
+// ToClaim says how long people took, from the start of a login until the plugin had the tokens, in the latest
+// claims.
+type ToClaim struct {
+	// Count is how many claims that is taken from, at most 1000.
+	Count int `json:"count"`
+	// Median is what half of them did not exceed.
+	Median float64 `json:"median"`
+	// P95 is what 95 of 100 did not exceed.
+	P95 float64 `json:"p95"`
+}
+
+// FailedLogin is a login that failed, with what usually fixes it.
+type FailedLogin struct {
+	// ID is the session's.
+	ID string `json:"id"`
+	// Plugin is its plugin.
+	Plugin string `json:"plugin"`
+	// Error is OAuth's error code.
+	Error string `json:"error"`
+	// Description is what the person and the plugin were told.
+	Description string `json:"description"`
+	// Cause is why it failed, for the admin.
+	Cause string `json:"cause"`
+	// Fix is what usually helps. The dashboard fills it.
+	Fix string `json:"fix"`
+	// Ago is how long ago the login failed.
+	Ago float64 `json:"ago"`
+}

@@ -1,0 +1,127 @@
+// Package session takes a login from its start to the claim of its tokens, over a [Table] of rows. It knows
+// neither the provider nor HTTP, and what it stores gives nobody tokens:
+//
+//   - Start makes a session with a state for the provider and a read key for the plugin. The table has only
+//     hashes of both.
+//   - Consume uses up the state when the browser comes back. Of any number of redirects exactly one gets the
+//     session.
+//   - Complete seals the tokens to a key that only the holder of the read key can derive; Fail ends the
+//     session without any.
+//   - Claim opens them for exactly one poll. They stay in the table until the claim is acknowledged, so a
+//     crash loses none.
+package session
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"errors"
+	"sync"
+	"time"
+)
+
+// Status is what has become of a session. The values are those of the database.
+type Status string
+
+// A session is pending until its login ends one way or the other. A ready one holds sealed tokens.
+const (
+	StatusPending Status = "pending" // the login is under way
+	StatusReady   Status = "ready"   // the tokens wait for the plugin
+	StatusClaimed Status = "claimed" // the plugin has the tokens
+	StatusDenied  Status = "denied"  // the person or the admin said no
+	StatusFailed  Status = "failed"  // the provider, or the service, failed
+	StatusExpired Status = "expired" // the time was over before the plugin had the tokens
+)
+
+// Owner is the plugin that a session belongs to.
+type Owner struct {
+	// Slug is the plugin's name in the address. It is empty for the plugin at the root.
+	Slug string
+	// Fingerprint is that of the OAuth client that the plugin has now. A session of another client is
+	// unknown. In a row of a version that did not store it, it is nil, and any client will do.
+	Fingerprint []byte
+}
+
+// owns reports whether an owner that asks is the one of a row.
+func (o Owner) owns(row Owner) bool {
+	return o.Slug == row.Slug && (row.Fingerprint == nil || bytes.Equal(o.Fingerprint, row.Fingerprint))
+}
+
+// Errors about a session, a state or a read key.
+var (
+	ErrUnknown   = errors.New("no such session")
+	ErrUsed      = errors.New("the state has been used")
+	ErrExpired   = errors.New("the session has expired")
+	ErrCancelled = errors.New("the session was cancelled")
+	ErrPending   = errors.New("the login is still under way")
+	ErrTaken     = errors.New("another poll is getting the tokens")
+	ErrFull      = errors.New("too many logins are under way")
+)
+
+// defaultMaxPending bounds the logins under way, and with them the memory that a flood takes.
+const defaultMaxPending = 100_000
+
+// Options are the settings of [Sessions].
+type Options struct {
+	// TTL is the time from the start of a login until everything secret of it is gone.
+	TTL time.Duration
+	// Retention is how long the row of a session stays after that, without secrets.
+	Retention time.Duration
+	// MaxPending is how many logins may be under way at a time. Zero means 100,000.
+	MaxPending int
+	// OnOutcome is called once for every login that ended here, when the table has stored it. Calls may be
+	// concurrent. If it is nil, nobody is told.
+	OnOutcome func(Outcome)
+	// Now is the clock. If it is nil, it is [time.Now].
+	Now func() time.Time
+}
+
+// Sessions are the logins of all plugins. It is safe for concurrent use.
+type Sessions struct {
+	table          Table
+	ttl, retention time.Duration
+	maxPending     int
+	onOutcome      func(Outcome)
+	now            func() time.Time
+
+	sweeping sync.Mutex
+
+	mu        sync.RWMutex
+	byReadKey map[string]*Login // the pending logins, by the hash of their read key
+	byID      map[string]*Login
+}
+
+// New returns the sessions in a table, and watches the table from now on. Call [Sessions.Resume] before the
+// first request.
+func New(table Table, options Options) *Sessions {
+	s := &Sessions{
+		table:      table,
+		ttl:        options.TTL,
+		retention:  options.Retention,
+		maxPending: cmp.Or(options.MaxPending, defaultMaxPending),
+		onOutcome:  options.OnOutcome,
+		now:        options.Now,
+		byReadKey:  map[string]*Login{},
+		byID:       map[string]*Login{},
+	}
+	if s.onOutcome == nil {
+		s.onOutcome = func(Outcome) {}
+	}
+	if s.now == nil {
+		s.now = time.Now
+	}
+	table.Watch(watcher{sessions: s})
+	return s
+}
+
+// Resume takes up the sessions that a former process left behind: a login whose code was being exchanged has
+// failed, and the others are pending again.
+func (s *Sessions) Resume(ctx context.Context) error {
+	interrupted := Failure{
+		Status:      StatusFailed,
+		Code:        "server_error",
+		Description: "The sign-in was interrupted. Please start again.",
+		Cause:       "the service ended while the code was exchanged",
+	}
+	return s.table.Resume(ctx, interrupted, s.now())
+}

@@ -1,0 +1,407 @@
+package session_test
+
+import (
+	"context"
+	"errors"
+	"net/netip"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"plugin-oauth/hooks/session"
+	"plugin-oauth/hooks/session/sessiontest"
+)
+
+var owner = session.Owner{Slug: "sheets", Fingerprint: []byte("fingerprint")}
+
+var request = session.StartRequest{Tenant: "my-store", Network: netip.MustParsePrefix("192.0.2.1/32")}
+
+var response = []byte(`{"access_token":"AT"}`)
+
+// service is the sessions of one process, with a clock that the test sets.
+type service struct {
+	*session.Sessions
+	t *testing.T
+
+	mu       sync.Mutex
+	now      time.Time
+	outcomes []session.Outcome
+}
+
+// open starts a process on a store.
+func open(t *testing.T, store *sessiontest.Memory, options session.Options) *service {
+	s := &service{t: t, now: time.Now()}
+	options.TTL, options.Retention = 10*time.Minute, time.Hour
+	options.Now = s.clock
+	options.OnOutcome = func(outcome session.Outcome) {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.outcomes = append(s.outcomes, outcome)
+	}
+	s.Sessions = session.New(store.Open(t), options)
+	if err := s.Resume(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func (s *service) clock() time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.now
+}
+
+func (s *service) advance(by time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.now = s.now.Add(by)
+}
+
+func (s *service) start() session.Started {
+	s.t.Helper()
+	started, err := s.Start(s.t.Context(), owner, request)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return started
+}
+
+func (s *service) consume(started session.Started) session.Pending {
+	s.t.Helper()
+	pending, err := s.Consume(s.t.Context(), owner, started.State)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return pending
+}
+
+// login is one whose tokens wait to be claimed.
+func (s *service) login() session.Started {
+	s.t.Helper()
+	started := s.start()
+	if err := s.Complete(s.t.Context(), s.consume(started), response); err != nil {
+		s.t.Fatal(err)
+	}
+	return started
+}
+
+func (s *service) expectClaim(readKey string, want error) {
+	s.t.Helper()
+	if _, err := s.Claim(s.t.Context(), owner, readKey); !errors.Is(err, want) {
+		s.t.Errorf("the claim: %v, want %v", err, want)
+	}
+}
+
+// A whole login, with what each step says before and after it.
+func TestLogin(t *testing.T) {
+	t.Parallel()
+	s := open(t, sessiontest.NewMemory(), session.Options{})
+	started := s.start()
+	s.expectClaim(started.ReadKey, session.ErrPending)
+	peeked, err := s.Peek(t.Context(), owner, started.State)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pending := s.consume(started)
+	for _, got := range []session.Pending{peeked, pending} {
+		if got.ID == "" || got.Tenant != request.Tenant || got.Verifier() != started.Verifier ||
+			!got.Expires.Equal(started.Expires) || !got.Created.Equal(started.Expires.Add(-10*time.Minute)) {
+			t.Errorf("the session is %+v", got)
+		}
+		if got.Elsewhere(request.Network) || !got.Elsewhere(netip.MustParsePrefix("192.0.2.2/32")) {
+			t.Error("it is not known where the login was started")
+		}
+	}
+	if (session.Pending{}).Elsewhere(request.Network) {
+		t.Error("a login without a network was started elsewhere")
+	}
+	if _, err := s.Peek(t.Context(), owner, started.State); !errors.Is(err, session.ErrUsed) {
+		t.Errorf("a state that was used: %v", err)
+	}
+	if err := s.Complete(t.Context(), pending, response); err != nil {
+		t.Fatal(err)
+	}
+	claim, err := s.Claim(t.Context(), owner, started.ReadKey)
+	if err != nil || string(claim.Tokens) != string(response) || claim.SessionID != pending.ID {
+		t.Fatalf("claimed %+v, %v", claim, err)
+	}
+	s.expectClaim(started.ReadKey, session.ErrTaken)
+	if err := claim.Release(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if claim, err = s.Claim(t.Context(), owner, started.ReadKey); err != nil {
+		t.Fatal(err)
+	}
+	if err := claim.Ack(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	s.expectClaim(started.ReadKey, session.ErrUnknown)
+	if len(s.outcomes) != 1 || s.outcomes[0].Session != pending.ID ||
+		s.outcomes[0].Status != session.StatusClaimed {
+		t.Errorf("told %+v", s.outcomes)
+	}
+}
+
+// What a stranger sends is looked up only if it may be a key.
+func TestKeysThatAreTooLong(t *testing.T) {
+	t.Parallel()
+	s := open(t, sessiontest.NewMemory(), session.Options{})
+	ended, end := context.WithCancel(t.Context())
+	end() // so that the table answers with another error
+	for length, want := range map[int]error{256: context.Canceled, 257: session.ErrUnknown} {
+		key := strings.Repeat("x", length)
+		_, peek := s.Peek(ended, owner, key)
+		_, consume := s.Consume(ended, owner, key)
+		_, claim := s.Claim(ended, owner, key)
+		for _, err := range []error{peek, consume, claim} {
+			if !errors.Is(err, want) {
+				t.Errorf("%d bytes: %v, want %v", length, err, want)
+			}
+		}
+		if _, found := s.FindPending(owner, key); found {
+			t.Errorf("%d bytes are a read key", length)
+		}
+	}
+}
+
+func TestPendingLoginsAreBounded(t *testing.T) {
+	t.Parallel()
+	s := open(t, sessiontest.NewMemory(), session.Options{MaxPending: 3})
+	var last session.Started
+	for range 3 {
+		last = s.start()
+	}
+	if _, err := s.Start(t.Context(), owner, request); !errors.Is(err, session.ErrFull) || s.Pending() != 3 {
+		t.Errorf("with %d logins under way: %v", s.Pending(), err)
+	}
+	if ended, err := s.Cancel(t.Context(), s.consume(last).ID); err != nil || !ended {
+		t.Fatal(ended, err)
+	}
+	s.start()
+}
+
+// A poll that waits is woken, whichever way the login ends, and nothing of it is kept.
+func TestEnded(t *testing.T) {
+	t.Parallel()
+	failure := session.Failure{
+		Status:      session.StatusFailed,
+		Code:        "invalid_scope",
+		Description: "The scope is wrong.",
+		Cause:       "the provider said so",
+	}
+	for name, test := range map[string]struct {
+		end   func(s *service, pending session.Pending) error
+		claim error // nil: there are tokens, or a failure
+	}{
+		"completed": {end: func(s *service, pending session.Pending) error {
+			return s.Complete(s.t.Context(), pending, response)
+		}},
+		"failed": {end: func(s *service, pending session.Pending) error {
+			_, err := s.Fail(s.t.Context(), pending.ID, failure)
+			return err
+		}},
+		"cancelled": {end: func(s *service, pending session.Pending) error {
+			_, err := s.Cancel(s.t.Context(), pending.ID)
+			return err
+		}},
+		"expired": {claim: session.ErrExpired, end: func(s *service, _ session.Pending) error {
+			s.advance(10 * time.Minute)
+			_, err := s.Sweep(s.t.Context())
+			return err
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := open(t, sessiontest.NewMemory(), session.Options{})
+			started := s.start()
+			login, found := s.FindPending(owner, started.ReadKey)
+			if !found || !login.Expires().Equal(started.Expires) {
+				t.Fatalf("the login is not pending: %+v", login)
+			}
+			pending := s.consume(started)
+			select {
+			case <-login.Ended():
+				t.Fatal("the poll is woken before the end")
+			default:
+			}
+			if err := test.end(s, pending); err != nil {
+				t.Fatal(err)
+			}
+			select {
+			case <-login.Ended():
+			default:
+				t.Error("the poll is not woken")
+			}
+			if _, found := s.FindPending(owner, started.ReadKey); found || s.Pending() != 0 {
+				t.Errorf("%d logins are pending", s.Pending())
+			}
+			_, err := s.Claim(t.Context(), owner, started.ReadKey)
+			if told, ok := errors.AsType[*session.Failure](err); ok {
+				want := failure
+				if name == "cancelled" {
+					want = session.CancelledByAdmin()
+				}
+				if want.Cause = ""; *told != want {
+					t.Errorf("the plugin is told %+v, want %+v", told, want)
+				}
+			} else if !errors.Is(err, test.claim) {
+				t.Errorf("the claim: %v, want %v", err, test.claim)
+			}
+		})
+	}
+}
+
+// A pending login is found by its own plugin only, and until it expires.
+func TestFindPending(t *testing.T) {
+	t.Parallel()
+	s := open(t, sessiontest.NewMemory(), session.Options{})
+	started := s.start()
+	find := func(owner session.Owner, readKey string, want bool) {
+		t.Helper()
+		if _, found := s.FindPending(owner, readKey); found != want {
+			t.Errorf("%s, %s: found is %v", owner.Slug, owner.Fingerprint, found)
+		}
+	}
+	find(owner, started.ReadKey, true)
+	find(session.Owner{Slug: "other", Fingerprint: owner.Fingerprint}, started.ReadKey, false)
+	find(session.Owner{Slug: owner.Slug, Fingerprint: []byte("another client")}, started.ReadKey, false)
+	find(owner, started.State, false)
+	s.advance(10*time.Minute - time.Millisecond)
+	find(owner, started.ReadKey, true)
+	s.advance(time.Millisecond)
+	find(owner, started.ReadKey, false)
+	s.expectClaim(started.ReadKey, session.ErrExpired)
+}
+
+// Finding a pending login is what most polls do.
+func TestFindPendingAllocatesLittle(t *testing.T) {
+	s := open(t, sessiontest.NewMemory(), session.Options{})
+	started := s.start()
+	allocations := testing.AllocsPerRun(100, func() { s.FindPending(owner, started.ReadKey) })
+	if allocations > 2 {
+		t.Errorf("it allocates %v times", allocations)
+	}
+}
+
+// What came of an exchange is told, though the session is gone by then.
+func TestCompleteTooLate(t *testing.T) {
+	t.Parallel()
+	s := open(t, sessiontest.NewMemory(), session.Options{})
+	cancelled, expired := s.consume(s.start()), s.consume(s.start())
+	if ended, err := s.Cancel(t.Context(), cancelled.ID); err != nil || !ended {
+		t.Fatal(ended, err)
+	}
+	if err := s.Complete(t.Context(), cancelled, response); !errors.Is(err, session.ErrCancelled) {
+		t.Errorf("a session that was cancelled: %v", err)
+	}
+	s.advance(10 * time.Minute)
+	if err := s.Complete(t.Context(), expired, response); !errors.Is(err, session.ErrExpired) {
+		t.Errorf("a session that has expired: %v", err)
+	}
+	// Its end is the sweep's to tell.
+	if len(s.outcomes) != 1 {
+		t.Errorf("told %+v", s.outcomes)
+	}
+}
+
+// After a restart polls can wait for what is still pending, and what was cut off has failed, once.
+func TestResume(t *testing.T) {
+	t.Parallel()
+	store := sessiontest.NewMemory()
+	before := open(t, store, session.Options{})
+	pending, interrupted, ready := before.start(), before.start(), before.login()
+	before.consume(interrupted)
+
+	s := open(t, store, session.Options{})
+	login, found := s.FindPending(owner, pending.ReadKey)
+	if !found || s.Pending() != 1 {
+		t.Fatalf("%d logins are pending", s.Pending())
+	}
+	if err := s.Resume(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if again, _ := s.FindPending(owner, pending.ReadKey); again != login {
+		t.Error("polls that wait are forgotten")
+	}
+	failure, ok := errors.AsType[*session.Failure](func() error {
+		_, err := s.Claim(t.Context(), owner, interrupted.ReadKey)
+		return err
+	}())
+	const description = "The sign-in was interrupted. Please start again."
+	if !ok || failure.Code != "server_error" || failure.Description != description {
+		t.Errorf("the plugin is told %+v", failure)
+	}
+	if len(s.outcomes) != 1 || s.outcomes[0].Status != session.StatusFailed || s.outcomes[0].Cause == "" {
+		t.Errorf("told %+v", s.outcomes)
+	}
+	s.expectClaim(ready.ReadKey, nil)
+}
+
+// Tokens that do not open are nobody's, and the claim is free again.
+func TestClaimThatDoesNotOpen(t *testing.T) {
+	t.Parallel()
+	s := open(t, sessiontest.NewMemory(), session.Options{})
+	started, other := s.start(), s.start()
+	// Sealed as a stranger seals them, who swapped the public keys.
+	pending, swapped := s.consume(started), s.consume(other)
+	swapped.ID = pending.ID
+	if err := s.Complete(t.Context(), swapped, response); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		_, err := s.Claim(t.Context(), owner, started.ReadKey)
+		if err == nil || errors.Is(err, session.ErrTaken) {
+			t.Errorf("the claim: %v", err)
+		}
+	}
+}
+
+// slowTable is a table whose claims take longer than they last.
+type slowTable struct {
+	session.Table
+	service *service
+}
+
+func (t slowTable) TakeClaim(
+	ctx context.Context, owner session.Owner, readKeyHash []byte, now time.Time,
+) (session.Hold, error) {
+	hold, err := t.Table.TakeClaim(ctx, owner, readKeyHash, now)
+	t.service.advance(time.Until(hold.Until) + time.Minute)
+	return hold, err
+}
+
+// Tokens are not handed out when another may have them by now.
+func TestClaimThatTookTooLong(t *testing.T) {
+	t.Parallel()
+	store := sessiontest.NewMemory()
+	s := open(t, store, session.Options{})
+	started := s.login()
+	slow := session.New(slowTable{Table: store.Join(t), service: s}, session.Options{Now: s.clock})
+	if _, err := slow.Claim(t.Context(), owner, started.ReadKey); !errors.Is(err, session.ErrTaken) {
+		t.Errorf("the claim: %v", err)
+	}
+	s.expectClaim(started.ReadKey, nil)
+}
+
+// One sweep runs at a time, and does what the retention says.
+func TestSweep(t *testing.T) {
+	t.Parallel()
+	s := open(t, sessiontest.NewMemory(), session.Options{})
+	for range 3 {
+		s.start()
+	}
+	sweep := func(want session.Swept) {
+		t.Helper()
+		if got, err := s.Sweep(t.Context()); err != nil || got != want {
+			t.Errorf("swept %+v, %v; want %+v", got, err, want)
+		}
+	}
+	sweep(session.Swept{})
+	s.advance(10 * time.Minute)
+	sweep(session.Swept{Expired: 3})
+	s.advance(time.Hour - time.Millisecond)
+	sweep(session.Swept{})
+	s.advance(time.Millisecond)
+	sweep(session.Swept{Removed: 3})
+}

@@ -1,0 +1,294 @@
+// Package sessiontest is the suite that every [session.Table] must pass, races included:
+//
+//	func TestTable(t *testing.T) {
+//		sessiontest.Run(t, func(t *testing.T) sessiontest.Store { … })
+//	}
+package sessiontest
+
+import (
+	"crypto/rand"
+	"errors"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"plugin-oauth/hooks/session"
+)
+
+// Store is one set of rows that tables can be opened on.
+type Store interface {
+	// Open returns the table as a process that starts has it. The one that it returned before is that of a
+	// process that was killed; the suite does not use it any more.
+	Open(t *testing.T) session.Table
+	// Join returns the table as a second process has it, which runs beside the first. It is nil if one
+	// process owns the rows.
+	Join(t *testing.T) session.Table
+}
+
+// Run runs the suite. Each of its tests asks for a store of its own, which is empty, and they run in
+// parallel.
+func Run(t *testing.T, create func(t *testing.T) Store) {
+	for name, test := range map[string]func(*testing.T, *fixture){
+		"a row is kept":                       rowIsKept,
+		"a state is consumed once":            stateIsConsumedOnce,
+		"a state expires":                     stateExpires,
+		"another owner finds nothing":         ownerIsCompared,
+		"a session ends once":                 sessionEndsOnce,
+		"an expired session gets no tokens":   expiredGetsNoTokens,
+		"a ready session can be cancelled":    readyIsCancelled,
+		"a claim is taken once":               claimIsTakenOnce,
+		"tokens are delivered once":           tokensAreDeliveredOnce,
+		"a released claim is taken again":     claimIsReleased,
+		"a stale hold changes nothing":        staleHold,
+		"each poll learns what became of it":  statusForEveryPoll,
+		"a ready session expires":             readyExpires,
+		"a session expires during a claim":    expiryDuringClaim,
+		"tokens survive a restart":            tokensSurvive,
+		"an interrupted exchange has failed":  interruptedHasFailed,
+		"the watcher is told":                 watcherIsTold,
+		"the watcher is told of what was":     pendingIsReplayed,
+		"the sweep takes what is due":         sweepTakesWhatIsDue,
+		"an outcome has its times":            outcomeTimes,
+		"a context that ended changes nought": contextEnded,
+		"two processes":                       twoProcesses,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			test(t, newFixture(t, create(t)))
+		})
+	}
+}
+
+// racers is how many ask for the same thing at a time.
+const racers = 32
+
+// ttl is how long the sessions of the suite live.
+const ttl = 10 * time.Minute
+
+// interrupted is the failure of a session that a killed process was exchanging.
+var interrupted = session.Failure{
+	Status:      session.StatusFailed,
+	Code:        "server_error",
+	Description: "It was interrupted.",
+	Cause:       "a restart",
+}
+
+// refused is that of one that the provider refused.
+var refused = session.Failure{
+	Status:      session.StatusFailed,
+	Code:        "invalid_scope",
+	Description: "The scope is wrong.",
+	Cause:       "the provider said so",
+}
+
+// cancelled is that of one that the admin ended.
+var cancelled = session.CancelledByAdmin()
+
+// sealedTokens stand for sealed tokens. A table cannot tell.
+var sealedTokens = []byte("sealed\x00tokens")
+
+// fixture is a table with a watcher, at a time that stands still.
+type fixture struct {
+	store Store
+	table session.Table
+	now   time.Time
+	told  *recorder
+}
+
+func newFixture(t *testing.T, store Store) *fixture {
+	f := &fixture{store: store, now: time.Now().UTC().Truncate(time.Millisecond)}
+	f.open(t)
+	return f
+}
+
+// open starts the process, or kills it and starts it again.
+func (f *fixture) open(t *testing.T) {
+	f.table, f.told = f.store.Open(t), newRecorder()
+	f.table.Watch(f.told)
+}
+
+// insert stores a new session.
+func (f *fixture) insert(t *testing.T) session.Row {
+	t.Helper()
+	row := f.newRow()
+	if err := f.table.Insert(t.Context(), row); err != nil {
+		t.Fatal(err)
+	}
+	return row
+}
+
+func (f *fixture) newRow() session.Row {
+	bytes := func(length int) []byte {
+		random := make([]byte, length)
+		rand.Read(random) // It never fails: see crypto/rand.Read.
+		return random
+	}
+	return session.Row{
+		ID:          strings.ToLower(rand.Text()[:15]),
+		Owner:       session.Owner{Slug: "sheets", Fingerprint: []byte("fingerprint")},
+		Status:      session.StatusPending,
+		Tenant:      "my-store",
+		Origin:      "https://plugin.example",
+		StateHash:   bytes(41),
+		ReadKeyHash: bytes(41),
+		PublicKey:   bytes(32),
+		Network:     bytes(32),
+		Created:     f.now,
+		Expires:     f.now.Add(ttl),
+	}
+}
+
+// ready stores a session that waits to be claimed.
+func (f *fixture) ready(t *testing.T) session.Row {
+	t.Helper()
+	row := f.insert(t)
+	if _, err := f.table.Consume(t.Context(), row.Owner, row.StateHash, f.now); err != nil {
+		t.Fatal(err)
+	}
+	f.must(t, true)(f.table.Complete(t.Context(), row.ID, sealedTokens, f.now))
+	return row
+}
+
+// must checks what a method reports.
+func (f *fixture) must(t *testing.T, want bool) func(got bool, err error) {
+	t.Helper()
+	return func(got bool, err error) {
+		t.Helper()
+		if err != nil || got != want {
+			t.Fatalf("it reports %v, %v; want %v", got, err, want)
+		}
+	}
+}
+
+// take takes the claim of a session, which must be free.
+func (f *fixture) take(t *testing.T, row session.Row) session.Hold {
+	t.Helper()
+	hold, err := f.table.TakeClaim(t.Context(), row.Owner, row.ReadKeyHash, f.now)
+	if err != nil || hold.Holder == "" || hold.Row.ID != row.ID ||
+		string(hold.Sealed) != string(sealedTokens) {
+		t.Fatalf("the claim is not taken: %+v, %v", hold, err)
+	}
+	return hold
+}
+
+// poll says why there are no tokens for a session; nil means that they were claimed.
+func (f *fixture) poll(t *testing.T, table session.Table, row session.Row, now time.Time) error {
+	hold, err := table.TakeClaim(t.Context(), row.Owner, row.ReadKeyHash, now)
+	if err != nil || hold.Holder != "" {
+		return err
+	}
+	if reason := hold.Row.CheckClaim(now); reason != nil {
+		return reason
+	}
+	return errors.New("the row can be claimed, but nobody holds the claim")
+}
+
+// expectPoll checks why there are no tokens.
+func (f *fixture) expectPoll(t *testing.T, row session.Row, now time.Time, want error) {
+	t.Helper()
+	if err := f.poll(t, f.table, row, now); !errors.Is(err, want) {
+		t.Errorf("at %s: %v, want %v", now.Sub(row.Created), err, want)
+	}
+}
+
+// expectFailure checks that a poll learns how a session failed.
+func (f *fixture) expectFailure(t *testing.T, row session.Row, want session.Failure) {
+	t.Helper()
+	failure, ok := errors.AsType[*session.Failure](f.poll(t, f.table, row, f.now))
+	want.Cause = ""
+	if !ok || *failure != want {
+		t.Errorf("the poll learns %+v, want %+v", failure, want)
+	}
+}
+
+// race calls a function from many goroutines at a time, and returns their errors.
+func race(count int, one func(i int) error) []error {
+	failed := make([]error, count)
+	var ready, done sync.WaitGroup
+	start := make(chan struct{})
+	for i := range count {
+		ready.Add(1)
+		done.Go(func() {
+			ready.Done()
+			<-start
+			failed[i] = one(i)
+		})
+	}
+	ready.Wait()
+	close(start)
+	done.Wait()
+	return failed
+}
+
+// recorder is a watcher that keeps what it is told.
+type recorder struct {
+	mu       sync.Mutex
+	pending  map[string]session.Row
+	woken    map[string]bool
+	outcomes []session.Outcome
+}
+
+func newRecorder() *recorder {
+	return &recorder{pending: map[string]session.Row{}, woken: map[string]bool{}}
+}
+
+func (r *recorder) Pending(row session.Row) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.pending[row.ID] = row
+}
+
+func (r *recorder) Woken(id string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.woken[id] = true
+}
+
+func (r *recorder) Ended(outcome session.Outcome) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.outcomes = append(r.outcomes, outcome)
+}
+
+// row returns the pending row of a session as it was told.
+func (r *recorder) row(id string) (session.Row, bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	row, found := r.pending[id]
+	return row, found
+}
+
+// wasWoken reports whether the polls of a session were woken.
+func (r *recorder) wasWoken(id string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.woken[id]
+}
+
+// ended returns the outcomes of a session.
+func (r *recorder) ended(id string) (outcomes []session.Outcome) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, outcome := range r.outcomes {
+		if outcome.Session == id {
+			outcomes = append(outcomes, outcome)
+		}
+	}
+	return outcomes
+}
+
+// expectOutcomes checks with which statuses a session ended, in the order in which that was told.
+func (r *recorder) expectOutcomes(t *testing.T, id string, want ...session.Status) {
+	t.Helper()
+	got := r.ended(id)
+	if len(got) != len(want) {
+		t.Errorf("%d outcomes were told, want %d: %+v", len(got), len(want), got)
+		return
+	}
+	for i, outcome := range got {
+		if outcome.Status != want[i] {
+			t.Errorf("the outcome is %s, want %s", outcome.Status, want[i])
+		}
+	}
+}

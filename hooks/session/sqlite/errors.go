@@ -1,0 +1,34 @@
+package sqlite
+
+import "errors"
+
+// SQLite's primary result codes, https://www.sqlite.org/rescode.html.
+const (
+	codeBusy     = 5  // SQLITE_BUSY: another process holds the database
+	codeReadOnly = 8  // SQLITE_READONLY
+	codeCorrupt  = 11 // SQLITE_CORRUPT
+	codeNotADB   = 26 // SQLITE_NOTADB
+)
+
+// IsReadOnly reports whether an error says that the database, or its folder, cannot be written.
+func IsReadOnly(err error) bool {
+	return resultCode(err) == codeReadOnly
+}
+
+// IsDamaged reports whether an error says that a file is no database, or a damaged one.
+func IsDamaged(err error) bool {
+	code := resultCode(err)
+	return code == codeCorrupt || code == codeNotADB
+}
+
+// resultCode returns SQLite's primary result code of an error, or 0 if it has none.
+func resultCode(err error) int {
+	coded, ok := errors.AsType[interface {
+		error
+		Code() int
+	}](err)
+	if !ok {
+		return 0
+	}
+	return coded.Code() & 0xff
+}

@@ -1,0 +1,191 @@
+package sqlite
+
+import (
+	"context"
+	"math"
+	"slices"
+	"time"
+
+	"github.com/pocketbase/dbx"
+
+	"plugin-oauth/hooks/session"
+)
+
+const (
+	maxListed = 50
+	maxClaims = 1000 // that the times to claim are taken from
+)
+
+// ReportRequest says what a report is about.
+type ReportRequest struct {
+	// Span is how far back it reaches.
+	Span time.Duration
+	// Hours is how many hours it counts one by one, the present one included.
+	Hours int
+	// Plugin is the slug of one plugin, or "/" for the one at the root. If it is empty, the report is about
+	// all of them.
+	Plugin string
+}
+
+// The parts of the queries below. A plugin is its slug, or "/".
+const (
+	slug   = `iif(plugin = '', '/', plugin)`
+	ofSlug = ` AND ({:slug} = '' OR ` + slug + ` = {:slug})`
+	living = `status IN ('pending', 'ready') AND expires > {:now}`
+	within = `expires > {:since} AND created >= {:since}`
+	sums   = `sum(started) AS started, sum(redirected) AS redirected, sum(finished) AS finished,
+		sum(claimed) AS claimed, sum(denied) AS denied, sum(failed) AS failed, sum(expired) AS expired`
+)
+
+const (
+	funnelOfTotals = `SELECT ` + slug + ` AS plugin, ` + sums + ` FROM login_totals WHERE hour >= {:hour}
+		GROUP BY plugin ORDER BY plugin`
+	funnelOfRows = `SELECT ` + slug + ` AS plugin, ` + sums + `
+		FROM (SELECT plugin, ` + outcomeCounts + ` FROM sessions WHERE ` + within + ` GROUP BY plugin)
+		GROUP BY plugin ORDER BY plugin`
+	countedHours = `SELECT replace(hour, ' ', 'T') AS hour, ` + sums + `
+		FROM login_totals WHERE hour >= {:hour}` + ofSlug + ` GROUP BY hour ORDER BY hour`
+	liveLogins = `SELECT id, ` + slug + ` AS plugin,
+		iif(status = 'ready', 'finished', iif(redirected = '', 'started', 'redirected')) AS stage,
+		origin, created, expires
+		FROM sessions WHERE ` + living + ofSlug + ` ORDER BY expires DESC LIMIT {:listed}`
+	liveCount    = `SELECT count(*) FROM sessions WHERE ` + living + ofSlug
+	failedLogins = `SELECT id, ` + slug + ` AS plugin,
+		error, errorDescription AS description, cause, completed FROM sessions
+		WHERE status = 'failed' AND ` + within + ofSlug + ` ORDER BY expires DESC LIMIT {:listed}`
+	latestClaims = `SELECT created, claimed FROM sessions
+		WHERE status = 'claimed' AND ` + within + ofSlug + ` ORDER BY expires DESC LIMIT {:claims}`
+)
+
+// Report reads what there is to know about the logins in a span of time, but for what the table does not
+// know: Retention, and what fixes a failure. The hours are as the last sweep counted them.
+func (t *Table) Report(ctx context.Context, request ReportRequest) (session.Report, error) {
+	reader := &reportReader{ctx: ctx, db: t.app.ConcurrentDB(), now: t.Now(), request: request}
+	report := session.Report{
+		Live:      reader.live(),
+		LiveCount: reader.liveCount(),
+		Funnel:    reader.funnel(),
+		Hours:     reader.hours(),
+		ToClaim:   reader.toClaim(),
+		Failures:  reader.failures(),
+	}
+	if reader.err != nil {
+		return session.Report{}, reader.err
+	}
+	return report, nil
+}
+
+// reportReader reads the parts of a report. After a query that failed it reads nothing more.
+type reportReader struct {
+	ctx     context.Context
+	db      dbx.Builder
+	now     time.Time
+	request ReportRequest
+	err     error
+}
+
+// query binds what any of the queries may ask for.
+func (r *reportReader) query(query string) *dbx.Query {
+	return r.db.NewQuery(query).WithContext(r.ctx).Bind(dbx.Params{
+		"now":    timestamp(r.now),
+		"since":  timestamp(r.now.Add(-r.request.Span)),
+		"hour":   timestamp(r.now.Truncate(time.Hour).Add(-time.Duration(r.request.Hours-1) * time.Hour)),
+		"slug":   r.request.Plugin,
+		"listed": maxListed,
+		"claims": maxClaims,
+	})
+}
+
+// all reads all rows of a query into a slice of structs.
+func (r *reportReader) all(query string, into any) {
+	if r.err == nil {
+		r.err = r.query(query).All(into)
+	}
+}
+
+func (r *reportReader) live() []session.Live {
+	var rows []struct {
+		session.Live
+		Created, Expires string
+	}
+	r.all(liveLogins, &rows)
+	live := make([]session.Live, len(rows))
+	for i, row := range rows {
+		live[i] = row.Live
+		live[i].Age = r.now.Sub(readTime(row.Created)).Seconds()
+		live[i].Left = readTime(row.Expires).Sub(r.now).Seconds()
+	}
+	return live
+}
+
+func (r *reportReader) liveCount() (count int) {
+	if r.err == nil {
+		r.err = r.query(liveCount).Row(&count)
+	}
+	return count
+}
+
+// funnel counts the last hour to the second. More than that comes from the totals, since the rows may be
+// many, or gone.
+func (r *reportReader) funnel() (funnel []session.Funnel) {
+	query := funnelOfTotals
+	if r.request.Span <= time.Hour {
+		query = funnelOfRows
+	}
+	r.all(query, &funnel)
+	return funnel
+}
+
+func (r *reportReader) hours() []session.Hour {
+	var counted []session.Hour
+	r.all(countedHours, &counted)
+	return everyHour(counted, r.now, r.request.Hours)
+}
+
+func (r *reportReader) toClaim() session.ToClaim {
+	var claims []struct{ Created, Claimed string }
+	r.all(latestClaims, &claims)
+	seconds := make([]float64, len(claims))
+	for i, claim := range claims {
+		seconds[i] = readTime(claim.Claimed).Sub(readTime(claim.Created)).Seconds()
+	}
+	return session.ToClaim{Count: len(seconds), Median: quantile(seconds, 0.5), P95: quantile(seconds, 0.95)}
+}
+
+func (r *reportReader) failures() []session.FailedLogin {
+	var rows []struct {
+		session.FailedLogin
+		Completed string
+	}
+	r.all(failedLogins, &rows)
+	failures := make([]session.FailedLogin, len(rows))
+	for i, row := range rows {
+		failures[i] = row.FailedLogin
+		failures[i].Ago = r.now.Sub(readTime(row.Completed)).Seconds()
+	}
+	return failures
+}
+
+// quantile is the smallest value that the share q of all does not exceed (nearest rank), or 0 of none.
+func quantile(values []float64, q float64) float64 {
+	if len(values) == 0 {
+		return 0
+	}
+	slices.Sort(values)
+	return values[int(math.Ceil(q*float64(len(values))))-1]
+}
+
+// everyHour adds the hours without logins.
+func everyHour(counted []session.Hour, now time.Time, count int) []session.Hour {
+	all := make([]session.Hour, count)
+	for i := range all {
+		start := now.UTC().Truncate(time.Hour).Add(time.Duration(i-count+1) * time.Hour)
+		all[i].Hour = start.Format("2006-01-02T15:04:05.000Z")
+		for _, hour := range counted {
+			if hour.Hour == all[i].Hour {
+				all[i] = hour
+			}
+		}
+	}
+	return all
+}

@@ -1,0 +1,252 @@
+// Package sqlite keeps sessions in the database of a PocketBase app. It writes past PocketBase's record
+// hooks: a prepared statement is never printed with its values, and what may happen once is one statement, or
+// a claim in memory. So one process owns a data folder.
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/pocketbase/pocketbase/core"
+	"github.com/pocketbase/pocketbase/tools/types"
+
+	"plugin-oauth/hooks/session"
+)
+
+// Table is a [session.Table] on a PocketBase app. Make it with [New]. It is safe for concurrent use.
+type Table struct {
+	// Now is the clock of what the table does without being told a time: [Table.Report] and
+	// [Table.RecordDeleted]. New sets it to [time.Now]. To change it, do so before the table is used.
+	Now func() time.Time
+
+	app        core.App
+	writer     *writer
+	statements statements
+	claims     claims
+
+	mu       sync.RWMutex
+	watchers []session.Watcher
+}
+
+var _ session.Table = (*Table)(nil)
+
+// New prepares the statements on an app whose migrations have run. Reads run on PocketBase's pool, writes on
+// its single writer connection.
+func New(app core.App) (*Table, error) {
+	reader, err := database(app.ConcurrentDB())
+	if err != nil {
+		return nil, err
+	}
+	writing, err := database(app.NonconcurrentDB())
+	if err != nil {
+		return nil, err
+	}
+	t := &Table{
+		Now:    time.Now,
+		app:    app,
+		writer: &writer{db: writing},
+		claims: claims{byReadKey: map[string]*claim{}},
+	}
+	for _, p := range t.statements.list(reader, writing) {
+		if *p.statement, err = p.db.Prepare(p.query); err != nil {
+			return nil, fmt.Errorf("the table sessions is not as this version needs it; restore a backup, "+
+				"or start with another --dir: %w", err)
+		}
+	}
+	return t, nil
+}
+
+// database returns the handle below PocketBase's query builder.
+func database(builder any) (*sql.DB, error) {
+	db, ok := builder.(interface{ DB() *sql.DB })
+	if !ok {
+		return nil, fmt.Errorf("PocketBase gives a %T, which holds no database handle", builder)
+	}
+	return db.DB(), nil
+}
+
+// Insert stores a new row.
+func (t *Table) Insert(ctx context.Context, row session.Row) error {
+	_, err := t.writer.exec(ctx, t.statements.insert,
+		row.ID, row.Owner.Slug, row.Owner.Fingerprint, row.Tenant, row.Origin,
+		timestamp(row.Created), timestamp(row.Expires),
+		row.StateHash, row.ReadKeyHash, row.PublicKey, row.Network)
+	if err != nil {
+		return err
+	}
+	row.Status = session.StatusPending
+	t.notify(func(w session.Watcher) { w.Pending(row) })
+	return nil
+}
+
+// ByState returns the row of a state, without its read key.
+func (t *Table) ByState(ctx context.Context, owner session.Owner, stateHash []byte) (session.Row, error) {
+	row := session.Row{Owner: owner, StateHash: stateHash}
+	var created, redirected, expires string
+	err := t.statements.byState.QueryRowContext(ctx, nil, stateHash, owner.Slug, owner.Fingerprint).Scan(
+		&row.ID, &row.Status, &row.Tenant, &row.PublicKey, &row.Network, &created, &redirected, &expires)
+	if errors.Is(err, sql.ErrNoRows) {
+		return session.Row{}, session.ErrUnknown
+	}
+	if err != nil {
+		return session.Row{}, err
+	}
+	row.Redirected = readTime(redirected)
+	row.Created, row.Expires, err = readLife(created, expires)
+	return row, err
+}
+
+// Consume uses up a state.
+func (t *Table) Consume(
+	ctx context.Context, owner session.Owner, stateHash []byte, now time.Time,
+) (session.Row, error) {
+	row := session.Row{Owner: owner, Status: session.StatusPending, StateHash: stateHash, Redirected: now}
+	var created, expires string
+	err := t.writer.queryRow(ctx, t.statements.consume,
+		[]any{timestamp(now), stateHash, owner.Slug, owner.Fingerprint},
+		[]any{&row.ID, &row.Tenant, &row.PublicKey, &row.Network, &created, &expires})
+	if err == nil {
+		row.Created, row.Expires, err = readLife(created, expires)
+		return row, err
+	}
+	if !errors.Is(err, sql.ErrNoRows) {
+		return session.Row{}, err
+	}
+	found, err := t.ByState(ctx, owner, stateHash)
+	if err == nil {
+		err = found.CheckState(now)
+	}
+	if err == nil {
+		err = session.ErrUsed // by another, just now
+	}
+	return session.Row{}, err
+}
+
+// Complete makes a pending session ready.
+func (t *Table) Complete(ctx context.Context, id string, sealed []byte, now time.Time) (bool, error) {
+	changed, err := t.writer.exec(ctx, t.statements.complete, timestamp(now), sealed, id)
+	if err != nil {
+		return false, err
+	}
+	t.notify(func(w session.Watcher) { w.Woken(id) })
+	return changed == 1, nil
+}
+
+// Fail makes a pending session denied or failed.
+func (t *Table) Fail(ctx context.Context, id string, failure session.Failure, now time.Time) (bool, error) {
+	return t.endOne(ctx, id, t.statements.fail,
+		failure.Status, failure.Code, failure.Description, failure.Cause, timestamp(now), id)
+}
+
+// Cancel makes a pending or ready session denied.
+func (t *Table) Cancel(ctx context.Context, id string, failure session.Failure, now time.Time) (bool, error) {
+	return t.endOne(ctx, id, t.statements.cancel,
+		failure.Status, failure.Code, failure.Description, failure.Cause, timestamp(now), id)
+}
+
+// endOne ends the session with this id, and reports whether the statement found it.
+func (t *Table) endOne(ctx context.Context, id string, statement *sql.Stmt, args ...any) (bool, error) {
+	outcomes, err := t.outcomes(ctx, statement, args...)
+	if err != nil {
+		return false, err
+	}
+	// Polls may wait even for one that had ended before.
+	t.notify(func(w session.Watcher) { w.Woken(id) })
+	t.notifyEnded(outcomes)
+	return len(outcomes) > 0, nil
+}
+
+// Resume ends what a former process was exchanging, and tells of what is pending.
+func (t *Table) Resume(ctx context.Context, interrupted session.Failure, now time.Time) error {
+	outcomes, err := t.outcomes(ctx, t.statements.interrupted,
+		interrupted.Status, interrupted.Code, interrupted.Description, interrupted.Cause, timestamp(now))
+	if err != nil {
+		return err
+	}
+	t.notifyWoken(outcomes)
+	t.notifyEnded(outcomes)
+	rows, err := t.statements.pending.QueryContext(ctx, timestamp(now))
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		row := session.Row{Status: session.StatusPending}
+		var created, expires string
+		err := rows.Scan(
+			&row.ID, &row.Owner.Slug, &row.Owner.Fingerprint, &row.ReadKeyHash, &created, &expires)
+		if err != nil {
+			return err
+		}
+		if row.Created, row.Expires, err = readLife(created, expires); err != nil {
+			return err
+		}
+		t.notify(func(w session.Watcher) { w.Pending(row) })
+	}
+	return rows.Err()
+}
+
+// Sweep also adds up the hours. It lets other writes in between its steps.
+func (t *Table) Sweep(ctx context.Context, now, removeBefore time.Time) (swept session.Swept, err error) {
+	for _, hold := range t.claims.acked() {
+		if err := t.Ack(ctx, hold, now); err != nil {
+			return swept, err
+		}
+	}
+	if swept.Expired, err = t.expireDue(ctx, now); err != nil {
+		return swept, err
+	}
+	if err := t.addUp(ctx, now); err != nil {
+		return swept, err
+	}
+	swept.Removed, err = t.remove(ctx, removeBefore)
+	return swept, err
+}
+
+// expireDue ends the sessions whose time is over.
+func (t *Table) expireDue(ctx context.Context, now time.Time) (count int64, err error) {
+	for {
+		expired, err := t.outcomes(ctx, t.statements.expire, timestamp(now))
+		if err != nil || len(expired) == 0 {
+			return count, err
+		}
+		t.notifyWoken(expired)
+		t.notifyEnded(expired)
+		count += int64(len(expired))
+	}
+}
+
+// remove deletes the rows whose retention is over.
+func (t *Table) remove(ctx context.Context, removeBefore time.Time) (count int64, err error) {
+	for {
+		changed, err := t.writer.exec(ctx, t.statements.remove, timestamp(removeBefore))
+		if err != nil || changed == 0 {
+			return count, err
+		}
+		count += changed
+	}
+}
+
+// readLife reads when a login began and when it expires. Without these nothing can be said of it.
+func readLife(created, expires string) (createdAt, expiresAt time.Time, err error) {
+	if createdAt, err = time.Parse(types.DefaultDateLayout, created); err != nil {
+		return createdAt, expiresAt, err
+	}
+	expiresAt, err = time.Parse(types.DefaultDateLayout, expires)
+	return createdAt, expiresAt, err
+}
+
+// readTime reads a timestamp. A blank one is the zero time.
+func readTime(timestamp string) time.Time {
+	t, _ := time.Parse(types.DefaultDateLayout, timestamp)
+	return t
+}
+
+// timestamp is PocketBase's form of a time. Two of them compare as strings.
+func timestamp(t time.Time) string {
+	return t.UTC().Format(types.DefaultDateLayout)
+}

@@ -1,0 +1,129 @@
+package session
+
+import (
+	"context"
+	"crypto/hmac"
+	"net/netip"
+	"time"
+)
+
+// StartRequest is what is known of a login that begins.
+type StartRequest struct {
+	// Tenant is the shop, directory or subdomain at the provider. It is empty if the provider has none.
+	Tenant string
+	// Origin is that of the page that asked, for the admin. It may be empty.
+	Origin string
+	// Network is the client's. It is stored as a MAC only.
+	Network netip.Prefix
+}
+
+// Started is a login that has begun. None of the three secrets is stored.
+type Started struct {
+	// State goes to the provider and comes back with the browser.
+	State string
+	// ReadKey goes to the plugin, which claims the tokens with it.
+	ReadKey string
+	// Verifier is the code verifier (RFC 7636), for the code challenge.
+	Verifier string
+	// Expires is when the login must have ended.
+	Expires time.Time
+}
+
+// Start begins a login. It fails with ErrFull if too many are under way.
+func (s *Sessions) Start(ctx context.Context, owner Owner, request StartRequest) (Started, error) {
+	if s.Pending() >= s.maxPending {
+		return Started{}, ErrFull
+	}
+	// As a table keeps it. It is the clock on the wall, too: the monotonic one stops while a machine sleeps.
+	now := s.now().Truncate(time.Millisecond)
+	state, readKey := newKey(now), newKey(now)
+	private, err := keyPair(readKey)
+	if err != nil {
+		return Started{}, err
+	}
+	row := Row{
+		ID:          newID(now),
+		Owner:       owner,
+		Status:      StatusPending,
+		Tenant:      request.Tenant,
+		Origin:      request.Origin,
+		StateHash:   keyHash(state),
+		ReadKeyHash: keyHash(readKey),
+		PublicKey:   private.PublicKey().Bytes(),
+		Network:     networkMAC(state, request.Network),
+		Created:     now,
+		Expires:     now.Add(s.ttl).Truncate(time.Millisecond),
+	}
+	if err := s.table.Insert(ctx, row); err != nil {
+		return Started{}, err
+	}
+	verifier := codeVerifier(state, row.PublicKey)
+	return Started{State: state, ReadKey: readKey, Verifier: verifier, Expires: row.Expires}, nil
+}
+
+// Pending is a session whose browser has come back from the provider.
+type Pending struct {
+	// ID is the session's, as the admin knows it.
+	ID string
+	// Tenant is that of the [StartRequest].
+	Tenant string
+	// Created is when the login began.
+	Created time.Time
+	// Expires is when it must have ended.
+	Expires time.Time
+
+	state              string
+	publicKey, network []byte
+}
+
+// Elsewhere reports whether the login was started from another network than this one. Of a login that a
+// version without that knowledge started, it is false.
+func (p Pending) Elsewhere(network netip.Prefix) bool {
+	return p.network != nil && !hmac.Equal(p.network, networkMAC(p.state, network))
+}
+
+// Verifier returns the code verifier (RFC 7636) that the code must be exchanged with.
+func (p Pending) Verifier() string {
+	return codeVerifier(p.state, p.publicKey)
+}
+
+// Peek returns the session of a state that has not been used, and uses up nothing. It fails with ErrUnknown,
+// ErrUsed or ErrExpired.
+func (s *Sessions) Peek(ctx context.Context, owner Owner, state string) (Pending, error) {
+	if len(state) > maxKeyLength {
+		return Pending{}, ErrUnknown
+	}
+	row, err := s.table.ByState(ctx, owner, keyHash(state))
+	if err == nil {
+		err = row.CheckState(s.now())
+	}
+	if err != nil {
+		return Pending{}, err
+	}
+	return newPending(row, state), nil
+}
+
+// Consume uses up a state and returns its session: of any number of calls with one state exactly one
+// succeeds. It fails with ErrUnknown, ErrUsed or ErrExpired.
+func (s *Sessions) Consume(ctx context.Context, owner Owner, state string) (Pending, error) {
+	if len(state) > maxKeyLength {
+		return Pending{}, ErrUnknown
+	}
+	row, err := s.table.Consume(ctx, owner, keyHash(state), s.now())
+	if err != nil {
+		return Pending{}, err
+	}
+	return newPending(row, state), nil
+}
+
+func newPending(row Row, state string) Pending {
+	return Pending{
+		ID:        row.ID,
+		Tenant:    row.Tenant,
+		Created:   row.Created,
+		Expires:   row.Expires,
+		state:     state,
+		publicKey: row.PublicKey,
+		network:   row.Network,
+	}
+}
