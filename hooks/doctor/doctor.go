@@ -1,0 +1,228 @@
+// Package doctor checks the set-up of the service: the provider of each plugin, this machine and its data
+// folder, and its clock. What is not well becomes a [Finding], in words for an admin.
+//
+//	findings := doctor.New(doctor.Options{Environment: plugin, BaseURL: baseURL, DataDir: dir}).Check(ctx)
+//
+// It asks the providers what a login asks them, with a code that they never issued, and changes nothing.
+package doctor
+
+import (
+	"cmp"
+	"context"
+	"maps"
+	"net/http"
+	"slices"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"plugin-oauth/hooks/oauth"
+	"plugin-oauth/hooks/plugins"
+)
+
+// Finding is one thing that is not well, in words for an admin. It never holds a secret, the query of an
+// address, or a provider's own words.
+type Finding struct {
+	Level Level `json:"level"`
+
+	// Plugin is the slug of the plugin that it is about, or "/" for the one at the root. Blank: it is not
+	// about one plugin.
+	Plugin string `json:"plugin"`
+
+	// What is wrong, in one sentence.
+	What string `json:"what"`
+
+	// Why it matters: what happens if it stays as it is.
+	Why string `json:"why"`
+
+	// Fix is what to do about it. It names the command, the variable or the field.
+	Fix string `json:"fix"`
+}
+
+// Level is how bad a finding is.
+type Level string
+
+const (
+	// LevelError is the level of a finding because of which people cannot sign in, or a secret is in danger.
+	LevelError Level = "error"
+	// LevelWarning is the level of all other findings.
+	LevelWarning Level = "warning"
+)
+
+const (
+	// defaultTimeout bounds all the checks together.
+	defaultTimeout = time.Minute
+
+	// maxConcurrent bounds the plugins that are checked at a time.
+	maxConcurrent = 4
+)
+
+const (
+	whyNobody   = "Nobody can sign in."
+	whyNotKnown = "Whether people can sign in is not known."
+	whyEndsAway = "A login ends elsewhere, and the plugin waits in vain."
+)
+
+// Options are what a [Doctor] checks. The zero value of a field stands for a default, or for
+// nothing to check.
+type Options struct {
+	// Environment is the plugin that the environment configures: complete and valid. Nil: there is none.
+	Environment *plugins.Plugin
+
+	// Dashboard has the complete plugins of the dashboard by their slugs. Those that are switched off are not
+	// checked.
+	Dashboard map[string]*plugins.Plugin
+
+	// PublicURL is the value of PUBLIC_URL. Blank: it is not set.
+	PublicURL string
+
+	// BaseURL is where the world reaches the service, without a slash at the end: PUBLIC_URL, or else what
+	// the redirect URI of the environment's plugin says. Blank: unknown.
+	BaseURL string
+
+	// HasEncryptionKey says whether ENCRYPTION_KEY is set.
+	HasEncryptionKey bool
+
+	// TrustedProxyHeaders are the request headers in which the service believes a client's address. Their
+	// names may be in any case.
+	TrustedProxyHeaders []string
+
+	// OnFly says that this is a machine of Fly.io, whose proxy stands in front of the service.
+	OnFly bool
+
+	// DataDir is the data folder, which need not exist yet. Blank: it is not checked.
+	DataDir string
+
+	// Timeout bounds all the checks together. Zero: one minute.
+	Timeout time.Duration
+
+	// RequestTimeout bounds one request, its answer included. Zero: [oauth.DefaultTimeout].
+	RequestTimeout time.Duration
+
+	// Transport sends the requests, to the providers and to the service itself. Nil: that of
+	// [oauth.NewHTTPClient].
+	Transport http.RoundTripper
+
+	// Now is the clock of this machine. Nil: [time.Now].
+	Now func() time.Time
+
+	// Done is called for each plugin once it has been checked, from several goroutines at once. Nil: nobody
+	// is told.
+	Done func(*plugins.Plugin)
+}
+
+// Doctor checks a set-up. It may be used concurrently, and more than once.
+type Doctor struct {
+	options   Options
+	checked   []*plugins.Plugin // the environment's first, the others by their slugs
+	freeSpace func(folder string) (bytes uint64, known bool)
+}
+
+// New returns the doctor of a set-up.
+func New(options Options) *Doctor {
+	options.Timeout = cmp.Or(options.Timeout, defaultTimeout)
+	options.RequestTimeout = cmp.Or(options.RequestTimeout, oauth.DefaultTimeout)
+	if options.Now == nil {
+		options.Now = time.Now
+	}
+	if options.Done == nil {
+		options.Done = func(*plugins.Plugin) {}
+	}
+	d := &Doctor{options: options, freeSpace: freeSpace}
+	if options.Environment != nil {
+		d.checked = append(d.checked, options.Environment)
+	}
+	for _, slug := range slices.Sorted(maps.Keys(options.Dashboard)) {
+		if plugin := options.Dashboard[slug]; plugin.State != plugins.SwitchedOff {
+			d.checked = append(d.checked, plugin)
+		}
+	}
+	return d
+}
+
+// Plugins returns the plugins that are checked: the environment's first, the others by their slugs.
+func (d *Doctor) Plugins() []*plugins.Plugin { return slices.Clone(d.checked) }
+
+// Check makes all the checks, and returns what is not well. The findings come in the same order each time:
+// those that are not about one plugin first. The slice is never nil. Plugins for which no time is left have a
+// finding that says so.
+func (d *Doctor) Check(ctx context.Context) []Finding {
+	ctx, cancel := context.WithTimeout(ctx, d.options.Timeout)
+	defer cancel()
+	client := oauth.NewHTTPClient(d.options.RequestTimeout)
+	if d.options.Transport != nil {
+		client.Transport = d.options.Transport
+	}
+	providersClock := &clock{transport: client.Transport, now: d.options.Now}
+	timed := *client
+	timed.Transport = providersClock
+	asked := endpoints{providers: &oauth.Endpoint{HTTP: &timed}, self: &oauth.Endpoint{HTTP: client}}
+
+	ofPlugins := make([][]Finding, len(d.checked))
+	var group errgroup.Group
+	group.SetLimit(maxConcurrent)
+	for i, p := range d.checked {
+		group.Go(func() error {
+			ofPlugins[i] = d.checkPlugin(ctx, asked, p)
+			d.options.Done(p)
+			return nil
+		})
+	}
+	_ = group.Wait() // none fails
+
+	found := slices.Concat(d.checkAnyPlugin(), d.checkDataDir(), d.checkPublicURL(), d.checkFly(),
+		providersClock.check(), slices.Concat(ofPlugins...))
+	once := []Finding{}
+	for _, f := range found {
+		// One cause, such as PUBLIC_URL, may show at every plugin.
+		if !slices.Contains(once, f) {
+			once = append(once, f)
+		}
+	}
+	slices.SortStableFunc(once, func(a, b Finding) int {
+		return cmp.Compare(min(len(a.Plugin), 1), min(len(b.Plugin), 1))
+	})
+	return once
+}
+
+// endpoints are how the doctor asks.
+type endpoints struct {
+	providers *oauth.Endpoint // the dates of its answers are compared with this machine's clock
+	self      *oauth.Endpoint // the service itself
+}
+
+func (d *Doctor) checkAnyPlugin() []Finding {
+	if len(d.checked) > 0 {
+		return nil
+	}
+	return []Finding{{
+		Level: LevelWarning,
+		What:  "There is no plugin.",
+		Why:   whyNobody,
+		Fix: "Add one in the dashboard, in the collection plugins, or set PROVIDER, CLIENT_ID and " +
+			"CLIENT_SECRET.",
+	}}
+}
+
+func (d *Doctor) checkPlugin(ctx context.Context, asked endpoints, p *plugins.Plugin) []Finding {
+	if p.State != plugins.Available {
+		return d.checkUnavailable(p)
+	}
+	answered := d.checkProvider(ctx, asked.providers, p)
+	answered = append(answered, d.checkRedirectURI(ctx, asked.self, p)...)
+	if ctx.Err() != nil {
+		// Requests that were broken off say nothing about whom they were sent to.
+		answered = []Finding{{
+			Level:  LevelWarning,
+			Plugin: label(p),
+			What:   "There was no time left to check this plugin.",
+			Why:    whyNotKnown,
+			Fix:    "Run doctor again.",
+		}}
+	}
+	return slices.Concat(answered, d.checkEncryption(p), checkOrigins(p), checkRefreshToken(p),
+		checkHubSpot(p, d.options.Now()))
+}
+
+// label is how findings name a plugin.
+func label(p *plugins.Plugin) string { return plugins.DisplaySlug(p.Slug) }

@@ -1,0 +1,147 @@
+package doctor
+
+import (
+	"cmp"
+	"encoding/json/v2"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"testing"
+
+	"plugin-oauth/hooks/oauth"
+	"plugin-oauth/hooks/plugins"
+	"plugin-oauth/internal/testkit"
+)
+
+// lines has one line for each finding.
+func lines(findings []Finding) []string {
+	var all []string
+	for _, f := range findings {
+		all = append(all, fmt.Sprintf("%s %s: %s %s", f.Level, f.Plugin, f.What, f.Fix))
+	}
+	return all
+}
+
+// expectFindings compares the findings with lines of what lines prints.
+func expectFindings(t *testing.T, findings []Finding, want ...string) {
+	t.Helper()
+	if got := lines(findings); !slices.Equal(got, want) {
+		t.Errorf("found\n\t%s\nnot\n\t%s", strings.Join(got, "\n\t"), strings.Join(want, "\n\t"))
+	}
+	for _, f := range findings {
+		if f.Why == "" {
+			t.Errorf("%s: it does not say why", f.What)
+		}
+		for _, never := range []string{"client%20secret", testkit.ClientSecret, "?"} {
+			if strings.Contains(fmt.Sprint(f), never) {
+				t.Errorf("it quotes a secret, or a query: %v", f)
+			}
+		}
+	}
+}
+
+// serveHandler returns the address of a server that runs until the test ends.
+func serveHandler(t *testing.T, handler http.HandlerFunc) string {
+	t.Helper()
+	server := httptest.NewServer(handler)
+	t.Cleanup(server.Close)
+	return server.URL
+}
+
+// serveProvider is a provider with a login page, whose token endpoint is a handler.
+func serveProvider(t *testing.T, token http.HandlerFunc) string {
+	t.Helper()
+	return serveHandler(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodPost {
+			token(w, r)
+		}
+	})
+}
+
+func answering(status int, body string) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(status)
+		_, _ = io.WriteString(w, body)
+	}
+}
+
+// refusingCode has a login page, and a token endpoint that knows no code.
+func refusingCode(w http.ResponseWriter, r *http.Request) {
+	if r.Method == http.MethodPost {
+		answering(http.StatusBadRequest, `{"error":"invalid_grant"}`)(w, r)
+	}
+}
+
+// serveSelf stands for the service itself, where it answers the doctor. It trusts no proxy.
+func serveSelf(t *testing.T) string {
+	t.Helper()
+	return serveHandler(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.Method != http.MethodGet || r.Header.Get("Accept") != "application/json" {
+			t.Errorf("the service was asked %s %s for %s", r.Method, r.URL, r.Header.Get("Accept"))
+		}
+		self := Self{
+			Service: ServiceName, Plugin: true, UntrustedProxyHeader: UntrustedProxyHeader(r.Header, nil),
+		}
+		if err := json.MarshalWrite(w, self); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// addresses are where the service and its provider answer, without a path.
+type addresses struct{ self, provider string }
+
+// setup is what a test changes before it asks the doctor. plugin is that of the environment, and not complete
+// yet.
+type setup struct {
+	plugin    plugins.Plugin
+	options   Options
+	freeSpace func(folder string) (bytes uint64, known bool)
+}
+
+// newSetup is one in which all is well.
+func newSetup(t *testing.T, at addresses) *setup {
+	t.Helper()
+	return &setup{
+		plugin: plugins.Plugin{
+			PluginID: "abc123",
+			Client: oauth.Client{
+				ClientID:          testkit.ClientID,
+				ClientSecret:      testkit.ClientSecret,
+				RedirectURI:       at.self + "/redirect",
+				AuthorizeEndpoint: at.provider + "/authorize",
+				TokenEndpoint:     at.provider + "/token",
+			},
+		},
+		options:   Options{DataDir: t.TempDir()},
+		freeSpace: func(string) (uint64, bool) { return littleSpace, true },
+	}
+}
+
+// preset leaves the endpoints to a preset.
+func (s *setup) preset(name string) {
+	s.plugin.Provider, s.plugin.AuthorizeEndpoint, s.plugin.TokenEndpoint = name, "", ""
+}
+
+func (s *setup) check(t *testing.T) []Finding {
+	t.Helper()
+	redirectURI, _, _ := strings.Cut(s.plugin.RedirectURI, "?")
+	derived := strings.TrimSuffix(strings.TrimSuffix(redirectURI, "/"), "/redirect")
+	s.options.BaseURL = cmp.Or(s.options.PublicURL, derived)
+	plugin := s.plugin.Complete(plugins.Defaults{PublicURL: s.options.BaseURL})
+	if errs := plugin.Validate(); len(errs) > 0 {
+		t.Fatal(errs)
+	}
+	s.options.Environment = &plugin
+	d := New(s.options)
+	d.freeSpace = s.freeSpace
+	return d.Check(t.Context())
+}
+
+// roundTripper is a transport without a network, for tests of time.
+type roundTripper func(*http.Request) (*http.Response, error)
+
+func (f roundTripper) RoundTrip(request *http.Request) (*http.Response, error) { return f(request) }

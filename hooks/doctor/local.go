@@ -1,0 +1,73 @@
+package doctor
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+)
+
+// littleSpace and tooLittleSpace are of the disk with the data folder, in bytes.
+const littleSpace, tooLittleSpace = 100 << 20, 10 << 20
+
+func (d *Doctor) checkPublicURL() []Finding {
+	if inTheClear(d.options.PublicURL) {
+		return []Finding{notEncrypted(setting{name: "PUBLIC_URL"})}
+	}
+	return nil
+}
+
+// checkDataDir tries to write. A folder that is missing is made by serve, so the folder around it is tried
+// then.
+func (d *Doctor) checkDataDir() (findings []Finding) {
+	if d.options.DataDir == "" {
+		return nil
+	}
+	folder := existingFolder(d.options.DataDir)
+	if err := tryToWrite(folder); err != nil {
+		f := Finding{
+			Level: LevelError,
+			What:  "The data folder " + d.options.DataDir + " is not writable.",
+			Why:   "The service cannot start, or cannot take logins.",
+			Fix:   "Choose another folder with --dir, or change its owner.",
+		}
+		if folder != d.options.DataDir {
+			f.Level = LevelWarning
+			f.What = "The data folder " + d.options.DataDir + " is missing, and cannot be made."
+		}
+		findings = append(findings, f)
+	}
+	bytes, known := d.freeSpace(folder)
+	if !known || bytes >= littleSpace {
+		return findings
+	}
+	level := LevelWarning
+	if bytes < tooLittleSpace {
+		level = LevelError
+	}
+	return append(findings, Finding{
+		Level: level,
+		What:  fmt.Sprintf("The disk with the data folder has only %d MB left.", bytes>>20),
+		Why:   "When it is full, no login can begin.",
+		Fix:   "Make room, or choose a folder on another disk with --dir.",
+	})
+}
+
+// existingFolder returns a folder, or the nearest one around it that exists.
+func existingFolder(folder string) string {
+	for folder != filepath.Dir(folder) {
+		if _, err := os.Stat(folder); err == nil {
+			break
+		}
+		folder = filepath.Dir(folder)
+	}
+	return folder
+}
+
+func tryToWrite(folder string) error {
+	file, err := os.CreateTemp(folder, "doctor-")
+	if err != nil {
+		return err
+	}
+	return errors.Join(file.Close(), os.Remove(file.Name()))
+}

@@ -1,0 +1,183 @@
+package doctor
+
+import (
+	"net/netip"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"plugin-oauth/hooks/oauth"
+	"plugin-oauth/hooks/plugins"
+)
+
+// The checks of this file read what is configured for a plugin. They ask nobody.
+
+// hubSpotV1 is a token endpoint that many an older backend has. HubSpot ends it.
+const hubSpotV1 = "https://api.hubapi.com/oauth/v1/token"
+
+var hubSpotV1Ends = time.Date(2027, time.February, 16, 0, 0, 0, 0, time.UTC)
+
+// checkUnavailable says why a plugin answers nothing.
+func (d *Doctor) checkUnavailable(p *plugins.Plugin) []Finding {
+	switch {
+	case p.State != plugins.SecretUnreadable:
+		return []Finding{{
+			Level:  LevelError,
+			Plugin: label(p),
+			What:   "The plugin cannot be used.",
+			Why:    "Nobody can sign in with it.",
+			Fix:    p.Reason(),
+		}}
+	case !d.options.HasEncryptionKey:
+		return []Finding{{
+			Level: LevelError,
+			What: "ENCRYPTION_KEY is not set, so the client secrets of the dashboard's plugins cannot be " +
+				"read.",
+			Why: "Nobody can sign in with these plugins.",
+			Fix: "Set ENCRYPTION_KEY to the key that they were saved under.",
+		}}
+	default:
+		return []Finding{{
+			Level:  LevelError,
+			Plugin: label(p),
+			What:   "The client secret does not open with this ENCRYPTION_KEY.",
+			Why:    "Nobody can sign in with this plugin.",
+			Fix: "Set ENCRYPTION_KEY to the key that the plugin was saved under, or enter " +
+				p.Where("clientSecret") + " again.",
+		}}
+	}
+}
+
+// checkEncryption wants https wherever a secret travels over a network.
+func (d *Doctor) checkEncryption(p *plugins.Plugin) (findings []Finding) {
+	if inTheClear(p.RedirectURI) {
+		findings = append(findings, notEncrypted(d.redirectURISource(p)))
+	}
+	// In the order of the form.
+	for _, endpoint := range []struct{ field, address string }{
+		{field: "authorizeEndpoint", address: p.AuthorizeEndpoint},
+		{field: "tokenEndpoint", address: p.TokenEndpoint},
+		{field: "revokeEndpoint", address: p.RevokeEndpoint},
+	} {
+		if inTheClear(endpoint.address) {
+			source := setting{plugin: label(p), name: p.Where(endpoint.field)}
+			findings = append(findings, notEncrypted(source))
+		}
+	}
+	return findings
+}
+
+// setting is what an admin changes: a variable, or a field of a plugin.
+type setting struct {
+	plugin string // the label of the plugin that it belongs to; blank: it belongs to none
+	name   string
+}
+
+func notEncrypted(s setting) Finding {
+	return Finding{
+		Level:  LevelError,
+		Plugin: s.plugin,
+		What:   "An address has http:// instead of https://.",
+		Why:    "The code, the tokens or the client secret travel where others can read them.",
+		Fix:    "Write https:// in " + s.name + ".",
+	}
+}
+
+// inTheClear reports whether what is sent to an address crosses a network without encryption.
+func inTheClear(address string) bool {
+	u, err := url.Parse(address)
+	return err == nil && u.Scheme == "http" && !isLoopback(u.Hostname())
+}
+
+func isLoopback(host string) bool {
+	address, _ := netip.ParseAddr(host)
+	return host == "localhost" || strings.HasSuffix(host, ".localhost") || address.Unmap().IsLoopback()
+}
+
+// checkOrigins says whether the published plugin may call.
+func checkOrigins(p *plugins.Plugin) []Finding {
+	redirectURI, err := url.Parse(p.RedirectURI)
+	if err != nil || isLoopback(redirectURI.Hostname()) || p.PluginID != "" || len(p.AllowedOrigins) > 0 {
+		return nil
+	}
+	return []Finding{{
+		Level:  LevelWarning,
+		Plugin: label(p),
+		What:   "The plugin may call from localhost only.",
+		Why:    "The published plugin cannot sign anybody in.",
+		Fix:    "Set " + p.Where("pluginId") + " to the id of the published plugin.",
+	}}
+}
+
+// checkRefreshToken says what the provider must be asked for to give a refresh token.
+func checkRefreshToken(p *plugins.Plugin) (findings []Finding) {
+	preset, found := p.LikelyPreset()
+	if !found {
+		return nil
+	}
+	add := func(fix string) {
+		findings = append(findings, Finding{
+			Level:  LevelWarning,
+			Plugin: label(p),
+			What:   "The login asks for no refresh token.",
+			Why:    "People must sign in again when the access token has expired.",
+			Fix:    fix,
+		})
+	}
+	scopes := strings.FieldsFunc(p.Scope, func(r rune) bool { return r == ' ' || r == ',' })
+	if preset.RefreshScope != "" && !slices.Contains(scopes, preset.RefreshScope) {
+		add("Add " + preset.RefreshScope + " to " + p.Where("scope") + ".")
+	}
+	for _, fix := range fixesOfOffline(p, preset) {
+		add(fix)
+	}
+	return findings
+}
+
+// fixesOfOffline says where to put each parameter that asks for a refresh token, of those that the preset
+// sends and the login of the plugin does not.
+func fixesOfOffline(p *plugins.Plugin, preset oauth.Preset) (fixes []string) {
+	_, query, _ := strings.Cut(p.AuthorizeEndpoint, "?")
+	inEndpoint, _ := url.ParseQuery(query)
+	params, _ := url.ParseQuery(p.AuthorizeParams)
+	ofPreset, _ := url.ParseQuery(preset.AuthorizeParams)
+	for _, name := range []string{"access_type", "token_access_type"} {
+		offline := name + "=offline"
+		isSent := inEndpoint.Get(name) == "offline" || params.Get(name) == "offline"
+		switch {
+		case isSent || ofPreset.Get(name) != "offline":
+			// Nothing is to be fixed.
+		case inEndpoint.Has(name):
+			fixes = append(fixes, "Put "+offline+" into "+p.Where("authorizeEndpoint")+".")
+		case p.Provider == "" && !params.Has(name):
+			fixes = append(fixes, "Set "+p.Where("provider")+" to "+preset.Name+", which adds "+offline+".")
+		default:
+			fixes = append(fixes, "Put "+offline+" into "+p.Where("authorizeParams")+".")
+		}
+	}
+	return fixes
+}
+
+func checkHubSpot(p *plugins.Plugin, now time.Time) []Finding {
+	if strings.TrimSuffix(withoutQuery(p.TokenEndpoint), "/") != hubSpotV1 {
+		return nil
+	}
+	f := Finding{
+		Level:  LevelWarning,
+		Plugin: label(p),
+		What:   "HubSpot ends this token endpoint on 2027-02-16.",
+		Why:    "From then on nobody can sign in, or stay signed in.",
+		Fix: "Leave " + p.Where("tokenEndpoint") + " blank, with " + p.WhereElse("provider") +
+			" set to hubspot.",
+	}
+	if !now.Before(hubSpotV1Ends) {
+		f.Level, f.What, f.Why = LevelError, "HubSpot ended this token endpoint on 2027-02-16.", whyNobody
+	}
+	return []Finding{f}
+}
+
+func withoutQuery(address string) string {
+	address, _, _ = strings.Cut(address, "?")
+	return address
+}

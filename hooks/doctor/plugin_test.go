@@ -1,0 +1,127 @@
+package doctor
+
+import (
+	"fmt"
+	"testing"
+	"time"
+)
+
+// Each case changes one thing of a set-up in which all is well. One provider answers under the real names.
+func TestPlugin(t *testing.T) {
+	t.Parallel()
+	self, provider, transport := serveSelf(t), serveProvider(t, refusingCode), realNames(t)
+	const (
+		clear   = "error %s: An address has http:// instead of https://. Write https:// in %s."
+		nowhere = "warning %s: Nothing answers at %s, where logins end. " +
+			"Check that the service is running, and that %s leads here."
+		published = "https://backend.invalid"
+		refresh   = "warning /: The login asks for no refresh token. %s"
+		hubSpot   = "%s /: HubSpot %s this token endpoint on 2027-02-16. " +
+			"Leave TOKEN_ENDPOINT blank, with PROVIDER set to hubspot."
+	)
+	const (
+		googleLogin = "https://accounts.google.com/o/oauth2/v2/auth"
+		googleToken = "https://oauth2.googleapis.com/token"
+		dropbox     = "https://www.dropbox.com/oauth2/authorize"
+	)
+	hubSpotAt := func(now time.Time) func(*setup) {
+		return func(s *setup) {
+			s.preset("hubspot")
+			s.plugin.TokenEndpoint = hubSpotV1
+			s.options.Now = func() time.Time { return now }
+		}
+	}
+	for _, test := range []struct {
+		name string
+		edit func(s *setup)
+		want []string
+	}{
+		{name: "all is well", edit: func(*setup) {}},
+
+		{name: "the secret is not sent in the clear",
+			edit: func(s *setup) { s.plugin.TokenEndpoint = "http://provider.invalid/token" },
+			want: []string{fmt.Sprintf(clear, "/", "TOKEN_ENDPOINT")}},
+		{name: "http to the provider",
+			edit: func(s *setup) { s.plugin.RevokeEndpoint = "http://provider.invalid/revoke" },
+			want: []string{fmt.Sprintf(clear, "/", "REVOKE_ENDPOINT")}},
+		{name: "http back from it",
+			edit: func(s *setup) { s.plugin.RedirectURI = "http://backend.invalid/redirect" },
+			want: []string{
+				fmt.Sprintf(nowhere, "/", "http://backend.invalid", "REDIRECT_URI"),
+				fmt.Sprintf(clear, "/", "REDIRECT_URI"),
+			}},
+		{name: "http to PUBLIC_URL",
+			edit: func(s *setup) { s.options.PublicURL, s.plugin.RedirectURI = "http://backend.invalid", "" },
+			want: []string{
+				fmt.Sprintf(clear, "", "PUBLIC_URL"),
+				fmt.Sprintf(nowhere, "", "http://backend.invalid", "PUBLIC_URL"),
+			}},
+
+		{name: "nothing published",
+			edit: func(s *setup) {
+				s.options.PublicURL, s.plugin.RedirectURI, s.plugin.PluginID = published, "", ""
+			},
+			want: []string{
+				fmt.Sprintf(nowhere, "", published, "PUBLIC_URL"),
+				"warning /: The plugin may call from localhost only. " +
+					"Set PLUGIN_ID to the id of the published plugin.",
+			}},
+		{name: "an origin instead",
+			edit: func(s *setup) {
+				s.options.PublicURL, s.plugin.RedirectURI, s.plugin.PluginID = published, "", ""
+				s.plugin.AllowedOrigins = []string{"null"}
+			},
+			want: []string{fmt.Sprintf(nowhere, "", published, "PUBLIC_URL")}},
+		{name: "nothing published in development", edit: func(s *setup) { s.plugin.PluginID = "" }},
+
+		{name: "scope for a refresh token",
+			edit: func(s *setup) {
+				s.preset("microsoft")
+				s.plugin.Scope = "openid,offline_access User.Read"
+			}},
+		{name: "scope lacks",
+			edit: func(s *setup) { s.preset("microsoft"); s.plugin.Scope = "openid offline_access2" },
+			want: []string{fmt.Sprintf(refresh, "Add offline_access to SCOPE.")}},
+		{name: "endpoints only",
+			edit: func(s *setup) {
+				const host = "https://login.microsoftonline.com/contoso/oauth2/v2.0/"
+				s.plugin.AuthorizeEndpoint, s.plugin.TokenEndpoint = host+"authorize", host+"token"
+			},
+			want: []string{fmt.Sprintf(refresh, "Add offline_access to SCOPE.")}},
+		{name: "offline", edit: func(s *setup) { s.preset("google") }},
+		{name: "offline blanked",
+			edit: func(s *setup) { s.preset("google"); s.plugin.AuthorizeParams = "access_type=" },
+			want: []string{fmt.Sprintf(refresh, "Put access_type=offline into AUTHORIZE_PARAMS.")}},
+		{name: "offline, endpoints only",
+			edit: func(s *setup) {
+				s.plugin.AuthorizeEndpoint, s.plugin.TokenEndpoint = googleLogin, googleToken
+			},
+			want: []string{fmt.Sprintf(refresh, "Set PROVIDER to google, which adds access_type=offline.")}},
+		{name: "online in the endpoint",
+			edit: func(s *setup) {
+				s.preset("dropbox")
+				s.plugin.AuthorizeEndpoint = dropbox + "?token_access_type=online"
+			},
+			want: []string{fmt.Sprintf(refresh, "Put token_access_type=offline into AUTHORIZE_ENDPOINT.")}},
+		{name: "offline in the endpoint",
+			edit: func(s *setup) {
+				s.plugin.AuthorizeEndpoint = googleLogin + "?access_type=offline"
+				s.plugin.TokenEndpoint = googleToken
+			}},
+		{name: "tenant unknown", edit: func(s *setup) { s.preset("shopify") }},
+
+		{name: "HubSpot v1", edit: hubSpotAt(hubSpotV1Ends.Add(-time.Second)),
+			want: []string{fmt.Sprintf(hubSpot, "warning", "ends")}},
+		{name: "HubSpot v1 has ended", edit: hubSpotAt(hubSpotV1Ends),
+			want: []string{fmt.Sprintf(hubSpot, "error", "ended")}},
+		{name: "HubSpot", edit: func(s *setup) { s.preset("hubspot") }},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			s := newSetup(t, addresses{self: self, provider: provider})
+			s.options.Transport = transport
+			test.edit(s)
+			expectFindings(t, s.check(t), test.want...)
+		})
+	}
+}

@@ -1,0 +1,93 @@
+package doctor
+
+import (
+	"context"
+	"encoding/json/v2"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+
+	"plugin-oauth/hooks/oauth"
+	"plugin-oauth/hooks/plugins"
+)
+
+// Self is what the service says of itself at GET /, under the status 200, to whoever asks for
+// application/json. The doctor recognizes the service by it.
+type Self struct {
+	// Service is [ServiceName].
+	Service string `json:"service"`
+
+	// Plugin is false if no plugin is configured yet, neither in the environment nor in the dashboard.
+	Plugin bool `json:"plugin"`
+
+	// UntrustedProxyHeader is what [UntrustedProxyHeader] says of the request: only the service sees what a
+	// proxy sends. Blank: nothing.
+	UntrustedProxyHeader string `json:"untrustedProxyHeader,omitzero"`
+}
+
+// ServiceName is the service's own name, in [Self].
+const ServiceName = "plugin-oauth"
+
+// isSelf reads the answer of GET /, which may come from anybody.
+func isSelf(answer oauth.Answer) (Self, bool) {
+	var self Self
+	err := json.Unmarshal(answer.Body, &self)
+	return self, answer.Status == http.StatusOK && err == nil && self.Service == ServiceName
+}
+
+// redirectURISource names what decides the plugin's redirect URI.
+func (d *Doctor) redirectURISource(p *plugins.Plugin) setting {
+	switch {
+	case p.RedirectURI != d.options.BaseURL+p.RedirectPath():
+		return setting{plugin: label(p), name: p.Where("redirectUri")}
+	case d.options.PublicURL != "":
+		return setting{name: "PUBLIC_URL"}
+	default:
+		return setting{plugin: plugins.DisplaySlug(""), name: "REDIRECT_URI"}
+	}
+}
+
+// checkRedirectURI asks whether the login comes back here.
+func (d *Doctor) checkRedirectURI(ctx context.Context, service *oauth.Endpoint, p *plugins.Plugin) []Finding {
+	redirectURI, err := url.Parse(p.RedirectURI)
+	if err != nil {
+		return nil // Validate reports it
+	}
+	var findings []Finding
+	public, err := url.Parse(d.options.PublicURL)
+	isSet := err == nil && d.options.PublicURL != ""
+	if isSet && !strings.EqualFold(public.Hostname(), redirectURI.Hostname()) {
+		findings = append(findings, Finding{
+			Level:  LevelError,
+			Plugin: label(p),
+			What:   "The redirect URI is on another host than PUBLIC_URL.",
+			Why:    whyEndsAway,
+			Fix:    "Leave " + p.Where("redirectUri") + " blank, so that PUBLIC_URL decides.",
+		})
+	}
+	index := strings.TrimSuffix(strings.TrimSuffix(withoutQuery(p.RedirectURI), "/"), "/redirect")
+	answer, err := get(ctx, service, index)
+	self, isService := isSelf(answer)
+	source, host := d.redirectURISource(p), redirectURI.Scheme+"://"+redirectURI.Host
+	f := Finding{Level: LevelWarning, Plugin: source.plugin}
+	switch {
+	case isCertificateRefused(err):
+		f.What = "The certificate at " + host + " is not accepted by this machine."
+		f.Why = "A browser may refuse to finish logins."
+		f.Fix = "Run mkcert -install, or check TLS_CERT_FILE."
+	case err != nil:
+		f.What = "Nothing answers at " + host + ", where logins end."
+		f.Why = "If it stays that way, nobody can sign in."
+		f.Fix = "Check that the service is running, and that " + source.name + " leads here."
+	case !isService:
+		f.Level, f.Why = LevelError, whyEndsAway
+		f.What = "Something other than this service answers at " + host + ", where logins end."
+		f.Fix = "Check " + source.name + "."
+	case slices.Contains(proxyHeaders, self.UntrustedProxyHeader):
+		f = UntrustedProxy(self.UntrustedProxyHeader)
+	default:
+		return findings
+	}
+	return append(findings, f)
+}

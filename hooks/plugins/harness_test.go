@@ -1,0 +1,170 @@
+package plugins
+
+import (
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/pocketbase/pocketbase/core"
+	_ "github.com/pocketbase/pocketbase/migrations"
+
+	_ "plugin-oauth/pb_migrations"
+)
+
+const (
+	testKey  = "0123456789abcdef0123456789abcdef"
+	otherKey = "another-key-with-32-characters!!"
+
+	testSecret = "client secret/+&%"
+)
+
+// starting is held while an app starts: PocketBase sorts its list of migrations in place.
+var starting sync.Mutex
+
+// migrated is a data folder on which all migrations have run. Each test has a copy.
+var migrated string
+
+func TestMain(m *testing.M) {
+	code, err := runTests(m)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		code = 1
+	}
+	os.Exit(code)
+}
+
+func runTests(m *testing.M) (code int, err error) {
+	if migrated, err = os.MkdirTemp("", "plugins"); err != nil {
+		return 0, err
+	}
+	defer os.RemoveAll(migrated)
+	app := core.NewBaseApp(core.BaseAppConfig{DataDir: migrated})
+	if err := app.Bootstrap(); err != nil {
+		return 0, err
+	}
+	if err := app.RunAllMigrations(); err != nil {
+		return 0, err
+	}
+	if err := app.ClearBootstrap(); err != nil {
+		return 0, err
+	}
+	return m.Run(), nil
+}
+
+// fixture is an app with records.
+type fixture struct {
+	*Records
+
+	t *testing.T
+}
+
+// newFixture opens a new data folder. The app is closed when the test ends.
+func newFixture(t *testing.T, options RecordsOptions) *fixture {
+	t.Helper()
+	folder := filepath.Join(t.TempDir(), "pb_data")
+	if err := os.CopyFS(folder, os.DirFS(migrated)); err != nil {
+		t.Fatal(err)
+	}
+	app := core.NewBaseApp(core.BaseAppConfig{DataDir: folder})
+	starting.Lock()
+	defer starting.Unlock()
+	if err := app.Bootstrap(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := app.ClearBootstrap(); err != nil {
+			t.Error(err)
+		}
+	})
+	records := NewRecords(app, options)
+	records.Bind()
+	return &fixture{Records: records, t: t}
+}
+
+// withKey are the options of most tests.
+var withKey = RecordsOptions{
+	EncryptionKey: testKey,
+	Defaults:      Defaults{PublicURL: "https://backend.example"},
+}
+
+// fields are those of a record that is valid, with changes.
+func fields(slug string, changes map[string]any) map[string]any {
+	all := map[string]any{
+		"slug": slug, "enabled": true, "clientId": "id", "clientSecret": testSecret,
+		"authorizeEndpoint": "https://p.example/authorize", "tokenEndpoint": "https://p.example/token",
+	}
+	maps.Copy(all, changes)
+	return all
+}
+
+// create saves a new record.
+func (f *fixture) create(values map[string]any) (*core.Record, error) {
+	f.t.Helper()
+	collection, err := f.app.FindCollectionByNameOrId("plugins")
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	record := core.NewRecord(collection)
+	record.Load(values)
+	return record, f.app.Save(record)
+}
+
+// add is create of a valid record.
+func (f *fixture) add(slug string, changes map[string]any) *core.Record {
+	f.t.Helper()
+	record, err := f.create(fields(slug, changes))
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	return record
+}
+
+// change saves changes of a record, as it is stored now.
+func (f *fixture) change(slug string, changes map[string]any) error {
+	f.t.Helper()
+	record, err := f.app.FindFirstRecordByData("plugins", "slug", slug)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	record.Load(changes)
+	return f.app.Save(record)
+}
+
+// mustFind returns the plugin of a slug.
+func (f *fixture) mustFind(slug string) *Plugin {
+	f.t.Helper()
+	plugin, err := f.Find(slug)
+	if err != nil || plugin == nil {
+		f.t.Fatalf("there is no plugin %s: %v", slug, err)
+	}
+	return plugin
+}
+
+// execute changes the database behind the service's back.
+func (f *fixture) execute(statement string) {
+	f.t.Helper()
+	if _, err := f.app.DB().NewQuery(statement).Execute(); err != nil {
+		f.t.Fatal(err)
+	}
+}
+
+// again returns the records of the same app as a new start reads them, with another key.
+func (f *fixture) again(key string) *fixture {
+	options := RecordsOptions{EncryptionKey: key, Defaults: f.defaults}
+	return &fixture{Records: NewRecords(f.app, options), t: f.t}
+}
+
+// expectError checks that a save is refused with some words, and does not quote the secret.
+func expectError(t *testing.T, err error, words string) {
+	t.Helper()
+	if err == nil || !strings.Contains(err.Error(), words) {
+		t.Errorf("got %v, want %q", err, words)
+	}
+	if err != nil && strings.Contains(err.Error(), testSecret) {
+		t.Errorf("it quotes the secret: %v", err)
+	}
+}

@@ -1,0 +1,253 @@
+// Package plugins has the design-tool plugins that the service signs people in for: the one that the
+// environment configures, and the records of the collection plugins, which admins edit in the dashboard. It
+// looks them up, validates them, says which origins may call, and keeps their client secrets sealed.
+package plugins
+
+import (
+	"cmp"
+	"crypto/sha256"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"unicode"
+
+	"plugin-oauth/hooks/oauth"
+)
+
+// Plugin is a design-tool plugin together with the OAuth client that signs its people in. A complete Plugin
+// is never changed, so it may be used concurrently.
+type Plugin struct {
+	oauth.Client
+
+	// Slug is the first part of the plugin's addresses. Blank: it answers at the root.
+	Slug string
+
+	// Name is what people read on the pages. Blank: the slug, and at the root the pages do without.
+	Name string
+
+	// ReturnApp is the app that people return to after the sign-in. Blank: Framer.
+	ReturnApp string
+
+	// PluginID and ParentDomain allow the origins https://<id>.<parent> and https://<id>-<version>.<parent>.
+	// A blank id allows no published plugin; a blank parent means plugins.framercdn.com.
+	PluginID, ParentDomain string
+
+	// AllowedOrigins are further origins, matched exactly. "null" is one (sandboxed frames send it), "*"
+	// allows all.
+	AllowedOrigins []string
+
+	// RecordID is that of its record in the collection plugins. Blank: the environment configures the plugin.
+	RecordID string
+
+	// Fingerprint identifies the plugin with the client and the provider that it has now. A login that began
+	// under another one is not finished: its code would go to a provider that did not issue it (RFC 9700
+	// section 4.4). Nil: the plugin is not complete.
+	Fingerprint []byte
+
+	// State says whether the plugin can be used. Invalid says why not if it is [Misconfigured].
+	State   State
+	Invalid oauth.FieldError
+}
+
+// State is whether a plugin can be used.
+type State int
+
+const (
+	// Available is the state of a plugin that answers.
+	Available State = iota
+	// SwitchedOff is that of a plugin which its admin has disabled.
+	SwitchedOff
+	// SecretUnreadable: the client secret does not open with the encryption key.
+	SecretUnreadable
+	// Misconfigured: a field is not valid, which may depend on the environment.
+	Misconfigured
+)
+
+// Reason is a sentence that says why the plugin cannot be used, and what its admin can do. Blank: it can be.
+func (p *Plugin) Reason() string {
+	switch p.State {
+	case SwitchedOff:
+		return "This plugin is switched off. Its admin can enable it in the dashboard."
+	case SecretUnreadable:
+		return "The plugin's client secret cannot be read. The admin must start the service with the " +
+			"ENCRYPTION_KEY that it was saved under, or enter the secret again."
+	case Misconfigured:
+		return fmt.Sprintf("The plugin's field %s %s.", p.Invalid.Field, p.Invalid.Fix)
+	default:
+		return ""
+	}
+}
+
+// Defaults are the values that stand for the blank fields of any plugin.
+type Defaults struct {
+	ParentDomain string // blank: plugins.framercdn.com
+	PublicURL    string // where the world reaches the service, without a slash at the end; blank: unknown
+}
+
+const (
+	// DefaultReturnApp is the app that people return to where a plugin names none.
+	DefaultReturnApp = "Framer"
+
+	defaultParentDomain = "plugins.framercdn.com"
+)
+
+// New reads a plugin's values by the names that they have in the collection plugins. It is not complete.
+func New(value func(field string) string) Plugin {
+	trimmed := func(field string) string { return strings.TrimSpace(value(field)) }
+	return Plugin{
+		Slug:           trimmed("slug"),
+		Name:           trimmed("name"),
+		ReturnApp:      trimmed("returnApp"),
+		PluginID:       trimmed("pluginId"),
+		AllowedOrigins: SplitList(trimmed("allowedOrigins")),
+		Client: oauth.Client{
+			Provider:          strings.ToLower(trimmed("provider")),
+			Tenant:            trimmed("tenant"),
+			ClientID:          trimmed("clientId"),
+			ClientSecret:      trimmed("clientSecret"),
+			RedirectURI:       trimmed("redirectUri"),
+			AuthorizeEndpoint: trimmed("authorizeEndpoint"),
+			TokenEndpoint:     trimmed("tokenEndpoint"),
+			RevokeEndpoint:    trimmed("revokeEndpoint"),
+			Issuer:            trimmed("issuer"),
+			Scope:             trimmed("scope"),
+			AuthorizeParams:   strings.TrimPrefix(trimmed("authorizeParams"), "?"),
+			TokenAuth:         oauth.TokenAuth(strings.ToLower(trimmed("tokenAuth"))),
+			PKCE:              strings.ToLower(trimmed("pkce")),
+		},
+	}
+}
+
+// SplitList reads a list with commas between. Blank items are left out.
+func SplitList(value string) []string {
+	var list []string
+	for item := range strings.SplitSeq(value, ",") {
+		if item = strings.TrimSpace(item); item != "" {
+			list = append(list, item)
+		}
+	}
+	return list
+}
+
+// Complete returns a copy in which every blank field has the value that it stands for. A complete plugin
+// comes back as it is.
+func (p Plugin) Complete(defaults Defaults) Plugin {
+	if p.Fingerprint != nil {
+		return p
+	}
+	p.ReturnApp = cmp.Or(p.ReturnApp, DefaultReturnApp)
+	p.ParentDomain = cmp.Or(p.ParentDomain, defaults.ParentDomain, defaultParentDomain)
+	// Browsers send the host of an origin in lower case.
+	p.PluginID, p.ParentDomain = strings.ToLower(p.PluginID), strings.ToLower(p.ParentDomain)
+	if p.RedirectURI == "" && defaults.PublicURL != "" {
+		p.RedirectURI = defaults.PublicURL + p.RedirectPath()
+	}
+	p.Client = p.Client.Complete()
+	parts := []string{p.RecordID, p.Slug, p.ClientID, p.AuthorizeEndpoint, p.TokenEndpoint, p.Tenant}
+	fingerprint := sha256.Sum256([]byte(strings.Join(parts, "\n")))
+	p.Fingerprint = fingerprint[:]
+	return p
+}
+
+// DisplaySlug is a slug for people and for metrics: that of the plugin at the root, which is blank, becomes
+// "/".
+func DisplaySlug(slug string) string { return cmp.Or(slug, "/") }
+
+// RedirectPath is how the plugin's redirect URI ends. No two plugins of the dashboard share one, so an answer
+// to the login of one cannot be given to another (RFC 9700 section 4.4.2).
+func (p *Plugin) RedirectPath() string {
+	if p.Slug == "" {
+		return "/redirect"
+	}
+	return "/" + p.Slug + "/redirect"
+}
+
+// Variable is the environment variable of a field: CLIENT_ID of clientId.
+func Variable(field string) string {
+	if field == "name" {
+		return "PLUGIN_NAME"
+	}
+	var b strings.Builder
+	for _, r := range field {
+		if unicode.IsUpper(r) {
+			b.WriteByte('_')
+		}
+		b.WriteRune(unicode.ToUpper(r))
+	}
+	return b.String()
+}
+
+// Where names what an admin changes to change a field: a variable, or a field in the dashboard.
+func (p *Plugin) Where(field string) string {
+	if p.Slug == "" {
+		return Variable(field)
+	}
+	return "the field " + field + " of the plugin " + p.Slug + " in the dashboard"
+}
+
+// WhereElse is the short form of [Plugin.Where], for the second field in a sentence.
+func (p *Plugin) WhereElse(field string) string {
+	if p.Slug == "" {
+		return Variable(field)
+	}
+	return field
+}
+
+var slugForm = regexp.MustCompile(`^[a-z0-9-]{1,63}$`)
+
+// reservedSlugs are names that lead elsewhere: to PocketBase, or to the routes of the plugin at the root.
+var reservedSlugs = []string{"api", "_", "authorize", "redirect", "poll", "refresh", "revoke"}
+
+// formOrder is the order in which a person fills the fields in.
+var formOrder = []string{
+	"slug", "provider", "tenant", "clientId", "clientSecret", "redirectUri", "authorizeEndpoint",
+	"tokenEndpoint",
+	"revokeEndpoint", "issuer", "authorizeParams", "tokenAuth", "pkce", "pluginId", "allowedOrigins",
+}
+
+// Validate returns what must be fixed, one error for each field, in the order in which a person would. The
+// plugin is a complete one.
+func (p *Plugin) Validate() []oauth.FieldError {
+	errs := oauth.FieldErrors(p.Client.Validate())
+	if p.Slug != "" {
+		errs.Check("slug", slugForm.MatchString(p.Slug),
+			"must consist of a-z, 0-9 and -, such as google-sheets-plugin")
+		errs.Check("slug", !slices.Contains(reservedSlugs, p.Slug),
+			"must be another: plugin-oauth uses this address itself")
+	}
+	p.validateRedirectURI(&errs)
+	errs.Check("pluginId", strings.Trim(p.PluginID, hostLabel) == "",
+		"must be only the id, such as abc123; the address of the plugin's submission to the marketplace "+
+			"has it")
+	p.validateOrigins(&errs)
+	rank := func(err oauth.FieldError) int { return slices.Index(formOrder, err.Field) }
+	slices.SortStableFunc(errs, func(a, b oauth.FieldError) int { return cmp.Compare(rank(a), rank(b)) })
+	return errs
+}
+
+func (p *Plugin) validateRedirectURI(errs *oauth.FieldErrors) {
+	path := p.RedirectPath()
+	errs.Check("redirectUri", p.RedirectURI != "", "must be set, or PUBLIC_URL in the environment: it is "+
+		"the address "+
+		"of this service with "+path+" behind it, such as http://localhost:8787"+path)
+	if u, err := oauth.ParseAbsoluteURL(p.RedirectURI); err == nil {
+		errs.Check("redirectUri", strings.HasSuffix(strings.TrimSuffix(u.Path, "/"), path),
+			"must end in "+path+", such as https://my-backend.fly.dev"+path)
+	}
+}
+
+func (p *Plugin) validateOrigins(errs *oauth.FieldErrors) {
+	for i, allowed := range p.AllowedOrigins {
+		if allowed == "*" || allowed == "null" {
+			continue
+		}
+		// The values themselves are not repeated, since PocketBase keeps what is said here in its log.
+		origin, err := OriginOf(allowed)
+		errs.Check("allowedOrigins", err == nil,
+			fmt.Sprintf("must be origins such as https://plugin.example, with commas between; number %d "+
+				"is none", i+1))
+		errs.Check("allowedOrigins", err != nil || origin == allowed,
+			fmt.Sprintf("must be origins as browsers send them; number %d is %s", i+1, origin))
+	}
+}
