@@ -1,13 +1,17 @@
 package hooks
 
 import (
+	"context"
 	"math"
 	"net/http"
 	"strconv"
-	"time"
+
+	"plugin-oauth/hooks/oauth"
+	"plugin-oauth/hooks/plugins"
+	"plugin-oauth/hooks/session"
 )
 
-var errTooManyStarts = &problem{
+var errAuthorizeLimit = &responseError{
 	Status:      http.StatusTooManyRequests,
 	Code:        "temporarily_unavailable",
 	Description: "Too many sign-ins were started from this network. Try again in a minute.",
@@ -18,30 +22,37 @@ var errTooManyStarts = &problem{
 //	{"url": "<authorization URL to open>", "readKey": "<secret for /poll>"}
 //
 // Where the provider has an address for each tenant, the request names it: POST /authorize?shop=my-store.
-func (r *relay) authorize(e *request) error {
-	network := r.clientNetwork(e)
-	if wait := r.starts.wait(network, time.Now()); wait > 0 {
+func (s *server) authorize(e *request) error {
+	network := s.clientNetwork(e)
+	if wait := s.authorizeLimit.reserve(network, s.config.timing.now()); wait > 0 {
 		e.Response.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(wait.Seconds()))))
-		return errTooManyStarts
+		return errAuthorizeLimit
 	}
-	plugin, err := e.pluginForTenant()
+	client, err := e.client()
 	if err != nil {
 		return err
 	}
-	state, readKey, verifier, err := r.sessions.start(e.plugin, plugin.Tenant, originForAdmin(e.Request.Header.Get("Origin")), network)
+	started, err := s.sessions.Start(context.WithoutCancel(e.Request.Context()), e.owner(),
+		session.StartRequest{
+			Tenant:  client.Tenant,
+			Origin:  originForAdmin(e.Request.Header.Get("Origin")),
+			Network: network,
+		})
 	if err != nil {
 		return err
 	}
-	r.metrics.begun(e.plugin)
+	s.metrics.loginStarted(e.plugin.Slug)
+	request := oauth.AuthorizationRequest{State: started.State, Verifier: started.Verifier}
 	return e.writeJSON(http.StatusOK, struct {
 		URL     string `json:"url"`
 		ReadKey string `json:"readKey"`
-	}{plugin.authorizationURL(state, verifier), readKey})
+	}{URL: client.AuthorizationURL(request), ReadKey: started.ReadKey})
 }
 
 // originForAdmin is the Origin header as the session keeps it: only what is an origin, and of bounded length.
 func originForAdmin(origin string) string {
-	if parsed, err := originOf(origin); origin == "null" || (err == nil && parsed == origin && len(origin) <= 255) {
+	parsed, err := plugins.OriginOf(origin)
+	if origin == "null" || (err == nil && parsed == origin && len(origin) <= 255) {
 		return origin
 	}
 	return ""

@@ -10,7 +10,6 @@ import (
 	"log/slog"
 	"net"
 	"net/mail"
-	"net/url"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -21,6 +20,9 @@ import (
 	"unicode/utf8"
 
 	"github.com/hashicorp/go-envparse"
+
+	"plugin-oauth/hooks/oauth"
+	"plugin-oauth/hooks/plugins"
 )
 
 // Config is everything the service must know before it starts.
@@ -28,19 +30,21 @@ import (
 type Config struct {
 	// Plugin answers at the root: /authorize, /redirect and so on.
 	// Nil means that none is configured: the service starts, and says how to add one.
-	Plugin *Plugin
+	Plugin *plugins.Plugin
 
 	// ParentDomain is what plugins are published under. Blank means plugins.framercdn.com.
 	ParentDomain string
 
-	// PublicURL is where the world reaches the service. Blank: the plugin's redirect URI, without its path, tells it.
+	// PublicURL is where the world reaches the service. Blank: the plugin's redirect URI, without its path,
+	// tells it.
 	PublicURL string
 
 	// EncryptionKey seals the client secrets that are entered in the dashboard: 32 bytes.
 	// Blank: the dashboard takes no client secret, and plugins that have one cannot be used.
 	EncryptionKey string
 
-	// SessionTTL is the life of a login, from /authorize until its secrets are erased. Blank means 10 minutes.
+	// SessionTTL is the life of a login, from /authorize until its secrets are erased. Blank means 10
+	// minutes.
 	SessionTTL time.Duration
 
 	// SessionRetention is how long the row of a login stays for the admin after its secrets are gone.
@@ -50,8 +54,8 @@ type Config struct {
 	// AuthorizeRateLimit bounds the logins that one client network may start. Blank means 60 in a minute.
 	AuthorizeRateLimit RateLimit
 
-	// ConfirmLogin says when a person is asked before a login is finished: "auto" (or blank), if it comes back from another
-	// network than it was started from; "always" or "never".
+	// ConfirmLogin says when a person is asked before a login is finished: "auto" (or blank), if it comes
+	// back from another network than it was started from; "always" or "never".
 	ConfirmLogin string
 
 	// TrustedProxyHeaders name the request headers that carry the client's address, such as Fly-Client-IP.
@@ -73,26 +77,45 @@ type Config struct {
 	// TLSCertFile and TLSKeyFile are PEM files. With both set the listener speaks HTTPS.
 	TLSCertFile, TLSKeyFile string
 
-	// CheckAtStart makes the service check itself and the providers once it listens, as the command doctor does.
-	// What it finds is logged as warnings, and printed on standard error. It stops nothing.
+	// CheckAtStart makes the service check itself and the providers once it listens, as the command doctor
+	// does. What it finds is logged as warnings, and printed on standard error. It stops nothing.
 	CheckAtStart bool
 
-	onFly bool // a machine of Fly.io, whose proxy stands in front
+	onFly  bool // a machine of Fly.io, whose proxy stands in front
+	timing timing
+}
+
+// timing has the clock and the durations that tests shorten. The zero value of each stands for the one that
+// is meant.
+type timing struct {
+	now         func() time.Time
+	provider    time.Duration // bounds a request to a provider
+	body        time.Duration // bounds the reading of a request's body
+	refreshKept time.Duration // how long the answer to a rotated refresh token is given again
+	pollSecond  time.Duration // what a poll's wait=1 stands for
+	checkAfter  time.Duration // from the start until the set-up is checked
 }
 
 const (
 	defaultSessionTTL       = 10 * time.Minute
 	defaultSessionRetention = 168 * time.Hour
-	defaultParentDomain     = "plugins.framercdn.com"
-	defaultReturnApp        = "Framer"
+	defaultBodyTimeout      = 10 * time.Second
+	defaultRefreshKept      = 5 * time.Second
+
+	// defaultCheckAfter keeps a service that crashes again and again from asking the providers each time.
+	defaultCheckAfter = 2 * time.Second
 )
 
 // HowToAddPlugin is said wherever somebody meets a service that has no plugin yet.
-const HowToAddPlugin = "No plugin is configured at this address. Set PROVIDER, CLIENT_ID, CLIENT_SECRET and REDIRECT_URI in the environment or in a .env file in the working folder, then start again. Or set PUBLIC_URL and ENCRYPTION_KEY there, start again, and add plugins in the dashboard; the address of each ends in its slug."
+const HowToAddPlugin = "No plugin is configured at this address. Set PROVIDER, CLIENT_ID, CLIENT_SECRET " +
+	"and REDIRECT_URI in the environment or in a .env file in the working folder, then start again. Or set " +
+	"PUBLIC_URL and ENCRYPTION_KEY there, start again, and add plugins in the dashboard; the address of " +
+	"each ends in its slug."
 
-// LoadConfig reads the configuration from the environment and from dir/.env, if there is one; the environment wins.
-// Blank fields have the values that they stand for. Without TLS_CERT_FILE it looks for the files that `mkcert localhost` writes to dir.
-// An error is one line that names the variable and the mend. It never quotes a value that may be secret.
+// LoadConfig reads the configuration from the environment and from dir/.env, if there is one; the environment
+// wins. Blank fields have the values that they stand for. Without TLS_CERT_FILE it looks for the files that
+// `mkcert localhost` writes to dir. An error is one line that names the variable and the fix. It never quotes
+// a value that may be secret.
 func LoadConfig(dir string) (Config, error) {
 	get, err := environment(dir)
 	if err != nil {
@@ -103,7 +126,7 @@ func LoadConfig(dir string) (Config, error) {
 		PublicURL:           get("PUBLIC_URL"),
 		EncryptionKey:       get("ENCRYPTION_KEY"),
 		ConfirmLogin:        strings.ToLower(get("CONFIRM_LOGIN")),
-		TrustedProxyHeaders: splitList(get("TRUSTED_PROXY_HEADERS")),
+		TrustedProxyHeaders: plugins.SplitList(get("TRUSTED_PROXY_HEADERS")),
 		SuperuserEmail:      get("SUPERUSER_EMAIL"),
 		SuperuserPassword:   get("SUPERUSER_PASSWORD"),
 		MetricsAddr:         get("METRICS_ADDR"),
@@ -124,23 +147,31 @@ func LoadConfig(dir string) (Config, error) {
 		config.TLSCertFile, config.TLSKeyFile = mkcertFiles(dir)
 	}
 
-	plugin := newPlugin(func(field string) string {
+	if config.Plugin, err = environmentPlugin(get); err != nil {
+		return Config{}, err
+	}
+	return config.withDefaults(), nil
+}
+
+// environmentPlugin returns the plugin at the root as it is configured, or nil if no variable of it is set.
+func environmentPlugin(get func(name string) string) (*plugins.Plugin, error) {
+	plugin := plugins.New(func(field string) string {
 		if field == "slug" {
 			return "" // it answers at the root
 		}
-		return get(variable(field))
+		return get(plugins.Variable(field))
 	})
 	if uri := get("PLUGIN_URI"); uri != "" {
-		origin, err := originOf(uri)
+		origin, err := plugins.OriginOf(uri)
 		if err != nil {
-			return Config{}, errors.New("PLUGIN_URI must be an origin such as https://plugin.example")
+			return nil, errors.New("PLUGIN_URI must be an origin such as https://plugin.example")
 		}
 		plugin.AllowedOrigins = append(plugin.AllowedOrigins, origin)
 	}
-	if !reflect.ValueOf(plugin).IsZero() {
-		config.Plugin = &plugin
+	if reflect.ValueOf(plugin).IsZero() {
+		return nil, nil
 	}
-	return config.withDefaults(), nil
+	return &plugin, nil
 }
 
 // environment returns what reads a variable from the environment, else from dir/.env.
@@ -172,7 +203,9 @@ func readDotEnv(path string) (map[string]string, error) {
 	}
 	values, err := envparse.Parse(bytes.NewReader(bytes.TrimPrefix(content, []byte("\ufeff"))))
 	if parseErr, ok := errors.AsType[*envparse.ParseError](err); ok {
-		return nil, fmt.Errorf(".env line %d is not NAME=value; put a value with quotes or # in it between single quotes", parseErr.Line)
+		return nil, fmt.Errorf(".env line %d is not NAME=value; put a value with quotes or # in it "+
+			"between single quotes",
+			parseErr.Line)
 	}
 	return values, err
 }
@@ -218,16 +251,6 @@ func rateLimit(value string) (RateLimit, error) {
 	return limit, nil
 }
 
-func splitList(value string) []string {
-	var list []string
-	for item := range strings.SplitSeq(value, ",") {
-		if item = strings.TrimSpace(item); item != "" {
-			list = append(list, item)
-		}
-	}
-	return list
-}
-
 // withDefaults returns a copy in which every blank field has the value that it stands for.
 func (c Config) withDefaults() Config {
 	if c.SessionTTL == 0 {
@@ -244,58 +267,105 @@ func (c Config) withDefaults() Config {
 		c.SessionRetention = defaultSessionRetention
 	}
 	if c.Plugin != nil {
-		plugin := c.Plugin.complete(c)
+		plugin := c.Plugin.Complete(c.pluginDefaults())
 		c.Plugin = &plugin
 	}
+	c.timing = c.timing.withDefaults()
 	return c
 }
 
-// publicURL is where the world reaches the service, without a slash at the end. It is blank if nothing tells.
-func (c Config) publicURL() string {
+func (t timing) withDefaults() timing {
+	if t.now == nil {
+		t.now = time.Now
+	}
+	t.provider = cmp.Or(t.provider, oauth.DefaultTimeout)
+	t.body = cmp.Or(t.body, defaultBodyTimeout)
+	t.refreshKept = cmp.Or(t.refreshKept, defaultRefreshKept)
+	t.pollSecond = cmp.Or(t.pollSecond, time.Second)
+	t.checkAfter = cmp.Or(t.checkAfter, defaultCheckAfter)
+	return t
+}
+
+func (c Config) pluginDefaults() plugins.Defaults {
+	return plugins.Defaults{ParentDomain: c.ParentDomain, PublicURL: c.baseURL()}
+}
+
+func (c Config) recordsOptions() plugins.RecordsOptions {
+	return plugins.RecordsOptions{Defaults: c.pluginDefaults(), EncryptionKey: c.EncryptionKey}
+}
+
+// baseURL is where the world reaches the service, without a slash at the end. It is blank if nothing tells.
+func (c Config) baseURL() string {
 	address := c.PublicURL
 	if address == "" && c.Plugin != nil {
 		address, _, _ = strings.Cut(c.Plugin.RedirectURI, "?")
-		address = strings.TrimSuffix(strings.TrimSuffix(address, "/"), c.Plugin.redirectPath())
+		address = strings.TrimSuffix(strings.TrimSuffix(address, "/"), c.Plugin.RedirectPath())
 	}
 	return strings.TrimSuffix(address, "/")
 }
 
-// Validate reports the first thing that must be mended before the service can start, in one line that names the variable.
+// Validate reports the first thing that must be fixed before the service can start, in one line that names
+// the variable.
 func (c Config) Validate() error {
 	c = c.withDefaults()
-	_, publicErr := absoluteURL(c.PublicURL)
-	_, emailErr := mail.ParseAddress(c.SuperuserEmail)
-	_, _, metricsErr := net.SplitHostPort(c.MetricsAddr)
+	for _, validate := range []func() error{c.validateSessions, c.validateAddresses, c.validateSecrets} {
+		if err := validate(); err != nil {
+			return err
+		}
+	}
+	if c.Plugin != nil {
+		if errs := c.Plugin.Validate(); len(errs) > 0 {
+			return fmt.Errorf("%s %s", plugins.Variable(errs[0].Field), errs[0].Fix)
+		}
+	}
+	return nil
+}
+
+func (c Config) validateSessions() error {
 	switch {
 	case c.SessionTTL < 0:
 		return errors.New("SESSION_TTL must be positive")
 	case c.SessionRetention < 0:
 		return errors.New("SESSION_RETENTION must be positive")
+	case !slices.Contains([]string{"auto", "always", "never"}, c.ConfirmLogin):
+		return errors.New("CONFIRM_LOGIN must be auto, always or never")
+	}
+	return nil
+}
+
+func (c Config) validateAddresses() error {
+	_, publicErr := oauth.ParseAbsoluteURL(c.PublicURL)
+	_, _, metricsErr := net.SplitHostPort(c.MetricsAddr)
+	switch {
+	case (c.TLSCertFile == "") != (c.TLSKeyFile == ""):
+		return errors.New("TLS_CERT_FILE and TLS_KEY_FILE belong together; set both, or neither")
+	case !plugins.IsDomain(c.ParentDomain):
+		return errors.New("PLUGIN_PARENT_DOMAIN must be only a domain, such as plugins.framercdn.com")
+	case c.PublicURL != "" && publicErr != nil:
+		return fmt.Errorf("PUBLIC_URL %w", publicErr)
+	case strings.HasSuffix(strings.TrimSuffix(c.PublicURL, "/"), "/redirect") ||
+		strings.Contains(c.PublicURL, "?"):
+		return errors.New("PUBLIC_URL must be only the address, without a query and without /redirect, " +
+			"which plugin-oauth adds")
+	case c.MetricsAddr != "" && metricsErr != nil:
+		return errors.New("METRICS_ADDR must be an address with a port, such as 127.0.0.1:9091")
+	}
+	return nil
+}
+
+func (c Config) validateSecrets() error {
+	_, emailErr := mail.ParseAddress(c.SuperuserEmail)
+	passwordFits := utf8.RuneCountInString(c.SuperuserPassword) >= 8 && len(c.SuperuserPassword) <= 71
+	switch {
 	case (c.SuperuserEmail == "") != (c.SuperuserPassword == ""):
 		return errors.New("SUPERUSER_EMAIL and SUPERUSER_PASSWORD belong together; set both, or neither")
 	case c.SuperuserEmail != "" && emailErr != nil:
 		return errors.New("SUPERUSER_EMAIL is not an email address")
-	case c.SuperuserPassword != "" && (utf8.RuneCountInString(c.SuperuserPassword) < 8 || len(c.SuperuserPassword) > 71):
+	case c.SuperuserPassword != "" && !passwordFits:
 		return errors.New("SUPERUSER_PASSWORD must have 8 to 71 characters")
-	case (c.TLSCertFile == "") != (c.TLSKeyFile == ""):
-		return errors.New("TLS_CERT_FILE and TLS_KEY_FILE belong together; set both, or neither")
-	case strings.Trim(strings.ToLower(c.ParentDomain), hostLabel+".") != "":
-		return errors.New("PLUGIN_PARENT_DOMAIN must be only a domain, such as plugins.framercdn.com")
-	case c.PublicURL != "" && publicErr != nil:
-		return fmt.Errorf("PUBLIC_URL %w", publicErr)
-	case strings.HasSuffix(strings.TrimSuffix(c.PublicURL, "/"), "/redirect") || strings.Contains(c.PublicURL, "?"):
-		return errors.New("PUBLIC_URL must be only the address, without a query and without /redirect, which plugin-oauth adds")
-	case c.MetricsAddr != "" && metricsErr != nil:
-		return errors.New("METRICS_ADDR must be an address with a port, such as 127.0.0.1:9091")
-	case !slices.Contains([]string{"auto", "always", "never"}, c.ConfirmLogin):
-		return errors.New("CONFIRM_LOGIN must be auto, always or never")
-	case c.EncryptionKey != "" && len(c.EncryptionKey) != encryptionKeyLength:
-		return fmt.Errorf("ENCRYPTION_KEY must have %d characters; %s", encryptionKeyLength, howToMakeKey)
-	}
-	if c.Plugin != nil {
-		if problems := c.Plugin.validate(); len(problems) > 0 {
-			return problems[0]
-		}
+	case c.EncryptionKey != "" && len(c.EncryptionKey) != plugins.EncryptionKeyLength:
+		return fmt.Errorf("ENCRYPTION_KEY must have %d characters; %s", plugins.EncryptionKeyLength,
+			plugins.HowToMakeKey)
 	}
 	return nil
 }
@@ -307,19 +377,9 @@ func (c Config) certificate() (*tls.Certificate, error) {
 	}
 	certificate, err := tls.LoadX509KeyPair(c.TLSCertFile, c.TLSKeyFile)
 	if err != nil {
-		return nil, fmt.Errorf("%s and %s must be a PEM certificate and its key (TLS_CERT_FILE, TLS_KEY_FILE): %w", c.TLSCertFile, c.TLSKeyFile, err)
+		return nil, fmt.Errorf("%s and %s must be a PEM certificate and its key (TLS_CERT_FILE, "+
+			"TLS_KEY_FILE): %w",
+			c.TLSCertFile, c.TLSKeyFile, err)
 	}
 	return &certificate, nil
-}
-
-// absoluteURL checks that a value is an http(s) URL with a host and no fragment. Its error says what the value must be.
-func absoluteURL(value string) (*url.URL, error) {
-	u, err := url.Parse(value)
-	switch {
-	case err != nil || u.Hostname() == "" || !slices.Contains([]string{"http", "https"}, u.Scheme):
-		return nil, errors.New("must be an absolute URL that starts with https:// or http://")
-	case strings.Contains(value, "#") || u.User != nil:
-		return nil, errors.New("must have neither a fragment (#) nor a user name")
-	}
-	return u, nil
 }

@@ -3,18 +3,26 @@ package hooks
 import (
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
 )
 
+// variables are all that LoadConfig reads.
+var variables = []string{
+	"CLIENT_ID", "CLIENT_SECRET", "REDIRECT_URI", "AUTHORIZE_ENDPOINT", "TOKEN_ENDPOINT", "SCOPE",
+	"PLUGIN_ID", "PLUGIN_PARENT_DOMAIN", "PLUGIN_URI", "PLUGIN_NAME", "RETURN_APP", "AUTHORIZE_PARAMS",
+	"TOKEN_AUTH", "PKCE", "ALLOWED_ORIGINS", "SESSION_TTL", "SESSION_RETENTION", "PROVIDER", "TENANT",
+	"ISSUER", "REVOKE_ENDPOINT", "PUBLIC_URL", "ENCRYPTION_KEY", "CONFIRM_LOGIN", "AUTHORIZE_RATE_LIMIT",
+	"TRUSTED_PROXY_HEADERS", "SUPERUSER_EMAIL", "SUPERUSER_PASSWORD", "METRICS_ADDR", "TLS_CERT_FILE",
+	"TLS_KEY_FILE", "FLY_APP_NAME",
+}
+
 // setEnv sets the reference's variables and those given as NAME=value, and clears all others.
 func setEnv(t *testing.T, extra ...string) {
 	t.Helper()
-	for _, name := range []string{"CLIENT_ID", "CLIENT_SECRET", "REDIRECT_URI", "AUTHORIZE_ENDPOINT", "TOKEN_ENDPOINT", "SCOPE", "PLUGIN_ID",
-		"PLUGIN_PARENT_DOMAIN", "PLUGIN_URI", "PLUGIN_NAME", "RETURN_APP", "AUTHORIZE_PARAMS", "TOKEN_AUTH", "PKCE", "ALLOWED_ORIGINS", "SESSION_TTL", "SESSION_RETENTION",
-		"PROVIDER", "TENANT", "ISSUER", "REVOKE_ENDPOINT", "PUBLIC_URL", "ENCRYPTION_KEY", "CONFIRM_LOGIN", "AUTHORIZE_RATE_LIMIT",
-		"TRUSTED_PROXY_HEADERS", "SUPERUSER_EMAIL", "SUPERUSER_PASSWORD", "TLS_CERT_FILE", "TLS_KEY_FILE"} {
+	for _, name := range variables {
 		t.Setenv(name, "") // so that it is restored
 		os.Unsetenv(name)
 	}
@@ -28,68 +36,123 @@ func setEnv(t *testing.T, extra ...string) {
 }
 
 func TestConfigErrors(t *testing.T) {
-	for variables, want := range map[string]string{
-		"CLIENT_ID=":                                                 "CLIENT_ID must be set",
-		"CLIENT_SECRET=":                                             "CLIENT_SECRET must be set",
-		"REDIRECT_URI=":                                              "REDIRECT_URI must be set, or PUBLIC_URL",
-		"REDIRECT_URI=/redirect":                                     "REDIRECT_URI must be an absolute URL",
-		"REDIRECT_URI=https://host/callback":                         "REDIRECT_URI must end in /redirect",
-		"AUTHORIZE_ENDPOINT=":                                        "AUTHORIZE_ENDPOINT must be set",
-		"AUTHORIZE_ENDPOINT=provider.example":                        "AUTHORIZE_ENDPOINT must be an absolute URL",
-		"AUTHORIZE_ENDPOINT=https://p.example/?client_id=x":          "AUTHORIZE_ENDPOINT must not carry client_id",
-		"TOKEN_ENDPOINT=":                                            "TOKEN_ENDPOINT must be set",
-		"TOKEN_ENDPOINT=https:///token":                              "TOKEN_ENDPOINT must be an absolute URL",
-		"TOKEN_ENDPOINT=javascript:alert(1)":                         "TOKEN_ENDPOINT must be an absolute URL",
-		"TOKEN_ENDPOINT=https://u:p@host/":                           "TOKEN_ENDPOINT must have neither",
-		"TOKEN_ENDPOINT=https://host/#x":                             "TOKEN_ENDPOINT must have neither",
-		"SUPERUSER_EMAIL=admin\nSUPERUSER_PASSWORD=long enough":      "SUPERUSER_EMAIL is not an email address",
-		"SUPERUSER_EMAIL=a@plugin.example\nSUPERUSER_PASSWORD=short": "SUPERUSER_PASSWORD must have 8 to 71",
-		"TOKEN_AUTH=header":                                          "TOKEN_AUTH must be body, basic or basic-secret",
-		"PKCE=true":                                                  "PKCE must be on or off",
-		"AUTHORIZE_PARAMS=a;b":                                       "AUTHORIZE_PARAMS must be a query string",
-		"AUTHORIZE_PARAMS=state=x":                                   "AUTHORIZE_PARAMS must not carry state",
-		"PLUGIN_ID=abc.plugins.framercdn.com":                        "PLUGIN_ID must be only the id",
-		"PLUGIN_ID=my plugin":                                        "PLUGIN_ID must be only the id",
-		"PLUGIN_PARENT_DOMAIN=https://x.example/":                    "PLUGIN_PARENT_DOMAIN must be only a domain",
-		"PLUGIN_URI=plugin":                                          "PLUGIN_URI must be an origin",
-		"ALLOWED_ORIGINS=https://a.example,b":                        `ALLOWED_ORIGINS must be origins such as https://plugin.example, with commas between; number 2 is none`,
-		"ALLOWED_ORIGINS=https://a.example/":                         "ALLOWED_ORIGINS must be origins as browsers send them; number 1 is https://a.example",
-		"SESSION_TTL=ten":                                            `SESSION_TTL "ten" is not a duration`,
-		"SESSION_TTL=-1m":                                            `SESSION_TTL "-1m" is not a duration`,
-		"SESSION_RETENTION=7d":                                       `SESSION_RETENTION "7d" is not a duration`,
-		"SUPERUSER_EMAIL=admin@plugin.example":                       "SUPERUSER_EMAIL and SUPERUSER_PASSWORD belong together",
-		"SUPERUSER_PASSWORD=long enough":                             "SUPERUSER_EMAIL and SUPERUSER_PASSWORD belong together",
-		"PUBLIC_URL=https://backend.example/redirect/":               "PUBLIC_URL must be only the address",
-		"PUBLIC_URL=https://backend.example?a=b":                     "PUBLIC_URL must be only the address",
-		"PUBLIC_URL=my-backend.fly.dev":                              "PUBLIC_URL must be an absolute URL",
-		"ENCRYPTION_KEY=top$ecret":                                   "ENCRYPTION_KEY must have 32 characters; make one with: openssl rand -base64 24",
-		"PROVIDER=gogle":                                             "PROVIDER must be one that the command plugin-oauth providers lists",
-		"PROVIDER=google-sheets":                                     "PROVIDER must be one that the command plugin-oauth providers lists; did you mean google?",
-		"REVOKE_ENDPOINT=/revoke":                                    "REVOKE_ENDPOINT must be an absolute URL",
-		"ISSUER=provider.example":                                    "ISSUER must be an absolute URL",
-		"TENANT=my-store":                                            "TENANT must be blank",
-		"PROVIDER=shopify\nAUTHORIZE_ENDPOINT=\nTOKEN_ENDPOINT=\nTENANT=my store": "TENANT must be only the name, such as my-store",
-		"CONFIRM_LOGIN=sometimes":   "CONFIRM_LOGIN must be auto, always or never",
-		"AUTHORIZE_RATE_LIMIT=60":   `AUTHORIZE_RATE_LIMIT "60" must be like 60/1m, or off`,
-		"AUTHORIZE_RATE_LIMIT=0/1m": `AUTHORIZE_RATE_LIMIT "0/1m" must be like 60/1m, or off`,
-		"AUTHORIZE_RATE_LIMIT=5/x":  `AUTHORIZE_RATE_LIMIT "5/x" must be like 60/1m, or off`,
-		"TLS_CERT_FILE=cert.pem":    "TLS_CERT_FILE and TLS_KEY_FILE belong together",
+	for _, test := range []struct{ variables, want string }{
+		{variables: "CLIENT_ID=", want: "CLIENT_ID must be set"},
+		{variables: "CLIENT_SECRET=", want: "CLIENT_SECRET must be set"},
+		{variables: "REDIRECT_URI=", want: "REDIRECT_URI must be set, or PUBLIC_URL"},
+		{variables: "REDIRECT_URI=/redirect", want: "REDIRECT_URI must be an absolute URL"},
+		{variables: "REDIRECT_URI=https://host/callback", want: "REDIRECT_URI must end in /redirect"},
+		{variables: "AUTHORIZE_ENDPOINT=", want: "AUTHORIZE_ENDPOINT must be set"},
+		{
+			variables: "AUTHORIZE_ENDPOINT=provider.example",
+			want:      "AUTHORIZE_ENDPOINT must be an absolute URL",
+		},
+		{
+			variables: "AUTHORIZE_ENDPOINT=https://p.example/?client_id=x",
+			want:      "AUTHORIZE_ENDPOINT must not carry client_id",
+		},
+		{variables: "TOKEN_ENDPOINT=", want: "TOKEN_ENDPOINT must be set"},
+		{variables: "TOKEN_ENDPOINT=https:///token", want: "TOKEN_ENDPOINT must be an absolute URL"},
+		{variables: "TOKEN_ENDPOINT=javascript:alert(1)", want: "TOKEN_ENDPOINT must be an absolute URL"},
+		{variables: "TOKEN_ENDPOINT=https://u:p@host/", want: "TOKEN_ENDPOINT must have neither"},
+		{variables: "TOKEN_ENDPOINT=https://host/#x", want: "TOKEN_ENDPOINT must have neither"},
+		{
+			variables: "SUPERUSER_EMAIL=admin\nSUPERUSER_PASSWORD=long enough",
+			want:      "SUPERUSER_EMAIL is not an email address",
+		},
+		{
+			variables: "SUPERUSER_EMAIL=a@plugin.example\nSUPERUSER_PASSWORD=short",
+			want:      "SUPERUSER_PASSWORD must have 8 to 71",
+		},
+		{variables: "TOKEN_AUTH=header", want: "TOKEN_AUTH must be body, basic or basic-secret"},
+		{variables: "PKCE=true", want: "PKCE must be on or off"},
+		{variables: "AUTHORIZE_PARAMS=a;b", want: "AUTHORIZE_PARAMS must be a query string"},
+		{variables: "AUTHORIZE_PARAMS=state=x", want: "AUTHORIZE_PARAMS must not carry state"},
+		{variables: "PLUGIN_ID=abc.plugins.framercdn.com", want: "PLUGIN_ID must be only the id"},
+		{variables: "PLUGIN_ID=my plugin", want: "PLUGIN_ID must be only the id"},
+		{
+			variables: "PLUGIN_PARENT_DOMAIN=https://x.example/",
+			want:      "PLUGIN_PARENT_DOMAIN must be only a domain",
+		},
+		{variables: "PLUGIN_URI=plugin", want: "PLUGIN_URI must be an origin"},
+		{
+			variables: "ALLOWED_ORIGINS=https://a.example,b",
+			want: `ALLOWED_ORIGINS must be origins such as https://plugin.example, with commas ` +
+				`between; number 2 is none`,
+		},
+		{
+			variables: "ALLOWED_ORIGINS=https://a.example/",
+			want: "ALLOWED_ORIGINS must be origins as browsers send them; number 1 is " +
+				"https://a.example",
+		},
+		{variables: "SESSION_TTL=ten", want: `SESSION_TTL "ten" is not a duration`},
+		{variables: "SESSION_TTL=-1m", want: `SESSION_TTL "-1m" is not a duration`},
+		{variables: "SESSION_RETENTION=7d", want: `SESSION_RETENTION "7d" is not a duration`},
+		{
+			variables: "SUPERUSER_EMAIL=admin@plugin.example",
+			want:      "SUPERUSER_EMAIL and SUPERUSER_PASSWORD belong together",
+		},
+		{
+			variables: "SUPERUSER_PASSWORD=long enough",
+			want:      "SUPERUSER_EMAIL and SUPERUSER_PASSWORD belong together",
+		},
+		{
+			variables: "PUBLIC_URL=https://backend.example/redirect/",
+			want:      "PUBLIC_URL must be only the address",
+		},
+		{variables: "PUBLIC_URL=https://backend.example?a=b", want: "PUBLIC_URL must be only the address"},
+		{variables: "PUBLIC_URL=my-backend.fly.dev", want: "PUBLIC_URL must be an absolute URL"},
+		{
+			variables: "ENCRYPTION_KEY=top$ecret",
+			want:      "ENCRYPTION_KEY must have 32 characters; make one with: openssl rand -base64 24",
+		},
+		{
+			variables: "PROVIDER=gogle",
+			want:      "PROVIDER must be one that the command plugin-oauth providers lists",
+		},
+		{
+			variables: "PROVIDER=google-sheets",
+			want: "PROVIDER must be one that the command plugin-oauth providers lists; did you " +
+				"mean google?",
+		},
+		{variables: "REVOKE_ENDPOINT=/revoke", want: "REVOKE_ENDPOINT must be an absolute URL"},
+		{variables: "ISSUER=provider.example", want: "ISSUER must be an absolute URL"},
+		{variables: "TENANT=my-store", want: "TENANT must be blank"},
+		{
+			variables: "PROVIDER=shopify\nAUTHORIZE_ENDPOINT=\nTOKEN_ENDPOINT=\nTENANT=my store",
+			want:      "TENANT must be only the name, such as my-store",
+		},
+		{variables: "CONFIRM_LOGIN=sometimes", want: "CONFIRM_LOGIN must be auto, always or never"},
+		{variables: "AUTHORIZE_RATE_LIMIT=60", want: `AUTHORIZE_RATE_LIMIT "60" must be like 60/1m, or off`},
+		{
+			variables: "AUTHORIZE_RATE_LIMIT=0/1m",
+			want:      `AUTHORIZE_RATE_LIMIT "0/1m" must be like 60/1m, or off`,
+		},
+		{
+			variables: "AUTHORIZE_RATE_LIMIT=5/x",
+			want:      `AUTHORIZE_RATE_LIMIT "5/x" must be like 60/1m, or off`,
+		},
+		{variables: "TLS_CERT_FILE=cert.pem", want: "TLS_CERT_FILE and TLS_KEY_FILE belong together"},
 	} {
-		t.Run(variables, func(t *testing.T) {
-			setEnv(t, strings.Split(variables, "\n")...)
+		t.Run(test.variables, func(t *testing.T) {
+			setEnv(t, strings.Split(test.variables, "\n")...)
 			config, err := LoadConfig(t.TempDir())
 			if err == nil {
 				err = config.Validate()
 			}
-			if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "\n") || strings.Contains(err.Error(), "top$ecret") {
-				t.Errorf("got %v, want %s", err, want)
+			if err == nil || !strings.Contains(err.Error(), test.want) {
+				t.Fatalf("got %v, want %s", err, test.want)
+			}
+			if strings.Contains(err.Error(), "\n") || strings.Contains(err.Error(), "top$ecret") {
+				t.Errorf("it is more than a line, or quotes a secret: %v", err)
 			}
 		})
 	}
 }
 
 func TestConfigFromEnvironment(t *testing.T) {
-	setEnv(t, "SESSION_TTL=90s", "PLUGIN_URI=https://Plugin.example:443/path", "ALLOWED_ORIGINS= null , https://a.example ", "TRUSTED_PROXY_HEADERS=Fly-Client-IP",
+	setEnv(t, "SESSION_TTL=90s", "PLUGIN_URI=https://Plugin.example:443/path",
+		"ALLOWED_ORIGINS= null , https://a.example ", "TRUSTED_PROXY_HEADERS=Fly-Client-IP",
 		"PLUGIN_PARENT_DOMAIN=Plugins.example", "PLUGIN_NAME=Notion for Framer", "RETURN_APP=Penpot")
 	config, err := LoadConfig(t.TempDir())
 	if err != nil {
@@ -102,18 +165,21 @@ func TestConfigFromEnvironment(t *testing.T) {
 	if config.SessionTTL != 90*time.Second || config.SessionRetention != 168*time.Hour {
 		t.Errorf("durations are %s and %s", config.SessionTTL, config.SessionRetention)
 	}
-	if got := strings.Join(config.Plugin.AllowedOrigins, " "); got != "null https://a.example https://plugin.example" {
-		t.Errorf("origins are %s", got)
+	origins := strings.Join(config.Plugin.AllowedOrigins, " ")
+	if origins != "null https://a.example https://plugin.example" {
+		t.Errorf("origins are %s", origins)
 	}
-	if p := config.Plugin; p.ParentDomain != "plugins.example" || p.Name != "Notion for Framer" || p.ReturnApp != "Penpot" {
-		t.Errorf("plugin is %+v", p)
+	p := config.Plugin
+	if p.ParentDomain != "plugins.example" || p.Name != "Notion for Framer" || p.ReturnApp != "Penpot" {
+		t.Errorf("the plugin is %+v", p)
 	}
 	if got := strings.Join(config.TrustedProxyHeaders, " "); got != "Fly-Client-IP" {
 		t.Errorf("trusted headers are %s", got)
 	}
 }
 
-// A preset's parameter that is left out stays out, however often the defaults are filled in: LoadConfig does, and Register.
+// A preset's parameter that is left out stays out, however often the defaults are filled in: LoadConfig does,
+// and Register.
 func TestParameterStaysLeftOut(t *testing.T) {
 	setEnv(t, "PROVIDER=google", "AUTHORIZE_ENDPOINT=", "TOKEN_ENDPOINT=", "AUTHORIZE_PARAMS=prompt=")
 	config, err := LoadConfig(t.TempDir())
@@ -127,15 +193,17 @@ func TestParameterStaysLeftOut(t *testing.T) {
 
 func TestConfigWithoutPlugin(t *testing.T) {
 	setEnv(t)
-	for _, name := range []string{"CLIENT_ID", "CLIENT_SECRET", "REDIRECT_URI", "AUTHORIZE_ENDPOINT", "TOKEN_ENDPOINT"} {
+	for _, name := range []string{
+		"CLIENT_ID", "CLIENT_SECRET", "REDIRECT_URI", "AUTHORIZE_ENDPOINT", "TOKEN_ENDPOINT",
+	} {
 		os.Unsetenv(name)
 	}
 	config, err := LoadConfig(t.TempDir())
 	if err != nil || config.Plugin != nil || config.Validate() != nil {
 		t.Errorf("got %+v, %v", config, err)
 	}
-	if defaults := config.withDefaults(); defaults.SessionTTL != 10*time.Minute || defaults.SessionRetention != 7*24*time.Hour {
-		t.Errorf("defaults are %+v", defaults)
+	if c := config.withDefaults(); c.SessionTTL != 10*time.Minute || c.SessionRetention != 7*24*time.Hour {
+		t.Errorf("the defaults are %+v", c)
 	}
 	// Whoever sets one of its variables means to configure a plugin.
 	t.Setenv("TOKEN_AUTH", "basic")
@@ -144,52 +212,98 @@ func TestConfigWithoutPlugin(t *testing.T) {
 	}
 }
 
+// The durations that tests shorten are these.
+func TestTimingDefaults(t *testing.T) {
+	t.Parallel()
+	got := Config{}.withDefaults().timing
+	got.now = nil // two functions cannot be compared
+	want := timing{
+		provider:    10 * time.Second,
+		body:        10 * time.Second,
+		refreshKept: 5 * time.Second,
+		pollSecond:  time.Second,
+		checkAfter:  2 * time.Second,
+	}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("got %+v", got)
+	}
+}
+
 func TestDotEnv(t *testing.T) {
-	setEnv(t, "CLIENT_ID=from the environment")
-	os.Unsetenv("CLIENT_SECRET")
-	dir := t.TempDir()
-	write := func(content string) {
-		if err := os.WriteFile(filepath.Join(dir, ".env"), []byte(content), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	// The form of framer/plugin-oauth's .dev.vars. A $ is no variable.
-	write("# comment\nPLUGIN_ID = \"\"\n\nCLIENT_ID=from the file\nCLIENT_SECRET=pa$$word$HOME\nSCOPE='a,b c#d'\n")
-	config, err := LoadConfig(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if p := config.Plugin; p.ClientID != "from the environment" || p.ClientSecret != "pa$$word$HOME" || p.Scope != "a,b c#d" || p.PluginID != "" {
-		t.Errorf("got %+v", p)
-	}
-	write("\ufeffexport SCOPE=after a byte order mark\r\n")
-	if config, err = LoadConfig(dir); err != nil || config.Plugin.Scope != "after a byte order mark" {
-		t.Errorf("got %+v, %v", config.Plugin, err)
-	}
-	write("\xff\xfeS\x00C\x00")
-	if _, err = LoadConfig(dir); err == nil || !strings.Contains(err.Error(), "UTF-8") {
-		t.Errorf("got %v", err)
-	}
-	write("SCOPE=x\nCLIENT_SECRET=\"top secret\n")
-	if _, err := LoadConfig(dir); err == nil || !strings.Contains(err.Error(), ".env line 2") || strings.Contains(err.Error(), "top secret") {
-		t.Errorf("got %v", err)
+	for name, test := range map[string]struct {
+		content string
+		want    map[string]string // of the plugin's variables
+		err     string            // or a part of this error
+	}{
+		// A $ is no variable.
+		"the form of framer/plugin-oauth's .dev.vars": {
+			content: "# comment\nPLUGIN_ID = \"\"\n\nCLIENT_ID=from the file\nCLIENT_SECRET=pa$$word$HOME\n" +
+				"SCOPE='a,b c#d'\n",
+			want: map[string]string{
+				"CLIENT_ID":     "from the environment",
+				"CLIENT_SECRET": "pa$$word$HOME",
+				"SCOPE":         "a,b c#d",
+				"PLUGIN_ID":     "",
+			},
+		},
+		"a byte order mark": {
+			content: "\ufeffexport SCOPE=after a byte order mark\r\n",
+			want:    map[string]string{"SCOPE": "after a byte order mark"},
+		},
+		"UTF-16":      {content: "\xff\xfeS\x00C\x00", err: "UTF-8"},
+		"half a line": {content: "SCOPE=x\nCLIENT_SECRET=\"top secret\n", err: ".env line 2"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			setEnv(t, "CLIENT_ID=from the environment")
+			os.Unsetenv("CLIENT_SECRET")
+			dir := t.TempDir()
+			if err := os.WriteFile(filepath.Join(dir, ".env"), []byte(test.content), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			config, err := LoadConfig(dir)
+			if test.err != "" {
+				if err == nil || !strings.Contains(err.Error(), test.err) {
+					t.Fatalf("got %v", err)
+				}
+				if strings.Contains(err.Error(), "top secret") {
+					t.Errorf("it quotes the file: %v", err)
+				}
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			p := config.Plugin
+			got := map[string]string{
+				"CLIENT_ID":     p.ClientID,
+				"CLIENT_SECRET": p.ClientSecret,
+				"SCOPE":         p.Scope,
+				"PLUGIN_ID":     p.PluginID,
+			}
+			for name, want := range test.want {
+				if got[name] != want {
+					t.Errorf("%s is %q, want %q", name, got[name], want)
+				}
+			}
+		})
 	}
 }
 
 func TestMkcertFilesAreFound(t *testing.T) {
 	setEnv(t)
 	dir := t.TempDir()
-	for i, file := range []string{"localhost.pem", "localhost-key.pem"} {
+	files := []string{filepath.Join(dir, "localhost.pem"), filepath.Join(dir, "localhost-key.pem")}
+	for i, file := range files {
 		config, err := LoadConfig(dir)
 		if err != nil || config.TLSCertFile != "" {
 			t.Errorf("with %d files: %+v, %v", i, config, err)
 		}
-		if err := os.WriteFile(filepath.Join(dir, file), nil, 0o600); err != nil {
+		if err := os.WriteFile(file, nil, 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
 	config, err := LoadConfig(dir)
-	if err != nil || config.TLSCertFile != filepath.Join(dir, "localhost.pem") || config.TLSKeyFile != filepath.Join(dir, "localhost-key.pem") {
+	if err != nil || config.TLSCertFile != files[0] || config.TLSKeyFile != files[1] {
 		t.Errorf("got %+v, %v", config, err)
 	}
 	if _, err := config.certificate(); err == nil || !strings.Contains(err.Error(), "TLS_CERT_FILE") {

@@ -1,76 +1,97 @@
 package hooks
 
 import (
-	"crypto/hmac"
+	"context"
+	"errors"
 	"net/http"
 	"net/url"
-	"time"
 
+	"plugin-oauth/hooks/oauth"
 	"plugin-oauth/views"
 )
 
-// mustConfirm returns what to ask the person before the login of a state is finished: a login that comes back from another
-// network than it was started from may have been started by somebody else, who waits for its tokens
-// (RFC 8628 section 5.4, cross-user session fixation). It returns nil if there is no need, and fails like sessions.begun.
-func (r *relay) mustConfirm(e *request, state string) (*views.Confirmation, error) {
-	if r.config.ConfirmLogin == "never" {
+// mustConfirm returns what to ask the person before the login of a state is finished: a login that comes back
+// from another network than it was started from may have been started by somebody else, who waits for its
+// tokens (RFC 8628 section 5.4, cross-user session fixation). It returns nil if there is no need, and fails
+// like sessions.Peek.
+func (s *server) mustConfirm(e *request, state string) (*views.Question, error) {
+	if s.config.ConfirmLogin == "never" {
 		return nil, nil
 	}
-	question, err := r.question(e, state)
-	if err != nil || (r.config.ConfirmLogin == "auto" && !question.Elsewhere) {
+	question, err := s.question(e, state)
+	if err != nil || (s.config.ConfirmLogin == "auto" && !question.Elsewhere) {
 		return nil, err
 	}
-	return question, nil
+	return &question, nil
 }
 
 // question is what a person must know of the login that waits for an answer.
-func (r *relay) question(e *request, state string) (*views.Confirmation, error) {
-	found, err := r.sessions.begun(e.plugin, state)
+func (s *server) question(e *request, state string) (views.Question, error) {
+	pending, err := s.sessions.Peek(context.WithoutCancel(e.Request.Context()), e.owner(), state)
 	if err != nil {
-		return nil, err
+		return views.Question{}, err
 	}
-	return &views.Confirmation{
-		// A session from before the column has no network.
-		Elsewhere: found.network != nil && !hmac.Equal(found.network, networkMAC(state, r.clientNetwork(e))),
-		Started:   found.created,
-		Ago:       max(0, time.Since(found.created)),
+	return views.Question{
+		Plugin:    e.pluginName(),
+		ReturnApp: e.returnApp(),
+		Provider:  providerName(&e.plugin.Client),
+		Elsewhere: pending.Elsewhere(s.clientNetwork(e)),
+		Started:   pending.Created,
+		Ago:       max(0, s.config.timing.now().Sub(pending.Created)),
 	}, nil
 }
 
-// askToConfirm shows the confirmation page. The code waits in its form and nowhere else, and nothing is used up yet.
-func (r *relay) askToConfirm(e *request, question *views.Confirmation, response authorizationResponse, status int, text string) error {
-	if u, err := url.Parse(e.plugin.AuthorizeEndpoint); err == nil {
-		question.Provider = u.Hostname()
+// providerName is what people call the provider: the title of its preset, or a host.
+func providerName(client *oauth.Client) string {
+	preset, known := oauth.FindPreset(client.Provider)
+	if known && client.AuthorizeEndpoint == preset.AuthorizeEndpoint {
+		return preset.Title
 	}
-	if row, known := findPreset(e.plugin.Provider); known && e.plugin.AuthorizeEndpoint == row.AuthorizeEndpoint {
-		question.Provider = row.Title
+	u, err := url.Parse(client.AuthorizeEndpoint)
+	if err != nil {
+		return ""
 	}
-	question.Fields = []views.Field{{Name: "state", Value: response.state}, {Name: "code", Value: response.code}, {Name: "iss", Value: response.issuer}}
-	return e.writePage(status, views.Page{Tone: views.Question, Title: "Did you start this sign-in?", Text: text, Confirm: question})
+	return u.Hostname()
 }
 
-// confirm handles POST /redirect: what the person chose on the confirmation page. Without a choice it is the provider that
-// posts its answer (OAuth 2.0 Form Post Response Mode), and the person may have to be asked first.
-func (r *relay) confirm(e *request) error {
-	response := authorizationResponse{e.bodyParam("state"), e.bodyParam("code"), e.bodyParam("iss"), e.bodyParam("error")}
+// ask shows the question. The code waits in its form and nowhere else, and nothing is used up yet.
+func (s *server) ask(e *request, response authorizationResponse, question views.Question, status int) error {
+	question.Fields = []views.Field{
+		{Name: "state", Value: response.state}, {Name: "code", Value: response.code}, {Name: "iss",
+			Value: response.iss},
+	}
+	return e.writePage(status, views.ShowQuestion(question), formHere)
+}
+
+// confirm handles POST /redirect: what the person chose on the confirmation page. Without a choice it is the
+// provider that posts its answer (OAuth 2.0 Form Post Response Mode), and the person may have to be asked
+// first.
+func (s *server) confirm(e *request) error {
+	response := authorizationResponse{
+		state:     e.bodyParam("state"),
+		code:      e.bodyParam("code"),
+		iss:       e.bodyParam("iss"),
+		errorCode: e.bodyParam("error"),
+	}
 	choice := e.bodyParam("choice")
 	if choice != "continue" && choice != "cancel" {
-		return r.receive(e, response)
+		return s.receive(e, response)
 	}
 	if response.state == "" || response.code == "" {
-		return errNoLogin
+		return errNothingToFinish
 	}
 	if choice == "cancel" {
-		response.refusal = "access_denied"
+		response.errorCode = "access_denied"
 	}
-	err := r.finishLogin(e, response)
-	if err != errRestarting {
+	err := s.finishLogin(e, response)
+	if !errors.Is(err, errRestarting) {
 		return err
 	}
 	// The page's address has no code to load it again with, so here it is again. Nothing is used up.
-	question, err := r.question(e, response.state)
+	question, err := s.question(e, response.state)
 	if err != nil {
-		return stateProblem(err)
+		return stateError(err)
 	}
-	return r.askToConfirm(e, question, response, http.StatusServiceUnavailable, "The service is restarting. Please choose again in a moment.")
+	question.Text = "The service is restarting. Please choose again in a moment."
+	return s.ask(e, response, question, http.StatusServiceUnavailable)
 }

@@ -1,7 +1,6 @@
 package hooks
 
 import (
-	"fmt"
 	"html"
 	"net/http"
 	"net/url"
@@ -10,6 +9,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"plugin-oauth/internal/testkit"
 )
 
 const (
@@ -22,26 +23,34 @@ func confirming(mode string) func(*Config) {
 }
 
 // startFrom starts a login from a client address, and returns the provider's redirect of a person who agreed.
-func (s *relayServer) startFrom(address string) (callback, readKey string) {
-	s.t.Helper()
-	got := s.request(http.MethodPost, "/authorize", "", address)
-	authorizationURL, readKey := s.parseLogin(got)
-	return s.agree(authorizationURL), readKey
+func (s *testServer) startFrom(address string) (callback, readKey string) {
+	s.T.Helper()
+	got := s.Request(http.MethodPost, "/authorize", "", address)
+	authorizationURL, readKey := s.ParseLogin(got)
+	return s.Agree(authorizationURL), readKey
 }
 
 var hidden = regexp.MustCompile(`<input type="hidden" name="([a-z]+)" value="([^"]*)">`)
 
-// choose submits the form of the confirmation page.
-func (s *relayServer) choose(page answer, choice, address string) answer {
-	s.t.Helper()
-	form := url.Values{"choice": {choice}}
-	for _, field := range hidden.FindAllStringSubmatch(page.body, -1) {
+// confirmation is what the person on a confirmation page does, and from where.
+type confirmation struct {
+	page    testkit.Answer
+	choice  string // of the button; blank: the form has none
+	address string // a header
+}
+
+// confirm submits the form of a confirmation page.
+func (s *testServer) confirm(c confirmation) testkit.Answer {
+	s.T.Helper()
+	form := url.Values{"choice": {c.choice}}
+	for _, field := range hidden.FindAllStringSubmatch(c.page.Body, -1) {
 		form.Set(field[1], html.UnescapeString(field[2]))
 	}
 	if form.Get("state") == "" || form.Get("code") == "" {
-		s.t.Fatalf("the page has no form:\n%s", page.body)
+		s.T.Fatalf("the page has no form:\n%s", c.page.Body)
 	}
-	return s.request(http.MethodPost, "/redirect", form.Encode(), address, "Content-Type: application/x-www-form-urlencoded", "Origin: null")
+	return s.Request(http.MethodPost, "/redirect", form.Encode(), c.address,
+		"Content-Type: application/x-www-form-urlencoded", "Origin: null")
 }
 
 // A login that comes back from another network is asked about; one from the same is not.
@@ -52,59 +61,87 @@ func TestConfirmNetworks(t *testing.T) {
 		asked    bool
 	}{
 		"auto": {
-			{"192.0.2.1", "192.0.2.1", false}, {"192.0.2.1", "::ffff:192.0.2.1", false}, {"192.0.2.1", "192.0.2.2", true},
-			{"2001:db8::1", "2001:db8::2", false}, {"2001:db8::1", "2001:db8:0:1::1", true}, {"192.0.2.1", "2001:db8::1", true}, {"127.0.0.1", "::1", false},
+			{from: "192.0.2.1", to: "192.0.2.1", asked: false},
+			{from: "192.0.2.1", to: "::ffff:192.0.2.1", asked: false},
+			{from: "192.0.2.1", to: "192.0.2.2", asked: true},
+			{from: "2001:db8::1", to: "2001:db8::2", asked: false},
+			{from: "2001:db8::1", to: "2001:db8:0:1::1", asked: true},
+			{from: "192.0.2.1", to: "2001:db8::1", asked: true},
+			{from: "127.0.0.1", to: "::1", asked: false},
 		},
-		"always": {{"192.0.2.1", "192.0.2.1", true}, {"192.0.2.1", "192.0.2.2", true}},
-		"never":  {{"192.0.2.1", "192.0.2.2", false}},
+		"always": {
+			{from: "192.0.2.1", to: "192.0.2.1", asked: true},
+			{from: "192.0.2.1", to: "192.0.2.2", asked: true},
+		},
+		"never": {
+			{from: "192.0.2.1", to: "192.0.2.2", asked: false},
+		},
 	} {
-		s := serve(t, confirming(mode))
-		for _, test := range tests {
-			callback, _ := s.startFrom("Fly-Client-IP: " + test.from)
-			page := s.request(http.MethodGet, callback, "", "Fly-Client-IP: "+test.to)
-			words := "You are signed in"
-			if test.asked {
-				words = question
+		t.Run(mode, func(t *testing.T) {
+			t.Parallel()
+			root := serve(t, confirming(mode))
+			for _, test := range tests {
+				t.Run(test.from+" to "+test.to, func(t *testing.T) {
+					t.Parallel()
+					s := root.in(t)
+					callback, _ := s.startFrom("Fly-Client-IP: " + test.from)
+					page := s.Request(http.MethodGet, callback, "", "Fly-Client-IP: "+test.to)
+					words := "You are signed in"
+					if test.asked {
+						words = question
+					}
+					s.ExpectPage("redirect", page, http.StatusOK, words)
+					saysElsewhere := strings.Contains(page.Body, "on another network than yours")
+					if test.asked && saysElsewhere != (test.from != test.to) {
+						t.Error("the page is wrong about the network")
+					}
+				})
 			}
-			s.expectPage(fmt.Sprintf("%s: %s to %s", mode, test.from, test.to), page, http.StatusOK, words)
-			if test.asked && strings.Contains(page.body, "on another network than yours") != (test.from != test.to) {
-				t.Errorf("%s: %s to %s: the page is wrong about the network", mode, test.from, test.to)
-			}
-		}
+		})
 	}
-	// A header that is not trusted changes nothing.
-	s := serve(t, nil)
-	callback, _ := s.startFrom(home)
-	s.expectPage("no trusted header", s.request(http.MethodGet, callback, "", elsewhere), http.StatusOK, "You are signed in")
+	t.Run("no trusted header", func(t *testing.T) {
+		t.Parallel()
+		s := serve(t, nil)
+		callback, _ := s.startFrom(home)
+		page := s.Request(http.MethodGet, callback, "", elsewhere)
+		s.ExpectPage("redirect", page, http.StatusOK, "You are signed in")
+	})
 }
 
 func TestConfirmContinue(t *testing.T) {
 	t.Parallel()
 	s := serve(t, confirming("auto"))
 	callback, readKey := s.startFrom(home)
-	page := s.request(http.MethodGet, callback, "", elsewhere)
-	for _, words := range []string{"Test plugin", "less than a minute ago", "127.0.0.1 account", "Framer", ">Cancel<", ">Continue<"} {
-		if !strings.Contains(page.body, words) {
-			t.Errorf("the page does not say %q:\n%s", words, page.body)
+	page := s.Request(http.MethodGet, callback, "", elsewhere)
+	for _, words := range []string{
+		"Test plugin", "less than a minute ago", "127.0.0.1 account", "Framer", ">Cancel<", ">Continue<",
+	} {
+		if !strings.Contains(page.Body, words) {
+			t.Errorf("the page does not say %q:\n%s", words, page.Body)
 		}
 	}
-	if policy := page.header.Get("Content-Security-Policy"); !strings.Contains(policy, "form-action 'self'") || page.header.Get("Cache-Control") != "no-store" {
-		t.Errorf("headers: %v", page.header)
+	policy := page.Header.Get("Content-Security-Policy")
+	if !strings.Contains(policy, "form-action 'self'") || page.Header.Get("Cache-Control") != "no-store" {
+		t.Errorf("headers: %v", page.Header)
 	}
 	// A second tab and a reload ask again, and use up nothing. The plugin still waits.
-	again := s.request(http.MethodGet, callback, "", elsewhere)
-	s.expectPage("reload", again, http.StatusOK, question)
-	s.expect("poll", s.poll(readKey), http.StatusNotFound, bodyPending)
-	if s.provider.exchanges() != 0 {
+	again := s.Request(http.MethodGet, callback, "", elsewhere)
+	s.ExpectPage("reload", again, http.StatusOK, question)
+	s.Expect("poll", s.Poll(readKey), http.StatusNotFound, bodyPending)
+	if s.Provider.Exchanges() != 0 {
 		t.Fatal("the code was exchanged before anybody agreed")
 	}
-	s.expectPage("continue", s.choose(page, "continue", elsewhere), http.StatusOK, "You are signed in")
-	s.expectPage("continue in the second tab", s.choose(again, "continue", elsewhere), http.StatusBadRequest, "already finished")
-	s.expectPage("cancel in the second tab", s.choose(again, "cancel", elsewhere), http.StatusBadRequest, "already finished")
-	s.expectPage("back", s.request(http.MethodGet, callback, "", elsewhere), http.StatusBadRequest, "already finished")
-	s.expect("poll", s.poll(readKey), http.StatusOK, tokenResponse)
-	if s.provider.exchanges() != 1 {
-		t.Errorf("%d exchanges", s.provider.exchanges())
+	got := s.confirm(confirmation{page: page, choice: "continue", address: elsewhere})
+	s.ExpectPage("continue", got, http.StatusOK, "You are signed in")
+	for _, choice := range []string{"continue", "cancel"} {
+		got := s.confirm(confirmation{page: again, choice: choice, address: elsewhere})
+		s.ExpectPage(choice+" in the second tab", got, http.StatusBadRequest, "already finished")
+	}
+	back := s.Request(http.MethodGet, callback, "", elsewhere)
+	s.ExpectPage("back", back, http.StatusBadRequest, "already finished")
+	s.expectTokens(readKey)
+	if s.Provider.Exchanges() != 1 {
+		t.Errorf("%d exchanges", s.Provider.Exchanges())
 	}
 }
 
@@ -112,15 +149,18 @@ func TestConfirmCancel(t *testing.T) {
 	t.Parallel()
 	s := serve(t, confirming("always"))
 	callback, readKey := s.startFrom(home)
-	page := s.get(callback)
+	page := s.Get(callback)
 	// A form without a choice, as a provider may post it, is a question again.
 	for _, choice := range []string{"", "CONTINUE"} {
-		s.expectPage("no choice", s.choose(page, choice, home), http.StatusOK, question)
+		got := s.confirm(confirmation{page: page, choice: choice, address: home})
+		s.ExpectPage("no choice", got, http.StatusOK, question)
 	}
-	s.expectPage("cancel", s.choose(page, "cancel", home), http.StatusBadRequest, "Sign-in cancelled")
-	s.expectError("poll", s.poll(readKey), http.StatusBadRequest, "access_denied")
-	s.expectPage("continue, after all", s.choose(page, "continue", home), http.StatusBadRequest, "already finished")
-	if s.provider.exchanges() != 0 {
+	got := s.confirm(confirmation{page: page, choice: "cancel", address: home})
+	s.ExpectPage("cancel", got, http.StatusBadRequest, "Sign-in cancelled")
+	s.ExpectError("poll", s.Poll(readKey), http.StatusBadRequest, "access_denied")
+	got = s.confirm(confirmation{page: page, choice: "continue", address: home})
+	s.ExpectPage("continue, after all", got, http.StatusBadRequest, "already finished")
+	if s.Provider.Exchanges() != 0 {
 		t.Error("a code was exchanged")
 	}
 }
@@ -130,15 +170,16 @@ func TestConfirmDuringRestart(t *testing.T) {
 	t.Parallel()
 	s := serve(t, confirming("always"))
 	callback, readKey := s.startFrom(home)
-	page := s.get(callback)
-	s.relay.exchanging.Lock() // as a shutdown does
-	again := s.choose(page, "continue", home)
-	s.expectPage("during a restart", again, http.StatusServiceUnavailable, "Please choose again in a moment.")
-	cancelled := s.choose(page, "cancel", home)
-	s.expectPage("during a restart", cancelled, http.StatusServiceUnavailable, question)
-	s.relay.exchanging.Unlock()
-	s.expectPage("afterwards", s.choose(again, "continue", home), http.StatusOK, "You are signed in")
-	s.expect("poll", s.poll(readKey), http.StatusOK, tokenResponse)
+	page := s.Get(callback)
+	s.server.exchanging.Lock() // as a shutdown does
+	again := s.confirm(confirmation{page: page, choice: "continue", address: home})
+	s.ExpectPage("continue", again, http.StatusServiceUnavailable, "Please choose again in a moment.")
+	cancelled := s.confirm(confirmation{page: page, choice: "cancel", address: home})
+	s.ExpectPage("cancel", cancelled, http.StatusServiceUnavailable, question)
+	s.server.exchanging.Unlock()
+	got := s.confirm(confirmation{page: again, choice: "continue", address: home})
+	s.ExpectPage("afterwards", got, http.StatusOK, "You are signed in")
+	s.expectTokens(readKey)
 }
 
 // A double click finishes the login once.
@@ -146,49 +187,90 @@ func TestConfirmDoubleClick(t *testing.T) {
 	t.Parallel()
 	s := serve(t, confirming("always"))
 	callback, readKey := s.startFrom(home)
-	page := s.get(callback)
-	pages := make(chan answer, 8)
+	page := s.Get(callback)
+	pages := make([]testkit.Answer, 8)
 	var done sync.WaitGroup
-	for range 8 {
-		done.Go(func() { pages <- s.choose(page, "continue", home) })
+	for i := range pages {
+		done.Go(func() {
+			pages[i] = s.confirm(confirmation{page: page, choice: "continue", address: home})
+		})
 	}
 	done.Wait()
-	close(pages)
 	finished := 0
-	for page := range pages {
-		if page.status == http.StatusOK {
+	for _, page := range pages {
+		if page.Status == http.StatusOK {
 			finished++
 		}
 	}
-	if finished != 1 || s.provider.exchanges() != 1 {
-		t.Errorf("%d pages of success, %d exchanges", finished, s.provider.exchanges())
+	if finished != 1 || s.Provider.Exchanges() != 1 {
+		t.Errorf("%d pages of success, %d exchanges", finished, s.Provider.Exchanges())
 	}
-	s.expect("poll", s.poll(readKey), http.StatusOK, tokenResponse)
+	s.expectTokens(readKey)
 }
 
-// The page expires with its login; what is not worth a question gets none.
-func TestConfirmBadInput(t *testing.T) {
+// The page expires with its login.
+func TestConfirmExpired(t *testing.T) {
 	t.Parallel()
-	s := serve(t, func(c *Config) { confirming("always")(c); c.SessionTTL = 700 * time.Millisecond })
+	clock := newTestClock()
+	s := serve(t, func(c *Config) {
+		confirming("always")(c)
+		clock.setIn(c)
+	})
 	callback, readKey := s.startFrom(home)
-	page := s.get(callback)
-	s.expectPage("in time", page, http.StatusOK, question)
-	refused, _ := s.startFrom(home)
-	refused = strings.Replace(refused, "code=", "error=access_denied&x=", 1)
-	s.expectPage("refused at the provider", s.get(refused), http.StatusBadRequest, "Sign-in cancelled")
-	s.expectPage("unknown state", s.get("/redirect?code=x&state=unknown"), http.StatusBadRequest, "not known here")
-	for _, body := range []string{"", "choice=continue", "state=x&choice=continue", "code=x&choice=continue"} {
-		s.expectPage(body, s.request(http.MethodPost, "/redirect", body), http.StatusBadRequest, "start the sign-in again in the plugin")
-	}
-	s.expectPage("made up", s.request(http.MethodPost, "/redirect", "choice=continue&code=x&state=y"), http.StatusBadRequest, "not known here")
-	s.expectPage("query", s.request(http.MethodPost, strings.TrimPrefix(callback, s.url), "choice=continue"), http.StatusBadRequest, "start the sign-in again in the plugin")
-	time.Sleep(800 * time.Millisecond)
-	s.expectPage("too late", s.choose(page, "continue", home), http.StatusBadRequest, "took too long")
-	s.expectPage("too late, again", s.get(callback), http.StatusBadRequest, "took too long")
-	s.expectError("poll", s.poll(readKey), http.StatusBadRequest, "expired_token")
-	if s.provider.exchanges() != 0 {
+	page := s.Get(callback)
+	s.ExpectPage("in time", page, http.StatusOK, question)
+	clock.move(defaultSessionTTL + time.Second)
+	got := s.confirm(confirmation{page: page, choice: "continue", address: home})
+	s.ExpectPage("too late", got, http.StatusBadRequest, "took too long")
+	s.ExpectPage("too late, again", s.Get(callback), http.StatusBadRequest, "took too long")
+	s.ExpectError("poll", s.Poll(readKey), http.StatusBadRequest, "expired_token")
+	if s.Provider.Exchanges() != 0 {
 		t.Error("a code was exchanged")
 	}
+}
+
+// What is not worth a question gets none.
+func TestConfirmBadInput(t *testing.T) {
+	t.Parallel()
+	root := serve(t, confirming("always"))
+	callback, _ := root.startFrom(home)
+	refused := strings.Replace(callback, "code=", "error=access_denied&x=", 1)
+	other, _ := root.startFrom(home)
+	const startAgain, unknown = "start the sign-in again in the plugin", "not known here"
+	for name, test := range map[string]struct {
+		get   string // the address; blank: the form is posted
+		form  string
+		words string
+	}{
+		"refused at the provider": {get: refused, words: "Sign-in cancelled"},
+		"unknown state":           {get: "/redirect?code=x&state=unknown", words: unknown},
+		"no body":                 {form: "", words: startAgain},
+		"only a choice":           {form: "choice=continue", words: startAgain},
+		"no code":                 {form: "state=x&choice=continue", words: startAgain},
+		"no state":                {form: "code=x&choice=continue", words: startAgain},
+		"made up":                 {form: "choice=continue&code=x&state=y", words: unknown},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := root.in(t)
+			var got testkit.Answer
+			if test.get != "" {
+				got = s.Get(test.get)
+			} else {
+				got = s.Request(http.MethodPost, "/redirect", test.form)
+			}
+			s.ExpectPage("page", got, http.StatusBadRequest, test.words)
+			if s.Provider.Exchanges() != 0 {
+				t.Error("a code was exchanged")
+			}
+		})
+	}
+	t.Run("in the query", func(t *testing.T) {
+		t.Parallel()
+		s := root.in(t)
+		got := s.Request(http.MethodPost, other, "choice=continue")
+		s.ExpectPage("page", got, http.StatusBadRequest, startAgain)
+	})
 }
 
 // The database does not hold the address in any form that can be guessed back without the state.
@@ -198,7 +280,8 @@ func TestConfirmKeepsNoAddress(t *testing.T) {
 	s.startFrom(home)
 	s.startFrom(home)
 	var networks []string
-	if err := s.app.DB().NewQuery("SELECT hex(network) FROM sessions").Column(&networks); err != nil || len(networks) != 2 {
+	query := s.App.DB().NewQuery("SELECT hex(network) FROM sessions")
+	if err := query.Column(&networks); err != nil || len(networks) != 2 {
 		t.Fatal(networks, err)
 	}
 	if networks[0] == networks[1] || len(networks[0]) != 64 {

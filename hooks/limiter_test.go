@@ -1,82 +1,118 @@
 package hooks
 
 import (
+	"crypto/rand"
 	"fmt"
 	"net/http"
-	"net/http/httptest"
 	"net/netip"
 	"strconv"
-	"strings"
 	"testing"
 	"time"
+
+	"plugin-oauth/internal/testkit"
 )
 
-// Each client network may start so many logins in a window; nothing else is limited.
-func TestAuthorizeRateLimit(t *testing.T) {
-	t.Parallel()
-	s := serve(t, func(c *Config) {
+// limited is a service that lets each network start three logins in a second, and believes one header.
+func limited(clock *testClock) func(*Config) {
+	return func(c *Config) {
+		clock.setIn(c)
 		c.AuthorizeRateLimit = RateLimit{Requests: 3, Window: time.Second}
 		c.TrustedProxyHeaders = []string{"Fly-Client-IP"}
-	})
-	start := func(address string) answer {
-		return s.request(http.MethodPost, "/authorize", "", "Fly-Client-IP: "+address, "X-Forwarded-For: "+newKey(), "Origin: https://abc123.plugins.framercdn.com")
 	}
-	for _, addresses := range [][]string{
-		{"192.0.2.1", "192.0.2.1", "::ffff:192.0.2.1", "192.0.2.1"},
-		{"2001:db8::1", "2001:db8::2", "2001:db8::ffff:1", "2001:db8:0:0:1::"},
-		{"2001:db8:0:1::1", "2001:db8:0:1::1", "2001:db8:0:1::1", "2001:db8:0:1::1"},
-		{"192.0.2.2", "192.0.2.2", "192.0.2.2", "192.0.2.2"},
+}
+
+// authorizeFrom starts a login from an address.
+func (s *testServer) authorizeFrom(address string) testkit.Answer {
+	s.T.Helper()
+	return s.Request(http.MethodPost, "/authorize", "", "Fly-Client-IP: "+address,
+		"X-Forwarded-For: "+rand.Text(), "Origin: https://abc123.plugins.framercdn.com")
+}
+
+// Each client network may start so many logins in a window.
+func TestAuthorizeRateLimit(t *testing.T) {
+	t.Parallel()
+	root := serve(t, limited(newTestClock()))
+	for name, addresses := range map[string][]string{
+		"IPv4, in any form": {"192.0.2.1", "192.0.2.1", "::ffff:192.0.2.1", "192.0.2.1"},
+		"a /64":             {"2001:db8::1", "2001:db8::2", "2001:db8::ffff:1", "2001:db8:0:0:1::"},
+		"another /64":       {"2001:db8:0:1::1", "2001:db8:0:1::1", "2001:db8:0:1::1", "2001:db8:0:1::1"},
+		"another IPv4":      {"192.0.2.2", "192.0.2.2", "192.0.2.2", "192.0.2.2"},
 	} {
-		for i, address := range addresses {
-			got := start(address)
-			if i < 3 && got.status != http.StatusOK {
-				t.Errorf("%s, %d: %d %s", address, i, got.status, got.body)
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := root.in(t)
+			for _, address := range addresses[:3] {
+				if got := s.authorizeFrom(address); got.Status != http.StatusOK {
+					t.Errorf("%s: %d %s", address, got.Status, got.Body)
+				}
 			}
-			if i < 3 {
-				continue
+			got := s.authorizeFrom(addresses[3])
+			s.ExpectError(addresses[3], got, http.StatusTooManyRequests, "temporarily_unavailable")
+			if seconds, err := strconv.Atoi(got.Header.Get("Retry-After")); err != nil || seconds != 1 {
+				t.Errorf("Retry-After is %q", got.Header.Get("Retry-After"))
 			}
-			s.expectError(address, got, http.StatusTooManyRequests, "temporarily_unavailable")
-			if seconds, err := strconv.Atoi(got.header.Get("Retry-After")); err != nil || seconds != 1 {
-				t.Errorf("Retry-After is %q", got.header.Get("Retry-After"))
-			}
-			if got.header.Get("Access-Control-Allow-Origin") == "" {
+			if got.Header.Get("Access-Control-Allow-Origin") == "" {
 				t.Error("the plugin cannot read the answer")
 			}
-		}
+		})
 	}
-	for _, request := range []string{"POST /poll?readKey=x", "POST /refresh?code=x", "GET /redirect?code=x&state=y", "GET /"} {
-		method, path, _ := strings.Cut(request, " ")
+}
+
+// Only /authorize is limited, until the window ends.
+func TestAuthorizeRateLimitEnds(t *testing.T) {
+	t.Parallel()
+	clock := newTestClock()
+	s := serve(t, limited(clock))
+	for range 4 {
+		s.authorizeFrom("192.0.2.1")
+	}
+	for _, request := range []struct{ method, path string }{
+		{method: "POST", path: "/poll?readKey=x"},
+		{method: "POST", path: "/refresh?code=x"},
+		{method: "GET", path: "/redirect?code=x&state=y"},
+		{method: "GET", path: "/"},
+	} {
 		for range 10 {
-			if got := s.request(method, path, "", "Fly-Client-IP: 192.0.2.1"); got.status == http.StatusTooManyRequests {
-				t.Errorf("%s is limited", request)
+			got := s.Request(request.method, request.path, "", "Fly-Client-IP: 192.0.2.1")
+			if got.Status == http.StatusTooManyRequests {
+				t.Errorf("%s is limited", request.path)
 			}
 		}
 	}
-	time.Sleep(1100 * time.Millisecond)
-	if got := start("192.0.2.1"); got.status != http.StatusOK {
-		t.Errorf("in the next window: %d %s", got.status, got.body)
+	clock.move(time.Second - time.Millisecond)
+	if got := s.authorizeFrom("192.0.2.1"); got.Status != http.StatusTooManyRequests {
+		t.Errorf("just before the end of the window: %d %s", got.Status, got.Body)
+	}
+	clock.move(time.Millisecond)
+	if got := s.authorizeFrom("192.0.2.1"); got.Status != http.StatusOK {
+		t.Errorf("in the next window: %d %s", got.Status, got.Body)
 	}
 }
 
 // Without a trusted header the connection's address counts, whatever a client says.
 func TestAuthorizeRateLimitIsNotFooled(t *testing.T) {
 	t.Parallel()
-	s := serve(t, func(c *Config) { c.AuthorizeRateLimit = RateLimit{Requests: 2, Window: time.Minute} })
+	s := serve(t, func(c *Config) {
+		newTestClock().setIn(c)
+		c.AuthorizeRateLimit = RateLimit{Requests: 2, Window: time.Minute}
+	})
 	for i := range 4 {
-		got := s.request(http.MethodPost, "/authorize", "", fmt.Sprintf("X-Forwarded-For: 192.0.2.%d", i), fmt.Sprintf("Fly-Client-IP: 192.0.2.%d", i))
-		if (got.status == http.StatusOK) != (i < 2) {
-			t.Errorf("%d: %d %s", i, got.status, got.body)
+		got := s.Request(http.MethodPost, "/authorize", "",
+			fmt.Sprintf("X-Forwarded-For: 192.0.2.%d", i), fmt.Sprintf("Fly-Client-IP: 192.0.2.%d", i))
+		if (got.Status == http.StatusOK) != (i < 2) {
+			t.Errorf("%d: %d %s", i, got.Status, got.Body)
 		}
 	}
 }
 
 // Its memory is bounded, whoever floods it.
 func TestLimiterIsBounded(t *testing.T) {
+	t.Parallel()
 	limiter := newLimiter(RateLimit{Requests: 1, Window: time.Hour})
 	now := time.Now()
 	for i := range 3 * maxNetworks {
-		network := netip.PrefixFrom(netip.AddrFrom4([4]byte{byte(i >> 24), byte(i >> 16), byte(i >> 8), byte(i)}), 32)
-		if limiter.wait(network, now) != 0 {
+		address := netip.AddrFrom4([4]byte{byte(i >> 24), byte(i >> 16), byte(i >> 8), byte(i)})
+		if limiter.reserve(netip.PrefixFrom(address, 32), now) != 0 {
 			t.Fatalf("network %d is refused", i)
 		}
 	}
@@ -87,11 +123,12 @@ func TestLimiterIsBounded(t *testing.T) {
 
 // A customer's whole /48 of IPv6 has a limit, too.
 func TestLimiterOfASite(t *testing.T) {
+	t.Parallel()
 	limiter := newLimiter(RateLimit{Requests: 3, Window: time.Hour})
 	now, allowed := time.Now(), 0
 	for i := range 100 {
 		for range 3 {
-			if limiter.wait(netip.MustParsePrefix(fmt.Sprintf("2001:db8:7:%x::/64", i)), now) == 0 {
+			if limiter.reserve(netip.MustParsePrefix(fmt.Sprintf("2001:db8:7:%x::/64", i)), now) == 0 {
 				allowed++
 			}
 		}
@@ -99,82 +136,7 @@ func TestLimiterOfASite(t *testing.T) {
 	if allowed != 30 {
 		t.Errorf("%d starts of one /48", allowed)
 	}
-	if limiter.wait(netip.MustParsePrefix("2001:db8:8::/64"), now) != 0 {
+	if limiter.reserve(netip.MustParsePrefix("2001:db8:8::/64"), now) != 0 {
 		t.Error("another site is limited with it")
 	}
-}
-
-// A save of PocketBase's settings does not change whom the service believes.
-func TestTrustedHeadersOutliveSettings(t *testing.T) {
-	t.Parallel()
-	s := serve(t, func(c *Config) {
-		c.AuthorizeRateLimit, c.TrustedProxyHeaders = RateLimit{Requests: 1, Window: time.Hour}, []string{"Fly-Client-IP"}
-	})
-	settings := s.app.Settings()
-	settings.TrustedProxy.Headers, settings.TrustedProxy.UseLeftmostIP = []string{"X-Forwarded-For"}, true
-	if err := s.app.Save(settings); err != nil {
-		t.Fatal(err)
-	}
-	passed := 0
-	for i := range 100 {
-		if s.request(http.MethodPost, "/authorize", "", fmt.Sprintf("X-Forwarded-For: 192.0.2.%d", i), "Fly-Client-IP: 203.0.113.9, 198.51.100.7").status == http.StatusOK {
-			passed++
-		}
-	}
-	if passed != 1 {
-		t.Errorf("%d starts of one client passed", passed)
-	}
-}
-
-// What a client says of itself is never believed, however the proxy writes what it knows.
-func TestClientNetwork(t *testing.T) {
-	r := &relay{config: Config{TrustedProxyHeaders: []string{"X-Forwarded-For"}}}
-	for header, want := range map[string]string{
-		"":                                   "203.0.113.5/32", // the connection's
-		"192.0.2.1":                          "192.0.2.1/32",
-		"198.51.100.7, 192.0.2.1":            "192.0.2.1/32",
-		"198.51.100.7,192.0.2.1:4711":        "192.0.2.1/32",
-		"198.51.100.7, [2001:db8::1]:4711":   "2001:db8::/64",
-		"198.51.100.7, [2001:db8::1]":        "2001:db8::/64",
-		"198.51.100.7, unknown":              "203.0.113.5/32",
-		"198.51.100.7,":                      "203.0.113.5/32",
-		"198.51.100.7, fe80::1%eth0":         "fe80::/64",
-		"198.51.100.7, ::ffff:192.0.2.1":     "192.0.2.1/32",
-		"198.51.100.7, ::1":                  "::/64",
-		"198.51.100.7, 127.0.0.1":            "::/64",
-		"198.51.100.7, 192.0.2.1, 192.0.2.2": "192.0.2.2/32",
-	} {
-		asked := httptest.NewRequest(http.MethodPost, "/authorize", nil)
-		asked.RemoteAddr = "203.0.113.5:1234"
-		if header != "" {
-			asked.Header.Set("X-Forwarded-For", header)
-		}
-		if got := r.clientNetwork(&request{Request: asked}).String(); got != want {
-			t.Errorf("%q: %s, want %s", header, got, want)
-		}
-	}
-}
-
-// So is the memory of the logins under way.
-func TestPendingLoginsAreBounded(t *testing.T) {
-	t.Parallel()
-	s := serve(t, nil)
-	store, err := newSessions(s.app, Config{}.withDefaults())
-	if err != nil {
-		t.Fatal(err)
-	}
-	for i := range maxPending {
-		store.byID[strconv.Itoa(i)] = nil
-	}
-	if _, _, _, err := store.start(&s.provider.plugin, "", "", netip.Prefix{}); err != errTooManyLogins {
-		t.Errorf("got %v", err)
-	}
-	delete(store.byID, "0")
-	if _, _, _, err := store.start(&s.provider.plugin, "", "", netip.Prefix{}); err != nil {
-		t.Errorf("got %v", err)
-	}
-}
-
-func clientOf(address string) netip.Prefix {
-	return netip.PrefixFrom(netip.MustParseAddr(address), 32)
 }

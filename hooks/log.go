@@ -3,6 +3,10 @@ package hooks
 import (
 	"context"
 	"log/slog"
+	"time"
+
+	"plugin-oauth/hooks/plugins"
+	"plugin-oauth/hooks/session"
 )
 
 // newLogger writes to out, and what is a warning or worse to the log of the dashboard as well.
@@ -20,4 +24,39 @@ func (w warnings) Enabled(ctx context.Context, level slog.Level) bool {
 func (w warnings) Handle(ctx context.Context, record slog.Record) error {
 	record.Message = "plugin-oauth: " + record.Message
 	return w.Handler.Handle(ctx, record)
+}
+
+// loginEnded writes the one line of a login that ended, and counts it. A failure is a warning, which the
+// dashboard's log keeps as well; the others stand in the collection sessions.
+func (s *server) loginEnded(outcome session.Outcome) {
+	s.metrics.loginEnded(outcome)
+	attributes := []slog.Attr{
+		slog.String("session", outcome.Session),
+		slog.String("plugin", plugins.DisplaySlug(outcome.Plugin)),
+		slog.String("outcome", string(outcome.Status)),
+	}
+	level := slog.LevelInfo
+	if outcome.Status == session.StatusFailed {
+		level = slog.LevelWarn
+	}
+	if outcome.Error != "" {
+		attributes = append(attributes, slog.String("error", outcome.Error))
+	}
+	if outcome.Cause != "" {
+		attributes = append(attributes, slog.String("cause", outcome.Cause))
+	}
+	// Each in seconds since the login began.
+	after := func(name string, reached time.Time) {
+		if !reached.IsZero() {
+			attributes = append(attributes, slog.Float64(name,
+				float64(reached.Sub(outcome.Created).Milliseconds())/1000))
+		}
+	}
+	after("redirectedAfter", outcome.Redirected)
+	// Otherwise it is the end itself.
+	if outcome.Status == session.StatusClaimed || outcome.Completed.Before(outcome.Ended) {
+		after("tokensAfter", outcome.Completed)
+	}
+	after("endedAfter", outcome.Ended)
+	s.log.LogAttrs(context.Background(), level, "login ended", attributes...)
 }

@@ -11,9 +11,14 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"plugin-oauth/hooks/oauth"
+	"plugin-oauth/hooks/plugins"
+	"plugin-oauth/hooks/session"
 )
 
-// metrics are the figures of METRICS_ADDR. Their labels come from here and from the slugs of the plugins, never from a request.
+// metrics are the figures of METRICS_ADDR. Their labels come from here and from the slugs of the plugins,
+// never from a request.
 type metrics struct {
 	registry *prometheus.Registry
 
@@ -39,135 +44,155 @@ const (
 )
 
 // pollAnswers are their names.
-var pollAnswers = [...]string{"tokens", "authorization_pending", "not_found", "expired_token", "ended", "invalid_request", "error"}
+var pollAnswers = [...]string{
+	"tokens", "authorization_pending", "not_found", "expired_token", "ended", "invalid_request", "error",
+}
 
-func newMetrics() *metrics {
+// newMetrics returns the metrics of a server. What is pending is read only when it is asked for.
+func newMetrics(sessions *session.Sessions, version string) *metrics {
 	m := &metrics{
 		registry: prometheus.NewRegistry(),
 		started: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "plugin_oauth_logins_started_total", Help: "Logins that began.",
+			Name: "plugin_oauth_logins_started_total",
+			Help: "Logins that began.",
 		}, []string{"plugin"}),
 		ends: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "plugin_oauth_logins_ended_total", Help: "Logins that ended: claimed, denied, failed or expired.",
+			Name: "plugin_oauth_logins_ended_total",
+			Help: "Logins that ended: claimed, denied, failed or expired.",
 		}, []string{"plugin", "outcome"}),
 		tokenRequests: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name: "plugin_oauth_token_request_duration_seconds", Help: "How long token endpoints took, by their status: 2xx, 4xx and so on, timeout, or unreachable.",
+			Name: "plugin_oauth_token_request_duration_seconds",
+			Help: "How long token endpoints took, by their status: 2xx, 4xx and so on, timeout, or " +
+				"unreachable.",
 			Buckets: []float64{.05, .1, .2, .5, 1, 2, 5, 10},
 		}, []string{"plugin", "grant", "status"}),
 		refreshes: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "plugin_oauth_refreshes_total", Help: "Answers of /refresh: tokens, refused (the person must sign in again), or error.",
+			Name: "plugin_oauth_refreshes_total",
+			Help: "Answers of /refresh: tokens, refused (the person must sign in again), or error.",
 		}, []string{"plugin", "outcome"}),
 		waiting: prometheus.NewGauge(prometheus.GaugeOpts{
-			Name: "plugin_oauth_polls_waiting", Help: "Polls that are held until their login ends.",
+			Name: "plugin_oauth_polls_waiting",
+			Help: "Polls that are held until their login ends.",
 		}),
 		sweeps: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name: "plugin_oauth_sweep_duration_seconds", Help: "How long a sweep took: each minute, and while an admin looks.",
+			Name:    "plugin_oauth_sweep_duration_seconds",
+			Help:    "How long a sweep took: each minute, and while an admin looks.",
 			Buckets: []float64{.001, .01, .1, 1, 10, 60},
 		}, []string{"result"}),
 		sweptRows: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "plugin_oauth_sweep_sessions_total", Help: "Sessions that the sweep ended (expired) or removed.",
+			Name: "plugin_oauth_sweep_sessions_total",
+			Help: "Sessions that the sweep ended (expired) or removed.",
 		}, []string{"action"}),
 	}
 	polls := prometheus.NewCounterVec(prometheus.CounterOpts{
-		Name: "plugin_oauth_polls_total", Help: "Polls by what they were answered.",
+		Name: "plugin_oauth_polls_total",
+		Help: "Polls by what they were answered.",
 	}, []string{"answer"})
 	for answer, name := range pollAnswers {
 		m.polls[answer] = polls.WithLabelValues(name)
 	}
-	m.registry.MustRegister(m.started, m.ends, m.tokenRequests, m.refreshes, polls, m.waiting, m.sweeps, m.sweptRows,
+	build := prometheus.NewGaugeVec(prometheus.GaugeOpts{
+		Name: "plugin_oauth_build_info",
+		Help: "Always 1; the labels say what is running.",
+	}, []string{"version", "goversion"})
+	build.WithLabelValues(version, runtime.Version()).Set(1)
+	pending := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "plugin_oauth_logins_pending",
+		Help: "Logins under way.",
+	}, func() float64 { return float64(sessions.Pending()) })
+	m.registry.MustRegister(build, pending, m.started, m.ends, m.tokenRequests, m.refreshes, polls,
+		m.waiting, m.sweeps, m.sweptRows,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
 
-// watch adds what is read only when it is asked for.
-func (m *metrics) watch(s *sessions, version string) {
-	build := prometheus.NewGaugeVec(prometheus.GaugeOpts{
-		Name: "plugin_oauth_build_info", Help: "Always 1; the labels say what is running.",
-	}, []string{"version", "goversion"})
-	build.WithLabelValues(version, runtime.Version()).Set(1)
-	m.registry.MustRegister(build, prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-		Name: "plugin_oauth_logins_pending", Help: "Logins under way.",
-	}, func() float64 {
-		s.mu.RLock()
-		defer s.mu.RUnlock()
-		return float64(len(s.byID))
-	}))
+func (m *metrics) loginStarted(slug string) {
+	m.started.WithLabelValues(plugins.DisplaySlug(slug)).Inc()
 }
 
-func (m *metrics) begun(p *Plugin) { m.started.WithLabelValues(plainSlug(p.Slug)).Inc() }
+func (m *metrics) loginEnded(outcome session.Outcome) {
+	m.ends.WithLabelValues(plugins.DisplaySlug(outcome.Plugin), string(outcome.Status)).Inc()
+}
 
-func (m *metrics) ended(e ending) { m.ends.WithLabelValues(plainSlug(e.plugin), e.outcome).Inc() }
-
-// tokenRequest counts a request to a token endpoint. Without a status, err says why.
-func (m *metrics) tokenRequest(p *Plugin, grant string, status int, err error, took time.Duration) {
+// tokenRequest counts a request to a token endpoint.
+func (m *metrics) tokenRequest(slug string, call oauth.Call) {
 	label := "unreachable"
-	if problem, ok := errors.AsType[*problem](err); ok && problem.Status == http.StatusGatewayTimeout {
+	if provider, ok := errors.AsType[*oauth.Error](call.Err); ok && provider.Meaning == oauth.TimedOut {
 		label = "timeout"
-	} else if status >= 100 && status < 600 {
-		label = []string{"1xx", "2xx", "3xx", "4xx", "5xx"}[status/100-1]
+	} else if call.Status >= 100 && call.Status < 600 {
+		label = []string{"1xx", "2xx", "3xx", "4xx", "5xx"}[call.Status/100-1]
 	}
-	m.tokenRequests.WithLabelValues(plainSlug(p.Slug), grant, label).Observe(took.Seconds())
+	m.tokenRequests.WithLabelValues(plugins.DisplaySlug(slug), call.GrantType,
+		label).Observe(call.Duration.Seconds())
 }
 
 // refresh counts an answer of /refresh.
-func (m *metrics) refresh(p *Plugin, err error) {
+func (m *metrics) refresh(slug string, err error) {
 	outcome := "tokens"
-	if problem, ok := errors.AsType[*problem](err); ok && meaningOf(problem.Code) == meansWrongGrant {
+	if provider, ok := errors.AsType[*oauth.Error](err); ok && provider.Meaning == oauth.InvalidGrant {
 		outcome = "refused"
 	} else if err != nil {
 		outcome = "error"
 	}
-	m.refreshes.WithLabelValues(plainSlug(p.Slug), outcome).Inc()
+	m.refreshes.WithLabelValues(plugins.DisplaySlug(slug), outcome).Inc()
 }
 
-// poll counts an answer of /poll.
+// poll counts what a poll came to.
 func (m *metrics) poll(err error) {
 	answer := answerError
-	switch problem, _ := err.(*problem); {
+	_, failed := errors.AsType[*session.Failure](err)
+	switch {
 	case err == nil:
 		answer = answerTokens
-	case problem == pollPending:
-		answer = answerPending
-	case problem == pollUnknown:
-		answer = answerUnknown
-	case problem == pollExpired:
-		answer = answerExpired
-	case problem == pollNoKey:
-		answer = answerInvalid
-	case problem != nil && problem.Status == http.StatusBadRequest:
+	case failed:
 		answer = answerEnded
+	case errors.Is(err, session.ErrPending) || errors.Is(err, session.ErrTaken):
+		answer = answerPending
+	case errors.Is(err, session.ErrUnknown):
+		answer = answerUnknown
+	case errors.Is(err, session.ErrExpired):
+		answer = answerExpired
+	case errors.Is(err, errNoReadKey):
+		answer = answerInvalid
 	}
 	m.polls[answer].Inc()
 }
 
-func (m *metrics) sweep(done swept, took time.Duration, err error) {
+func (m *metrics) sweep(done session.Swept, took time.Duration, err error) {
 	result := "ok"
 	if err != nil {
 		result = "failed"
 	}
 	m.sweeps.WithLabelValues(result).Observe(took.Seconds())
-	m.sweptRows.WithLabelValues("expired").Add(float64(done.expired))
-	m.sweptRows.WithLabelValues("removed").Add(float64(done.removed))
+	m.sweptRows.WithLabelValues("expired").Add(float64(done.Expired))
+	m.sweptRows.WithLabelValues("removed").Add(float64(done.Removed))
 }
 
-// serveMetrics answers GET /metrics on METRICS_ADDR, in Prometheus' text format, until the service ends. Nobody signs in there:
-// the address is for the machine itself, or for a private network.
-func (r *relay) serveMetrics() error {
-	if r.config.MetricsAddr == "" {
+// serveMetrics answers GET /metrics on METRICS_ADDR, in Prometheus' text format, until the service ends.
+// Nobody signs in there: the address is for the machine itself, or for a private network.
+func (s *server) serveMetrics() error {
+	if s.config.MetricsAddr == "" {
 		return nil
 	}
-	listener, err := net.Listen("tcp", r.config.MetricsAddr)
+	listener, err := net.Listen("tcp", s.config.MetricsAddr)
 	if err != nil {
 		// Without the cause: another address of --http would not help.
-		return fmt.Errorf("METRICS_ADDR cannot be used; end the program that uses this address, or set another: %v", err)
+		return fmt.Errorf("METRICS_ADDR cannot be used; end the program that uses this address, or set "+
+			"another: %v",
+			err)
 	}
 	mux := http.NewServeMux()
-	mux.Handle("GET /metrics", promhttp.HandlerFor(r.metrics.registry, promhttp.HandlerOpts{}))
-	server := &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second, WriteTimeout: 30 * time.Second, IdleTimeout: time.Minute}
-	go server.Serve(listener) // until it is closed
+	mux.Handle("GET /metrics", promhttp.HandlerFor(s.metrics.registry, promhttp.HandlerOpts{}))
+	metricsServer := &http.Server{
+		Handler:           mux,
+		ReadHeaderTimeout: 10 * time.Second,
+		WriteTimeout:      30 * time.Second,
+		IdleTimeout:       time.Minute,
+	}
+	go metricsServer.Serve(listener) // until it is closed
 	go func() {
-		<-r.closing
-		server.Close()
+		<-s.closing
+		metricsServer.Close()
 	}()
 	return nil
 }

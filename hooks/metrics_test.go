@@ -1,22 +1,22 @@
 package hooks
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	dto "github.com/prometheus/client_model/go"
 	"github.com/prometheus/common/expfmt"
 	"github.com/prometheus/common/model"
+
+	"plugin-oauth/internal/testkit"
 )
 
 // scrape reads the metrics with Prometheus' own parser. A sample's key is its name with its labels.
@@ -56,61 +56,74 @@ func scrape(t *testing.T, address string) map[string]float64 {
 	return samples
 }
 
+// freeAddress is [testkit.FreeAddress] for a test.
 func freeAddress(t *testing.T) string {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	address, err := testkit.FreeAddress()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer listener.Close()
-	return listener.Addr().String()
+	return address
 }
 
-func TestMetrics(t *testing.T) {
-	t.Parallel()
-	address := freeAddress(t)
-	s := serve(t, func(c *Config) {
-		c.MetricsAddr, c.Version, c.EncryptionKey = address, "v1.2.3", testEncryptionKey
-	})
+// requestsOfEveryKind has something for each metric to count, with one poll that is held until the service
+// ends.
+func (s *testServer) requestsOfEveryKind(clock *testClock) {
+	s.T.Helper()
 	other := s.add("other", nil)
-	s.outcomes()
-	_, otherKey := other.login()
-	other.poll(otherKey)
+	s.everyOutcome(clock)
+	_, otherKey := other.Login()
+	other.Poll(otherKey)
 
-	s.post("/poll") // no key
-	authorizationURL, readKey := s.authorize()
-	s.poll(readKey)
-	s.get("/redirect?error=access_denied&state=" + authorizationURL.Query().Get("state"))
-	s.poll(readKey)
-	_, held := s.authorize()
+	s.Post("/poll") // no key
+	authorizationURL, readKey := s.Authorize()
+	s.Poll(readKey)
+	s.Get("/redirect?error=access_denied&state=" + authorizationURL.Query().Get("state"))
+	s.Poll(readKey)
+	_, held := s.Authorize()
 	go func() {
-		if response, err := http.Post(s.url+"/poll?wait=30&readKey="+held, "", nil); err == nil {
+		if response, err := http.Post(s.URL+"/poll?wait=30&readKey="+held, "", nil); err == nil {
 			response.Body.Close()
 		}
 	}()
 
-	s.post("/refresh?code=RT-1")
-	s.provider.answers(func(w http.ResponseWriter, _ *http.Request) {
-		w.WriteHeader(http.StatusBadRequest)
-		io.WriteString(w, `{"error":"invalid_grant"}`)
-	})
-	s.post("/refresh?code=RT-2")
-	s.provider.answers(answering(http.StatusUnauthorized, `{"error":"invalid_client"}`)) // not the person's fault
-	s.post("/refresh?code=RT-3")
-	s.provider.answers(func(w http.ResponseWriter, _ *http.Request) { panic(http.ErrAbortHandler) })
-	s.post("/refresh?code=RT-4")
+	for i, answer := range []http.HandlerFunc{
+		nil,
+		answering(http.StatusBadRequest, `{"error":"invalid_grant"}`),
+		answering(http.StatusUnauthorized, `{"error":"invalid_client"}`), // not the person's fault
+		func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) },
+	} {
+		s.Provider.Answers(answer)
+		s.Post(fmt.Sprintf("/refresh?code=RT-%d", i+1))
+	}
 
 	// What a stranger may make up must not become a label.
 	for i := range 20 {
-		s.post(fmt.Sprintf("/poll?readKey=stranger%d", i))
-		s.post(fmt.Sprintf("/stranger%d/authorize", i))
-		strange, _ := s.authorize()
-		s.get(fmt.Sprintf("/redirect?error=stranger_%s&state=%s", strings.Repeat("x", i+1), strange.Query().Get("state")))
+		s.Post(fmt.Sprintf("/poll?readKey=stranger%d", i))
+		s.Post(fmt.Sprintf("/stranger%d/authorize", i))
+		strange, _ := s.Authorize()
+		code := "stranger_" + strings.Repeat("x", i+1)
+		s.Get("/redirect?error=" + code + "&state=" + strange.Query().Get("state"))
 	}
+	eventually(s.T, "a poll is held", func() bool { return s.waitingPolls() == 1 })
+}
 
-	for deadline := time.Now().Add(5 * time.Second); s.relay.metrics.isWaiting() == 0 && time.Now().Before(deadline); {
-		time.Sleep(5 * time.Millisecond)
+// answering is a handler that answers so.
+func answering(status int, body string) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(status)
+		_, _ = io.WriteString(w, body)
 	}
+}
+
+func TestMetrics(t *testing.T) {
+	t.Parallel()
+	address, clock := freeAddress(t), newTestClock()
+	s := serve(t, func(c *Config) {
+		c.MetricsAddr, c.Version, c.EncryptionKey = address, "v1.2.3", testEncryptionKey
+		clock.setIn(c)
+	})
+	s.requestsOfEveryKind(clock)
 	samples := scrape(t, address)
 	for key, want := range map[string]float64{
 		"plugin_oauth_build_info{goversion=*,version=v1.2.3}":                                           1,
@@ -146,7 +159,8 @@ func TestMetrics(t *testing.T) {
 		found := false
 		for sample, got := range samples {
 			prefix, suffix, pattern := strings.Cut(key, "*")
-			if sample != key && !(pattern && strings.HasPrefix(sample, prefix) && strings.HasSuffix(sample, suffix)) {
+			matches := pattern && strings.HasPrefix(sample, prefix) && strings.HasSuffix(sample, suffix)
+			if sample != key && !matches {
 				continue
 			}
 			sweeps := strings.HasPrefix(key, "plugin_oauth_sweep_duration") // at each full minute, too
@@ -167,36 +181,73 @@ func TestMetrics(t *testing.T) {
 	if _, found := samples["go_goroutines{}"]; !found {
 		t.Error("nothing is said of Go")
 	}
-	response, err := http.Get("http://" + address + "/authorize")
-	if err != nil || response.StatusCode != http.StatusNotFound {
-		t.Errorf("the metrics' address answers more than metrics: %v, %v", response, err)
-	}
-	if got := s.get("/metrics"); got.status != http.StatusNotFound {
-		t.Errorf("strangers can read the metrics: %d", got.status)
-	}
 }
 
-// isWaiting returns the number of polls that are held.
-func (m *metrics) isWaiting() float64 {
-	var sample dto.Metric
-	if err := m.waiting.Write(&sample); err != nil {
-		return -1
-	}
-	return sample.Gauge.GetValue()
-}
-
-func TestMetricsAddressInUse(t *testing.T) {
+// The metrics have an address of their own, which answers nothing else.
+func TestMetricsAddress(t *testing.T) {
 	t.Parallel()
-	p := newProcess(t)
-	p.env = append(p.env, "METRICS_ADDR="+p.args[2])
-	out, code := p.run(p.args...)
-	if code != 1 || !strings.Contains(out, "METRICS_ADDR cannot be used") {
-		t.Errorf("ended with %d: %s", code, out)
+	address := freeAddress(t)
+	s := serve(t, func(c *Config) { c.MetricsAddr = address })
+	for _, path := range []string{"/", "/authorize", "/api/health"} {
+		if got := s.Get("http://" + address + path); got.Status != http.StatusNotFound {
+			t.Errorf("%s is answered %d", path, got.Status)
+		}
 	}
-	p.env[slices.Index(p.env, "METRICS_ADDR="+p.args[2])] = "METRICS_ADDR=9091"
-	if out, code := p.run(p.args...); code != 1 || !strings.Contains(out, "METRICS_ADDR must be an address with a port, such as 127.0.0.1:9091") {
-		t.Errorf("ended with %d: %s", code, out)
+	if got := s.Get("http://" + address + "/metrics"); got.Status != http.StatusOK {
+		t.Errorf("the metrics: %d", got.Status)
 	}
+	if got := s.Get("/metrics"); got.Status != http.StatusNotFound {
+		t.Errorf("strangers can read the metrics: %d", got.Status)
+	}
+}
+
+// An address that cannot be used stops the start.
+func TestMetricsAddressUnusable(t *testing.T) {
+	t.Parallel()
+	const noAddress = "METRICS_ADDR must be an address with a port, such as 127.0.0.1:9091"
+	for _, test := range []struct {
+		name, address string // a blank address is the service's own
+		want          string
+	}{
+		{name: "in use", want: "METRICS_ADDR cannot be used"},
+		{name: "no host", address: "9091", want: noAddress},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			p := testkit.NewProcess(t)
+			p.Env = append(p.Env, "METRICS_ADDR="+cmp.Or(test.address, p.Address))
+			if out, code := p.Run(p.Args...); code != 1 || !strings.Contains(out, test.want) {
+				t.Errorf("ended with %d: %s", code, out)
+			}
+		})
+	}
+}
+
+// knownLabels returns the labels of each metric once it has counted something, each between spaces.
+func knownLabels(t *testing.T) map[string]string {
+	t.Helper()
+	clock := newTestClock()
+	s := serve(t, clock.setIn)
+	s.everyOutcome(clock)
+	s.Post("/refresh?code=RT")
+	families, err := s.server.metrics.registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	known := map[string]string{}
+	for _, family := range families {
+		labels := " le "
+		for _, label := range family.Metric[0].Label {
+			labels += label.GetName() + " "
+		}
+		known[family.GetName()] = labels
+		if family.GetType() == dto.MetricType_HISTOGRAM {
+			for _, suffix := range []string{"_bucket", "_sum", "_count"} {
+				known[family.GetName()+suffix] = labels
+			}
+		}
+	}
+	return known
 }
 
 // The example dashboard for Grafana asks only for metrics and labels that there are.
@@ -215,56 +266,38 @@ func TestGrafanaDashboard(t *testing.T) {
 	if err := json.Unmarshal(content, &dashboard); err != nil || len(dashboard.Panels) < 10 {
 		t.Fatal(len(dashboard.Panels), err)
 	}
-	m := newMetrics()
-	m.watch(&sessions{}, "")
-	m.begun(&Plugin{})
-	m.ended(ending{})
-	m.tokenRequest(&Plugin{}, "refresh_token", 200, nil, time.Second)
-	m.refresh(&Plugin{}, nil)
-	m.sweep(swept{}, time.Second, nil)
-	families, err := m.registry.Gather()
-	if err != nil {
-		t.Fatal(err)
-	}
-	known := map[string]string{} // the labels of each metric
-	for _, family := range families {
-		labels := " le "
-		for _, label := range family.Metric[0].Label {
-			labels += label.GetName() + " "
-		}
-		known[family.GetName()] = labels
-		if family.GetType() == dto.MetricType_HISTOGRAM {
-			for _, suffix := range []string{"_bucket", "_sum", "_count"} {
-				known[family.GetName()+suffix] = labels
-			}
-		}
-	}
+	known := knownLabels(t)
 	metric := regexp.MustCompile(`((?:plugin_oauth|process)_[a-z_]+)(?:\{([^}]*)\})?`)
 	label := regexp.MustCompile(`([a-z]+)=`)
 	by := regexp.MustCompile(`by \(([^)]*)\)`)
-	for _, panel := range dashboard.Panels {
-		for _, target := range panel.Targets {
-			names := metric.FindAllStringSubmatch(target.Expr, -1)
-			if len(names) == 0 {
-				t.Errorf("%s asks for nothing", panel.Title)
+	check := func(t *testing.T, query string) {
+		names := metric.FindAllStringSubmatch(query, -1)
+		if len(names) == 0 {
+			t.Error("it asks for nothing")
+		}
+		for _, name := range names {
+			labels, found := known[name[1]]
+			if !found {
+				t.Errorf("it asks for %s", name[1])
 			}
-			for _, name := range names {
-				labels, found := known[name[1]]
-				if !found {
-					t.Errorf("%s asks for %s", panel.Title, name[1])
+			wanted := label.FindAllStringSubmatch(name[2], -1)
+			if grouped := by.FindStringSubmatch(query); grouped != nil {
+				for _, group := range strings.Split(grouped[1], ", ") {
+					wanted = append(wanted, []string{"", group})
 				}
-				wanted := label.FindAllStringSubmatch(name[2], -1)
-				if grouped := by.FindStringSubmatch(target.Expr); grouped != nil {
-					for _, group := range strings.Split(grouped[1], ", ") {
-						wanted = append(wanted, []string{"", group})
-					}
-				}
-				for _, want := range wanted {
-					if !strings.Contains(labels, " "+want[1]+" ") {
-						t.Errorf("%s: %s has no label %s, but%s", panel.Title, name[1], want[1], labels)
-					}
+			}
+			for _, want := range wanted {
+				if !strings.Contains(labels, " "+want[1]+" ") {
+					t.Errorf("%s has no label %s, but%s", name[1], want[1], labels)
 				}
 			}
 		}
+	}
+	for _, panel := range dashboard.Panels {
+		t.Run(panel.Title, func(t *testing.T) {
+			for _, target := range panel.Targets {
+				check(t, target.Expr)
+			}
+		})
 	}
 }

@@ -12,16 +12,11 @@ import (
 	"time"
 )
 
-const (
-	// maxBody bounds a request body, in bytes. A refresh token is the largest thing that a plugin sends.
-	maxBody = maxRefreshToken + 4<<10
+// maxBody bounds a request body, in bytes. A refresh token is the largest thing that a plugin sends.
+const maxBody = maxRefreshToken + 4<<10
 
-	// bodyTimeout bounds the time that a plugin may take to send it.
-	bodyTimeout = 10 * time.Second
-)
-
-// param returns the first of the named parameters that the request carries, from the query, else from the body:
-// a JSON object, or a form of either kind. It is blank if there is none.
+// param returns the first of the named parameters that the request carries, from the query, else from the
+// body: a JSON object, or a form of either kind. It is blank if there is none.
 func (e *request) param(names ...string) string {
 	if value := queryParam(e.Request.URL.RawQuery, names...); value != "" {
 		return value
@@ -29,9 +24,10 @@ func (e *request) param(names ...string) string {
 	return e.bodyParam(names...)
 }
 
-// queryParam reads one parameter leniently. Deployed plugins send refresh tokens that were never URL-encoded, and
-// url.ParseQuery drops a pair with a stray % or ; in it. Here each %XX that decodes is decoded, and the rest stays
-// as it stands. That includes +, since no code, key or token has a space in it, but Base64 does have a plus.
+// queryParam reads one parameter leniently. Deployed plugins send refresh tokens that were never URL-encoded,
+// and url.ParseQuery drops a pair with a stray % or ; in it. Here each %XX that decodes is decoded, and the
+// rest stays as it stands. That includes +, since no code, key or token has a space in it, but Base64 does
+// have a plus.
 func queryParam(raw string, names ...string) string {
 	for _, name := range names {
 		for pair := range strings.SplitSeq(raw, "&") {
@@ -96,15 +92,15 @@ func (e *request) bodyParam(names ...string) string {
 	return ""
 }
 
-// readBody takes the whole body, or nothing of one that is too large or too slow. Every request's body is read, wanted or
-// not: before that net/http neither answers nor notices that a client has left.
-func (e *request) readBody() {
+// readBody takes the whole body, or nothing of one that is too large or too slow. Every request's body is
+// read, wanted or not: before that net/http neither answers nor notices that a client has left.
+func (e *request) readBody(timeout time.Duration) {
 	if e.Request.ContentLength == 0 {
 		return
 	}
 	// Where there are no deadlines, the server's own one holds.
 	connection := http.NewResponseController(e.Response)
-	_ = connection.SetReadDeadline(time.Now().Add(bodyTimeout))
+	_ = connection.SetReadDeadline(time.Now().Add(timeout))
 	body, err := io.ReadAll(io.LimitReader(e.Request.Body, maxBody+1))
 	if err != nil || len(body) > maxBody {
 		// Otherwise net/http would wait for the rest before it answers.

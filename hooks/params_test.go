@@ -31,9 +31,12 @@ func TestQueryParam(t *testing.T) {
 		"&&&":                            "",
 		"":                               "",
 	} {
-		if got := queryParam(query, "code", "refresh_token"); got != want {
-			t.Errorf("%q: got %q, want %q", query, got, want)
-		}
+		t.Run(query, func(t *testing.T) {
+			t.Parallel()
+			if got := queryParam(query, "code", "refresh_token"); got != want {
+				t.Errorf("got %q, want %q", got, want)
+			}
+		})
 	}
 }
 

@@ -1,75 +1,46 @@
 package hooks
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"strconv"
 	"time"
+
+	"plugin-oauth/hooks/session"
 )
+
+// maxWait bounds how long a poll may be held, in seconds.
+const maxWait = 30
 
 var (
-	pollPending = &problem{Status: http.StatusNotFound, Code: "authorization_pending"}
-	pollUnknown = &problem{Status: http.StatusNotFound, Code: "not_found"}
-	pollExpired = &problem{Status: http.StatusBadRequest, Code: "expired_token", Description: "The sign-in took too long. Please start again."}
-	pollNoKey   = &problem{Status: http.StatusBadRequest, Code: "invalid_request", Description: "readKey is missing."}
+	// errNoReadKey: the poll has no read key.
+	errNoReadKey = errors.New("readKey is missing")
+
+	// errPluginGone: the plugin left before its answer was written.
+	errPluginGone = errors.New("the plugin is gone")
 )
 
-// maxWait bounds how long a poll may be held.
-const maxWait = 30 * time.Second
-
-// poll handles POST /poll?readKey=…[&wait=SECONDS]: 404 while the login is under way, 400 if it ended without tokens
-// (RFC 8628 section 3.5), and 200 with the provider's token response, once. With wait it is held until the login ends,
-// for 1 to 30 seconds.
-func (r *relay) poll(e *request) error {
+// poll handles POST /poll?readKey=…[&wait=SECONDS]: 404 while the login is under way, 400 if it ended without
+// tokens (RFC 8628 section 3.5), and 200 with the provider's token response, once. With wait it is held until
+// the login ends, for 1 to 30 seconds.
+func (s *server) poll(e *request) error {
 	var err error
-	switch readKey := e.param("readKey"); {
-	case readKey == "":
-		err = pollNoKey
-	case len(readKey) > maxKeyLength:
-		err = pollUnknown
-	default:
+	if readKey := e.param("readKey"); readKey == "" {
+		err = errNoReadKey
+	} else if login, pending := s.sessions.FindPending(e.owner(), readKey); pending && !s.waitForEnd(e,
+		login) {
 		// It waits here, and not deeper: thousands may wait, each on a stack of its own.
-		if login, pending := r.sessions.pending(e.plugin, readKey); pending && !r.ends(e, login) {
-			err = pollPending
-		} else {
-			err = r.answerPoll(e, readKey)
-		}
+		err = session.ErrPending
+	} else {
+		err = s.deliver(e, readKey)
 	}
-	r.metrics.poll(err)
-	if err == errGone {
-		return nil
-	}
-	return err
+	s.metrics.poll(err)
+	return pollError(err)
 }
 
-// errGone: the plugin left before its answer was written.
-var errGone = errors.New("the plugin is gone")
-
-// answerPoll answers with what became of a login. It fails with errGone, or with what the plugin is to be told.
-func (r *relay) answerPoll(e *request, readKey string) error {
-	found, err := r.sessions.find(e.plugin, readKey)
-	if errors.Is(err, errUnknown) {
-		return pollUnknown
-	}
-	if err != nil {
-		return err
-	}
-	switch found.status {
-	case statusReady:
-		return r.deliver(e, found, readKey)
-	case statusPending:
-		return pollPending
-	case statusDenied, statusFailed:
-		return &problem{Status: http.StatusBadRequest, Code: found.error, Description: found.errorDescription}
-	case statusExpired:
-		return pollExpired
-	default:
-		return pollUnknown
-	}
-}
-
-// ends waits for the end of a login as long as the request says, and reports whether it came.
-func (r *relay) ends(e *request, login *login) bool {
+// waitForEnd waits for the end of a login as long as the request says, and reports whether it came.
+func (s *server) waitForEnd(e *request, login *session.Login) bool {
 	wait := e.param("wait")
 	if wait == "" {
 		return false
@@ -78,47 +49,71 @@ func (r *relay) ends(e *request, login *login) bool {
 	if err != nil || seconds == 0 {
 		return false
 	}
-	expiry := time.Until(login.expires)
-	timer := time.NewTimer(min(time.Duration(seconds)*time.Second, maxWait, expiry))
+	left := login.Expires().Sub(s.config.timing.now())
+	timer := time.NewTimer(min(time.Duration(min(seconds, maxWait))*s.config.timing.pollSecond, left))
 	defer timer.Stop()
-	r.metrics.waiting.Inc()
-	defer r.metrics.waiting.Dec()
+	s.metrics.waiting.Inc()
+	defer s.metrics.waiting.Dec()
 	select {
-	case <-login.ended:
+	case <-login.Ended():
 		return true
 	case <-timer.C:
-		return !time.Now().Before(login.expires)
-	case <-r.closing:
+		return !s.config.timing.now().Before(login.Expires())
+	case <-s.closing:
 		return false
 	case <-e.Request.Context().Done():
 		return false
 	}
 }
 
-// deliver claims the tokens and writes them. If the plugin is gone by then, they wait for its next poll.
-func (r *relay) deliver(e *request, found session, readKey string) error {
-	tokens, err := r.sessions.claim(found.id, readKey)
-	if errors.Is(err, errTaken) {
-		return pollPending // and if the other poll fails to get them, they are here
-	}
-	if errors.Is(err, errUnknown) {
-		return pollUnknown
-	}
+// deliver claims the tokens and writes them. If the plugin is gone by then, they wait for its next poll. It
+// fails as sessions.Claim does, or with errPluginGone.
+func (s *server) deliver(e *request, readKey string) error {
+	ctx := context.WithoutCancel(e.Request.Context()) // a shutdown cancels it while the plugin is still there
+	claim, err := s.sessions.Claim(ctx, e.owner(), readKey)
 	if err != nil {
 		return err
 	}
 	// The plugin has left, or the service is shutting down; in that case it is still there to be told.
 	if e.Request.Context().Err() != nil {
-		r.sessions.release(found.id)
-		return pollPending
+		return errors.Join(session.ErrPending, claim.Release(ctx))
 	}
-	if err := e.writeTokens(tokens); err != nil {
-		r.sessions.release(found.id)
-		return errGone
+	if err := e.writeTokens(claim.Tokens); err != nil {
+		return errors.Join(errPluginGone, claim.Release(ctx))
 	}
 	// The answer is out. What goes wrong now can only be logged, and the sweep erases the tokens in the end.
-	if err := r.sessions.delivered(found.id); err != nil {
-		r.log.Error("delivered tokens were not erased", "session", found.id, "cause", err.Error())
+	if err := claim.Ack(ctx); err != nil {
+		s.log.Error("delivered tokens were not erased", "session", claim.SessionID, "cause", err.Error())
 	}
 	return nil
 }
+
+// pollError says what a poll is answered (RFC 8628 section 3.5).
+func pollError(err error) error {
+	if failure, ok := errors.AsType[*session.Failure](err); ok {
+		response := invalidRequest(failure.Description)
+		response.Code = failure.Code
+		return response
+	}
+	switch {
+	case err == nil || errors.Is(err, errPluginGone):
+		return nil
+	case errors.Is(err, session.ErrPending) || errors.Is(err, session.ErrTaken):
+		return errStillPending // and if the other poll fails to get the tokens, they are here
+	case errors.Is(err, session.ErrUnknown):
+		return errUnknownReadKey
+	case errors.Is(err, session.ErrExpired):
+		response := invalidRequest("The sign-in took too long. Please start again.")
+		response.Code = "expired_token"
+		return response
+	case errors.Is(err, errNoReadKey):
+		return invalidRequest("readKey is missing.")
+	default:
+		return err
+	}
+}
+
+var (
+	errStillPending   = &responseError{Status: http.StatusNotFound, Code: "authorization_pending"}
+	errUnknownReadKey = &responseError{Status: http.StatusNotFound, Code: "not_found"}
+)

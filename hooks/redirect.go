@@ -1,145 +1,128 @@
 package hooks
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"net/http"
-	"slices"
 
+	"plugin-oauth/hooks/oauth"
+	"plugin-oauth/hooks/session"
 	"plugin-oauth/views"
 )
 
-// authorizationResponse is what the provider sends back with the browser (RFC 6749 sections 4.1.2 and 4.1.2.1, RFC 9207).
+// authorizationResponse is what the provider sends back with the browser (RFC 6749 sections 4.1.2 and
+// 4.1.2.1, RFC 9207).
 type authorizationResponse struct {
-	state, code, issuer string
-	refusal             string // the error code
+	state, code, iss string
+	errorCode        string // error
 }
 
-// redirect handles GET /redirect, the provider's answer to a login: it uses up the state, exchanges the code and shows the
-// person a page. The plugin learns the outcome from /poll. If the login was started elsewhere, the person is asked first.
-func (r *relay) redirect(e *request) error {
+var errNothingToFinish = &responseError{
+	Status:      http.StatusBadRequest,
+	Code:        "invalid_request",
+	Description: "If you have just signed in, all is done. If not, start the sign-in again in the plugin.",
+	page:        pageNothingToFinish,
+}
+
+// redirect handles GET /redirect, the provider's answer to a login: it uses up the state, exchanges the code
+// and shows the person a page. The plugin learns the outcome from /poll. If the login was started elsewhere,
+// the person is asked first.
+func (s *server) redirect(e *request) error {
 	query := e.Request.URL.RawQuery
-	response := authorizationResponse{queryParam(query, "state"), queryParam(query, "code"), queryParam(query, "iss"), queryParam(query, "error")}
-	return r.receive(e, response)
+	return s.receive(e, authorizationResponse{
+		state:     queryParam(query, "state"),
+		code:      queryParam(query, "code"),
+		iss:       queryParam(query, "iss"),
+		errorCode: queryParam(query, "error"),
+	})
 }
 
 // receive asks the person, if that must be, or ends the login.
-func (r *relay) receive(e *request, response authorizationResponse) error {
-	if response.state == "" || (response.code == "" && response.refusal == "") {
-		return errNoLogin
+func (s *server) receive(e *request, response authorizationResponse) error {
+	if response.state == "" || (response.code == "" && response.errorCode == "") {
+		return errNothingToFinish
 	}
-	if response.refusal == "" {
-		question, err := r.mustConfirm(e, response.state)
+	if response.errorCode == "" {
+		question, err := s.mustConfirm(e, response.state)
 		if err != nil {
-			return stateProblem(err)
+			return stateError(err)
 		}
 		if question != nil {
-			return r.askToConfirm(e, question, response, http.StatusOK, "")
+			return s.ask(e, response, *question, http.StatusOK)
 		}
 	}
-	return r.finishLogin(e, response)
+	return s.finishLogin(e, response)
 }
 
 // finishLogin ends the session of an authorization response, with tokens or without.
-func (r *relay) finishLogin(e *request, response authorizationResponse) error {
-	if len(response.state) > maxKeyLength {
-		return stateProblem(errUnknown)
-	}
-	// A code can be exchanged only once, so a shutdown waits for the exchanges that have begun and lets no further one
-	// begin: its state is still good when the page is loaded again.
-	if !r.exchanging.TryRLock() {
+func (s *server) finishLogin(e *request, response authorizationResponse) error {
+	// A code can be exchanged only once, so a shutdown waits for the exchanges that have begun and lets no
+	// further one begin: its state is still good when the page is loaded again.
+	if !s.exchanging.TryRLock() {
 		return errRestarting
 	}
-	defer r.exchanging.RUnlock()
-	found, err := r.sessions.redirected(e.plugin, response.state)
-	if err != nil {
-		return stateProblem(err)
-	}
-	plugin, err := e.plugin.forTenant(found.tenant)
-	if err != nil {
-		return r.endSession(found, err)
-	}
-	// Most providers send no issuer. What keeps plugins apart in any case is that each has a redirect URI of its own.
-	if response.issuer != "" && plugin.Issuer != "" && response.issuer != plugin.Issuer {
-		return r.endSession(found, otherIssuer)
-	}
-	if response.refusal != "" {
-		return r.endSession(found, refusedBy(response.refusal))
-	}
-
+	defer s.exchanging.RUnlock()
 	// The code is as good as used, so the browser's leaving cancels nothing.
-	tokens, err := r.exchange(context.WithoutCancel(e.Request.Context()), plugin, response.code, codeVerifier(response.state, found.publicKey))
+	ctx := context.WithoutCancel(e.Request.Context())
+	pending, err := s.sessions.Consume(ctx, e.owner(), response.state)
 	if err != nil {
-		return r.endSession(found, err)
+		return stateError(err)
 	}
-	err = r.sessions.complete(found, tokens)
+	tokens, err := s.exchange(ctx, e, pending, response)
+	if err != nil {
+		return s.failLogin(ctx, pending, err)
+	}
+	err = s.sessions.Complete(ctx, pending, tokens)
 	switch {
-	case errors.Is(err, errExpired) || errors.Is(err, errEnded):
-		return stateProblem(err)
+	case errors.Is(err, session.ErrExpired) || errors.Is(err, session.ErrCancelled):
+		return stateError(err)
 	case err != nil:
-		return r.endSession(found, err)
+		return s.failLogin(ctx, pending, err)
 	}
-	return e.writePage(http.StatusOK, views.Page{Tone: views.Success, Title: "You are signed in"})
+	return e.writeResult(http.StatusOK, views.Result{Kind: views.Success, Title: "You are signed in"})
 }
 
-// otherIssuer is the problem of an answer that names another issuer than the plugin's (RFC 9207 section 2.4).
-var otherIssuer = problem{
-	Status:      http.StatusBadRequest,
-	Code:        "invalid_request",
-	Description: "The answer comes from another provider than the one that was asked. Nothing was shared.",
-}.because(errors.New("the iss parameter is not the plugin's issuer"))
-
-// refusedBy is the problem of an authorization error response (RFC 6749 section 4.1.2.1).
-func refusedBy(code string) *problem {
-	if slices.Contains([]string{"user_denied", "user_cancelled_login", "user_cancelled_authorize"}, code) {
-		code = "access_denied"
+// exchange redeems the code of an authorization response, if it is one, and returns the provider's token
+// response.
+func (s *server) exchange(
+	ctx context.Context, e *request, pending session.Pending, response authorizationResponse,
+) ([]byte, error) {
+	client, err := e.plugin.ForTenant(pending.Tenant)
+	if err != nil {
+		return nil, err
 	}
-	code = cmp.Or(safeCode(code), "server_error")
-	p := problem{Status: http.StatusBadRequest, Code: code, Description: describe(code)}
-	if code == "access_denied" {
-		return &p
+	// Most providers send no issuer. What keeps plugins apart in any case is that each has a redirect URI of
+	// its own.
+	if err := client.CheckIssuer(response.iss); err != nil {
+		return nil, err
 	}
-	return p.because(errors.New("the provider redirected with this error"))
+	if response.errorCode != "" {
+		return nil, oauth.AuthorizationError(response.errorCode)
+	}
+	grant := oauth.CodeGrant{Code: response.code, Verifier: pending.Verifier()}
+	return s.endpoint(e.plugin).Exchange(ctx, client, grant)
 }
 
-// endSession ends a login without tokens, and returns what the person is to see.
-func (r *relay) endSession(found session, cause error) error {
-	p, ok := errors.AsType[*problem](cause)
-	if !ok {
-		p = internalError.because(cause)
+// failLogin ends a login without tokens, and returns what the person is to see.
+func (s *server) failLogin(ctx context.Context, pending session.Pending, cause error) error {
+	response := *toResponse(cause)
+	failure := session.Failure{Status: session.StatusFailed, Code: response.Code,
+		Description: response.Description}
+	if response.Code == "access_denied" {
+		failure.Status = session.StatusDenied
 	}
-	status := statusFailed
-	if p.Code == "access_denied" {
-		status = statusDenied
+	if response.cause != nil {
+		failure.Cause = response.cause.Error()
 	}
-	ended, err := r.sessions.fail(found.id, status, p)
+	ended, err := s.sessions.Fail(ctx, pending.ID, failure)
 	if err != nil {
 		return err
 	}
-	page := *p
-	page.logged = ended
+	response.logged = ended
 	// The provider's status was an answer to us; the browser is told that the provider failed.
-	if ok && status == statusFailed && p.Status != http.StatusGatewayTimeout {
-		page.Status = http.StatusBadGateway
+	timedOut := response.Status == http.StatusGatewayTimeout
+	if failure.Status == session.StatusFailed && !response.internal && !timedOut {
+		response.Status = http.StatusBadGateway
 	}
-	return &page
-}
-
-// stateProblem says what is wrong with a state.
-func stateProblem(err error) error {
-	p := &problem{Status: http.StatusBadRequest, Code: "invalid_request"}
-	switch {
-	case errors.Is(err, errExpired):
-		p.Code, p.Description = "expired_token", "Too much time passed before it was finished. Nothing was shared."
-	case errors.Is(err, errUsed):
-		p.Description = "This sign-in was already finished. If the plugin is not signed in, start again there."
-	case errors.Is(err, errEnded):
-		p.Description = "This sign-in was ended before it was finished. Nothing was shared."
-	case errors.Is(err, errUnknown):
-		p.Description = "This sign-in is not known here. It may be too old, or the address is not complete."
-	default:
-		return err
-	}
-	return p
+	return &response
 }

@@ -3,7 +3,8 @@ package hooks
 import (
 	"cmp"
 	"context"
-	"encoding/json"
+	"crypto/ecdh"
+	"crypto/hpke"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -12,246 +13,331 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/pocketbase/dbx"
+
+	"plugin-oauth/hooks/session"
+	"plugin-oauth/internal/testkit"
 )
 
 func TestRedirect(t *testing.T) {
 	t.Parallel()
 	s := serve(t, nil)
-	page, readKey := s.login()
-	s.expectPage("success", page, http.StatusOK, "You are signed in")
-	for _, words := range []string{"Test plugin", "You can close this window and return to Framer.", "history.replaceState"} {
-		if !strings.Contains(page.body, words) {
+	page, readKey := s.Login()
+	s.ExpectPage("success", page, http.StatusOK, "You are signed in")
+	for _, words := range []string{
+		"Test plugin", "You can close this window and return to Framer.", "history.replaceState",
+	} {
+		if !strings.Contains(page.Body, words) {
 			t.Errorf("the page does not say %q", words)
 		}
 	}
-	header := page.header
-	csp := header.Get("Content-Security-Policy")
-	if !strings.HasPrefix(csp, "default-src 'none'; style-src 'nonce-") || !strings.Contains(csp, "frame-ancestors 'none'") {
+	csp := page.Header.Get("Content-Security-Policy")
+	if !strings.HasPrefix(csp, "default-src 'none'; style-src 'nonce-") ||
+		!strings.Contains(csp, "frame-ancestors 'none'") {
 		t.Errorf("the page's policy is %q", csp)
 	}
 	_, nonce, _ := strings.Cut(csp, "script-src 'nonce-")
 	nonce, _, _ = strings.Cut(nonce, "'")
-	if nonce == "" || !strings.Contains(page.body, `<script nonce="`+nonce+`">`) || !strings.Contains(page.body, `<style nonce="`+nonce+`">`) {
+	if nonce == "" || !strings.Contains(page.Body, `<script nonce="`+nonce+`">`) ||
+		!strings.Contains(page.Body, `<style nonce="`+nonce+`">`) {
 		t.Error("style and script do not carry the policy's nonce")
 	}
-	for name, want := range map[string]string{"Referrer-Policy": "no-referrer", "X-Frame-Options": "DENY", "Cache-Control": "no-store", "X-Content-Type-Options": "nosniff", "Cross-Origin-Opener-Policy": ""} {
-		if header.Get(name) != want {
-			t.Errorf("%s is %q, want %q", name, header.Get(name), want)
+	for name, want := range map[string]string{
+		"Referrer-Policy":            "no-referrer",
+		"X-Frame-Options":            "DENY",
+		"Cache-Control":              "no-store",
+		"X-Content-Type-Options":     "nosniff",
+		"Cross-Origin-Opener-Policy": "",
+	} {
+		if page.Header.Get(name) != want {
+			t.Errorf("%s is %q, want %q", name, page.Header.Get(name), want)
 		}
 	}
-	s.expect("poll", s.poll(readKey), http.StatusOK, tokenResponse)
+	s.expectTokens(readKey)
 }
 
 func TestRedirectBasicAuthentication(t *testing.T) {
 	t.Parallel()
 	s := serve(t, func(c *Config) { c.Plugin.TokenAuth, c.Plugin.ReturnApp = "basic", "Penpot" })
-	page, readKey := s.login() // the provider refuses the secret in the body
-	s.expectPage("login", page, http.StatusOK, "You can close this window and return to Penpot.")
-	s.expect("poll", s.poll(readKey), http.StatusOK, tokenResponse)
+	page, readKey := s.Login() // the provider refuses the secret in the body
+	s.ExpectPage("login", page, http.StatusOK, "You can close this window and return to Penpot.")
+	s.expectTokens(readKey)
 }
 
 // What a stranger may send to /redirect does no harm to a login that is under way.
 func TestRedirectBadInput(t *testing.T) {
 	t.Parallel()
 	s := serve(t, nil)
-	authorizationURL, readKey := s.authorize()
+	authorizationURL, readKey := s.Authorize()
 	state := authorizationURL.Query().Get("state")
-	callback := s.agree(authorizationURL)
-	for query, words := range map[string]string{
-		"":                         "Nothing to finish here",
-		"?":                        "Nothing to finish here",
-		"?code=x":                  "Nothing to finish here",
-		"?state=" + state:          "Nothing to finish here",
-		"?state=&code=x":           "Nothing to finish here",
-		"?state=unknown&code=x":    "not known here",
-		"?state=unknown&error=x":   "not known here",
-		"?state=%00%ff&code=%zz;%": "not known here",
-		"?code=x&state=" + strings.Repeat("s", 10_000):    "not known here",
-		"?code=x&state=" + strings.ToUpper(state):         "not known here",
-		"?code=x&state=" + readKey:                        "not known here",
-		"?error=<script>alert(1)</script>&state=<script>": "not known here",
-	} {
-		got := s.get("/redirect" + query)
-		s.expectPage(query, got, http.StatusBadRequest, words)
-		if strings.Contains(got.body, "alert(1)") {
-			t.Errorf("%s comes back in the page", query)
+	callback := s.Agree(authorizationURL)
+	const nothing, unknown = "Nothing to finish here", "not known here"
+	t.Run("bad", func(t *testing.T) {
+		for name, test := range map[string]struct{ query, words string }{
+			"no query":          {query: "", words: nothing},
+			"blank query":       {query: "?", words: nothing},
+			"no state":          {query: "?code=x", words: nothing},
+			"only a state":      {query: "?state=" + state, words: nothing},
+			"blank state":       {query: "?state=&code=x", words: nothing},
+			"unknown state":     {query: "?state=unknown&code=x", words: unknown},
+			"unknown, refused":  {query: "?state=unknown&error=x", words: unknown},
+			"broken escapes":    {query: "?state=%00%ff&code=%zz;%", words: unknown},
+			"long state":        {query: "?code=x&state=" + strings.Repeat("s", 10_000), words: unknown},
+			"in capitals":       {query: "?code=x&state=" + strings.ToUpper(state), words: unknown},
+			"the read key":      {query: "?code=x&state=" + readKey, words: unknown},
+			"HTML in the query": {query: "?error=<script>alert(1)</script>&state=<script>", words: unknown},
+		} {
+			t.Run(name, func(t *testing.T) {
+				t.Parallel()
+				s := s.in(t)
+				got := s.Get("/redirect" + test.query)
+				s.ExpectPage("page", got, http.StatusBadRequest, test.words)
+				if strings.Contains(got.Body, "alert(1)") {
+					t.Error("it comes back in the page")
+				}
+			})
 		}
+	})
+	s.Expect("still pending", s.Poll(readKey), http.StatusNotFound, bodyPending)
+	s.ExpectPage("the real redirect", s.Get(callback), http.StatusOK, "You are signed in")
+	const finished = "This sign-in was already finished"
+	s.ExpectPage("the same again", s.Get(callback), http.StatusBadRequest, finished)
+	if s.Provider.Exchanges() != 1 {
+		t.Errorf("one state served %d exchanges", s.Provider.Exchanges())
 	}
-	s.expect("still pending", s.poll(readKey), http.StatusNotFound, bodyPending)
-	s.expectPage("the real redirect", s.get(callback), http.StatusOK, "You are signed in")
-	s.expectPage("the same again", s.get(callback), http.StatusBadRequest, "This sign-in was already finished")
-	if s.provider.exchanges() != 1 {
-		t.Errorf("one state served %d exchanges", s.provider.exchanges())
-	}
-	s.expect("poll", s.poll(readKey), http.StatusOK, tokenResponse)
-	s.expectPage("and after the poll", s.get(callback), http.StatusBadRequest, "This sign-in was already finished")
+	s.expectTokens(readKey)
+	s.ExpectPage("and after the poll", s.Get(callback), http.StatusBadRequest, finished)
 }
 
 func TestRedirectRefusals(t *testing.T) {
 	t.Parallel()
-	s := serve(t, nil)
-	for refusal, want := range map[string]struct {
-		status       int
-		words        string
-		code, record string
+	root := serve(t, nil)
+	const failed, ownProblem = "Sign-in failed", "problem of its own"
+	for name, test := range map[string]struct {
+		refusal string // the name of the case, if it is blank
+		words   string
+		code    string // likewise
+		denied  bool
 	}{
-		"access_denied":             {http.StatusBadRequest, "Sign-in cancelled", "access_denied", statusDenied},
-		"user_cancelled_login":      {http.StatusBadRequest, "Sign-in cancelled", "access_denied", statusDenied},
-		"invalid_scope":             {http.StatusBadGateway, "must check SCOPE", "invalid_scope", statusFailed},
-		"some_new_error":            {http.StatusBadGateway, "refused the sign-in", "some_new_error", statusFailed},
-		"not_found":                 {http.StatusBadGateway, "Sign-in failed", "server_error", statusFailed},
-		"expired_token":             {http.StatusBadGateway, "Sign-in failed", "server_error", statusFailed},
-		"authorization_pending":     {http.StatusBadGateway, "Sign-in failed", "server_error", statusFailed},
-		"<b>Bold & loud</b>":        {http.StatusBadGateway, "problem of its own", "server_error", statusFailed},
-		strings.Repeat("long", 100): {http.StatusBadGateway, "problem of its own", "server_error", statusFailed},
+		"access_denied":         {words: "Sign-in cancelled", denied: true},
+		"user_cancelled_login":  {words: "Sign-in cancelled", code: "access_denied", denied: true},
+		"invalid_scope":         {words: "must check SCOPE"},
+		"some_new_error":        {words: "refused the sign-in"},
+		"not_found":             {words: failed, code: "server_error"},
+		"expired_token":         {words: failed, code: "server_error"},
+		"authorization_pending": {words: failed, code: "server_error"},
+		"HTML":                  {refusal: "<b>Bold & loud</b>", words: ownProblem, code: "server_error"},
+		"long": {
+			refusal: strings.Repeat("long", 100), words: ownProblem, code: "server_error",
+		},
 	} {
-		authorizationURL, readKey := s.authorize()
-		query := url.Values{"error": {refusal}, "error_description": {"<i>raw words</i>"}, "state": {authorizationURL.Query().Get("state")}}
-		page := s.get("/redirect?" + query.Encode())
-		s.expectPage(refusal, page, want.status, want.words)
-		if strings.Contains(page.body, "raw words") || strings.Contains(page.body, "loud") {
-			t.Errorf("%s: the provider's own words are on the page", refusal)
+		t.Run(name, func(t *testing.T) {
+			s := root.in(t)
+			status, record := http.StatusBadGateway, session.StatusFailed
+			if test.denied {
+				status, record = http.StatusBadRequest, session.StatusDenied
+			}
+			authorizationURL, readKey := s.Authorize()
+			query := url.Values{
+				"error":             {cmp.Or(test.refusal, name)},
+				"error_description": {"<i>raw words</i>"},
+				"state":             {authorizationURL.Query().Get("state")},
+			}
+			page := s.Get("/redirect?" + query.Encode())
+			s.ExpectPage("page", page, status, test.words)
+			if strings.Contains(page.Body, "raw words") || strings.Contains(page.Body, "loud") {
+				t.Error("the provider's own words are on the page")
+			}
+			for range 2 {
+				s.ExpectError("poll", s.Poll(readKey), http.StatusBadRequest, cmp.Or(test.code, name))
+			}
+			if got := s.lastStatus(); got != record {
+				t.Errorf("the admin sees %q, want %q", got, record)
+			}
+		})
+	}
+}
+
+// lastStatus is what the admin sees of the login that began last.
+func (s *testServer) lastStatus() (status session.Status) {
+	s.T.Helper()
+	query := s.App.DB().NewQuery("SELECT status FROM sessions ORDER BY rowid DESC LIMIT 1")
+	if err := query.Row(&status); err != nil {
+		s.T.Fatal(err)
+	}
+	return status
+}
+
+// providerAnswer is a handler that gives one answer. A blank content type is one.
+type providerAnswer struct {
+	status      int // zero: 200
+	contentType string
+	body        string
+}
+
+func (a providerAnswer) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", a.contentType)
+	w.WriteHeader(cmp.Or(a.status, http.StatusOK))
+	_, _ = io.WriteString(w, a.body)
+}
+
+func answerJSON(status int, body string) http.HandlerFunc {
+	return providerAnswer{status: status, contentType: "application/json", body: body}.ServeHTTP
+}
+
+func answerAs(contentType, body string) http.HandlerFunc {
+	return providerAnswer{contentType: contentType, body: body}.ServeHTTP
+}
+
+// raw answers with bytes that need not be HTTP. A connection that changes its protocol stays open.
+func raw(response string) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		connection, _, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			panic(err)
 		}
-		for range 2 {
-			s.expectError(refusal, s.poll(readKey), http.StatusBadRequest, want.code)
-		}
-		var record string
-		err := s.app.DB().NewQuery("SELECT status FROM sessions ORDER BY rowid DESC LIMIT 1").Row(&record)
-		if err != nil || record != want.record {
-			t.Errorf("%s: the admin sees %q (%v), want %q", refusal, record, err, want.record)
+		_, _ = io.WriteString(connection, response)
+		if !strings.Contains(response, " 101 ") {
+			connection.Close()
 		}
 	}
 }
 
-// expectError checks an error in JSON that has a description.
-func (s *relayServer) expectError(what string, got answer, status int, code string) {
-	s.t.Helper()
-	var body struct {
-		Error       string `json:"error"`
-		Description string `json:"error_description"`
-	}
-	err := json.Unmarshal([]byte(got.body), &body)
-	if err != nil || got.status != status || body.Error != code || body.Description == "" {
-		s.t.Errorf("%s: got %d %s, want %d %s", what, got.status, got.body, status, code)
+// endless answers with a token that does not end.
+func endless(w http.ResponseWriter, _ *http.Request) {
+	for _, err := io.WriteString(w, `{"access_token":"`); err == nil; {
+		_, err = io.WriteString(w, strings.Repeat("x", 1<<16))
 	}
 }
 
 // The faults of a token endpoint, and what the person and the plugin learn of each.
 func TestRedirectFaults(t *testing.T) {
 	t.Parallel()
-	s := serve(t, nil)
-	text := func(status int, contentType, body string) http.HandlerFunc {
-		return func(w http.ResponseWriter, _ *http.Request) {
-			w.Header().Set("Content-Type", contentType)
-			w.WriteHeader(status)
-			io.WriteString(w, body)
-		}
-	}
+	root := serve(t, nil)
 	elsewhere := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
 		t.Error("a redirect of the token endpoint was followed")
 	}))
 	t.Cleanup(elsewhere.Close)
-	raw := func(response string) http.HandlerFunc {
-		return func(w http.ResponseWriter, _ *http.Request) {
-			connection, _, err := w.(http.Hijacker).Hijack()
-			if err != nil {
-				t.Error(err)
-				return
-			}
-			io.WriteString(connection, response)
-			if !strings.Contains(response, " 101 ") { // that one stays open
-				connection.Close()
-			}
-		}
-	}
-	endless := func(w http.ResponseWriter, _ *http.Request) {
-		for _, err := io.WriteString(w, `{"access_token":"`); err == nil; {
-			_, err = io.WriteString(w, strings.Repeat("x", 1<<16))
-		}
-	}
-	const json = "application/json"
+	const form = "application/x-www-form-urlencoded"
 	for name, test := range map[string]struct {
 		answer http.HandlerFunc
-		status int
-		code   string
+		code   string // blank: server_error
 	}{
-		"refused":           {text(400, json, `{"error":"invalid_grant","error_description":"code HIDDEN is old"}`), 502, "invalid_grant"},
-		"wrong secret":      {text(401, json, `{"error":"invalid_client"}`), 502, "invalid_client"},
-		"error under 200":   {text(200, json, `{"error":"bad_verification_code","error_description":"raw words"}`), 502, "bad_verification_code"},
-		"ok false":          {text(200, json, `{"ok":false,"error":"invalid_code"}`), 502, "invalid_code"},
-		"ok false, no more": {text(200, json, `{"ok":false}`), 502, "server_error"},
-		"error object":      {text(400, json, `{"error":{"message":"raw words"}}`), 502, "server_error"},
-		"error in prose":    {text(400, json, `{"error":"Code HIDDEN is bad"}`), 502, "server_error"},
-		"error in a form":   {text(200, "application/x-www-form-urlencoded", `error=bad_verification_code&error_uri=x`), 502, "bad_verification_code"},
-		"500 in HTML":       {text(500, "text/html", "<h1>raw words</h1>"), 502, "server_error"},
-		"HTML":              {text(200, "text/html", "<h1>raw words</h1>"), 502, "server_error"},
-		"429":               {text(429, json, `{}`), 502, "server_error"},
-		"empty":             {text(200, json, ""), 502, "server_error"},
-		"204":               {text(204, json, ""), 502, "server_error"},
-		"null":              {text(200, json, "null"), 502, "server_error"},
-		"array":             {text(200, json, `[{"access_token":"x"}]`), 502, "server_error"},
-		"string":            {text(200, json, `"access_token"`), 502, "server_error"},
-		"cut off":           {text(200, json, `{"access_token":"x"`), 502, "server_error"},
-		"8 MB":              {text(200, json, `{"access_token":"`+strings.Repeat("x", 8<<20)+`"}`), 502, "server_error"},
-		"8 MB, blank":       {text(200, json, `{"access_token":"x"}`+strings.Repeat(" ", 8<<20)), 502, "server_error"},
-		"endless":           {endless, 502, "server_error"},
-		"redirect":          {http.RedirectHandler(elsewhere.URL, http.StatusTemporaryRedirect).ServeHTTP, 502, "server_error"},
-		"101":               {raw("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n"), 502, "server_error"},
-		"status 99":         {raw("HTTP/1.1 099 Odd\r\nContent-Length: 2\r\n\r\n{}"), 502, "server_error"},
-		"status 600":        {text(600, json, `{"error":"invalid_grant"}`), 502, "server_error"},
-		"malformed header":  {raw("HTTP/1.1 200 OK\r\ncode=HIDDEN\r\n\r\n"), 502, "temporarily_unavailable"},
-		"too short":         {raw("HTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\n{\"access_token\":\"x\", \"refresh_token\":\"HIDDEN\"}"), 502, "server_error"},
-		"too long":          {raw("HTTP/1.1 200 OK\r\nContent-Length: 200\r\n\r\n{\"access_token\":\"HIDDEN\"}"), 502, "temporarily_unavailable"},
-		"echoed code": {func(w http.ResponseWriter, r *http.Request) {
-			text(400, json, `{"error":"`+r.Form.Get("code")+`"}`)(w, r)
-		}, 502, "server_error"},
-		"reset": {func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, 502, "temporarily_unavailable"},
+		"refused": {
+			answer: answerJSON(400, `{"error":"invalid_grant","error_description":"code HIDDEN is old"}`),
+			code:   "invalid_grant",
+		},
+		"wrong secret": {answer: answerJSON(401, `{"error":"invalid_client"}`), code: "invalid_client"},
+		"error under 200": {
+			answer: answerJSON(200, `{"error":"bad_verification_code","error_description":"raw words"}`),
+			code:   "bad_verification_code",
+		},
+		"ok false": {
+			answer: answerJSON(200, `{"ok":false,"error":"invalid_code"}`),
+			code:   "invalid_code",
+		},
+		"ok false, no more": {answer: answerJSON(200, `{"ok":false}`)},
+		"error object":      {answer: answerJSON(400, `{"error":{"message":"raw words"}}`)},
+		"error in prose":    {answer: answerJSON(400, `{"error":"Code HIDDEN is bad"}`)},
+		"error in a form": {
+			answer: answerAs(form, `error=bad_verification_code&error_uri=x`),
+			code:   "bad_verification_code",
+		},
+		"500 in HTML": {answer: providerAnswer{
+			status: 500, contentType: "text/html", body: "<h1>raw words</h1>",
+		}.ServeHTTP},
+		"HTML":        {answer: answerAs("text/html", "<h1>raw words</h1>")},
+		"429":         {answer: answerJSON(429, `{}`)},
+		"empty":       {answer: answerJSON(200, "")},
+		"204":         {answer: answerJSON(204, "")},
+		"null":        {answer: answerJSON(200, "null")},
+		"array":       {answer: answerJSON(200, `[{"access_token":"x"}]`)},
+		"string":      {answer: answerJSON(200, `"access_token"`)},
+		"cut off":     {answer: answerJSON(200, `{"access_token":"x"`)},
+		"8 MB":        {answer: answerJSON(200, `{"access_token":"`+strings.Repeat("x", 8<<20)+`"}`)},
+		"8 MB, blank": {answer: answerJSON(200, `{"access_token":"x"}`+strings.Repeat(" ", 8<<20))},
+		"endless":     {answer: endless},
+		"redirect":    {answer: http.RedirectHandler(elsewhere.URL, http.StatusTemporaryRedirect).ServeHTTP},
+		"101": {
+			answer: raw("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n"),
+		},
+		"status 99":  {answer: raw("HTTP/1.1 099 Odd\r\nContent-Length: 2\r\n\r\n{}")},
+		"status 600": {answer: answerJSON(600, `{"error":"invalid_grant"}`)},
+		"malformed header": {
+			answer: raw("HTTP/1.1 200 OK\r\ncode=HIDDEN\r\n\r\n"),
+			code:   "temporarily_unavailable",
+		},
+		"too short": {
+			answer: raw("HTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\n" +
+				`{"access_token":"x", "refresh_token":"HIDDEN"}`),
+		},
+		"too long": {
+			answer: raw("HTTP/1.1 200 OK\r\nContent-Length: 200\r\n\r\n" + `{"access_token":"HIDDEN"}`),
+			code:   "temporarily_unavailable",
+		},
+		"echoed code": {answer: func(w http.ResponseWriter, r *http.Request) {
+			answerJSON(400, `{"error":"`+r.Form.Get("code")+`"}`)(w, r)
+		}},
+		"reset": {
+			answer: func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) },
+			code:   "temporarily_unavailable",
+		},
 	} {
-		s.provider.answers(test.answer)
-		page, readKey := s.login()
-		s.expectPage(name, page, test.status, "Sign-in failed")
-		got := s.poll(readKey)
-		s.expectError(name, got, http.StatusBadRequest, test.code)
-		if strings.Contains(page.body+got.body, "HIDDEN") || strings.Contains(page.body+got.body, "raw words") {
-			t.Errorf("%s: the provider's own words are shown", name)
-		}
-		if logged := s.logged(); strings.Contains(logged, "HIDDEN") {
-			t.Fatalf("%s: the log quotes the provider: %s", name, logged)
-		}
+		t.Run(name, func(t *testing.T) {
+			s := root.in(t)
+			s.Provider.Answers(test.answer)
+			page, readKey := s.Login()
+			s.ExpectPage("page", page, http.StatusBadGateway, "Sign-in failed")
+			got := s.Poll(readKey)
+			s.ExpectError("poll", got, http.StatusBadRequest, cmp.Or(test.code, "server_error"))
+			shown := page.Body + got.Body
+			if strings.Contains(shown, "HIDDEN") || strings.Contains(shown, "raw words") {
+				t.Error("the provider's own words are shown")
+			}
+			if logged := s.Logged(); strings.Contains(logged, "HIDDEN") {
+				t.Fatalf("the log quotes the provider: %s", logged)
+			}
+		})
 	}
 }
 
 func TestRedirectUnreachable(t *testing.T) {
 	t.Parallel()
 	s := serve(t, func(c *Config) { c.Plugin.TokenEndpoint = "http://127.0.0.1:1/token?key=HIDDEN" })
-	page, readKey := s.login()
-	s.expectPage("page", page, http.StatusBadGateway, "could not be reached")
-	if logged := s.logged(); !strings.Contains(logged, "connection refused") || strings.Contains(logged, "HIDDEN") {
+	page, readKey := s.Login()
+	s.ExpectPage("page", page, http.StatusBadGateway, "could not be reached")
+	logged := s.Logged()
+	if !strings.Contains(logged, "connection refused") || strings.Contains(logged, "HIDDEN") {
 		t.Errorf("the log says %s", logged)
 	}
-	s.expectError("poll", s.poll(readKey), http.StatusBadRequest, "temporarily_unavailable")
+	s.ExpectError("poll", s.Poll(readKey), http.StatusBadRequest, "temporarily_unavailable")
 }
 
 func TestRedirectTooSlow(t *testing.T) {
 	t.Parallel()
-	for name, beforeHang := range map[string]string{"before the headers": "", "in the body": `{"access_token":`} {
+	for name, beforeHang := range map[string]string{
+		"before the headers": "",
+		"in the body":        `{"access_token":`,
+	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := serve(t, nil)
-			s.provider.answers(func(w http.ResponseWriter, r *http.Request) {
+			const timeout = 300 * time.Millisecond
+			s := serve(t, func(c *Config) { c.timing.provider = timeout })
+			s.Provider.Answers(func(w http.ResponseWriter, r *http.Request) {
 				if beforeHang != "" {
-					io.WriteString(w, beforeHang)
-					w.(http.Flusher).Flush()
+					_, _ = io.WriteString(w, beforeHang)
+					_ = http.NewResponseController(w).Flush()
 				}
 				<-r.Context().Done()
 			})
-			started := time.Now()
-			page, readKey := s.login()
-			s.expectPage("page", page, http.StatusGatewayTimeout, "took too long to answer")
-			if took := time.Since(started); took < tokenTimeout || took > tokenTimeout+3*time.Second {
-				t.Errorf("it took %s", took)
+			began := time.Now()
+			page, readKey := s.Login()
+			s.ExpectPage("page", page, http.StatusGatewayTimeout, "took too long to answer")
+			if took := time.Since(began); took < timeout {
+				t.Errorf("it took only %s", took)
 			}
-			s.expectError("poll", s.poll(readKey), http.StatusBadRequest, "temporarily_unavailable")
+			s.ExpectError("poll", s.Poll(readKey), http.StatusBadRequest, "temporarily_unavailable")
 		})
 	}
 }
@@ -259,30 +345,86 @@ func TestRedirectTooSlow(t *testing.T) {
 // What real providers send is a success, and reaches the plugin byte for byte.
 func TestRedirectRealAnswers(t *testing.T) {
 	t.Parallel()
-	s := serve(t, nil)
-	for name, test := range map[string]struct{ contentType, body, want string }{
-		"JSON as HTML":      {"text/html", tokenResponse, tokenResponse},
-		"Slack, nested":     {"application/json", `{"ok":true,"authed_user":{"id":"U1","access_token":"xoxp-1"}}`, ""},
-		"fractional":        {"application/json", `{"access_token":"x","expires_in":3599.9}`, ""},
-		"error null":        {"application/json", `{"access_token":"x","error":null,"ok":null}`, ""},
-		"byte order mark":   {"application/json", "\ufeff{\"access_token\":\"x\"}", ""},
-		"duplicate key":     {"application/json", `{"access_token":"x","scope":"a","scope":"b"}`, ""},
-		"no UTF-8":          {"application/json", "{\"access_token\":\"x\",\"name\":\"M\xfcller\"}", ""},
-		"GitHub, form":      {"application/x-www-form-urlencoded", "access_token=gho_1&scope=repo%2Cgist&token_type=bearer", `{"access_token":"gho_1","scope":"repo,gist","token_type":"bearer"}`},
-		"form with a life":  {"text/plain", "access_token=1&expires_in=28800&refresh_token_expires_in=15811200&X-Own=a", `{"X-Own":"a","access_token":"1","expires_in":28800,"refresh_token_expires_in":15811200}`},
-		"created (201)":     {"application/json", tokenResponse, tokenResponse},
-		"nearly a megabyte": {"application/json", `{"access_token":"` + strings.Repeat("x", 1<<20-100) + `"}`, ""},
+	root := serve(t, nil)
+	const inJSON, inForm = "application/json", "application/x-www-form-urlencoded"
+	for name, test := range map[string]struct {
+		answer providerAnswer
+		want   string // blank: the same bytes
+	}{
+		"JSON as HTML": {answer: providerAnswer{contentType: "text/html", body: testkit.TokenResponse}},
+		"Slack, nested": {answer: providerAnswer{
+			contentType: inJSON, body: `{"ok":true,"authed_user":{"id":"U1","access_token":"xoxp-1"}}`,
+		}},
+		"fractional": {answer: providerAnswer{
+			contentType: inJSON, body: `{"access_token":"x","expires_in":3599.9}`,
+		}},
+		"error null": {answer: providerAnswer{
+			contentType: inJSON, body: `{"access_token":"x","error":null,"ok":null}`,
+		}},
+		"byte order mark": {answer: providerAnswer{
+			contentType: inJSON, body: "\ufeff{\"access_token\":\"x\"}",
+		}},
+		"duplicate key": {answer: providerAnswer{
+			contentType: inJSON, body: `{"access_token":"x","scope":"a","scope":"b"}`,
+		}},
+		"no UTF-8": {answer: providerAnswer{
+			contentType: inJSON, body: "{\"access_token\":\"x\",\"name\":\"M\xfcller\"}",
+		}},
+		"GitHub, form": {
+			answer: providerAnswer{
+				contentType: inForm, body: "access_token=gho_1&scope=repo%2Cgist&token_type=bearer",
+			},
+			want: `{"access_token":"gho_1","scope":"repo,gist","token_type":"bearer"}`,
+		},
+		"form with a life": {
+			answer: providerAnswer{
+				contentType: "text/plain",
+				body:        "access_token=1&expires_in=28800&refresh_token_expires_in=15811200&X-Own=a",
+			},
+			want: `{"X-Own":"a","access_token":"1","expires_in":28800,"refresh_token_expires_in":15811200}`,
+		},
+		"created": {answer: providerAnswer{
+			status: http.StatusCreated, contentType: inJSON, body: testkit.TokenResponse,
+		}},
+		"nearly a megabyte": {answer: providerAnswer{
+			contentType: inJSON, body: `{"access_token":"` + strings.Repeat("x", 1<<20-100) + `"}`,
+		}},
 	} {
-		s.provider.answers(func(w http.ResponseWriter, _ *http.Request) {
-			w.Header().Set("Content-Type", test.contentType)
-			if name == "created (201)" {
-				w.WriteHeader(http.StatusCreated)
-			}
-			io.WriteString(w, test.body)
+		t.Run(name, func(t *testing.T) {
+			s := root.in(t)
+			s.Provider.Answers(test.answer.ServeHTTP)
+			page, readKey := s.Login()
+			s.ExpectPage("page", page, http.StatusOK, "You are signed in")
+			s.Expect("poll", s.Poll(readKey), http.StatusOK, cmp.Or(test.want, test.answer.body))
 		})
-		page, readKey := s.login()
-		s.expectPage(name, page, http.StatusOK, "You are signed in")
-		s.expect(name, s.poll(readKey), http.StatusOK, cmp.Or(test.want, test.body))
+	}
+}
+
+// keptUp reports whether a request to the provider stays, though whoever caused it is gone.
+func keptUp(r *http.Request) bool {
+	select {
+	case <-r.Context().Done():
+		return false
+	case <-time.After(200 * time.Millisecond):
+		return true
+	}
+}
+
+// leave sends a request, and leaves as soon as asked is closed.
+func (s *testServer) leave(method, target string, asked <-chan struct{}) {
+	s.T.Helper()
+	ctx, cancel := context.WithCancel(s.T.Context())
+	request, err := http.NewRequestWithContext(ctx, method, target, nil)
+	if err != nil {
+		s.T.Fatal(err)
+	}
+	go func() {
+		<-asked
+		cancel()
+	}()
+	if response, err := s.Client.Do(request); err == nil {
+		response.Body.Close()
+		s.T.Fatal("it did not leave")
 	}
 }
 
@@ -290,106 +432,121 @@ func TestRedirectRealAnswers(t *testing.T) {
 func TestRedirectBrowserGone(t *testing.T) {
 	t.Parallel()
 	s := serve(t, nil)
-	asked, left := make(chan struct{}), make(chan struct{})
-	s.provider.answers(func(w http.ResponseWriter, _ *http.Request) {
+	asked, gone := make(chan struct{}), make(chan struct{})
+	s.Provider.Answers(func(w http.ResponseWriter, r *http.Request) {
 		close(asked)
-		<-left
-		time.Sleep(50 * time.Millisecond)
-		io.WriteString(w, tokenResponse)
-	})
-	authorizationURL, readKey := s.authorize()
-	callback := s.agree(authorizationURL)
-	ctx, closeWindow := context.WithCancel(t.Context())
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, callback, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	go func() {
-		<-asked
-		closeWindow()
-		close(left)
-	}()
-	if response, err := s.client.Do(request); err == nil {
-		response.Body.Close()
-		t.Fatal("the browser was not gone")
-	}
-	for deadline := time.Now().Add(5 * time.Second); s.poll(readKey).status != http.StatusOK; time.Sleep(20 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatal("the tokens did not come")
+		<-gone
+		if !keptUp(r) {
+			t.Error("the exchange was cut off")
 		}
-	}
+		_, _ = io.WriteString(w, testkit.TokenResponse)
+	})
+	authorizationURL, readKey := s.Authorize()
+	s.leave(http.MethodGet, s.Agree(authorizationURL), asked)
+	close(gone)
+	s.Expect("poll", s.Post("/poll?wait=20&readKey="+readKey), http.StatusOK, testkit.TokenResponse)
 }
 
 // Eight redirects with one state arrive together: one exchange.
 func TestRedirectExchangesOnce(t *testing.T) {
 	t.Parallel()
 	s := serve(t, nil)
-	s.provider.answers(func(w http.ResponseWriter, _ *http.Request) {
-		time.Sleep(200 * time.Millisecond) // so that all of them come during the exchange
-		io.WriteString(w, tokenResponse)
-	})
-	authorizationURL, readKey := s.authorize()
-	callback := s.agree(authorizationURL)
-	var done sync.WaitGroup
-	pages := make([]answer, 8)
-	for i := range pages {
-		done.Go(func() { pages[i] = s.get(callback) })
-	}
-	done.Wait()
-	successes := 0
-	for _, page := range pages {
-		if page.status == http.StatusOK {
-			successes++
-		} else {
-			s.expectPage("the others", page, http.StatusBadRequest, "already finished")
+	others := make(chan struct{})
+	s.Provider.Answers(func(w http.ResponseWriter, _ *http.Request) {
+		select {
+		case <-others: // so that all of them come during the exchange
+		case <-time.After(5 * time.Second):
+			t.Error("the others are not answered while the code is exchanged")
 		}
+		_, _ = io.WriteString(w, testkit.TokenResponse)
+	})
+	authorizationURL, readKey := s.Authorize()
+	callback := s.Agree(authorizationURL)
+	pages := make(chan testkit.Answer, 8)
+	var done sync.WaitGroup
+	for range cap(pages) {
+		done.Go(func() { pages <- s.Get(callback) })
 	}
-	if successes != 1 || s.provider.exchanges() != 1 {
-		t.Errorf("%d pages say success after %d exchanges", successes, s.provider.exchanges())
+	for range cap(pages) - 1 {
+		s.ExpectPage("the others", <-pages, http.StatusBadRequest, "already finished")
 	}
-	s.expect("poll", s.poll(readKey), http.StatusOK, tokenResponse)
+	close(others)
+	done.Wait()
+	s.ExpectPage("the first", <-pages, http.StatusOK, "You are signed in")
+	if s.Provider.Exchanges() != 1 {
+		t.Errorf("%d exchanges", s.Provider.Exchanges())
+	}
+	s.expectTokens(readKey)
 }
 
 // The tokens cannot be stored: the person and the plugin learn at once that the login failed.
 func TestRedirectDatabaseFault(t *testing.T) {
 	t.Parallel()
 	s := serve(t, nil)
-	_, err := s.app.DB().NewQuery("CREATE TRIGGER full BEFORE UPDATE ON sessions WHEN NEW.status = 'ready' BEGIN SELECT RAISE(ABORT, 'disk is full'); END").Execute()
-	if err != nil {
-		t.Fatal(err)
-	}
-	page, readKey := s.login()
-	s.expectPage("page", page, http.StatusInternalServerError, "Internal error.")
-	s.expectError("poll", s.poll(readKey), http.StatusBadRequest, "server_error")
-	if logged := s.logged(); strings.Count(logged, "disk is full") != 1 {
+	s.execute("CREATE TRIGGER full BEFORE UPDATE ON sessions WHEN NEW.status = 'ready' " +
+		"BEGIN SELECT RAISE(ABORT, 'disk is full'); END")
+	page, readKey := s.Login()
+	s.ExpectPage("page", page, http.StatusInternalServerError, "Internal error.")
+	s.ExpectError("poll", s.Poll(readKey), http.StatusBadRequest, "server_error")
+	if logged := s.Logged(); strings.Count(logged, "disk is full") != 1 {
 		t.Errorf("the log says %s", logged)
+	}
+}
+
+// execute changes the database behind the service's back.
+func (s *testServer) execute(statement string) {
+	s.T.Helper()
+	if _, err := s.App.DB().NewQuery(statement).Execute(); err != nil {
+		s.T.Error(err)
 	}
 }
 
 // The session expires while the code is exchanged.
 func TestRedirectExpiresMeanwhile(t *testing.T) {
 	t.Parallel()
-	s := serve(t, func(c *Config) { c.SessionTTL = time.Second })
-	s.provider.answers(func(w http.ResponseWriter, _ *http.Request) {
-		time.Sleep(1200 * time.Millisecond)
-		io.WriteString(w, tokenResponse)
+	clock := newTestClock()
+	s := serve(t, clock.setIn)
+	s.Provider.Answers(func(w http.ResponseWriter, _ *http.Request) {
+		clock.move(defaultSessionTTL)
+		_, _ = io.WriteString(w, testkit.TokenResponse)
 	})
-	page, readKey := s.login()
-	s.expectPage("page", page, http.StatusBadRequest, "This sign-in took too long")
-	s.expectError("poll", s.poll(readKey), http.StatusBadRequest, "expired_token")
+	page, readKey := s.Login()
+	s.ExpectPage("page", page, http.StatusBadRequest, "This sign-in took too long")
+	s.ExpectError("poll", s.Poll(readKey), http.StatusBadRequest, "expired_token")
 }
 
 // The admin deletes the session while the code is exchanged: that ends the login.
 func TestRedirectDeleted(t *testing.T) {
 	t.Parallel()
 	s := serve(t, nil)
-	s.provider.answers(func(w http.ResponseWriter, _ *http.Request) {
-		if _, err := s.app.DB().NewQuery("DELETE FROM sessions").Execute(); err != nil {
-			t.Error(err)
-		}
-		io.WriteString(w, tokenResponse)
+	s.Provider.Answers(func(w http.ResponseWriter, _ *http.Request) {
+		s.execute("DELETE FROM sessions")
+		_, _ = io.WriteString(w, testkit.TokenResponse)
 	})
-	page, readKey := s.login()
-	s.expectPage("page", page, http.StatusBadRequest, "was ended before it was finished")
-	s.expect("poll", s.poll(readKey), http.StatusNotFound, bodyUnknown)
+	page, readKey := s.Login()
+	s.ExpectPage("page", page, http.StatusBadRequest, "was ended before it was finished")
+	s.Expect("poll", s.Poll(readKey), http.StatusNotFound, bodyUnknown)
+}
+
+// Whoever swaps the public key in the database, to have the tokens sealed to himself, spoils the code verifier: the
+// provider then refuses the code.
+func TestSwappedPublicKey(t *testing.T) {
+	t.Parallel()
+	s := serve(t, nil)
+	authorizationURL, readKey := s.Authorize()
+	private, err := hpke.DHKEM(ecdh.X25519()).GenerateKey()
+	if err != nil {
+		t.Fatal(err)
+	}
+	swap := s.App.DB().NewQuery("UPDATE sessions SET publicKey = {:key}")
+	if _, err := swap.Bind(dbx.Params{"key": private.PublicKey().Bytes()}).Execute(); err != nil {
+		t.Fatal(err)
+	}
+	s.ExpectPage("redirect", s.Get(s.Agree(authorizationURL)), http.StatusBadGateway, "Sign-in failed")
+	if s.Poll(readKey).Status != http.StatusBadRequest || s.Provider.Exchanges() != 0 {
+		t.Error("the provider accepted the code")
+	}
+	if refusals := s.Provider.Refusals(); len(refusals) != 1 {
+		t.Errorf("the provider refused %q", refusals)
+	}
 }

@@ -1,233 +1,344 @@
 package hooks
 
 import (
-	"context"
+	"crypto/rand"
 	"io"
 	"net/http"
+	"net/http/httptrace"
 	"net/url"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"plugin-oauth/internal/testkit"
 )
 
 func TestRefresh(t *testing.T) {
 	t.Parallel()
 	s := serve(t, nil)
-	got := s.post("/refresh?code=RT-1")
-	s.expect("refresh", got, http.StatusOK, tokenResponse)
-	if got.header.Get("Content-Type") != "application/json" || got.header.Get("Cache-Control") != "no-store" {
-		t.Errorf("headers of the tokens: %v", got.header)
+	got := s.Post("/refresh?code=RT-1")
+	s.Expect("refresh", got, http.StatusOK, testkit.TokenResponse)
+	if got.Header.Get("Content-Type") != "application/json" || got.Header.Get("Cache-Control") != "no-store" {
+		t.Errorf("headers of the tokens: %v", got.Header)
 	}
-	s.expect("trailing slash", s.post("/refresh/?code=RT-1"), http.StatusOK, tokenResponse)
-	s.expect("refresh_token", s.post("/refresh?refresh_token=RT-1"), http.StatusOK, tokenResponse)
-	s.expect("form", s.request(http.MethodPost, "/refresh", "refresh_token=RT-1"), http.StatusOK, tokenResponse)
-	s.expect("JSON", s.request(http.MethodPost, "/refresh", `{"code":"RT-1"}`), http.StatusOK, tokenResponse)
+	s.Expect("trailing slash", s.Post("/refresh/?code=RT-1"), http.StatusOK, testkit.TokenResponse)
+	s.Expect("refresh_token", s.Post("/refresh?refresh_token=RT-1"), http.StatusOK, testkit.TokenResponse)
+	form := s.Request(http.MethodPost, "/refresh", "refresh_token=RT-1")
+	s.Expect("form", form, http.StatusOK, testkit.TokenResponse)
+	json := s.Request(http.MethodPost, "/refresh", `{"code":"RT-1"}`)
+	s.Expect("JSON", json, http.StatusOK, testkit.TokenResponse)
 }
 
 // Deployed plugins do not encode the refresh token; it must reach the provider as it is.
 func TestRefreshTokenIsReadLeniently(t *testing.T) {
 	t.Parallel()
-	s := serve(t, nil)
-	var received string
-	s.provider.answers(func(w http.ResponseWriter, r *http.Request) {
-		received = r.Form.Get("refresh_token")
-		io.WriteString(w, `{"access_token":"x"}`)
-	})
+	root := serve(t, nil)
 	for _, token := range []string{
-		"oaa1.v1/x+y==", "1//0g-plain_x", "50%", "%zz%4", "a;b", "a=b==", "+", "ü", "a%b;c+d/e==", strings.Repeat("j", 12_000),
+		"oaa1.v1/x+y==", "1//0g-plain_x", "50%", "%zz%4", "a;b", "a=b==", "+", "ü", "a%b;c+d/e==",
+		strings.Repeat("j", 12_000),
 	} {
-		for how, sent := range map[string]string{"un-encoded": token, "encoded": strings.ReplaceAll(url.QueryEscape(token), "+", "%20")} {
-			// The request line is written by hand: Go's client would encode it.
-			u, err := url.Parse(s.url)
-			if err != nil {
-				t.Fatal(err)
-			}
-			u.Path, u.RawQuery = "/refresh", "code="+sent
-			received = ""
-			s.expect(how, s.post(u.String()), http.StatusOK, `{"access_token":"x"}`)
-			if received != token {
-				t.Errorf("%s %.20q reached the provider as %.20q", how, token, received)
-			}
+		for how, sent := range map[string]string{
+			"as it is": token,
+			"encoded":  strings.ReplaceAll(url.QueryEscape(token), "+", "%20"),
+		} {
+			t.Run(token[:min(len(token), 20)]+" "+how, func(t *testing.T) {
+				s := root.in(t)
+				var received string
+				s.Provider.Answers(func(w http.ResponseWriter, r *http.Request) {
+					received = r.Form.Get("refresh_token")
+					_, _ = io.WriteString(w, `{"access_token":"x"}`)
+				})
+				// Go's client would encode a query that is parsed.
+				u, err := url.Parse(s.URL + "/refresh")
+				if err != nil {
+					t.Fatal(err)
+				}
+				u.RawQuery = "code=" + sent
+				s.Expect("refresh", s.Post(u.String()), http.StatusOK, `{"access_token":"x"}`)
+				if received != token {
+					t.Errorf("it reached the provider as %.20q", received)
+				}
+			})
 		}
 	}
 }
 
 func TestRefreshFaults(t *testing.T) {
 	t.Parallel()
-	s := serve(t, nil)
+	root := serve(t, nil)
 	for name, test := range map[string]struct {
-		providerStatus int
-		providerBody   string
-		status         int
-		code           string
+		answer providerAnswer
+		status int // zero: the provider's
+		code   string
 	}{
-		"hubspot's words": {400, `{"status":"BAD_REFRESH_TOKEN","message":"missing or unknown refresh token","correlationId":"RT-HIDDEN"}`, 400, "invalid_grant"},
-		"atlassian's":     {403, `{"error":"unauthorized_client","error_description":"refresh_token is invalid"}`, 403, "invalid_grant"},
-		"client's fault":  {400, `{"status":"BAD_CLIENT_SECRET","message":"the client secret is wrong"}`, 400, "server_error"},
-		"not allowed":     {403, `{"error":"unauthorized_client","error_description":"Grant type 'refresh_token' not allowed for the client."}`, 403, "unauthorized_client"},
-		"revoked":         {400, `{"error":"invalid_grant","error_description":"RT-HIDDEN is revoked"}`, 400, "invalid_grant"},
-		"wrong secret":    {401, `{"error":"invalid_client"}`, 401, "invalid_client"},
-		"forbidden, HTML": {403, `<h1>RT-HIDDEN</h1>`, 403, "server_error"},
-		"too many":        {429, ``, 429, "server_error"},
-		"down":            {503, `{"message":"RT-HIDDEN"}`, 503, "server_error"},
-		"GitHub":          {200, `{"error":"bad_refresh_token"}`, 400, "bad_refresh_token"},
-		"Slack":           {200, `{"ok":false,"error":"invalid_refresh_token"}`, 400, "invalid_refresh_token"},
-		"HTML":            {200, `<h1>RT-HIDDEN</h1>`, 502, "server_error"},
-		"empty":           {200, ``, 502, "server_error"},
-		"redirect":        {302, ``, 502, "server_error"},
+		"hubspot's words": {
+			answer: providerAnswer{status: 400, body: `{"status":"BAD_REFRESH_TOKEN",` +
+				`"message":"missing or unknown refresh token","correlationId":"RT-HIDDEN"}`},
+			code: "invalid_grant",
+		},
+		"atlassian's": {
+			answer: providerAnswer{status: 403, body: `{"error":"unauthorized_client",` +
+				`"error_description":"refresh_token is invalid"}`},
+			code: "invalid_grant",
+		},
+		"client's fault": {
+			answer: providerAnswer{status: 400, body: `{"status":"BAD_CLIENT_SECRET",` +
+				`"message":"the client secret is wrong"}`},
+			code: "server_error",
+		},
+		"not allowed": {
+			answer: providerAnswer{status: 403, body: `{"error":"unauthorized_client",` +
+				`"error_description":"Grant type 'refresh_token' not allowed for the client."}`},
+			code: "unauthorized_client",
+		},
+		"revoked": {
+			answer: providerAnswer{status: 400, body: `{"error":"invalid_grant",` +
+				`"error_description":"RT-HIDDEN is revoked"}`},
+			code: "invalid_grant",
+		},
+		"wrong secret": {
+			answer: providerAnswer{status: 401, body: `{"error":"invalid_client"}`},
+			code:   "invalid_client",
+		},
+		"forbidden, HTML": {
+			answer: providerAnswer{status: 403, body: `<h1>RT-HIDDEN</h1>`},
+			code:   "server_error",
+		},
+		"too many": {answer: providerAnswer{status: 429}, code: "server_error"},
+		"down": {
+			answer: providerAnswer{status: 503, body: `{"message":"RT-HIDDEN"}`},
+			code:   "server_error",
+		},
+		"GitHub": {
+			answer: providerAnswer{body: `{"error":"bad_refresh_token"}`},
+			status: 400, code: "bad_refresh_token",
+		},
+		"Slack": {
+			answer: providerAnswer{body: `{"ok":false,"error":"invalid_refresh_token"}`},
+			status: 400, code: "invalid_refresh_token",
+		},
+		"HTML":     {answer: providerAnswer{body: `<h1>RT-HIDDEN</h1>`}, status: 502, code: "server_error"},
+		"empty":    {answer: providerAnswer{}, status: 502, code: "server_error"},
+		"redirect": {answer: providerAnswer{status: 302}, status: 502, code: "server_error"},
 	} {
-		s.provider.answers(func(w http.ResponseWriter, _ *http.Request) {
-			w.WriteHeader(test.providerStatus)
-			io.WriteString(w, test.providerBody)
-		})
-		for _, accept := range []string{"", "*/*", "text/plain"} {
-			got := s.request(http.MethodPost, "/refresh?code=RT-HIDDEN", "", "Accept: "+accept)
-			if got.status != test.status || got.header.Get("Content-Type") != "text/plain; charset=utf-8" ||
-				!strings.HasPrefix(got.body, test.code+": ") || strings.Count(got.body, "\n") != 1 || strings.Contains(got.body, "HIDDEN") {
-				t.Errorf("%s: %d %s %q", name, got.status, got.header.Get("Content-Type"), got.body)
-			}
+		if test.status == 0 {
+			test.status = test.answer.status
 		}
-		got := s.request(http.MethodPost, "/refresh?code=RT-HIDDEN", "", "Accept: application/json")
-		s.expectError(name, got, test.status, test.code)
+		t.Run(name, func(t *testing.T) {
+			s := root.in(t)
+			s.Provider.Answers(test.answer.ServeHTTP)
+			for _, accept := range []string{"", "*/*", "text/plain"} {
+				got := s.Request(http.MethodPost, "/refresh?code=RT-HIDDEN", "", "Accept: "+accept)
+				s.expectTextError(got, test.status, test.code)
+			}
+			got := s.Request(http.MethodPost, "/refresh?code=RT-HIDDEN", "", "Accept: application/json")
+			s.ExpectError("as JSON", got, test.status, test.code)
+		})
 	}
-	for _, query := range []string{"", "?code=", "?token=x", "?code=" + strings.Repeat("x", maxRefreshToken+1)} {
-		s.expect(query[:min(9, len(query))], s.post("/refresh"+query), http.StatusBadRequest,
-			"invalid_request: The refresh token is missing or too long. Send it as code or refresh_token.\n")
+}
+
+// expectTextError checks that an error is one line of text with its code, which quotes nothing that is
+// hidden.
+func (s *testServer) expectTextError(got testkit.Answer, status int, code string) {
+	s.T.Helper()
+	oneLine := strings.HasPrefix(got.Body, code+": ") && strings.Count(got.Body, "\n") == 1
+	isText := got.Header.Get("Content-Type") == "text/plain; charset=utf-8"
+	if got.Status != status || !isText || !oneLine || strings.Contains(got.Body, "HIDDEN") {
+		s.T.Errorf("got %d %q as text: %t, want %d %s", got.Status, got.Body, isText, status, code)
+	}
+}
+
+func TestRefreshWithoutToken(t *testing.T) {
+	t.Parallel()
+	root := serve(t, nil)
+	for name, query := range map[string]string{
+		"no query":  "",
+		"blank":     "?code=",
+		"as token":  "?token=x",
+		"too large": "?code=" + strings.Repeat("x", maxRefreshToken+1),
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := root.in(t)
+			s.Expect("refresh", s.Post("/refresh"+query), http.StatusBadRequest, "invalid_request: "+
+				"The refresh token is missing or too long. Send it as code or refresh_token.\n")
+		})
 	}
 }
 
 func TestRefreshTooSlow(t *testing.T) {
 	t.Parallel()
-	s := serve(t, nil)
-	s.provider.answers(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
-	s.expect("refresh", s.post("/refresh?code=x"), http.StatusGatewayTimeout,
+	s := serve(t, func(c *Config) { c.timing.provider = 300 * time.Millisecond })
+	s.Provider.Answers(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
+	s.Expect("refresh", s.Post("/refresh?code=x"), http.StatusGatewayTimeout,
 		"temporarily_unavailable: The provider took too long to answer. Try again in a moment.\n")
 }
 
 // The plugin leaves while the provider rotates its refresh token: the request is finished all the same.
 func TestRefreshPluginGone(t *testing.T) {
 	t.Parallel()
-	s := serve(t, nil)
-	asked, finished := make(chan struct{}), make(chan error, 1)
-	s.provider.answers(func(_ http.ResponseWriter, r *http.Request) {
+	s := serve(t, func(c *Config) { c.timing.refreshKept = time.Hour })
+	asked, gone := make(chan struct{}), make(chan struct{})
+	s.Provider.Answers(func(w http.ResponseWriter, r *http.Request) {
 		close(asked)
-		select {
-		case <-r.Context().Done():
-			finished <- r.Context().Err()
-		case <-time.After(500 * time.Millisecond):
-			finished <- nil
+		<-gone
+		if !keptUp(r) {
+			t.Error("the request to the provider was cut off")
 		}
+		_, _ = io.WriteString(w, testkit.TokenResponse)
 	})
-	ctx, leave := context.WithCancel(t.Context())
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, s.url+"/refresh?code=x", nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	go func() {
-		<-asked
-		leave()
-	}()
-	if response, err := s.client.Do(request); err == nil {
-		response.Body.Close()
-		t.Fatal("the plugin was not gone")
-	}
-	if err := <-finished; err != nil {
-		t.Errorf("the request to the provider was cut off: %v", err)
+	s.leave(http.MethodPost, s.URL+"/refresh?code=x", asked)
+	close(gone)
+	s.Expect("again", s.Post("/refresh?code=x"), http.StatusOK, testkit.TokenResponse)
+	if s.Provider.Exchanges() != 1 {
+		t.Error("the answer was lost")
 	}
 }
 
 func TestRefreshUnreachable(t *testing.T) {
 	t.Parallel()
 	s := serve(t, func(c *Config) { c.Plugin.TokenEndpoint = "http://127.0.0.1:1/token" })
-	s.expect("refresh", s.post("/refresh?code=x"), http.StatusBadGateway,
+	s.Expect("refresh", s.Post("/refresh?code=x"), http.StatusBadGateway,
 		"temporarily_unavailable: The provider could not be reached. Try again in a moment.\n")
 }
 
-// Many windows that refresh at the same time make one request, and all get its answer. One that leaves cancels none.
-func TestRefreshesAreMerged(t *testing.T) {
-	t.Parallel()
-	root := serve(t, withKey)
-	s := root.add("one", nil)
-	other := root.add("two", nil)
-	asked, answer := make(chan struct{}, 100), make(chan struct{})
-	s.provider.answers(func(w http.ResponseWriter, r *http.Request) {
-		asked <- struct{}{}
-		<-answer
-		io.WriteString(w, `{"access_token":"`+newKey()+`"}`)
+// heldRefreshes makes the provider answer each refresh with tokens of its own. It is told in asked of each,
+// and answers once answer is closed.
+func (s *testServer) heldRefreshes() (asked <-chan struct{}, answer chan<- struct{}) {
+	arrived, release := make(chan struct{}, 100), make(chan struct{})
+	s.Provider.Answers(func(w http.ResponseWriter, r *http.Request) {
+		arrived <- struct{}{}
+		<-release
+		_, _ = io.WriteString(w, `{"access_token":"`+rand.Text()+`","refresh_token":"new"}`)
 	})
-	answers := make(chan string, 16)
-	var done sync.WaitGroup
-	// The first one leaves while it waits.
-	first, leave := context.WithCancel(t.Context())
-	done.Go(func() {
-		request, _ := http.NewRequestWithContext(first, http.MethodPost, s.url+"/refresh?code=RT", nil)
-		if response, err := http.DefaultClient.Do(request); err == nil {
-			response.Body.Close()
-			t.Error("the first did not leave")
-		}
-	})
-	<-asked
-	for range 16 {
+	return arrived, release
+}
+
+// refreshTogether refreshes one token many times at once, and returns once all requests are on their way.
+func (s *testServer) refreshTogether(count int, refreshToken string) <-chan string {
+	s.T.Helper()
+	answers := make(chan string, count)
+	var sent, done sync.WaitGroup
+	sent.Add(count)
+	for range count {
 		done.Go(func() {
-			got := s.post("/refresh?code=RT")
-			if got.status != http.StatusOK {
-				t.Errorf("%d %s", got.status, got.body)
+			isSent := sync.OnceFunc(sent.Done)
+			defer isSent()
+			trace := httptrace.ClientTrace{WroteRequest: func(httptrace.WroteRequestInfo) { isSent() }}
+			ctx := httptrace.WithClientTrace(s.T.Context(), &trace)
+			target := s.URL + "/refresh?code=" + refreshToken
+			request, err := http.NewRequestWithContext(ctx, http.MethodPost, target, nil)
+			if err != nil {
+				s.T.Error(err)
+				return
 			}
-			answers <- got.body
+			response, err := s.Client.Do(request)
+			if err != nil {
+				s.T.Error(err)
+				return
+			}
+			defer response.Body.Close()
+			body, err := io.ReadAll(response.Body)
+			if err != nil || response.StatusCode != http.StatusOK {
+				s.T.Errorf("%s %s, %v", response.Status, body, err)
+			}
+			answers <- string(body)
 		})
 	}
-	time.Sleep(100 * time.Millisecond)
-	leave()
-	// Another token, and the same one at another plugin, are requests of their own.
-	done.Go(func() {
-		other.expect("another plugin", other.post("/refresh?code=RT"), http.StatusOK, tokenResponse)
+	sent.Wait()
+	go func() {
+		done.Wait()
+		close(answers)
+	}()
+	return answers
+}
+
+// Many windows that refresh at the same time make one request, and all get its answer. One that leaves
+// cancels none.
+func TestRefreshesAreMerged(t *testing.T) {
+	t.Parallel()
+	root := serve(t, func(c *Config) {
+		withKey(c)
+		c.timing.refreshKept = time.Hour // a window that comes too late changes nothing
 	})
-	done.Go(func() {
-		if got := s.post("/refresh?code=RT2"); got.status != http.StatusOK {
-			t.Errorf("%d %s", got.status, got.body)
-		}
-	})
+	s, other := root.add("one", nil), root.add("two", nil)
+	asked, answer := s.heldRefreshes()
+	s.leave(http.MethodPost, s.URL+"/refresh?code=RT", asked) // the first one
+	answers := s.refreshTogether(16, "RT")
+	// The same token at another plugin, and another token, are requests of their own.
+	other.Expect("another plugin", other.Post("/refresh?code=RT"), http.StatusOK, testkit.TokenResponse)
+	another := s.refreshTogether(1, "RT2")
 	<-asked
 	close(answer)
-	done.Wait()
-	close(answers)
 	distinct := map[string]bool{}
 	for body := range answers {
 		distinct[body] = true
 	}
-	if len(distinct) != 1 || s.provider.exchanges() != 2 || other.provider.exchanges() != 1 {
-		t.Errorf("%d answers to one token; %d and %d requests", len(distinct), s.provider.exchanges(), other.provider.exchanges())
+	if len(distinct) != 1 || distinct[<-another] {
+		t.Errorf("there are %d answers to one token, or two tokens have the same", len(distinct))
 	}
-	// Without a new refresh token there is nothing to protect: the next one asks again.
-	s.post("/refresh?code=RT")
-	if s.provider.exchanges() != 3 {
-		t.Error("an answer without rotation was given again")
+	if s.Provider.Exchanges() != 2 || other.Provider.Exchanges() != 1 {
+		t.Errorf("%d and %d requests", s.Provider.Exchanges(), other.Provider.Exchanges())
 	}
 }
 
-// A window that is a moment too late gets the answer of the rotation, for some seconds, from memory.
-func TestRefreshJustAfterRotation(t *testing.T) {
+// Without a new refresh token there is nothing to protect: the next one asks again.
+func TestRefreshWithoutRotation(t *testing.T) {
 	t.Parallel()
-	s := serve(t, nil)
-	s.provider.answers(func(w http.ResponseWriter, r *http.Request) {
-		if s.provider.exchanges() > 1 {
+	s := serve(t, func(c *Config) { c.timing.refreshKept = time.Hour })
+	for name, body := range map[string]string{
+		"no refresh token": `{"access_token":"x"}`,
+		"the same":         `{"access_token":"x","refresh_token":"RT"}`,
+	} {
+		s.Provider.Answers(providerAnswer{body: body}.ServeHTTP)
+		for range 2 {
+			before := s.Provider.Exchanges()
+			s.Expect(name, s.Post("/refresh?code=RT"), http.StatusOK, body)
+			if s.Provider.Exchanges() != before+1 {
+				t.Errorf("%s: the answer was given again", name)
+			}
+		}
+	}
+}
+
+// rotateOnce makes the provider accept one refresh, as one that rotates does.
+func (s *testServer) rotateOnce() {
+	s.Provider.Answers(func(w http.ResponseWriter, _ *http.Request) {
+		if s.Provider.Exchanges() > 1 {
 			w.WriteHeader(http.StatusBadRequest)
-			io.WriteString(w, `{"error":"invalid_grant"}`)
+			_, _ = io.WriteString(w, `{"error":"invalid_grant"}`)
 			return
 		}
-		io.WriteString(w, tokenResponse)
+		_, _ = io.WriteString(w, testkit.TokenResponse)
 	})
-	s.expect("refresh", s.post("/refresh?code=old"), http.StatusOK, tokenResponse)
-	s.expect("late", s.post("/refresh?code=old"), http.StatusOK, tokenResponse)
-	if s.provider.exchanges() != 1 {
+}
+
+// A window that is a moment too late gets the answer of the rotation from memory.
+func TestRefreshJustAfterRotation(t *testing.T) {
+	t.Parallel()
+	s := serve(t, func(c *Config) { c.timing.refreshKept = time.Hour })
+	s.rotateOnce()
+	for _, when := range []string{"first", "late"} {
+		s.Expect(when, s.Post("/refresh?code=old"), http.StatusOK, testkit.TokenResponse)
+	}
+	if s.Provider.Exchanges() != 1 {
 		t.Error("the used up token was sent again")
 	}
-	time.Sleep(rotationGrace + 200*time.Millisecond)
-	if got := s.post("/refresh?code=old"); got.status != http.StatusBadRequest || s.provider.exchanges() != 2 {
-		t.Errorf("much later: %d %s", got.status, got.body)
-	}
-	// A failure is not kept.
-	s.provider.answers(nil)
-	s.expect("after a failure", s.post("/refresh?code=old"), http.StatusOK, tokenResponse)
+}
+
+// It is kept for some seconds only, and a failure is not kept.
+func TestRefreshLongAfterRotation(t *testing.T) {
+	t.Parallel()
+	s := serve(t, func(c *Config) { c.timing.refreshKept = 10 * time.Millisecond })
+	s.rotateOnce()
+	s.Expect("refresh", s.Post("/refresh?code=old"), http.StatusOK, testkit.TokenResponse)
+	var got testkit.Answer
+	eventually(t, "the answer is forgotten", func() bool {
+		got = s.Post("/refresh?code=old")
+		return s.Provider.Exchanges() > 1
+	})
+	s.expectTextError(got, http.StatusBadRequest, "invalid_grant")
+	s.Provider.Answers(nil)
+	s.Expect("after a failure", s.Post("/refresh?code=old"), http.StatusOK, testkit.TokenResponse)
 }

@@ -5,133 +5,161 @@ import (
 	"io"
 	"math/rand/v2"
 	"net/http"
-	"net/url"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
+
+	"plugin-oauth/internal/testkit"
 )
 
-// Twenty deploys and twenty kills at random moments, while people sign in: each login whose page said "You are signed in"
-// reaches its plugin, once.
+// Twenty deploys and twenty kills at random moments, while people sign in: each login whose page said "You
+// are signed in" reaches its plugin, once.
 func TestRestartsUnderLoad(t *testing.T) {
 	t.Parallel()
-	for name, signal := range map[string]syscall.Signal{"deploy": syscall.SIGTERM, "kill -9": syscall.SIGKILL} {
+	for name, signal := range map[string]syscall.Signal{
+		"deploy": syscall.SIGTERM, "kill -9": syscall.SIGKILL,
+	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			p := newProcess(t)
-			p.env = append(p.env, "AUTHORIZE_RATE_LIMIT=off")
-			p.start()
-			p.client.Timeout = 15 * time.Second
-			load := &load{process: p}
-			stop := make(chan struct{})
-			var people sync.WaitGroup
-			for range 6 {
-				people.Go(func() {
-					for {
-						select {
-						case <-stop:
-							return
-						default:
-							load.signIn()
-						}
-					}
-				})
-			}
+			p := testkit.NewProcess(t)
+			p.Env = append(p.Env, "AUTHORIZE_RATE_LIMIT=off")
+			p.Start()
+			p.Client.Timeout = 15 * time.Second
+			people := &crowd{Process: p, stop: make(chan struct{})}
+			signIns := people.signInAgainAndAgain(6)
 			for round := range 20 {
+				// A random moment of what is under way, not a wait for anything.
 				time.Sleep(time.Duration(20+rand.IntN(180)) * time.Millisecond)
-				if code := p.stop(signal); signal == syscall.SIGTERM && code != 0 {
-					t.Errorf("deploy %d ended with %d:\n%s", round, code, p.out)
+				if code := p.Stop(signal); signal == syscall.SIGTERM && code != 0 {
+					t.Errorf("deploy %d ended with %d:\n%s", round, code, p.Out)
 				}
-				load.generation.Add(1)
-				p.start()
+				people.generation.Add(1)
+				p.Start()
 			}
-			close(stop)
-			people.Wait()
-			t.Logf("%d logins begun, %d told that they are signed in, %d interrupted before; %d lost, %d given twice",
-				load.begun.Load(), load.acknowledged.Load(), load.interrupted.Load(), load.lost.Load(), load.twice.Load())
-			if load.acknowledged.Load() < 100 || load.lost.Load() != 0 || load.twice.Load() != 0 {
-				t.Errorf("of %d logins %d are lost and %d were given twice", load.acknowledged.Load(), load.lost.Load(), load.twice.Load())
+			eventually(t, "enough logins are told that they are signed in", func() bool {
+				return people.acknowledged.Load() >= 100
+			})
+			close(people.stop)
+			signIns.Wait()
+			t.Logf("%d logins started, %d told that they are signed in, %d interrupted before; "+
+				"%d lost, %d given twice", people.started.Load(), people.acknowledged.Load(),
+				people.interrupted.Load(), people.lost.Load(), people.twice.Load())
+			if lost, twice := people.lost.Load(), people.twice.Load(); lost != 0 || twice != 0 {
+				t.Errorf("of %d logins %d are lost and %d were given twice",
+					people.acknowledged.Load(), lost, twice)
 			}
-			if signal == syscall.SIGTERM && load.interrupted.Load() != 0 {
-				t.Errorf("a deploy cut %d logins off", load.interrupted.Load())
+			if signal == syscall.SIGTERM && people.interrupted.Load() != 0 {
+				t.Errorf("a deploy cut %d logins off", people.interrupted.Load())
 			}
 		})
 	}
 }
 
-// load counts what happens to the logins of people who come again when the service does not answer.
-type load struct {
-	*process
-	generation                                    atomic.Int64 // of the process
-	begun, acknowledged, interrupted, lost, twice atomic.Int64
+// crowd are people who sign in, and come again when the service does not answer.
+type crowd struct {
+	*testkit.Process
+
+	stop       chan struct{}
+	generation atomic.Int64 // of the process
+
+	started, acknowledged, interrupted, lost, twice atomic.Int64
+}
+
+// signInAgainAndAgain has so many people sign in at a time, until stop is closed.
+func (c *crowd) signInAgainAndAgain(count int) *sync.WaitGroup {
+	var signIns sync.WaitGroup
+	for range count {
+		signIns.Go(func() {
+			for {
+				select {
+				case <-c.stop:
+					return
+				default:
+					c.signIn()
+				}
+			}
+		})
+	}
+	return &signIns
+}
+
+// reply is an answer, or its zero value if there was none.
+type reply struct {
+	status int
+	body   string
 }
 
 // ask repeats a request until it is answered by other than a fault of a restart.
-func (l *load) ask(method, target string) (int, string) {
-	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
-		request, err := http.NewRequest(method, target, nil)
+func (c *crowd) ask(method, target string) reply {
+	const pause = 5 * time.Millisecond
+	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(pause) {
+		r, err := http.NewRequest(method, target, nil)
 		if err != nil {
-			l.t.Error(err)
-			return 0, ""
+			c.T.Error(err)
+			return reply{}
 		}
-		response, err := l.client.Do(request)
+		response, err := c.Client.Do(r)
 		if err != nil {
 			continue
 		}
 		body, err := io.ReadAll(response.Body)
 		response.Body.Close()
-		if err == nil && response.StatusCode != http.StatusServiceUnavailable && response.StatusCode != http.StatusInternalServerError {
-			return response.StatusCode, string(body)
+		restarting := response.StatusCode == http.StatusServiceUnavailable ||
+			response.StatusCode == http.StatusInternalServerError
+		if err == nil && !restarting {
+			return reply{status: response.StatusCode, body: string(body)}
 		}
 	}
-	l.t.Errorf("%s is not answered", method)
-	return 0, ""
+	c.T.Errorf("%s is not answered", method)
+	return reply{}
 }
 
-func (l *load) signIn() {
-	status, body := l.ask(http.MethodPost, l.url+"/authorize")
+func (c *crowd) signIn() {
+	started := c.ask(http.MethodPost, c.URL+"/authorize")
 	var login struct{ URL, ReadKey string }
-	if err := json.Unmarshal([]byte(body), &login); err != nil || status != http.StatusOK {
-		l.t.Errorf("/authorize: %d %s", status, body)
+	if err := json.Unmarshal([]byte(started.body), &login); err != nil || started.status != http.StatusOK {
+		c.T.Errorf("/authorize: %+v", started)
 		return
 	}
-	l.begun.Add(1)
-	authorizationURL, err := url.Parse(login.URL)
+	c.started.Add(1)
+	response, err := c.Client.Get(login.URL)
 	if err != nil {
-		l.t.Error(err)
-		return
-	}
-	response, err := l.client.Get(authorizationURL.String())
-	if err != nil {
-		l.t.Error(err)
+		c.T.Error(err)
 		return
 	}
 	response.Body.Close()
-	status, _ = l.ask(http.MethodGet, response.Header.Get("Location"))
-	acknowledged := status == http.StatusOK
+	page := c.ask(http.MethodGet, response.Header.Get("Location"))
+	acknowledged := page.status == http.StatusOK
 	if acknowledged {
-		l.acknowledged.Add(1)
+		c.acknowledged.Add(1)
 	}
-	poll := l.url + "/poll?wait=5&readKey=" + login.ReadKey
-	generation := l.generation.Load()
-	for status, body = l.ask(http.MethodPost, poll); status == http.StatusNotFound && strings.Contains(body, "authorization_pending"); {
-		generation = l.generation.Load()
-		status, body = l.ask(http.MethodPost, poll)
+	c.claim(login.ReadKey, acknowledged)
+}
+
+// claim polls until the login has ended.
+func (c *crowd) claim(readKey string, acknowledged bool) {
+	poll := c.URL + "/poll?wait=5&readKey=" + readKey
+	generation := c.generation.Load()
+	polled := c.ask(http.MethodPost, poll)
+	for polled.status == http.StatusNotFound && strings.Contains(polled.body, "authorization_pending") {
+		generation = c.generation.Load()
+		polled = c.ask(http.MethodPost, poll)
 	}
 	switch {
-	case status == http.StatusOK && body == tokenResponse:
-		// A plugin that has its tokens does not poll again, and a kill just after the answer may leave them there. So a
-		// second poll is fair only to the same process.
-		if status, _ = l.ask(http.MethodPost, poll); status == http.StatusOK && l.generation.Load() == generation {
-			l.twice.Add(1)
+	case polled == reply{status: http.StatusOK, body: testkit.TokenResponse}:
+		// A plugin that has its tokens does not poll again, and a kill just after the answer may leave them
+		// there. So a second poll is fair only to the same process.
+		again := c.ask(http.MethodPost, poll)
+		if again.status == http.StatusOK && c.generation.Load() == generation {
+			c.twice.Add(1)
 		}
 	case acknowledged:
-		l.t.Errorf("a login that was acknowledged is answered %d %s", status, body)
-		l.lost.Add(1)
+		c.T.Errorf("a login that was acknowledged is answered %+v", polled)
+		c.lost.Add(1)
 	default:
-		l.interrupted.Add(1)
+		c.interrupted.Add(1)
 	}
 }

@@ -1,39 +1,56 @@
 package hooks
 
 import (
-	"fmt"
-	"io"
+	"cmp"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"plugin-oauth/hooks/oauth"
+	"plugin-oauth/internal/testkit"
 )
 
 // withRevoke gives the plugin a revoke endpoint of a kind at its provider.
-func withRevoke(kind string) func(*Config) {
+func withRevoke(kind oauth.RevokeKind) func(*Config) {
 	return func(c *Config) {
 		c.Plugin.RevokeEndpoint = strings.TrimSuffix(c.Plugin.TokenEndpoint, "/token") + "/revoke"
-		c.Plugin.revokeKind = kind
+		c.Plugin.RevokeKind = kind
 	}
 }
 
 // The token reaches the provider in its way, whichever way the plugin sends it.
 func TestRevoke(t *testing.T) {
 	t.Parallel()
-	tests := [][2]string{{"", ""}, {"rfc7009", "basic"}, {"rfc7009", "basic-secret"}}
-	for _, kind := range revokeKinds {
-		tests = append(tests, [2]string{kind, "body"})
-	}
-	for _, test := range tests {
-		t.Run(strings.Join(test[:], " "), func(t *testing.T) {
+	for _, test := range []struct {
+		kind oauth.RevokeKind
+		auth oauth.TokenAuth
+	}{
+		{}, // a plugin that says nothing of either
+		{kind: oauth.RevokeForm, auth: oauth.TokenAuthBasic},
+		{kind: oauth.RevokeForm, auth: oauth.TokenAuthBasicSecret},
+		{kind: oauth.RevokeForm, auth: oauth.TokenAuthBody},
+		{kind: oauth.RevokeFormWithoutClient, auth: oauth.TokenAuthBody},
+		{kind: oauth.RevokeBearer, auth: oauth.TokenAuthBody},
+		{kind: oauth.RevokeJSON, auth: oauth.TokenAuthBody},
+		{kind: oauth.RevokeJSONWithClient, auth: oauth.TokenAuthBody},
+		{kind: oauth.RevokeGitHub, auth: oauth.TokenAuthBody},
+	} {
+		t.Run(cmp.Or(string(test.kind), "default")+" "+string(test.auth), func(t *testing.T) {
 			t.Parallel()
-			s := serve(t, func(c *Config) { withRevoke(test[0])(c); c.Plugin.TokenAuth = test[1] })
-			s.expect("query", s.post("/revoke?token=hinted%2Fb&token_type_hint=refresh_token"), http.StatusOK, "{}")
-			s.expect("un-encoded", s.post("/revoke?token=50%+x=="), http.StatusOK, "{}")
-			s.expect("form", s.request(http.MethodPost, "/revoke/", "token=c"), http.StatusOK, "{}")
-			s.expect("JSON", s.request(http.MethodPost, "/revoke", `{"token":"d"}`), http.StatusOK, "{}")
-			if got := fmt.Sprint(s.provider.revoked); got != "[hinted/b 50%+x== c d]" {
-				t.Errorf("the provider was sent %s", got)
+			s := serve(t, func(c *Config) {
+				withRevoke(test.kind)(c)
+				c.Plugin.TokenAuth = test.auth
+			})
+			query := s.Post("/revoke?token=hinted%2Fb&token_type_hint=refresh_token")
+			s.Expect("query", query, http.StatusOK, "{}")
+			s.Expect("not encoded", s.Post("/revoke?token=50%+x=="), http.StatusOK, "{}")
+			s.Expect("form", s.Request(http.MethodPost, "/revoke/", "token=c"), http.StatusOK, "{}")
+			s.Expect("JSON", s.Request(http.MethodPost, "/revoke", `{"token":"d"}`), http.StatusOK, "{}")
+			want := []string{"hinted/b", "50%+x==", "c", "d"}
+			if got := s.Provider.Revoked(); !slices.Equal(got, want) {
+				t.Errorf("the provider was sent %q", got)
 			}
 		})
 	}
@@ -41,114 +58,184 @@ func TestRevoke(t *testing.T) {
 
 func TestRevokeFaults(t *testing.T) {
 	t.Parallel()
-	servers := map[string]*relayServer{}
-	for _, test := range []struct {
-		kind           string
-		providerStatus int
-		providerBody   string
-		status         int
-		code           string
-	}{
-		{"rfc7009", 200, "", 200, ""},
-		{"rfc7009", 204, "", 200, ""},
-		{"rfc7009", 200, "<html>", 200, ""},
-		// A token that is unknown, or ended before (RFC 7009 section 2.2).
-		{"rfc7009", 400, `{"error":"invalid_token"}`, 200, ""},
-		{"token", 400, `{"error":"invalid_token","error_description":"Token expired or revoked"}`, 200, ""},
-		{"bearer", 200, `{"ok":false,"error":"token_revoked"}`, 200, ""},
-		{"bearer", 200, `{"ok":false,"error":"invalid_auth"}`, 200, ""},
-		{"bearer", 401, `{"error_summary":"expired_access_token/"}`, 200, ""},
-		{"github", 404, `{"message":"Not Found"}`, 200, ""},
-		{"github", 422, `{"message":"Validation Failed"}`, 200, ""},
-		// Everything else is not a log-out.
-		{"bearer", 400, "", 400, "server_error"},
-		{"rfc7009", 404, "", 404, "server_error"},
-		{"rfc7009", 401, `{"error":"invalid_client"}`, 401, "invalid_client"},
-		{"rfc7009", 401, "", 401, "server_error"},
-		{"github", 401, `{"message":"Bad credentials"}`, 401, "server_error"},
-		{"bearer", 200, `{"ok":false,"error":"fatal_error"}`, 502, "fatal_error"},
-		{"rfc7009", 302, "", 502, "server_error"},
-		{"rfc7009", 500, "secret token", 500, "server_error"},
-		{"rfc7009", 503, `{"error":"temporarily_unavailable","error_description":"token"}`, 503, "temporarily_unavailable"},
-		{"rfc7009", 429, "", 429, "server_error"},
+	type fault struct {
+		answer providerAnswer
+		status int
+		code   string
+	}
+	for kind, faults := range map[oauth.RevokeKind]map[string]fault{
+		oauth.RevokeForm: {
+			"revoked":       {answer: providerAnswer{status: 200}, status: 200},
+			"without words": {answer: providerAnswer{status: 204}, status: 200},
+			"HTML":          {answer: providerAnswer{status: 200, body: "<html>"}, status: 200},
+			// A token that is unknown, or ended before (RFC 7009 section 2.2).
+			"unknown token": {
+				answer: providerAnswer{status: 400, body: `{"error":"invalid_token"}`},
+				status: 200,
+			},
+			// Everything else is not a sign-out.
+			"404": {answer: providerAnswer{status: 404}, status: 404, code: "server_error"},
+			"wrong client": {
+				answer: providerAnswer{status: 401, body: `{"error":"invalid_client"}`},
+				status: 401, code: "invalid_client",
+			},
+			"401": {answer: providerAnswer{status: 401}, status: 401, code: "server_error"},
+			"302": {answer: providerAnswer{status: 302}, status: 502, code: "server_error"},
+			"500": {
+				answer: providerAnswer{status: 500, body: "secret token"},
+				status: 500, code: "server_error",
+			},
+			"busy": {
+				answer: providerAnswer{
+					status: 503,
+					body:   `{"error":"temporarily_unavailable","error_description":"token"}`,
+				},
+				status: 503, code: "temporarily_unavailable",
+			},
+			"too many": {answer: providerAnswer{status: 429}, status: 429, code: "server_error"},
+		},
+		oauth.RevokeFormWithoutClient: {
+			"expired": {
+				answer: providerAnswer{
+					status: 400,
+					body:   `{"error":"invalid_token","error_description":"Token expired or revoked"}`,
+				},
+				status: 200,
+			},
+		},
+		oauth.RevokeBearer: {
+			"Slack, revoked": {
+				answer: providerAnswer{body: `{"ok":false,"error":"token_revoked"}`},
+				status: 200,
+			},
+			"Slack, unknown": {
+				answer: providerAnswer{body: `{"ok":false,"error":"invalid_auth"}`},
+				status: 200,
+			},
+			"Dropbox": {
+				answer: providerAnswer{status: 401, body: `{"error_summary":"expired_access_token/"}`},
+				status: 200,
+			},
+			"400": {answer: providerAnswer{status: 400}, status: 400, code: "server_error"},
+			"Slack, fatal": {
+				answer: providerAnswer{body: `{"ok":false,"error":"fatal_error"}`},
+				status: 502, code: "fatal_error",
+			},
+		},
+		oauth.RevokeGitHub: {
+			"404": {answer: providerAnswer{status: 404, body: `{"message":"Not Found"}`}, status: 200},
+			"422": {
+				answer: providerAnswer{status: 422, body: `{"message":"Validation Failed"}`},
+				status: 200,
+			},
+			"401": {
+				answer: providerAnswer{status: 401, body: `{"message":"Bad credentials"}`},
+				status: 401, code: "server_error",
+			},
+		},
 	} {
-		s := servers[test.kind]
-		if s == nil {
-			s = serve(t, withRevoke(test.kind))
-			servers[test.kind] = s
-		}
-		s.provider.answers(func(w http.ResponseWriter, _ *http.Request) {
-			w.Header().Set("Location", "/elsewhere")
-			w.WriteHeader(test.providerStatus)
-			io.WriteString(w, test.providerBody)
+		t.Run(string(kind), func(t *testing.T) {
+			t.Parallel()
+			root := serve(t, withRevoke(kind))
+			for name, test := range faults {
+				t.Run(name, func(t *testing.T) {
+					s := root.in(t)
+					s.Provider.Answers(func(w http.ResponseWriter, r *http.Request) {
+						w.Header().Set("Location", "/elsewhere")
+						test.answer.ServeHTTP(w, r)
+					})
+					got := s.Post("/revoke?token=the-token")
+					if test.status == http.StatusOK {
+						s.Expect("revoke", got, http.StatusOK, "{}")
+						return
+					}
+					s.ExpectError("revoke", got, test.status, test.code)
+					logged := s.Logged()
+					if strings.Contains(got.Body, "secret token") || strings.Contains(logged, "the-token") {
+						t.Errorf("it shows what is secret: %s\n%s", got.Body, logged)
+					}
+				})
+			}
 		})
-		what := fmt.Sprint(test.kind, " ", test.providerStatus, " ", test.providerBody)
-		got := s.post("/revoke?token=the-token")
-		if test.status == http.StatusOK {
-			s.expect(what, got, http.StatusOK, "{}")
-			continue
-		}
-		s.expectError(what, got, test.status, test.code)
-		if strings.Contains(got.body, "secret token") || strings.Contains(s.logged(), "the-token") {
-			t.Errorf("%s: it shows what is secret: %s\n%s", what, got.body, s.logged())
-		}
 	}
 }
 
 func TestRevokeIsRefused(t *testing.T) {
 	t.Parallel()
-	without := serve(t, nil)
-	without.expectError("no endpoint", without.post("/revoke?token=x"), http.StatusNotFound, "not_found")
-	s := serve(t, withRevoke(""))
-	for _, path := range []string{"/revoke", "/revoke?token=", "/revoke?code=x", "/revoke?token=" + strings.Repeat("x", maxRefreshToken+1), "/revoke?token=a%0d%0ab", "/revoke?token=a%ff"} {
-		s.expectError(path, s.post(path), http.StatusBadRequest, "invalid_request")
+	t.Run("no endpoint", func(t *testing.T) {
+		t.Parallel()
+		s := serve(t, nil)
+		s.ExpectError("revoke", s.Post("/revoke?token=x"), http.StatusNotFound, "not_found")
+	})
+	t.Run("no provider", func(t *testing.T) {
+		t.Parallel()
+		s := serve(t, withRevoke(""))
+		s.Provider.Close()
+		got := s.Post("/revoke?token=x")
+		s.ExpectError("revoke", got, http.StatusBadGateway, "temporarily_unavailable")
+	})
+	t.Run("no plugin", func(t *testing.T) {
+		t.Parallel()
+		s := serve(t, func(c *Config) { c.Plugin = nil })
+		got := s.Post("/revoke?token=x")
+		s.ExpectError("revoke", got, http.StatusServiceUnavailable, "temporarily_unavailable")
+	})
+	root := serve(t, withRevoke(""))
+	t.Cleanup(func() {
+		if revoked := root.Provider.Revoked(); len(revoked) > 0 {
+			t.Errorf("the provider was asked to revoke %q", revoked)
+		}
+	})
+	for name, query := range map[string]string{
+		"no query":   "",
+		"blank":      "?token=",
+		"as code":    "?code=x",
+		"too large":  "?token=" + strings.Repeat("x", maxRefreshToken+1),
+		"a new line": "?token=a%0d%0ab",
+		"no UTF-8":   "?token=a%ff",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := root.in(t)
+			s.ExpectError("revoke", s.Post("/revoke"+query), http.StatusBadRequest, "invalid_request")
+		})
 	}
-	s.expectError("GET", s.get("/revoke?token=x"), http.StatusMethodNotAllowed, "invalid_request")
-	if len(s.provider.revoked) > 0 {
-		t.Error("the provider was asked")
-	}
-	s.provider.Close()
-	s.expectError("no provider", s.post("/revoke?token=x"), http.StatusBadGateway, "temporarily_unavailable")
-	none := serve(t, func(c *Config) { c.Plugin = nil })
-	none.expectError("no plugin", none.post("/revoke?token=x"), http.StatusServiceUnavailable, "temporarily_unavailable")
+	t.Run("GET", func(t *testing.T) {
+		t.Parallel()
+		s := root.in(t)
+		s.ExpectError("revoke", s.Get("/revoke?token=x"), http.StatusMethodNotAllowed, "invalid_request")
+	})
 }
 
-// A log-out that has begun is finished, though the plugin is closed.
+// A sign-out that has begun is finished, though the plugin is closed.
 func TestRevokeOutlivesThePlugin(t *testing.T) {
 	t.Parallel()
 	s := serve(t, withRevoke(""))
-	asked := make(chan struct{})
-	done := make(chan error, 1)
-	s.provider.answers(func(_ http.ResponseWriter, r *http.Request) {
+	asked, gone, kept := make(chan struct{}), make(chan struct{}), make(chan bool, 1)
+	s.Provider.Answers(func(_ http.ResponseWriter, r *http.Request) {
 		close(asked)
-		select {
-		case <-r.Context().Done():
-			done <- fmt.Errorf("the request was cancelled")
-		case <-time.After(300 * time.Millisecond):
-			done <- nil
-		}
+		<-gone
+		kept <- keptUp(r)
 	})
-	client := &http.Client{Timeout: 100 * time.Millisecond}
-	go func() {
-		if response, err := client.Post(s.url+"/revoke?token=x", "", nil); err == nil {
-			response.Body.Close()
-		}
-	}()
-	<-asked
-	if err := <-done; err != nil {
-		t.Error(err)
+	s.leave(http.MethodPost, s.URL+"/revoke?token=x", asked)
+	close(gone)
+	if !<-kept {
+		t.Error("the request was cancelled")
 	}
 }
 
-// After a log-out, the answer of a refresh just before it is not given again.
+// After a sign-out, the answer of a refresh just before it is not given again.
 func TestRevokeForgetsRefreshes(t *testing.T) {
 	t.Parallel()
-	s := serve(t, withRevoke(""))
-	s.expect("refresh", s.post("/refresh?code=old"), http.StatusOK, tokenResponse)
-	s.expect("revoke", s.post("/revoke?token=RT-1"), http.StatusOK, "{}")
-	asked := s.provider.exchanges()
-	s.post("/refresh?code=old")
-	if s.provider.exchanges() != asked+1 {
+	s := serve(t, func(c *Config) {
+		withRevoke("")(c)
+		c.timing.refreshKept = time.Hour
+	})
+	s.Expect("refresh", s.Post("/refresh?code=old"), http.StatusOK, testkit.TokenResponse)
+	s.Expect("revoke", s.Post("/revoke?token=RT-1"), http.StatusOK, "{}")
+	asked := s.Provider.Exchanges()
+	s.Post("/refresh?code=old")
+	if s.Provider.Exchanges() != asked+1 {
 		t.Error("the revoked tokens were given again")
 	}
 }

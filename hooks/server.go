@@ -1,57 +1,173 @@
 package hooks
 
 import (
-	"crypto/tls"
-	"database/sql"
-	"errors"
-	"fmt"
-	"net"
-	"slices"
+	"context"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"path"
+	"strings"
+	"sync"
+	"time"
 
 	"github.com/pocketbase/pocketbase/core"
+
+	"plugin-oauth/hooks/oauth"
+	"plugin-oauth/hooks/plugins"
+	"plugin-oauth/hooks/session"
+	"plugin-oauth/hooks/session/sqlite"
 )
 
-// createSuperuser makes the admin of SUPERUSER_EMAIL, unless there is one. An existing password is left alone.
-func createSuperuser(app core.App, config Config) error {
-	if config.SuperuserEmail == "" {
-		return nil
-	}
-	_, err := app.FindAuthRecordByEmail(core.CollectionNameSuperusers, config.SuperuserEmail)
-	if !errors.Is(err, sql.ErrNoRows) {
-		return err
-	}
-	collection, err := app.FindCollectionByNameOrId(core.CollectionNameSuperusers)
+// server is the service. A request goes through serve, then the file of its route, then a package, then a
+// page.
+type server struct {
+	app            core.App
+	config         Config
+	records        *plugins.Records
+	table          *sqlite.Table
+	sessions       *session.Sessions
+	providers      *http.Client
+	refreshes      *refreshCache
+	metrics        *metrics
+	log            *slog.Logger
+	authorizeLimit *limiter
+	routes         []route
+
+	closing    chan struct{}  // closed at shutdown: waiting polls are answered
+	exchanging sync.RWMutex   // held for reading while a token is requested; a shutdown takes it for good
+	checking   sync.WaitGroup // the check at start
+	finishing  sync.Once
+}
+
+// newServer returns the server of an app that has its tables. The configuration is complete and valid.
+func newServer(app core.App, config Config, records *plugins.Records) (*server, error) {
+	table, err := sqlite.New(app)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	superuser := core.NewRecord(collection)
-	superuser.SetEmail(config.SuperuserEmail)
-	superuser.SetPassword(config.SuperuserPassword)
-	if err := app.Save(superuser); err != nil {
-		return fmt.Errorf("the admin of SUPERUSER_EMAIL cannot be made: %w", err)
+	table.Now = config.timing.now
+	s := &server{
+		app:            app,
+		config:         config,
+		records:        records,
+		table:          table,
+		providers:      oauth.NewHTTPClient(config.timing.provider),
+		refreshes:      newRefreshCache(config.timing.refreshKept),
+		log:            newLogger(config.Log, app.Logger().Handler()),
+		authorizeLimit: newLimiter(config.AuthorizeRateLimit),
+		closing:        make(chan struct{}),
 	}
-	return nil
+	s.sessions = session.New(table, session.Options{
+		TTL:       config.SessionTTL,
+		Retention: config.SessionRetention,
+		OnOutcome: s.loginEnded,
+		Now:       config.timing.now,
+	})
+	s.metrics = newMetrics(s.sessions, config.Version)
+	s.routes = s.routeTable()
+	return s, nil
 }
 
-// trustProxies makes PocketBase's own RealIP believe the configured headers, and no others that a setting in the database
-// may name.
-func trustProxies(app core.App, config Config) {
-	proxy := &app.Settings().TrustedProxy
-	proxy.Headers, proxy.UseLeftmostIP = slices.Clone(config.TrustedProxyHeaders), false
+// request is a request with the plugin that it is for, which is nil if there is none.
+type request struct {
+	Response http.ResponseWriter
+	Request  *http.Request
+	plugin   *plugins.Plugin
+	body     []byte
 }
 
-// listenTLS makes the server speak HTTPS with an own certificate, on the address that it would listen on anyway.
-func listenTLS(e *core.ServeEvent, certificate *tls.Certificate) error {
-	if e.Listener == nil {
-		listener, err := net.Listen("tcp", e.Server.Addr)
-		if err != nil {
-			return err
+// owner is what the plugin's sessions belong to.
+func (e *request) owner() session.Owner {
+	return session.Owner{Slug: e.plugin.Slug, Fingerprint: e.plugin.Fingerprint}
+}
+
+// slug is the plugin's, or blank without one.
+func (e *request) slug() string {
+	if e.plugin == nil {
+		return ""
+	}
+	return e.plugin.Slug
+}
+
+// client returns the plugin's OAuth client with the endpoints of the tenant that the request names, where
+// they have a placeholder for one.
+func (e *request) client() (*oauth.Client, error) {
+	tenant := e.plugin.OpenTenant()
+	if tenant == nil {
+		return &e.plugin.Client, nil
+	}
+	return e.plugin.ForTenant(e.param(tenant.Name))
+}
+
+// endpoint talks to the provider of a plugin, and has it counted in the metrics.
+func (s *server) endpoint(plugin *plugins.Plugin) *oauth.Endpoint {
+	return &oauth.Endpoint{
+		HTTP:    s.providers,
+		Observe: func(call oauth.Call) { s.metrics.tokenRequest(plugin.Slug, call) },
+	}
+}
+
+// handler serves what is not PocketBase's. Its router would cost more than all the rest, and its patterns
+// forbid /{plugin}/redirect beside its own.
+func (s *server) handler(pocketbase http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		cleanPath(r.URL)
+		first, _, _ := strings.Cut(r.URL.Path[1:], "/")
+		if first == "api" || first == "_" {
+			pocketbase.ServeHTTP(w, r)
+			return
 		}
-		e.Listener = listener
+		s.serve(w, r)
+	})
+}
+
+// cleanPath makes //poll mean /poll. ServeMux would redirect there, in HTML, without CORS, and with the query
+// in it.
+func cleanPath(u *url.URL) {
+	clean := path.Clean("/" + u.Path)
+	if strings.HasSuffix(u.Path, "/") && clean != "/" {
+		clean += "/"
 	}
-	e.Server.TLSConfig.GetCertificate = nil
-	e.Server.TLSConfig.Certificates = []tls.Certificate{*certificate}
-	e.Server.TLSConfig.NextProtos = []string{"h2", "http/1.1"}
-	e.Listener = tls.NewListener(e.Listener, e.Server.TLSConfig)
-	return nil
+	if u.Path != clean {
+		u.Path, u.RawPath = clean, ""
+	}
+}
+
+// serve finds the plugin and the route, and answers in the route's format, whatever happens.
+func (s *server) serve(w http.ResponseWriter, r *http.Request) {
+	e := &request{Response: w, Request: r, plugin: s.config.Plugin}
+	var found route
+	var err error
+	defer func() {
+		if recovered := recover(); recovered != nil {
+			s.writeError(e, found.format, internalError.because(panicCause(recovered)))
+		}
+	}()
+	found, err = s.match(e)
+	e.setHeaders()
+	e.readBody(s.config.timing.body)
+	switch {
+	case err != nil:
+	case r.Method == http.MethodOptions:
+		w.WriteHeader(http.StatusNoContent)
+	case e.plugin == nil && !found.public:
+		err = errNoPlugin
+	case e.plugin != nil && e.plugin.State != plugins.Available && !found.public:
+		err = unavailableError(e.plugin)
+	default:
+		err = found.handle(e)
+	}
+	if err != nil {
+		s.writeError(e, found.format, err)
+	}
+}
+
+// sweep has the sessions swept, and counts it.
+func (s *server) sweep() {
+	began := time.Now()
+	swept, err := s.sessions.Sweep(context.Background())
+	s.metrics.sweep(swept, time.Since(began), err)
+	if err != nil {
+		s.log.Error("the sweep failed; it runs again in a minute", "cause", err.Error())
+	}
 }

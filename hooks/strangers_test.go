@@ -6,13 +6,15 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 )
 
-// pocketBaseRoutes are PocketBase's own, of apis/*.go in v0.40.4. What a stranger gets of them, if it is not a refusal,
-// stands behind them with the reason.
+// pocketBaseRoutes are PocketBase's own, of apis/*.go in v0.40.4. What a stranger gets of them, if it is not
+// a refusal, stands behind them with the reason. COLLECTION and ID stand for each collection of ours and one
+// of its records.
 var pocketBaseRoutes = map[string]string{
 	"GET /api/health": "200: says only that the service is up",
 
@@ -32,13 +34,13 @@ var pocketBaseRoutes = map[string]string{
 	"PATCH /api/collections/COLLECTION/records/ID":  "",
 	"DELETE /api/collections/COLLECTION/records/ID": "",
 
-	"GET /api/collections/_superusers/auth-methods":            "200: says that admins sign in with a password",
+	"GET /api/collections/_superusers/auth-methods":            "200: admins sign in with a password",
 	"POST /api/collections/_superusers/auth-with-password":     "400: the password is wrong",
 	"POST /api/collections/_superusers/auth-refresh":           "",
 	"POST /api/collections/_superusers/auth-with-oauth2":       "",
 	"POST /api/collections/_superusers/auth-with-otp":          "",
 	"POST /api/collections/_superusers/request-otp":            "",
-	"POST /api/collections/_superusers/request-password-reset": "204: the same for every address, and no mail server is set",
+	"POST /api/collections/_superusers/request-password-reset": "204: always; there is no mail server",
 	"POST /api/collections/_superusers/confirm-password-reset": "400: the token is none",
 	"POST /api/collections/_superusers/request-verification":   "400: admins need none",
 	"POST /api/collections/_superusers/confirm-verification":   "400: the token is none",
@@ -77,145 +79,219 @@ var pocketBaseRoutes = map[string]string{
 	"GET /_/extensions/":   "",
 }
 
+// strangersBody has what the routes of PocketBase read, with nothing in it that is true.
+const strangersBody = `{"identity":"admin@plugin.example","password":"wrong",` +
+	`"email":"admin@plugin.example","token":"x","clientId":"none"}`
+
 // A stranger reads and changes nothing of ours through PocketBase's API.
 func TestStrangers(t *testing.T) {
 	t.Parallel()
 	s := serve(t, withKey)
 	s.add("one", nil)
-	s.login()
+	s.Login()
 	ids := map[string]string{}
 	for _, collection := range []string{"sessions", "plugins", "_superusers"} {
-		records, err := s.app.FindAllRecords(collection)
+		records, err := s.App.FindAllRecords(collection)
 		if err != nil || len(records) == 0 {
 			t.Fatal(collection, err)
 		}
 		ids[collection] = records[0].Id
 	}
 	ids["pending_sessions"], ids["login_stats"] = ids["sessions"], "x"
-	client := &http.Client{CheckRedirect: showRedirects}
-	ask := func(route, expected string) {
+	t.Run("routes", func(t *testing.T) {
+		for route, expected := range pocketBaseRoutes {
+			if !strings.Contains(route, "COLLECTION") {
+				s.askAsStranger(t, strings.ReplaceAll(route, "ID", ids["_superusers"]), expected)
+				continue
+			}
+			for collection, id := range ids {
+				filled := strings.NewReplacer("COLLECTION", collection, "ID", id).Replace(route)
+				s.askAsStranger(t, filled, expected)
+			}
+		}
+	})
+	if count := s.countSessions("true"); count != 1 {
+		t.Errorf("%d sessions are left", count)
+	}
+}
+
+// askAsStranger is a case of TestStrangers: a route that refuses, or whose status stands before the colon.
+func (s *testServer) askAsStranger(t *testing.T, route, expected string) {
+	t.Run(route, func(t *testing.T) {
+		t.Parallel()
 		method, path, _ := strings.Cut(route, " ")
-		request, err := http.NewRequestWithContext(t.Context(), method, s.url+path, strings.NewReader(`{"identity":"admin@plugin.example","password":"wrong","email":"admin@plugin.example","token":"x","clientId":"none"}`))
+		body := strings.NewReader(strangersBody)
+		request, err := http.NewRequestWithContext(t.Context(), method, s.URL+path, body)
 		if err != nil {
 			t.Fatal(err)
 		}
 		request.Header.Set("Content-Type", "application/json")
-		response, err := client.Do(request)
+		response, err := s.Client.Do(request)
 		if err != nil {
-			t.Errorf("%s: %v", route, err)
-			return
+			t.Fatal(err)
 		}
-		defer response.Body.Close()
+		defer response.Body.Close() // without reading: one of the routes is a stream
 		want, _, _ := strings.Cut(expected, ":")
 		switch got := response.StatusCode; {
+		case want == strconv.Itoa(got):
 		case expected == "" && (got == 401 || got == 403 || got == 404):
-		case expected == "" && got == 400 && strings.Contains(path, "/api/realtime"): // there is no such client
-		case expected == "" && got == 400 && strings.Contains(path, "oauth2"): // OAuth is not on
-		case expected == "" && got == 400 && method != "GET" && (strings.Contains(path, "/pending_sessions/") || strings.Contains(path, "/login_stats/")): // a view takes no writes
-		case want == strings.TrimSpace(response.Status[:3]):
+		case expected == "" && got == 400 && isRefusedAsBadRequest(method, path):
 		default:
-			t.Errorf("%s: a stranger gets %s, expected %q", route, response.Status, expected)
+			t.Errorf("a stranger gets %s, expected %q", response.Status, expected)
+		}
+	})
+}
+
+// isRefusedAsBadRequest: there is no such client of the realtime API, OAuth is not on, and a view takes no
+// writes.
+func isRefusedAsBadRequest(method, path string) bool {
+	isView := strings.Contains(path, "/pending_sessions/") || strings.Contains(path, "/login_stats/")
+	return strings.Contains(path, "/api/realtime") || strings.Contains(path, "oauth2") ||
+		(isView && method != http.MethodGet)
+}
+
+// listen opens a stream of PocketBase's realtime API, subscribed to all that is ours, and returns the lines
+// that it carries. authorization is a header; blank: it is a stranger's.
+func (s *testServer) listen(authorization string) <-chan string {
+	s.T.Helper()
+	response, err := s.Client.Get(s.URL + "/api/realtime")
+	if err != nil {
+		s.T.Fatal(err)
+	}
+	s.T.Cleanup(func() { response.Body.Close() })
+	lines := make(chan string, 100)
+	go func() {
+		for scanner := bufio.NewScanner(response.Body); scanner.Scan(); {
+			if scanner.Text() != "" {
+				lines <- scanner.Text()
+			}
+		}
+		close(lines)
+	}()
+	var connected struct{ ClientID string }
+	for connected.ClientID == "" {
+		line, isOpen := <-lines
+		if !isOpen {
+			s.T.Fatal("the stream ended")
+		}
+		if data, found := strings.CutPrefix(line, "data:"); found {
+			if err := json.Unmarshal([]byte(data), &connected); err != nil {
+				s.T.Fatal(line, err)
+			}
 		}
 	}
-	for route, expected := range pocketBaseRoutes {
-		if !strings.Contains(route, "COLLECTION") {
-			ask(strings.ReplaceAll(route, "ID", ids["_superusers"]), expected)
-			continue
-		}
-		for collection, id := range ids {
-			ask(strings.NewReplacer("COLLECTION", collection, "ID", id).Replace(route), expected)
-		}
+	subscriptions := `["sessions/*","plugins/*","pending_sessions/*","login_stats/*","sessions","plugins"]`
+	got := s.Request(http.MethodPost, "/api/realtime",
+		`{"clientId":"`+connected.ClientID+`","subscriptions":`+subscriptions+`}`,
+		"Content-Type: application/json", authorization)
+	if got.Status != http.StatusNoContent {
+		s.T.Fatal(got.Status, got.Body)
 	}
-	if count, err := s.app.CountRecords("sessions"); count != 1 || err != nil {
-		t.Errorf("%d sessions are left, %v", count, err)
-	}
+	return lines
 }
 
 // A stranger who listens for changes hears of none.
 func TestStrangersHearNothing(t *testing.T) {
 	t.Parallel()
 	s := serve(t, withKey)
-	response, err := http.Get(s.url + "/api/realtime")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer response.Body.Close()
-	lines := make(chan string, 100)
-	go func() {
-		for scanner := bufio.NewScanner(response.Body); scanner.Scan(); {
-			lines <- scanner.Text()
-		}
-		close(lines)
-	}()
-	client := ""
-	for line := range lines {
-		if data, found := strings.CutPrefix(line, "data:"); found {
-			var connected struct{ ClientID string }
-			if err := json.Unmarshal([]byte(data), &connected); err != nil || connected.ClientID == "" {
-				t.Fatal(line, err)
-			}
-			client = connected.ClientID
-			break
-		}
-	}
-	got := s.request(http.MethodPost, "/api/realtime", `{"clientId":"`+client+`","subscriptions":["sessions/*","plugins/*","pending_sessions/*","login_stats/*","sessions","plugins"]}`, "Content-Type: application/json")
-	if got.status != http.StatusNoContent {
-		t.Fatal(got.status, got.body)
-	}
+	stranger, admin := s.listen(""), s.listen(s.Admin())
 	s.add("one", nil)
-	s.login()
-	if got := s.save(http.MethodPatch, s.record("one"), map[string]any{"name": "changed"}); got.status != http.StatusOK {
-		t.Fatal(got.body)
+	s.Login()
+	saved := s.UpdatePlugin(s.record("one"), map[string]any{"name": "changed"})
+	if saved.Status != http.StatusOK {
+		t.Fatal(saved.Body)
 	}
-	deadline := time.After(time.Second)
-	for {
+	// An admin hears of the last change, so whoever else is told of it was told just now.
+	for heard := ""; !strings.Contains(heard, `"name":"changed"`); {
 		select {
-		case line := <-lines:
-			if line != "" {
-				t.Errorf("a stranger hears %s", line)
+		case heard = <-admin:
+		case <-time.After(20 * time.Second):
+			t.Fatal("an admin does not hear of a change")
+		}
+	}
+	select {
+	case line := <-stranger:
+		t.Errorf("a stranger hears %s", line)
+	case <-time.After(100 * time.Millisecond):
+	}
+}
+
+// Every answer of ours has the headers that OWASP lists: no sniffing, framing, referrer or cache. Only the
+// client, which is no secret, may be cached and is for every page.
+func TestSecurityHeaders(t *testing.T) {
+	t.Parallel()
+	root := serve(t, withKey)
+	root.add("one", nil)
+	for _, prefix := range []string{"", "/one"} {
+		for _, route := range root.server.routes {
+			for _, method := range []string{route.method, "OPTIONS", "PUT"} {
+				t.Run(method+" "+prefix+route.path, func(t *testing.T) {
+					t.Parallel()
+					isClient := method == http.MethodGet && strings.HasPrefix(route.path, "/client.")
+					target := prefix + route.path + "?readKey=x&code=x&state=y&token=z"
+					got := root.in(t).Request(method, target, "", "Origin: https://evil.example")
+					expectSecurityHeaders(t, got.Header, isClient)
+				})
 			}
-		case <-deadline:
-			return
 		}
 	}
 }
 
-// Every answer of ours has the headers that OWASP lists: no sniffing, framing, referrer or cache. Only the client, which is
-// no secret, may be cached and is for every page.
-func TestSecurityHeaders(t *testing.T) {
+func expectSecurityHeaders(t *testing.T, header http.Header, isClient bool) {
+	t.Helper()
+	ofClient := map[string]string{"Cache-Control": "no-cache", "Access-Control-Allow-Origin": "*"}
+	for name, want := range map[string]string{
+		"X-Content-Type-Options":      "nosniff",
+		"X-Frame-Options":             "DENY",
+		"Referrer-Policy":             "no-referrer",
+		"Cache-Control":               "no-store",
+		"Access-Control-Allow-Origin": "",
+		"Server":                      "",
+		"X-Powered-By":                "",
+		"Set-Cookie":                  "",
+		"Strict-Transport-Security":   "",
+	} {
+		if isClient {
+			want = cmp.Or(ofClient[name], want)
+		}
+		if header.Get(name) != want {
+			t.Errorf("%s is %q, want %q", name, header.Get(name), want)
+		}
+	}
+	policy := header.Get("Content-Security-Policy")
+	for _, part := range []string{"default-src 'none';", "frame-ancestors 'none'"} {
+		if !strings.Contains(policy, part) {
+			t.Errorf("the policy is %q", policy)
+		}
+	}
+}
+
+// Where TLS ends here, browsers are told to insist on it, but not for localhost.
+func TestStrictTransportSecurity(t *testing.T) {
 	t.Parallel()
-	s := serve(t, withKey)
-	s.add("one", nil)
-	for _, prefix := range []string{"", "/one"} {
-		for _, route := range s.relay.routes {
-			for _, method := range []string{route.method, "OPTIONS", "PUT"} {
-				got := s.request(method, prefix+route.path+"?readKey=x&code=x&state=y&token=z", "", "Origin: https://evil.example")
-				for name, want := range map[string]string{
-					"X-Content-Type-Options": "nosniff", "X-Frame-Options": "DENY", "Referrer-Policy": "no-referrer", "Cache-Control": "no-store",
-					"Access-Control-Allow-Origin": "", "Server": "", "X-Powered-By": "", "Set-Cookie": "", "Strict-Transport-Security": "",
-				} {
-					if method == http.MethodGet && strings.HasPrefix(route.path, "/client.") {
-						want = cmp.Or(map[string]string{"Cache-Control": "no-cache", "Access-Control-Allow-Origin": "*"}[name], want)
-					}
-					if got.header.Get(name) != want {
-						t.Errorf("%s %s%s: %s is %q, want %q", method, prefix, route.path, name, got.header.Get(name), want)
-					}
-				}
-				if policy := got.header.Get("Content-Security-Policy"); !strings.HasPrefix(policy, "default-src 'none';") || !strings.Contains(policy, "frame-ancestors 'none'") {
-					t.Errorf("%s %s%s: the policy is %q", method, prefix, route.path, policy)
-				}
+	s := serve(t, nil)
+	for host, want := range map[string]string{
+		"backend.example":      "max-age=31536000",
+		"backend.example:8443": "max-age=31536000",
+		"localhost:8787":       "",
+	} {
+		t.Run(host, func(t *testing.T) {
+			t.Parallel()
+			recorder := httptest.NewRecorder()
+			s.server.serve(recorder, httptest.NewRequest(http.MethodGet, "https://"+host+"/", nil))
+			if got := recorder.Header().Get("Strict-Transport-Security"); got != want {
+				t.Errorf("it is %q, want %q", got, want)
 			}
-		}
+		})
 	}
-	for host, want := range map[string]string{"backend.example": "max-age=31536000", "backend.example:8443": "max-age=31536000", "localhost:8787": ""} {
-		request := httptest.NewRequest(http.MethodGet, "https://"+host+"/", nil)
-		recorder := httptest.NewRecorder()
-		if s.relay.serve(recorder, request); recorder.Header().Get("Strict-Transport-Security") != want {
-			t.Errorf("HTTPS on %s: %v", host, recorder.Header())
-		}
-	}
+}
+
+// PocketBase's own health check is served beside.
+func TestHealth(t *testing.T) {
+	t.Parallel()
+	s := serve(t, nil)
 	var health struct{ Message string }
-	if err := json.Unmarshal([]byte(s.get("/api/health").body), &health); err != nil || health.Message == "" {
+	if err := json.Unmarshal([]byte(s.Get("/api/health").Body), &health); err != nil || health.Message == "" {
 		t.Error("PocketBase's health is not served", err)
 	}
 }

@@ -1,105 +1,154 @@
 package hooks
 
 import (
-	"fmt"
+	"context"
 	"io"
 	"net/http"
+	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"plugin-oauth/internal/testkit"
 )
 
-// waitingPoll sends a poll that waits, and returns its answer and how long it took.
-func (s *relayServer) waitingPoll(readKey, wait string) <-chan timedAnswer {
-	done := make(chan timedAnswer, 1)
-	began := time.Now()
-	go func() {
-		got := s.post("/poll?wait=" + wait + "&readKey=" + readKey)
-		done <- timedAnswer{got, time.Since(began), time.Now()}
-	}()
-	time.Sleep(50 * time.Millisecond) // until it waits
-	return done
+// startPoll sends a poll that waits. Its answer comes through the channel.
+func startPoll(b *testkit.Backend, readKey string) <-chan testkit.Answer {
+	answered := make(chan testkit.Answer, 1)
+	go func() { answered <- b.Post("/poll?wait=30&readKey=" + readKey) }()
+	return answered
 }
 
-type timedAnswer struct {
-	answer
-	took time.Duration
-	at   time.Time
+// holdPolls sends polls that wait, and returns when all of them do.
+func (s *testServer) holdPolls(count int, readKey string) []<-chan testkit.Answer {
+	s.T.Helper()
+	held := s.waitingPolls()
+	polls := make([]<-chan testkit.Answer, count)
+	for i := range polls {
+		polls[i] = startPoll(s.Backend, readKey)
+	}
+	eventually(s.T, "the polls wait", func() bool { return s.waitingPolls() == held+float64(count) })
+	return polls
 }
 
-// A waiting poll is answered at the end of its login, whichever way it ends.
+// A waiting poll is answered at the end of its login, whichever way it ends. One that is not woken is
+// answered when its time is up, with authorization_pending.
 func TestWaitingPollWakes(t *testing.T) {
 	t.Parallel()
-	s := serve(t, nil)
-	admin := s.superuser()
-	for name, test := range map[string]struct {
-		end    func(state, callback string)
-		status int
-		code   string
-	}{
-		"ready":  {func(_, callback string) { s.get(callback) }, http.StatusOK, ""},
-		"denied": {func(state, _ string) { s.get("/redirect?error=access_denied&state=" + state) }, http.StatusBadRequest, "access_denied"},
-		"failed": {func(state, _ string) { s.get("/redirect?error=invalid_scope&state=" + state) }, http.StatusBadRequest, "invalid_scope"},
-		"deleted": {func(string, string) {
-			var id string
-			if err := s.app.DB().NewQuery("SELECT id FROM sessions WHERE status = 'pending'").Row(&id); err != nil {
-				t.Error(err)
-			}
-			s.request(http.MethodDelete, "/api/collections/sessions/records/"+id, "", admin)
-		}, http.StatusNotFound, "not_found"},
-	} {
-		authorizationURL, readKey := s.authorize()
-		state, callback := authorizationURL.Query().Get("state"), s.agree(authorizationURL)
-		poll := s.waitingPoll(readKey, "20")
-		test.end(state, callback)
-		ended := time.Now()
-		got := <-poll
-		if lag := got.at.Sub(ended); lag > 500*time.Millisecond {
-			t.Errorf("%s: the poll was answered %s after the end", name, lag)
-		}
-		switch test.code {
-		case "":
-			s.expect(name, got.answer, http.StatusOK, tokenResponse)
-		case "not_found":
-			s.expect(name, got.answer, http.StatusNotFound, bodyUnknown)
-		default:
-			s.expectError(name, got.answer, test.status, test.code)
-		}
+	root := serve(t, nil)
+	admin := root.Admin()
+	refuse := func(code string) func(s *testServer, state, callback string) {
+		return func(s *testServer, state, _ string) { s.Get("/redirect?error=" + code + "&state=" + state) }
 	}
-	if len(s.relay.sessions.byID) != 0 || len(s.relay.sessions.byKey) != 0 {
-		t.Errorf("%d ended logins are kept", len(s.relay.sessions.byID))
+	for name, test := range map[string]struct {
+		end    func(s *testServer, state, callback string)
+		status int
+		code   string // of an error with a description
+		body   string // of another answer
+	}{
+		"ready": {
+			end:    func(s *testServer, _, callback string) { s.Get(callback) },
+			status: http.StatusOK,
+			body:   testkit.TokenResponse,
+		},
+		"denied": {
+			end:    refuse("access_denied"),
+			status: http.StatusBadRequest,
+			code:   "access_denied",
+		},
+		"failed": {
+			end:    refuse("invalid_scope"),
+			status: http.StatusBadRequest,
+			code:   "invalid_scope",
+		},
+		"deleted": {
+			end: func(s *testServer, _, _ string) {
+				var id string
+				query := s.App.DB().NewQuery("SELECT id FROM sessions WHERE status = 'pending'")
+				if err := query.Row(&id); err != nil {
+					s.T.Error(err)
+				}
+				s.Request(http.MethodDelete, "/api/collections/sessions/records/"+id, "", admin)
+			},
+			status: http.StatusNotFound,
+			body:   bodyUnknown,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := root.in(t)
+			authorizationURL, readKey := s.Authorize()
+			callback := s.Agree(authorizationURL)
+			poll := s.holdPolls(1, readKey)[0]
+			test.end(s, authorizationURL.Query().Get("state"), callback)
+			if test.code != "" {
+				s.ExpectError("poll", <-poll, test.status, test.code)
+			} else {
+				s.Expect("poll", <-poll, test.status, test.body)
+			}
+			if count := s.server.sessions.Pending(); count != 0 {
+				t.Errorf("%d ended logins are kept", count)
+			}
+		})
 	}
 }
 
-// It is answered when the time is up, and when the login expires.
+// It is answered when the time is up. More than 30 seconds are 30.
 func TestWaitingPollEnds(t *testing.T) {
 	t.Parallel()
-	s := serve(t, nil)
-	_, readKey := s.authorize()
-	got := <-s.waitingPoll(readKey, "1")
-	s.expect("time is up", got.answer, http.StatusNotFound, bodyPending)
-	if got.took < 900*time.Millisecond || got.took > 3*time.Second {
-		t.Errorf("it took %s", got.took)
+	const second = 10 * time.Millisecond
+	root := serve(t, func(c *Config) { c.timing.pollSecond = second })
+	_, readKey := root.Authorize()
+	for wait, atLeast := range map[string]time.Duration{
+		"1": second, "20": 20 * second, "30": 30 * second, "65535": 30 * second,
+	} {
+		t.Run(wait, func(t *testing.T) {
+			t.Parallel()
+			s := root.in(t)
+			s.Client.Timeout = 20 * time.Second
+			began := time.Now()
+			got := s.Post("/poll?wait=" + wait + "&readKey=" + readKey)
+			s.Expect("poll", got, http.StatusNotFound, bodyPending)
+			if took := time.Since(began); took < atLeast {
+				t.Errorf("it took only %s", took)
+			}
+		})
 	}
+}
+
+// What is no number of seconds, or no login under way, is not waited for.
+func TestPollThatDoesNotWait(t *testing.T) {
+	t.Parallel()
+	root := serve(t, func(c *Config) { c.timing.pollSecond = time.Hour })
+	root.Client.Timeout = 20 * time.Second
+	_, readKey := root.Authorize()
 	for _, wait := range []string{"0", "-1", "soon", "1.5", "", "99999999999999999999"} {
-		got := <-s.waitingPoll(readKey, wait)
-		s.expect("wait="+wait, got.answer, http.StatusNotFound, bodyPending)
-		if got.took > 500*time.Millisecond {
-			t.Errorf("wait=%s took %s", wait, got.took)
-		}
+		t.Run("wait="+wait, func(t *testing.T) {
+			t.Parallel()
+			s := root.in(t)
+			got := s.Post("/poll?wait=" + wait + "&readKey=" + readKey)
+			s.Expect("poll", got, http.StatusNotFound, bodyPending)
+		})
 	}
-	for _, key := range []string{"unknown", ""} {
-		if got := <-s.waitingPoll(key, "5"); got.took > 500*time.Millisecond {
-			t.Errorf("the poll of %q took %s", key, got.took)
-		}
-	}
-	expiring := serve(t, func(c *Config) { c.SessionTTL = 700 * time.Millisecond })
-	_, readKey = expiring.authorize()
-	got = <-expiring.waitingPoll(readKey, "20")
-	expiring.expectError("expired", got.answer, http.StatusBadRequest, "expired_token")
-	if got.took > 3*time.Second {
-		t.Errorf("it took %s", got.took)
-	}
+	t.Run("unknown", func(t *testing.T) {
+		t.Parallel()
+		s := root.in(t)
+		s.Expect("poll", s.Post("/poll?wait=5&readKey=unknown"), http.StatusNotFound, bodyUnknown)
+	})
+	t.Run("no key", func(t *testing.T) {
+		t.Parallel()
+		s := root.in(t)
+		s.ExpectError("poll", s.Post("/poll?wait=5&readKey="), http.StatusBadRequest, "invalid_request")
+	})
+}
+
+// It is answered when the login expires.
+func TestWaitingPollExpires(t *testing.T) {
+	t.Parallel()
+	s := serve(t, func(c *Config) { c.SessionTTL = 300 * time.Millisecond })
+	_, readKey := s.Authorize()
+	got := s.Post("/poll?wait=30&readKey=" + readKey)
+	s.ExpectError("poll", got, http.StatusBadRequest, "expired_token")
 }
 
 // Of several polls that wait for one login, one gets the tokens, and the others their 404.
@@ -107,25 +156,15 @@ func TestWaitingPollsOfOneLogin(t *testing.T) {
 	t.Parallel()
 	s := serve(t, nil)
 	for range 5 {
-		authorizationURL, readKey := s.authorize()
-		callback := s.agree(authorizationURL)
-		polls := make([]<-chan timedAnswer, 16)
-		for i := range polls {
-			polls[i] = s.waitingPoll(readKey, "20")
+		authorizationURL, readKey := s.Authorize()
+		callback := s.Agree(authorizationURL)
+		polls := s.holdPolls(16, readKey)
+		s.ExpectPage("redirect", s.Get(callback), http.StatusOK, "You are signed in")
+		answers := make([]testkit.Answer, len(polls))
+		for i, poll := range polls {
+			answers[i] = <-poll
 		}
-		s.expectPage("redirect", s.get(callback), http.StatusOK, "You are signed in")
-		winners := 0
-		for _, poll := range polls {
-			switch got := <-poll; {
-			case got.status == http.StatusOK && got.body == tokenResponse:
-				winners++
-			case got.status != http.StatusNotFound || (got.body != bodyUnknown && got.body != bodyPending):
-				t.Errorf("%d %s", got.status, got.body)
-			}
-		}
-		if winners != 1 {
-			t.Fatalf("%d polls got the tokens", winners)
-		}
+		s.expectOneWinner(answers)
 	}
 }
 
@@ -135,15 +174,12 @@ func TestWaitingPollMissesNothing(t *testing.T) {
 	s := serve(t, nil)
 	var done sync.WaitGroup
 	for range 40 {
-		authorizationURL, readKey := s.authorize()
-		callback := s.agree(authorizationURL)
-		done.Go(func() { s.get(callback) })
+		authorizationURL, readKey := s.Authorize()
+		callback := s.Agree(authorizationURL)
+		done.Go(func() { s.Get(callback) })
 		done.Go(func() {
-			began := time.Now()
-			s.expect("poll", s.post("/poll?wait=20&readKey="+readKey), http.StatusOK, tokenResponse)
-			if took := time.Since(began); took > 10*time.Second {
-				t.Errorf("the end of a login was missed for %s", took)
-			}
+			got := s.Post("/poll?wait=30&readKey=" + readKey)
+			s.Expect("poll", got, http.StatusOK, testkit.TokenResponse)
 		})
 	}
 	done.Wait()
@@ -153,71 +189,107 @@ func TestWaitingPollMissesNothing(t *testing.T) {
 func TestWaitingPollLeaves(t *testing.T) {
 	t.Parallel()
 	s := serve(t, nil)
-	authorizationURL, readKey := s.authorize()
-	client := &http.Client{Timeout: 100 * time.Millisecond}
+	authorizationURL, readKey := s.Authorize()
+	target := s.URL + "/poll?wait=30&readKey=" + readKey
 	for range 3 {
-		if response, err := client.Post(s.url+"/poll?wait=20&readKey="+readKey, "", nil); err == nil {
-			response.Body.Close()
-			t.Error("the poll did not wait")
+		ctx, leave := context.WithCancel(t.Context())
+		request, err := http.NewRequestWithContext(ctx, http.MethodPost, target, nil)
+		if err != nil {
+			t.Fatal(err)
 		}
+		left := make(chan struct{})
+		go func() {
+			defer close(left)
+			if response, err := s.Client.Do(request); err == nil {
+				response.Body.Close()
+				t.Error("the poll did not wait")
+			}
+		}()
+		eventually(t, "the poll waits", func() bool { return s.waitingPolls() == 1 })
+		leave()
+		<-left
+		eventually(t, "the service notices that it left", func() bool { return s.waitingPolls() == 0 })
 	}
-	s.expectPage("redirect", s.get(s.agree(authorizationURL)), http.StatusOK, "You are signed in")
-	s.expect("poll", s.poll(readKey), http.StatusOK, tokenResponse)
+	s.ExpectPage("redirect", s.Get(s.Agree(authorizationURL)), http.StatusOK, "You are signed in")
+	s.expectTokens(readKey)
+}
+
+// countPolls makes the program tell how many polls wait, and returns what asks it. It is -1 while nothing is
+// known.
+func countPolls(t *testing.T, p *testkit.Process) (waiting func() int) {
+	t.Helper()
+	address, err := testkit.FreeAddress()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.Env = append(p.Env, "METRICS_ADDR="+address)
+	return func() int {
+		response, err := p.Client.Get("http://" + address + "/metrics")
+		if err != nil {
+			return -1 // the program listens there a moment later than elsewhere
+		}
+		defer response.Body.Close()
+		body, err := io.ReadAll(response.Body)
+		if err != nil {
+			return -1
+		}
+		_, after, _ := strings.Cut(string(body), "\nplugin_oauth_polls_waiting ")
+		figure, _, _ := strings.Cut(after, "\n")
+		count, err := strconv.Atoi(figure)
+		if err != nil {
+			t.Error(err)
+		}
+		return count
+	}
 }
 
 // A restart answers the waiting polls, and knows the logins under way afterwards.
 func TestWaitingPollAtShutdown(t *testing.T) {
 	t.Parallel()
-	p := newProcess(t)
-	p.start()
-	authorizationURL, readKey := p.authorize()
-	poll := p.waitingPoll(readKey, "25")
-	began := time.Now()
-	if code := p.terminate(); code != 0 {
-		t.Errorf("the program ended with %d:\n%s", code, p.out)
+	p := testkit.NewProcess(t)
+	waiting := countPolls(t, p)
+	p.Start()
+	authorizationURL, readKey := p.Authorize()
+	poll := startPoll(p.Backend, readKey)
+	eventually(t, "the poll waits", func() bool { return waiting() == 1 })
+	if code := p.Terminate(); code != 0 {
+		t.Errorf("the program ended with %d:\n%s", code, p.Out)
 	}
-	if took := time.Since(began); took > 5*time.Second {
-		t.Errorf("the waiting poll held the shutdown up for %s", took)
-	}
-	p.expect("at shutdown", (<-poll).answer, http.StatusNotFound, bodyPending)
-	p.start()
-	poll = p.waitingPoll(readKey, "25")
-	p.expectPage("redirect", p.get(p.agree(authorizationURL)), http.StatusOK, "You are signed in")
-	got := <-poll
-	p.expect("after the restart", got.answer, http.StatusOK, tokenResponse)
-	if got.took > 5*time.Second {
-		t.Errorf("it was not woken: %s", got.took)
-	}
+	p.Expect("at shutdown", <-poll, http.StatusNotFound, bodyPending)
+	p.Start()
+	poll = startPoll(p.Backend, readKey)
+	eventually(t, "the poll waits", func() bool { return waiting() == 1 })
+	p.ExpectPage("redirect", p.Get(p.Agree(authorizationURL)), http.StatusOK, "You are signed in")
+	p.Expect("after the restart", <-poll, http.StatusOK, testkit.TokenResponse)
 }
 
 // A poll is answered at once when a shutdown begins, though the shutdown waits for another login's exchange.
 func TestWaitingPollDuringAnExchange(t *testing.T) {
 	t.Parallel()
-	p := newProcess(t)
-	p.start()
-	asked := make(chan struct{})
-	p.provider.answers(func(w http.ResponseWriter, _ *http.Request) {
+	p := testkit.NewProcess(t)
+	waiting := countPolls(t, p)
+	p.Start()
+	asked, answered := make(chan struct{}), make(chan struct{})
+	p.Provider.Answers(func(w http.ResponseWriter, _ *http.Request) {
 		close(asked)
-		time.Sleep(2 * time.Second)
-		io.WriteString(w, tokenResponse)
+		<-answered
+		_, _ = io.WriteString(w, testkit.TokenResponse)
 	})
-	_, readKey := p.authorize()
-	authorizationURL, _ := p.authorize()
-	callback := p.agree(authorizationURL)
-	page := make(chan answer, 1)
-	go func() { page <- p.get(callback) }()
+	_, readKey := p.Authorize()
+	authorizationURL, _ := p.Authorize()
+	callback := p.Agree(authorizationURL)
+	page := make(chan testkit.Answer, 1)
+	go func() { page <- p.Get(callback) }()
 	<-asked
-	poll := p.waitingPoll(readKey, "25")
-	began := time.Now()
+	poll := startPoll(p.Backend, readKey)
+	eventually(t, "the poll waits", func() bool { return waiting() == 1 })
 	stopped := make(chan int, 1)
-	go func() { stopped <- p.terminate() }()
-	p.expect("poll", (<-poll).answer, http.StatusNotFound, bodyPending)
-	if took := time.Since(began); took > time.Second {
-		t.Errorf("the poll was answered after %s", took)
-	}
-	p.expectPage("the login in flight", <-page, http.StatusOK, "You are signed in")
+	go func() { stopped <- p.Terminate() }()
+	p.Expect("poll", <-poll, http.StatusNotFound, bodyPending)
+	close(answered)
+	p.ExpectPage("the login in flight", <-page, http.StatusOK, "You are signed in")
 	if code := <-stopped; code != 0 {
-		t.Errorf("the program ended with %d:\n%s", code, p.out)
+		t.Errorf("the program ended with %d:\n%s", code, p.Out)
 	}
 }
 
@@ -226,21 +298,21 @@ func TestManyWaitingPolls(t *testing.T) {
 	t.Parallel()
 	s := serve(t, nil)
 	var done sync.WaitGroup
-	answers := make(chan string, 1000)
+	answers := make(chan int, 1000)
 	var callbacks []string
-	for range 1000 {
-		authorizationURL, readKey := s.authorize()
-		callbacks = append(callbacks, s.agree(authorizationURL))
-		done.Go(func() { answers <- fmt.Sprint(s.post("/poll?wait=30&readKey=" + readKey).status) })
+	for range cap(answers) {
+		authorizationURL, readKey := s.Authorize()
+		callbacks = append(callbacks, s.Agree(authorizationURL))
+		done.Go(func() { answers <- s.Post("/poll?wait=30&readKey=" + readKey).Status })
 	}
 	for _, callback := range callbacks {
-		s.get(callback)
+		s.Get(callback)
 	}
 	done.Wait()
 	close(answers)
 	for status := range answers {
-		if status != "200" {
-			t.Fatalf("a poll was answered %s", status)
+		if status != http.StatusOK {
+			t.Fatalf("a poll was answered %d", status)
 		}
 	}
 }

@@ -20,9 +20,10 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
+// startDemo starts the demo until the test ends. confirmLogin is as in hooks.Config; blank: its default.
 func startDemo(t *testing.T, confirmLogin string) *demo {
 	t.Helper()
-	d, err := start(anyPort, anyPort, confirmLogin)
+	d, err := start(options{confirmLogin: confirmLogin})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -32,12 +33,16 @@ func startDemo(t *testing.T, confirmLogin string) *demo {
 
 // A whole login and a refresh with rotation against a real OpenID provider, over HTTP.
 func TestSignIn(t *testing.T) {
+	t.Parallel()
 	d := startDemo(t, "")
 	var out bytes.Buffer
 	if err := signIn(t.Context(), &out, d); err != nil {
 		t.Fatalf("%v after\n%s", err, &out)
 	}
-	for _, line := range []string{"PKCE S256", "404  pending", `"You are signed in"`, `"aud": [` + "\n    \"demo-plugin\"", "given once", "Test User", "a new refresh token", "the same for a second window", "signed out"} {
+	for _, line := range []string{
+		"PKCE S256", "404  pending", `"You are signed in"`, `"aud": [` + "\n    \"demo-plugin\"",
+		"given once", "Test User", "a new refresh token", "the same for a second window", "signed out",
+	} {
 		if !strings.Contains(out.String(), line) {
 			t.Errorf("%q is missing in\n%s", line, &out)
 		}
@@ -48,22 +53,26 @@ func TestSignIn(t *testing.T) {
 	}
 }
 
-// browser starts Debian's Chromium. Without one the test is skipped, except where BROWSER_TEST=required.
+// chromium returns the path of Debian's Chromium. Without one the test is skipped, except where
+// BROWSER_TEST=required.
+func chromium(t *testing.T) string {
+	t.Helper()
+	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
+		if path, err := exec.LookPath(name); err == nil {
+			return path
+		}
+	}
+	if os.Getenv("BROWSER_TEST") == "required" {
+		t.Fatal("no Chromium is installed, and BROWSER_TEST=required")
+	}
+	t.Skip("no Chromium is installed: the browser test does not run")
+	return ""
+}
+
+// browser starts a browser until the test ends, and returns its tab.
 func browser(t *testing.T) context.Context {
 	t.Helper()
-	var path string
-	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
-		if found, err := exec.LookPath(name); err == nil {
-			path = found
-			break
-		}
-	}
-	if path == "" {
-		if os.Getenv("BROWSER_TEST") == "required" {
-			t.Fatal("no Chromium is installed, and BROWSER_TEST=required")
-		}
-		t.Skip("no Chromium is installed: the browser test does not run")
-	}
+	path := chromium(t)
 	options := append(chromedp.DefaultExecAllocatorOptions[:],
 		chromedp.ExecPath(path),
 		chromedp.UserDataDir(t.TempDir()),
@@ -109,9 +118,11 @@ func look(t *testing.T, ctx context.Context, name string) {
 	do(t, ctx, chromedp.ResetViewport())
 }
 
-// screenshots pictures a tab in light and dark, at each width. fit sets the width, and returns by how many pixels the page is
-// too wide.
-func screenshots(t *testing.T, ctx context.Context, name string, widths []int64, fit func(width int64) (overflow int)) {
+// screenshots pictures a tab in light and dark, at each width. fit sets the width, and returns by how many
+// pixels the page is too wide.
+func screenshots(
+	t *testing.T, ctx context.Context, name string, widths []int64, fit func(width int64) (overflow int),
+) {
 	t.Helper()
 	dir := os.Getenv("CI_OUTPUT")
 	if dir == "" {
@@ -148,9 +159,10 @@ func screenshots(t *testing.T, ctx context.Context, name string, widths []int64,
 	}
 }
 
-// A person signs in where the plugin uses the client: plugin page, provider's login form, the relay's page, tokens in the
-// plugin, sign-out.
+// A person signs in where the plugin uses the client: plugin page, provider's login form, the backend's page,
+// tokens in the plugin, sign-out.
 func TestBrowserSignIn(t *testing.T) {
+	t.Parallel()
 	d := startDemo(t, "")
 	plugin := browser(t)
 	do(t, plugin, chromedp.Navigate(d.pluginURL), chromedp.WaitVisible(chromedp.CSS("#signIn")))
@@ -161,53 +173,53 @@ func TestBrowserSignIn(t *testing.T) {
 	do(t, opened, chromedp.WaitVisible(chromedp.CSS("#username")))
 	look(t, plugin, "plugin-2-waiting")
 	do(t, plugin, chromedp.Click(chromedp.CSS("#cancel")), chromedp.WaitVisible(chromedp.CSS("#signIn")))
-	if said := text(t, plugin, "#status"); said != "Sign in to see who you are." {
-		t.Errorf("after Cancel it says %s", said)
+	if status := text(t, plugin, "#status"); status != "Sign in to see who you are." {
+		t.Errorf("after Cancel it says %s", status)
 	}
 	do(t, plugin, chromedp.Click(chromedp.CSS("#signIn")), chromedp.WaitVisible(chromedp.CSS("#again")))
-	do(t, opened,
-		chromedp.Navigate(evaluate[string](t, plugin, "document.querySelector('#again').href")),
-		chromedp.WaitVisible(chromedp.CSS("#username")),
-		chromedp.SendKeys(chromedp.CSS("#username"), d.username),
-		chromedp.SendKeys(chromedp.CSS("#password"), d.password),
-		chromedp.Click(chromedp.CSS("button")),
-		chromedp.WaitVisible(chromedp.CSS("main.success h1")))
-	checkPage(t, opened, d, "You are signed in", "You can close this window and return to Framer.")
+	do(t, opened, chromedp.Navigate(evaluate[string](t, plugin, "document.querySelector('#again').href")))
+	d.submitIn(t, opened)
+	do(t, opened, chromedp.WaitVisible(chromedp.CSS("main.success h1")))
+	d.checkPage(t, opened, said{
+		heading: "You are signed in",
+		words:   "You can close this window and return to Framer.",
+	})
 	look(t, opened, "page-success")
 
 	do(t, plugin, chromedp.WaitVisible(chromedp.CSS("#signOut")))
-	until(t, plugin, `document.querySelector("#status").textContent === "You are signed in as Test User (test-user@zitadel.ch)."`)
+	until(t, plugin, `document.querySelector("#status").textContent ===
+		"You are signed in as Test User (test-user@zitadel.ch)."`)
 	look(t, plugin, "plugin-3-signed-in")
 	do(t, plugin, chromedp.Navigate(d.pluginURL)) // opened again, it still knows
 	until(t, plugin, `document.querySelector("#status").textContent.includes("Test User")`)
 
 	do(t, plugin, chromedp.Click(chromedp.CSS("#signOut")), chromedp.WaitVisible(chromedp.CSS("#signIn")))
-	if said := text(t, plugin, "#status"); said != "Sign in to see who you are." {
-		t.Errorf("signed out it says %s", said)
+	if status := text(t, plugin, "#status"); status != "Sign in to see who you are." {
+		t.Errorf("signed out it says %s", status)
 	}
 }
 
 // The same where the plugin has a timer, as plugins in the field do, with a refresh by hand.
 func TestBrowserPlainSignIn(t *testing.T) {
+	t.Parallel()
 	d := startDemo(t, "")
 	plugin := browser(t)
-	do(t, plugin, chromedp.Navigate(d.pluginURL+"/plain"), chromedp.WaitVisible(chromedp.CSS("#signIn")), chromedp.Click(chromedp.CSS("#signIn")))
+	do(t, plugin,
+		chromedp.Navigate(d.pluginURL+"/plain"),
+		chromedp.WaitVisible(chromedp.CSS("#signIn")),
+		chromedp.Click(chromedp.CSS("#signIn")))
 	opened := window(t, plugin, d.issuer)
-	do(t, opened,
-		chromedp.WaitVisible(chromedp.CSS("#username")),
-		chromedp.SendKeys(chromedp.CSS("#username"), d.username),
-		chromedp.SendKeys(chromedp.CSS("#password"), d.password),
-		chromedp.Click(chromedp.CSS("button")),
-		chromedp.WaitVisible(chromedp.CSS("main.success h1")))
+	d.submitIn(t, opened)
+	do(t, opened, chromedp.WaitVisible(chromedp.CSS("main.success h1")))
 
 	do(t, plugin, chromedp.WaitVisible(chromedp.CSS("#signOut")))
-	var tokens map[string]any
+	var response map[string]any
 	stored := evaluate[string](t, plugin, `localStorage.getItem("tokens")`)
-	if err := json.Unmarshal([]byte(stored), &tokens); err != nil {
+	if err := json.Unmarshal([]byte(stored), &response); err != nil {
 		t.Fatal(err)
 	}
 	for _, name := range []string{"access_token", "refresh_token", "id_token", "token_type", "expires_in"} {
-		if tokens[name] == nil {
+		if response[name] == nil {
 			t.Errorf("%s is not in localStorage", name)
 		}
 	}
@@ -217,13 +229,13 @@ func TestBrowserPlainSignIn(t *testing.T) {
 	if fresh == stored {
 		t.Error("the refresh changed nothing")
 	}
-	if err := json.Unmarshal([]byte(fresh), &tokens); err != nil {
+	if err := json.Unmarshal([]byte(fresh), &response); err != nil {
 		t.Fatal(err)
 	}
 
 	do(t, plugin, chromedp.Click(chromedp.CSS("#signOut")), chromedp.WaitVisible(chromedp.CSS("#signIn")))
 	until(t, plugin, `document.getElementById("status").textContent === "You are signed out."`)
-	refresh := d.relayURL + "/refresh?code=" + url.QueryEscape(fmt.Sprint(tokens["refresh_token"]))
+	refresh := d.backendURL + "/refresh?code=" + url.QueryEscape(fmt.Sprint(response["refresh_token"]))
 	if _, err := post(t.Context(), refresh, http.StatusBadRequest); err != nil {
 		t.Errorf("after signing out the refresh token still works: %v", err)
 	}
@@ -231,45 +243,33 @@ func TestBrowserPlainSignIn(t *testing.T) {
 
 // A person is asked, cancels once, and continues the next time.
 func TestBrowserConfirm(t *testing.T) {
+	t.Parallel()
 	d := startDemo(t, "always")
 	tab := browser(t)
-	// signInTo goes through the provider's login form up to the question, and returns the address to poll.
-	signInTo := func() (poll string) {
-		body, err := post(t.Context(), d.relayURL+"/authorize", http.StatusOK)
-		if err != nil {
-			t.Fatal(err)
-		}
-		var login struct{ URL, ReadKey string }
-		if err := json.Unmarshal(body, &login); err != nil {
-			t.Fatal(err)
-		}
-		do(t, tab,
-			chromedp.Navigate(login.URL),
-			chromedp.WaitVisible("#username"),
-			chromedp.SendKeys("#username", d.username),
-			chromedp.SendKeys("#password", d.password),
-			chromedp.Click(chromedp.CSS("button")),
-			chromedp.WaitVisible(chromedp.CSS("main.question h1")))
-		checkPage(t, tab, d, "Did you start this sign-in?", "whoever started it gets into your localhost account through Demo plugin.")
-		return d.relayURL + "/poll?readKey=" + url.QueryEscape(login.ReadKey)
-	}
-	poll := signInTo()
+	poll := d.signInUpToTheQuestion(t, tab)
 	look(t, tab, "page-confirm")
-	same := evaluate[bool](t, tab, `(([a, b]) => a.offsetWidth === b.offsetWidth && getComputedStyle(a).background === getComputedStyle(b).background)([...document.querySelectorAll("button")])`)
+	same := evaluate[bool](t, tab, `(([a, b]) => a.offsetWidth === b.offsetWidth &&
+		getComputedStyle(a).background === getComputedStyle(b).background
+	)([...document.querySelectorAll("button")])`)
 	if !same {
 		t.Error("one of the two choices stands out")
 	}
-	do(t, tab, chromedp.Click(chromedp.CSS("button[value=cancel]")), chromedp.WaitVisible(chromedp.CSS("main.denied h1")))
-	checkPage(t, tab, d, "Sign-in cancelled", "The plugin has no access.")
-	if body, err := post(t.Context(), poll, http.StatusBadRequest); err != nil || !strings.Contains(string(body), "access_denied") {
+	do(t, tab,
+		chromedp.Click(chromedp.CSS("button[value=cancel]")),
+		chromedp.WaitVisible(chromedp.CSS("main.denied h1")))
+	d.checkPage(t, tab, said{heading: "Sign-in cancelled", words: "The plugin has no access."})
+	body, err := post(t.Context(), poll, http.StatusBadRequest)
+	if err != nil || !strings.Contains(string(body), "access_denied") {
 		t.Errorf("after Cancel: %s, %v", body, err)
 	}
 
-	poll = signInTo()
+	poll = d.signInUpToTheQuestion(t, tab)
 	// A double click sends the form once.
 	if sent := evaluate[int](t, tab, `(() => {
 		let sent = 0
-		document.querySelector("form").addEventListener("submit", event => { if (!event.defaultPrevented) sent++ })
+		document.querySelector("form").addEventListener("submit", event => {
+			if (!event.defaultPrevented) sent++
+		})
 		document.querySelector("button[value=continue]").click()
 		document.querySelector("button[value=continue]").click()
 		return sent
@@ -277,52 +277,125 @@ func TestBrowserConfirm(t *testing.T) {
 		t.Errorf("a double click sends the form %d times", sent)
 	}
 	do(t, tab, chromedp.WaitVisible(chromedp.CSS("main.success h1")))
-	checkPage(t, tab, d, "You are signed in", "You can close this window")
+	d.checkPage(t, tab, said{heading: "You are signed in", words: "You can close this window"})
 	if _, err := post(t.Context(), poll, http.StatusOK); err != nil {
 		t.Error(err)
 	}
 	do(t, tab, chromedp.NavigateBack(), chromedp.WaitVisible(chromedp.CSS("h1")))
-	if heading := evaluate[string](t, tab, "document.querySelector('h1').textContent"); heading == "You are signed in" {
+	heading := evaluate[string](t, tab, "document.querySelector('h1').textContent")
+	if heading == "You are signed in" {
 		t.Error("Back leads nowhere")
 	}
 }
 
-// checkPage checks what holds for every page of the relay in a browser.
-func checkPage(t *testing.T, ctx context.Context, d *demo, heading, words string) {
+// signInUpToTheQuestion goes through the provider's login form, and returns the address to poll.
+func (d *demo) signInUpToTheQuestion(t *testing.T, tab context.Context) (poll string) {
 	t.Helper()
-	if got := evaluate[string](t, ctx, "document.querySelector('h1').textContent"); got != heading {
-		t.Errorf("the heading is %q, want %q", got, heading)
+	started := d.startLogin(t)
+	do(t, tab, chromedp.Navigate(started.URL))
+	d.submitIn(t, tab)
+	do(t, tab, chromedp.WaitVisible(chromedp.CSS("main.question h1")))
+	d.checkPage(t, tab, said{
+		heading: "Did you start this sign-in?",
+		words:   "whoever started it gets into your localhost account through Demo plugin.",
+	})
+	return d.backendURL + "/poll?readKey=" + url.QueryEscape(started.ReadKey)
+}
+
+// startedLogin is the answer of /authorize.
+type startedLogin struct{ URL, ReadKey string }
+
+func (d *demo) startLogin(t *testing.T) (started startedLogin) {
+	t.Helper()
+	body, err := post(t.Context(), d.backendURL+"/authorize", http.StatusOK)
+	if err != nil {
+		t.Fatal(err)
 	}
-	if text := evaluate[string](t, ctx, "document.body.innerText"); !strings.Contains(text, words) {
-		t.Errorf("%s: the page does not say %q:\n%s", heading, words, text)
+	if err := json.Unmarshal(body, &started); err != nil {
+		t.Fatal(err)
+	}
+	return started
+}
+
+// submitIn fills in the provider's login form in a tab, and sends it.
+func (d *demo) submitIn(t *testing.T, tab context.Context) {
+	t.Helper()
+	do(t, tab,
+		chromedp.WaitVisible(chromedp.CSS("#username")),
+		chromedp.SendKeys(chromedp.CSS("#username"), d.username),
+		chromedp.SendKeys(chromedp.CSS("#password"), d.password),
+		chromedp.Click(chromedp.CSS("button")))
+}
+
+// said is what a page tells a person.
+type said struct{ heading, words string }
+
+// checkPage checks what holds for every page of the backend in a browser.
+func (d *demo) checkPage(t *testing.T, ctx context.Context, want said) {
+	t.Helper()
+	if got := evaluate[string](t, ctx, "document.querySelector('h1').textContent"); got != want.heading {
+		t.Errorf("the heading is %q, want %q", got, want.heading)
+	}
+	if shown := evaluate[string](t, ctx, "document.body.innerText"); !strings.Contains(shown, want.words) {
+		t.Errorf("%s: the page does not say %q:\n%s", want.heading, want.words, shown)
 	}
 	address, err := url.Parse(evaluate[string](t, ctx, "location.href"))
-	if err != nil || address.RawQuery != "" || !strings.HasPrefix(address.String(), d.relayURL) {
-		t.Errorf("%s: the address bar shows %s", heading, address)
+	if err != nil || address.RawQuery != "" || !strings.HasPrefix(address.String(), d.backendURL) {
+		t.Errorf("%s: the address bar shows %s", want.heading, address)
 	}
 	// The policy lets the page's own style in, and nothing is loaded from anywhere.
-	if got := evaluate[string](t, ctx, "getComputedStyle(document.querySelector('main')).borderRadius"); got != "16px" {
-		t.Errorf("%s: the style is not in force", heading)
+	radius := evaluate[string](t, ctx, "getComputedStyle(document.querySelector('main')).borderRadius")
+	if radius != "16px" {
+		t.Errorf("%s: the style is not in force", want.heading)
 	}
 	if n := evaluate[int](t, ctx, "performance.getEntriesByType('resource').length"); n != 0 {
-		t.Errorf("%s: the page loads %d resources", heading, n)
+		t.Errorf("%s: the page loads %d resources", want.heading, n)
 	}
+}
+
+// otherPages are the pages besides the usual ones. NEW stands for the state of a new login, EXPIRED for that
+// of one that has taken too long.
+var otherPages = []struct {
+	name, path string
+	said       said
+}{
+	{
+		name: "page-denied", path: "/redirect?error=access_denied&state=NEW",
+		said: said{heading: "Sign-in cancelled", words: "The plugin has no access."},
+	},
+	{
+		name: "page-failed", path: "/redirect?code=made-up&state=NEW",
+		said: said{heading: "Sign-in failed", words: "does not accept this sign-in"},
+	},
+	{
+		name: "page-misconfigured", path: "/redirect?error=redirect_uri_mismatch&state=NEW",
+		said: said{heading: "Sign-in failed", words: "redirect_uri_mismatch"},
+	},
+	{
+		name: "page-expired", path: "/redirect?code=made-up&state=EXPIRED",
+		said: said{heading: "This sign-in took too long", words: "start the sign-in again"},
+	},
+	{
+		name: "page-unknown", path: "/redirect?code=made-up&state=made-up",
+		said: said{heading: "Sign-in failed", words: "not known here"},
+	},
+	{
+		name: "page-incomplete", path: "/redirect",
+		said: said{heading: "Nothing to finish here", words: "If you have just signed in, all is done."},
+	},
+	{
+		name: "page-nothing", path: "/nothing?code=made-up",
+		said: said{heading: "Nothing here", words: "There is no such address."},
+	},
 }
 
 // Every other page that a person may see.
 func TestBrowserPages(t *testing.T) {
+	t.Parallel()
 	d := startDemo(t, "")
 	tab := browser(t)
 	newState := func() string {
-		body, err := post(t.Context(), d.relayURL+"/authorize", http.StatusOK)
-		if err != nil {
-			t.Fatal(err)
-		}
-		var login struct{ URL string }
-		if err := json.Unmarshal(body, &login); err != nil {
-			t.Fatal(err)
-		}
-		authorization, err := url.Parse(login.URL)
+		authorization, err := url.Parse(d.startLogin(t).URL)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -332,17 +405,12 @@ func TestBrowserPages(t *testing.T) {
 	if _, err := d.app.DB().NewQuery("UPDATE sessions SET expires = created").Execute(); err != nil {
 		t.Fatal(err)
 	}
-	for _, shown := range []struct{ name, path, heading, words string }{
-		{"page-denied", "/redirect?error=access_denied&state=" + newState(), "Sign-in cancelled", "The plugin has no access."},
-		{"page-failed", "/redirect?code=made-up&state=" + newState(), "Sign-in failed", "does not accept this sign-in"},
-		{"page-misconfigured", "/redirect?error=redirect_uri_mismatch&state=" + newState(), "Sign-in failed", "redirect_uri_mismatch"},
-		{"page-expired", "/redirect?code=made-up&state=" + expired, "This sign-in took too long", "start the sign-in again"},
-		{"page-unknown", "/redirect?code=made-up&state=made-up", "Sign-in failed", "not known here"},
-		{"page-incomplete", "/redirect", "Nothing to finish here", "If you have just signed in, all is done."},
-		{"page-nothing", "/nothing?code=made-up", "Nothing here", "There is no such address."},
-	} {
-		do(t, tab, chromedp.Navigate(d.relayURL+shown.path), chromedp.WaitVisible(chromedp.CSS("h1")))
-		checkPage(t, tab, d, shown.heading, shown.words)
-		look(t, tab, shown.name)
+	for _, shown := range otherPages {
+		t.Run(shown.name, func(t *testing.T) {
+			path := strings.NewReplacer("NEW", newState(), "EXPIRED", expired).Replace(shown.path)
+			do(t, tab, chromedp.Navigate(d.backendURL+path), chromedp.WaitVisible(chromedp.CSS("h1")))
+			d.checkPage(t, tab, shown.said)
+			look(t, tab, shown.name)
+		})
 	}
 }

@@ -19,8 +19,8 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// host is the page around a plugin. It does as much of what Framer does as the plugin needs: it answers its first message,
-// gives it a theme, and makes it as large as it asks.
+// host is the page around a plugin. It does as much of what Framer does as the plugin needs: it answers its
+// first message, gives it a theme, and makes it as large as it asks.
 const host = `<!DOCTYPE html>
 <meta name="color-scheme" content="light dark">
 <body style="margin: 0; background: #888">
@@ -29,31 +29,41 @@ const host = `<!DOCTYPE html>
 	const frame = document.querySelector("iframe")
 	const dark = matchMedia("(prefers-color-scheme: dark)")
 	const colors = {
-		light: { "bg": "#fff", "bg-secondary": "#e8e8e8", "bg-tertiary": "#f3f3f3", "text": "#333", "text-secondary": "#666", "text-reversed": "#fff", "tint": "#09f", "tint-dark": "#0088ff" },
-		dark: { "bg": "#111", "bg-secondary": "#333", "bg-tertiary": "#2b2b2b", "text": "#fff", "text-secondary": "#ccc", "text-reversed": "#fff", "tint": "#09f", "tint-dark": "#0088ff" },
+		light: {
+			"bg": "#fff", "bg-secondary": "#e8e8e8", "bg-tertiary": "#f3f3f3", "text": "#333",
+			"text-secondary": "#666", "text-reversed": "#fff", "tint": "#09f", "tint-dark": "#0088ff",
+		},
+		dark: {
+			"bg": "#111", "bg-secondary": "#333", "bg-tertiary": "#2b2b2b", "text": "#fff",
+			"text-secondary": "#ccc", "text-reversed": "#fff", "tint": "#09f", "tint-dark": "#0088ff",
+		},
 	}
 	function theme() {
 		const mode = dark.matches ? "dark" : "light"
-		return { mode, tokens: Object.fromEntries(Object.entries(colors[mode]).map(([name, value]) => ["--framer-color-" + name, value])) }
+		const named = Object.entries(colors[mode]).map(([name, value]) => ["--framer-color-" + name, value])
+		return { mode, tokens: Object.fromEntries(named) }
 	}
-	const tell = message => frame.contentWindow.postMessage(message, "*")
+	const send = message => frame.contentWindow.postMessage(message, "*")
 	function repaint() {
-		tell({ type: "subscriptionMessage", topic: "theme", payload: theme() })
+		send({ type: "subscriptionMessage", topic: "theme", payload: theme() })
 		return theme().mode
 	}
 	onmessage = ({ data }) => {
-		if (data.type === "pluginReadySignal") tell({ type: "pluginReadyResponse", mode: "canvas", permissionMap: {}, environmentInfo: {}, theme: theme() })
+		if (data.type === "pluginReadySignal") {
+			const type = "pluginReadyResponse"
+			send({ type, mode: "canvas", permissionMap: {}, environmentInfo: {}, theme: theme() })
+		}
 		if (data.type !== "methodInvocation") return
 		if (data.methodName === "showUI") {
 			frame.style.width = data.args[0].width + "px"
 			frame.style.height = data.args[0].height + "px"
 		}
-		tell({ type: "methodResponse", id: data.id })
+		send({ type: "methodResponse", id: data.id })
 	}
 </script>`
 
-// framerPlugin builds examples/framer-plugin and serves it with the demo's addresses, and the page around it at /host.
-// Without npm the test is skipped, except where BROWSER_TEST=required.
+// framerPlugin builds examples/framer-plugin and serves it with the demo's addresses, and the page around it
+// at /host. Without npm the test is skipped, except where BROWSER_TEST=required.
 func framerPlugin(t *testing.T, d *demo) (hostURL, pluginURL string) {
 	t.Helper()
 	if _, err := exec.LookPath("npm"); err != nil {
@@ -70,7 +80,7 @@ func framerPlugin(t *testing.T, d *demo) (hostURL, pluginURL string) {
 			t.Fatalf("%s: %v\n%s", command, err, output)
 		}
 	}
-	addresses := strings.NewReplacer("http://localhost:8787", d.relayURL, "http://localhost:8788", d.issuer)
+	addresses := strings.NewReplacer("http://localhost:8787", d.backendURL, "http://localhost:8788", d.issuer)
 	dist := os.DirFS("../framer-plugin/dist")
 	mux := http.NewServeMux()
 	// As in Framer, the plugin is of another site than the page around it.
@@ -96,10 +106,16 @@ func framerPlugin(t *testing.T, d *demo) (hostURL, pluginURL string) {
 	return hostURL, pluginURL
 }
 
-// A person meets every state of examples/framer-plugin: cancelled at the provider and in the plugin, too late, signed in through
-// the page opened again, a profile that cannot be loaded at first, signed out.
-func TestBrowserFramerPlugin(t *testing.T) {
-	d := startDemo(t, "")
+// framed is examples/framer-plugin in the page around it, in a browser.
+type framed struct {
+	t      *testing.T
+	d      *demo
+	tab    context.Context // the page around it
+	plugin context.Context // the frame
+}
+
+func openFramerPlugin(t *testing.T, d *demo) *framed {
+	t.Helper()
 	hostURL, pluginURL := framerPlugin(t, d)
 	tab := browser(t)
 	do(t, tab, chromedp.Navigate(hostURL))
@@ -107,108 +123,148 @@ func TestBrowserFramerPlugin(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	framed := slices.IndexFunc(targets, func(info *target.Info) bool { return info.URL == pluginURL })
-	if framed < 0 {
+	i := slices.IndexFunc(targets, func(info *target.Info) bool { return info.URL == pluginURL })
+	if i < 0 {
 		t.Fatal("the plugin is not in the page")
 	}
-	plugin, leave := chromedp.NewContext(tab, chromedp.WithTargetID(targets[framed].TargetID))
-	defer leave()
+	plugin, leave := chromedp.NewContext(tab, chromedp.WithTargetID(targets[i].TargetID))
+	t.Cleanup(leave)
+	return &framed{t: t, d: d, tab: tab, plugin: plugin}
+}
 
-	says := func(selector, words string) {
-		t.Helper()
-		until(t, plugin, fmt.Sprintf("document.querySelector(%q)?.textContent === %q", selector, words))
-	}
-	press := func(words string) {
-		t.Helper()
-		do(t, plugin, chromedp.Click(chromedp.Search(fmt.Sprintf("//*[self::button or self::a][text()=%q]", words))))
-	}
-	// opens presses what opens the provider's page, and returns the window.
-	opens := func(words string) context.Context {
-		t.Helper()
-		press(words)
-		opened := window(t, tab, d.issuer)
-		do(t, opened, chromedp.WaitVisible(chromedp.CSS("#username")))
-		says("[role=status]", "Finish the sign-in in your browser.")
-		return opened
-	}
-	picture := func(name string) {
-		t.Helper()
-		screenshots(t, tab, "framer-"+name, []int64{300}, func(width int64) (overflow int) {
-			do(t, tab, chromedp.EmulateViewport(width, 240))
-			until(t, plugin, fmt.Sprintf("document.body.dataset.framerTheme === %q", evaluate[string](t, tab, "repaint()")))
-			if overflow := evaluate[int](t, plugin, "document.documentElement.scrollHeight - innerHeight"); overflow > 0 {
-				t.Errorf("%s is %d pixels too high", name, overflow)
-			}
-			return evaluate[int](t, plugin, "document.documentElement.scrollWidth - innerWidth")
-		})
-		do(t, tab, chromedp.ResetViewport())
-	}
+// place is a selector of a part of the plugin that says something.
+type place string
 
-	says("[role=status]", "Sign in to see your profile.")
-	picture("1-signed-out")
+// The places.
+const (
+	inStatus  place = "[role=status]"
+	inAlert   place = "[role=alert]"
+	inHeading place = "h1"
+)
 
-	opened := opens("Sign in")
-	picture("2-waiting")
-	authorization, err := url.Parse(evaluate[string](t, plugin, "document.querySelector('a').href"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	denied := d.relayURL + "/redirect?error=access_denied&state=" + url.QueryEscape(authorization.Query().Get("state"))
-	do(t, opened, chromedp.Navigate(denied))
-	says("[role=alert]", "The sign-in was cancelled, or access was not allowed. The plugin has no access.")
-	picture("3-denied")
+// says waits until the plugin says something.
+func (f *framed) says(where place, words string) {
+	f.t.Helper()
+	until(f.t, f.plugin, fmt.Sprintf("document.querySelector(%q)?.textContent === %q", where, words))
+}
 
-	// The backend forgets a sign-in that has taken too long.
-	opens("Sign in")
-	sessions, err := d.app.FindAllRecords("sessions")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, session := range sessions {
-		if err := d.app.Delete(session); err != nil {
-			t.Fatal(err)
+// press clicks the button or the link with these words.
+func (f *framed) press(words string) {
+	f.t.Helper()
+	pressed := chromedp.Search(fmt.Sprintf("//*[self::button or self::a][text()=%q]", words))
+	do(f.t, f.plugin, chromedp.Click(pressed))
+}
+
+// opens presses what opens the provider's page, and returns the window.
+func (f *framed) opens(words string) context.Context {
+	f.t.Helper()
+	f.press(words)
+	opened := window(f.t, f.tab, f.d.issuer)
+	do(f.t, opened, chromedp.WaitVisible(chromedp.CSS("#username")))
+	f.says(inStatus, "Finish the sign-in in your browser.")
+	return opened
+}
+
+// picture takes screenshots, and checks that the plugin fits into the size that it asks for.
+func (f *framed) picture(name string) {
+	f.t.Helper()
+	screenshots(f.t, f.tab, "framer-"+name, []int64{300}, func(width int64) (overflow int) {
+		do(f.t, f.tab, chromedp.EmulateViewport(width, 240))
+		theme := evaluate[string](f.t, f.tab, "repaint()")
+		until(f.t, f.plugin, fmt.Sprintf("document.body.dataset.framerTheme === %q", theme))
+		overflow = evaluate[int](f.t, f.plugin, "document.documentElement.scrollHeight - innerHeight")
+		if overflow > 0 {
+			f.t.Errorf("%s is %d pixels too high", name, overflow)
 		}
-	}
-	says("[role=alert]", "The sign-in took too long. Please start again.")
-	picture("4-too-late")
+		return evaluate[int](f.t, f.plugin, "document.documentElement.scrollWidth - innerWidth")
+	})
+	do(f.t, f.tab, chromedp.ResetViewport())
+}
 
-	opens("Sign in")
-	press("Cancel")
-	says("[role=status]", "Sign in to see your profile.")
-	if focus := evaluate[string](t, plugin, "document.activeElement.textContent"); focus != "Sign in" {
+// A person meets every state of examples/framer-plugin: cancelled at the provider and in the plugin, too
+// late, signed in through the page opened again, a profile that cannot be loaded at first, signed out.
+func TestBrowserFramerPlugin(t *testing.T) {
+	t.Parallel()
+	f := openFramerPlugin(t, startDemo(t, ""))
+	f.says(inStatus, "Sign in to see your profile.")
+	f.picture("1-signed-out")
+	f.checkDenied()
+	f.checkTooLate()
+
+	f.opens("Sign in")
+	f.press("Cancel")
+	f.says(inStatus, "Sign in to see your profile.")
+	if focus := evaluate[string](t, f.plugin, "document.activeElement.textContent"); focus != "Sign in" {
 		t.Errorf("after Cancel the focus is at %q", focus)
 	}
 
+	f.checkSignedIn()
+	f.press("Sign out")
+	f.says(inStatus, "Sign in to see your profile.")
+	if kept := evaluate[int](t, f.plugin, "localStorage.length"); kept != 0 {
+		t.Errorf("after signing out, %d values are kept", kept)
+	}
+}
+
+// checkDenied is a sign-in that the person cancels at the provider.
+func (f *framed) checkDenied() {
+	f.t.Helper()
+	opened := f.opens("Sign in")
+	f.picture("2-waiting")
+	authorization, err := url.Parse(evaluate[string](f.t, f.plugin, "document.querySelector('a').href"))
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	denied := url.Values{"error": {"access_denied"}, "state": {authorization.Query().Get("state")}}
+	do(f.t, opened, chromedp.Navigate(f.d.backendURL+"/redirect?"+denied.Encode()))
+	f.says(inAlert, "The sign-in was cancelled, or access was not allowed. The plugin has no access.")
+	f.picture("3-denied")
+}
+
+// checkTooLate is a sign-in that has taken so long that the backend forgets it.
+func (f *framed) checkTooLate() {
+	f.t.Helper()
+	f.opens("Sign in")
+	sessions, err := f.d.app.FindAllRecords("sessions")
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	for _, session := range sessions {
+		if err := f.d.app.Delete(session); err != nil {
+			f.t.Fatal(err)
+		}
+	}
+	f.says(inAlert, "The sign-in took too long. Please start again.")
+	f.picture("4-too-late")
+}
+
+// checkSignedIn is a sign-in in the page opened again. The profile loads at the second attempt.
+func (f *framed) checkSignedIn() {
+	f.t.Helper()
 	// The profile waits for go, or for fail.
-	evaluate[any](t, plugin, `(() => {
+	evaluate[any](f.t, f.plugin, `(() => {
 		const send = fetch
 		window.fetch = async (request, ...more) => {
-			if (request.url?.endsWith("/userinfo")) await new Promise((resolve, reject) => Object.assign(window, { go: resolve, fail: reject }))
+			if (request.url?.endsWith("/userinfo")) {
+				await new Promise((resolve, reject) => Object.assign(window, { go: resolve, fail: reject }))
+			}
 			return send(request, ...more)
 		}
 	})()`)
-	if _, err := chromedp.Call(opens("Sign in"), page.Close, cdp.Empty{}); err != nil {
-		t.Fatal(err)
+	if _, err := chromedp.Call(f.opens("Sign in"), page.Close, cdp.Empty{}); err != nil {
+		f.t.Fatal(err)
 	}
-	do(t, opens("Open the page again"),
-		chromedp.SendKeys(chromedp.CSS("#username"), d.username),
-		chromedp.SendKeys(chromedp.CSS("#password"), d.password),
-		chromedp.Click(chromedp.CSS("button")),
-		chromedp.WaitVisible(chromedp.CSS("main.success h1")))
-	says("[role=status]", "Your profile is loading …")
-	picture("5-profile-loading")
-	evaluate[any](t, plugin, "fail(new TypeError('Failed to fetch'))")
-	says("[role=alert]", "Your profile cannot be loaded.")
-	picture("6-profile-failed")
-	press("Try again")
-	says("[role=status]", "Your profile is loading …")
-	evaluate[any](t, plugin, "go()")
-	says("h1", "Test User")
-	picture("7-signed-in")
-
-	press("Sign out")
-	says("[role=status]", "Sign in to see your profile.")
-	if kept := evaluate[int](t, plugin, "localStorage.length"); kept != 0 {
-		t.Errorf("after signing out, %d values are kept", kept)
-	}
+	opened := f.opens("Open the page again")
+	f.d.submitIn(f.t, opened)
+	do(f.t, opened, chromedp.WaitVisible(chromedp.CSS("main.success h1")))
+	f.says(inStatus, "Your profile is loading …")
+	f.picture("5-profile-loading")
+	evaluate[any](f.t, f.plugin, "fail(new TypeError('Failed to fetch'))")
+	f.says(inAlert, "Your profile cannot be loaded.")
+	f.picture("6-profile-failed")
+	f.press("Try again")
+	f.says(inStatus, "Your profile is loading …")
+	evaluate[any](f.t, f.plugin, "go()")
+	f.says(inHeading, "Test User")
+	f.picture("7-signed-in")
 }

@@ -5,77 +5,70 @@ import (
 	"context"
 	_ "embed"
 	"io"
-	"log/slog"
-	"net"
 	"net/http"
 	"net/http/httputil"
 	"net/url"
 	"os"
-	"os/exec"
 	"strings"
-	"sync"
 	"sync/atomic"
-	"syscall"
 	"testing"
 	"time"
 
-	"github.com/zitadel/oidc/v3/example/server/exampleop"
 	"github.com/zitadel/oidc/v3/example/server/storage"
 	"github.com/zitadel/oidc/v3/pkg/op"
 
 	"plugin-oauth/client"
+	"plugin-oauth/internal/testkit"
 )
+
+func TestMain(m *testing.M) { testkit.Main(m) }
 
 // serve serves on loopback until the test ends, and returns the address.
 func serve(t *testing.T, handler http.Handler) string {
 	t.Helper()
-	listener, err := listen(anyPort)
+	listener, err := listen("")
 	if err != nil {
 		t.Fatal(err)
 	}
 	server := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second}
 	go server.Serve(listener)
-	t.Cleanup(func() {
-		// What the last request touches may be the next test's: the provider has one table of clients for the whole program.
-		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
-		defer cancel()
-		if server.Shutdown(ctx) != nil {
-			server.Close()
-		}
-	})
+	t.Cleanup(func() { server.Close() })
 	return localURL(listener)
 }
 
 // provider is a real OpenID provider that counts refreshes and has moods.
 type provider struct {
 	*storage.Storage
-	url, username, password string
+	account // its test user
 
+	url       string
 	ready     chan struct{} // closed when the rest is set
 	handler   http.Handler
 	refreshes atomic.Int64
-	keeps     atomic.Bool                   // a refresh token stays, and none is sent for it (RFC 6749 section 6)
 	down      atomic.Bool                   // the token endpoint answers 503
 	held      atomic.Pointer[chan struct{}] // a refresh waits until it is closed
+
+	// keeps: a refresh token stays, and none is sent for it (RFC 6749 section 6).
+	keeps atomic.Bool
 }
 
 func newProvider(t *testing.T, redirectURI string) *provider {
 	t.Helper()
 	p := &provider{ready: make(chan struct{})}
 	p.url = serve(t, p)
-	storage.RegisterClients(storage.WebClient(clientID, clientSecret, redirectURI))
-	users := storage.NewUserStore(p.url)
-	user := users.GetUserByID("id1")
-	p.Storage, p.username, p.password = storage.NewStorage(users), user.Username, user.Password
-	p.handler = oneByOne(exampleop.SetupServer(p.url, p, slog.New(slog.DiscardHandler), false))
+	p.Storage, p.account = newStorage(registration{issuer: p.url, redirectURI: redirectURI})
+	p.handler = openIDProvider(p.url, p)
 	close(p.ready)
 	return p
 }
 
-func (p *provider) CreateAccessAndRefreshTokens(ctx context.Context, request op.TokenRequest, current string) (string, string, time.Time, error) {
+// CreateAccessAndRefreshTokens is that of the storage, unless the provider keeps its refresh tokens.
+func (p *provider) CreateAccessAndRefreshTokens(
+	ctx context.Context, request op.TokenRequest, current string,
+) (accessTokenID, refreshToken string, expiration time.Time, err error) {
 	if current != "" && p.keeps.Load() {
-		id, expiration, err := p.CreateAccessToken(ctx, request)
-		return id, "", expiration, err
+		accessTokenID, expiration, err = p.CreateAccessToken(ctx, request)
+		return accessTokenID, "", expiration, err
 	}
 	return p.Storage.CreateAccessAndRefreshTokens(ctx, request, current)
 }
@@ -112,88 +105,67 @@ func (w unauthorized) WriteHeader(status int) {
 	w.ResponseWriter.WriteHeader(status)
 }
 
-// program builds the binary once.
-var program = sync.OnceValues(func() (string, error) {
-	file, err := os.CreateTemp("", "plugin-oauth-test")
-	if err != nil {
-		return "", err
-	}
-	file.Close()
-	output, err := exec.Command("go", "build", "-o", file.Name(), "plugin-oauth").CombinedOutput()
-	os.Stderr.Write(output)
-	return file.Name(), err
-})
-
-func TestMain(m *testing.M) {
-	code := m.Run()
-	if path, err := program(); err == nil {
-		os.Remove(path)
-	}
-	os.Exit(code)
-}
-
-// relay is the binary as a process of its own.
+// relay is the backend as a process of its own.
 type relay struct {
 	t       *testing.T
 	url     string
 	env     []string
-	dir     string
-	command *exec.Cmd
+	command *testkit.Command
+	printed *testkit.Printed
 }
 
-// newRelay chooses the address of a relay, which is not started yet.
+// newRelay chooses the address of a backend, which is not started yet.
 func newRelay(t *testing.T) *relay {
 	t.Helper()
-	listener, err := listen(anyPort)
+	address, err := testkit.FreeAddress()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer listener.Close()
-	return &relay{t: t, url: localURL(listener), dir: t.TempDir()}
+	printed := &testkit.Printed{}
+	return &relay{
+		t:   t,
+		url: strings.Replace(address, "127.0.0.1", "http://localhost", 1),
+		command: &testkit.Command{
+			Args:    []string{"serve", "--http", address},
+			Dir:     t.TempDir(),
+			Address: address,
+			Output:  printed,
+		},
+		printed: printed,
+	}
 }
 
-// knows sets the relay up for a provider. More of its environment may follow.
+// knows sets the backend up for a provider. More of its environment may follow.
 func (r *relay) knows(p *provider, env ...string) {
 	r.env = append([]string{
-		"PATH=" + os.Getenv("PATH"), "CLIENT_ID=" + clientID, "CLIENT_SECRET=" + clientSecret, "REDIRECT_URI=" + r.url + "/redirect",
-		"AUTHORIZE_ENDPOINT=" + p.url + "/auth", "TOKEN_ENDPOINT=" + p.url + "/oauth/token", "REVOKE_ENDPOINT=" + p.url + "/revoke",
-		"SCOPE=openid profile email offline_access", "TOKEN_AUTH=basic", "AUTHORIZE_RATE_LIMIT=off",
+		"PATH=" + os.Getenv("PATH"),
+		"CLIENT_ID=" + clientID,
+		"CLIENT_SECRET=" + clientSecret,
+		"REDIRECT_URI=" + r.url + "/redirect",
+		"AUTHORIZE_ENDPOINT=" + p.url + "/auth",
+		"TOKEN_ENDPOINT=" + p.url + "/oauth/token",
+		"REVOKE_ENDPOINT=" + p.url + "/revoke",
+		"SCOPE=openid profile email offline_access",
+		"TOKEN_AUTH=basic",
+		"AUTHORIZE_RATE_LIMIT=off",
 	}, env...)
 }
 
+// start starts the backend, which runs until the test ends.
 func (r *relay) start() {
 	r.t.Helper()
-	path, err := program()
-	if err != nil {
-		r.t.Fatal(err)
-	}
-	address := strings.Replace(r.url, "http://localhost", "127.0.0.1", 1)
-	r.command = exec.Command(path, "serve", "--http", address)
-	r.command.Dir, r.command.Env = r.dir, r.env
-	if err := r.command.Start(); err != nil {
-		r.t.Fatal(err)
-	}
+	r.command.Env = r.env
 	r.t.Cleanup(r.stop)
-	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(5 * time.Millisecond) {
-		if connection, err := net.Dial("tcp", address); err == nil {
-			connection.Close()
-			return
-		}
-		if time.Now().After(deadline) {
-			r.t.Fatal("the relay does not answer")
-		}
+	if err := r.command.Start(); err != nil {
+		r.t.Fatalf("%v\n%s", err, r.printed)
 	}
 }
 
-// stop ends the relay as a deploy does.
-func (r *relay) stop() {
-	if r.command.ProcessState == nil {
-		_ = r.command.Process.Signal(syscall.SIGTERM)
-		_ = r.command.Wait()
-	}
-}
+// stop ends the backend as a deploy does.
+func (r *relay) stop() { r.command.Terminate() }
 
-// front stands between a plugin and the relay. It holds answers back, and as a Worker it answers as framer/plugin-oauth does.
+// front stands between a plugin and the backend. It holds answers back, and as a Worker it answers as
+// framer/plugin-oauth does.
 type front struct {
 	worker    bool
 	proxy     httputil.ReverseProxy
@@ -203,7 +175,7 @@ type front struct {
 	refreshes atomic.Int64 // requests to /refresh
 	polls     atomic.Int64 // requests to /poll
 
-	refreshAnswer atomic.Pointer[answer] // instead of the relay's
+	refreshAnswer atomic.Pointer[answer] // instead of the backend's
 }
 
 // answer is a status and a body.
@@ -218,33 +190,45 @@ func newFront(r *relay, worker bool) *front {
 	f.proxy.Rewrite = func(request *httputil.ProxyRequest) {
 		request.SetURL(behind)
 		if worker {
-			// It reads the query and nothing else, and has never heard of wait.
-			query := request.Out.URL.Query()
-			query.Del("wait")
-			request.Out.URL.RawQuery = query.Encode()
-			request.Out.Body, request.Out.ContentLength = nil, 0
-			request.Out.Header.Del("Accept")
-			request.Out.Header.Del("Content-Type")
+			forgetBody(request.Out)
 		}
 	}
-	f.proxy.ErrorHandler = func(w http.ResponseWriter, _ *http.Request, _ error) { w.WriteHeader(http.StatusBadGateway) }
+	f.proxy.ErrorHandler = func(w http.ResponseWriter, _ *http.Request, _ error) {
+		w.WriteHeader(http.StatusBadGateway)
+	}
 	f.proxy.ModifyResponse = func(response *http.Response) error {
 		if worker && response.StatusCode >= 400 {
-			text := http.StatusText(response.StatusCode)
-			if response.Request.URL.RawQuery == "" {
-				text = "Missing read key URL param"
-			}
-			if response.Request.URL.Path == "/poll" && response.Request.URL.Query().Has("readKey") {
-				response.StatusCode, text = http.StatusNotFound, "" // also when the sign-in has ended
-			}
-			response.Body = io.NopCloser(strings.NewReader(text))
-			response.Header.Set("Content-Type", "text/plain")
-			response.Header.Del("Content-Length")
-			response.ContentLength = -1
+			answerInText(response)
 		}
 		return nil
 	}
 	return f
+}
+
+// forgetBody leaves of a request what framer/plugin-oauth reads: the query and nothing else. It does not know
+// wait.
+func forgetBody(request *http.Request) {
+	query := request.URL.Query()
+	query.Del("wait")
+	request.URL.RawQuery = query.Encode()
+	request.Body, request.ContentLength = nil, 0
+	request.Header.Del("Accept")
+	request.Header.Del("Content-Type")
+}
+
+// answerInText makes an error what it is of framer/plugin-oauth.
+func answerInText(response *http.Response) {
+	text := http.StatusText(response.StatusCode)
+	if response.Request.URL.RawQuery == "" {
+		text = "Missing read key URL param"
+	}
+	if response.Request.URL.Path == "/poll" && response.Request.URL.Query().Has("readKey") {
+		response.StatusCode, text = http.StatusNotFound, "" // also when the sign-in has ended
+	}
+	response.Body = io.NopCloser(strings.NewReader(text))
+	response.Header.Set("Content-Type", "text/plain")
+	response.Header.Del("Content-Length")
+	response.ContentLength = -1
 }
 
 func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -253,19 +237,29 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()
-	go func() {
-		for ; ctx.Err() == nil; time.Sleep(10 * time.Millisecond) {
-			if f.offline.Load() {
-				cancel()
-			}
-		}
-	}()
+	go f.cancelOffline(ctx, cancel)
 	defer func() {
 		if f.offline.Load() {
 			panic(http.ErrAbortHandler)
 		}
 	}()
-	r = r.WithContext(ctx)
+	if r = r.WithContext(ctx); f.answers(w, r) {
+		return
+	}
+	f.proxy.ServeHTTP(w, r)
+}
+
+// cancelOffline cancels a request once the front is offline.
+func (f *front) cancelOffline(ctx context.Context, cancel context.CancelFunc) {
+	for ; ctx.Err() == nil; time.Sleep(10 * time.Millisecond) {
+		if f.offline.Load() {
+			cancel()
+		}
+	}
+}
+
+// answers counts a request, holds it back, and reports whether it has answered in place of the backend.
+func (f *front) answers(w http.ResponseWriter, r *http.Request) bool {
 	switch r.URL.Path {
 	case "/authorize":
 		time.Sleep(time.Duration(f.slow.Load()))
@@ -273,24 +267,24 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		f.polls.Add(1)
 		if f.deaf.Add(-1) >= 0 {
 			<-r.Context().Done()
-			return
+			return true
 		}
 	case "/refresh":
 		f.refreshes.Add(1)
-		if answer := f.refreshAnswer.Load(); answer != nil {
+		if instead := f.refreshAnswer.Load(); instead != nil {
 			w.Header().Set("Access-Control-Allow-Origin", "*")
-			w.WriteHeader(answer.status)
-			io.WriteString(w, answer.body)
-			return
+			w.WriteHeader(instead.status)
+			io.WriteString(w, instead.body)
+			return true
 		}
 	}
 	if f.worker && (r.Method != http.MethodPost || r.URL.Path == "/revoke") {
 		w.Header().Set("Access-Control-Allow-Origin", r.Header.Get("Origin"))
 		w.WriteHeader(http.StatusNotFound)
 		io.WriteString(w, "Page not found")
-		return
+		return true
 	}
-	f.proxy.ServeHTTP(w, r)
+	return false
 }
 
 //go:embed client_test.html

@@ -1,5 +1,5 @@
-// Command demo shows a whole login on this machine, with no account anywhere: the relay on a temporary folder, a real
-// OpenID provider, and a page that does what a Framer plugin does.
+// Command demo shows a whole login on this machine, with no account anywhere: the backend on a temporary
+// folder, a real OpenID provider, and a page that does what a Framer plugin does.
 //
 //	go run ./examples/demo         # open the printed address and sign in
 //	go run ./examples/demo -once   # sign in by itself over HTTP, print each step, exit 0 or 1
@@ -27,27 +27,29 @@ func run(once bool) error {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 
-	// Plugins under development look for their backend at this port, and examples/framer-plugin for its provider at the next.
-	relay, provider := "127.0.0.1:8787", "127.0.0.1:8788"
+	// Plugins under development look for their backend at this port, and examples/framer-plugin for its
+	// provider at the next.
+	addresses := options{backendAddress: "127.0.0.1:8787", providerAddress: "127.0.0.1:8788"}
 	if once {
-		relay, provider = anyPort, anyPort
+		addresses = options{}
 	}
-	demo, err := start(relay, provider, "")
+	d, err := start(addresses)
 	if err != nil {
 		return err
 	}
-	defer demo.stop()
+	defer d.stop()
 
 	if once {
-		return signIn(ctx, os.Stdout, demo)
+		return signIn(ctx, os.Stdout, d)
 	}
-	fmt.Printf("Plugin     %s\n", demo.pluginURL)
-	fmt.Printf("Username   %s\n", demo.username)
-	fmt.Printf("Password   %s\n\n", demo.password)
-	fmt.Printf("Dashboard  %s/_/\n", demo.relayURL)
-	fmt.Printf("Admin      %s\n", demo.adminEmail)
-	fmt.Printf("Password   %s\n\n", demo.adminPassword)
-	fmt.Printf("The relay is at %s, the OpenID provider at %s. Press Ctrl+C to stop.\n", demo.relayURL, demo.issuer)
+	fmt.Printf("Plugin     %s\n", d.pluginURL)
+	fmt.Printf("Username   %s\n", d.username)
+	fmt.Printf("Password   %s\n\n", d.password)
+	fmt.Printf("Dashboard  %s/_/\n", d.backendURL)
+	fmt.Printf("Admin      %s\n", d.admin.username)
+	fmt.Printf("Password   %s\n\n", d.admin.password)
+	fmt.Printf("The backend is at %s, the OpenID provider at %s. ", d.backendURL, d.issuer)
+	fmt.Println("Press Ctrl+C to stop.")
 	<-ctx.Done()
 	return nil
 }

@@ -25,8 +25,20 @@ type tokens struct {
 	ExpiresIn    int    `json:"expires_in"`
 }
 
-// signIn is the whole login as a plugin and a browser do it, over HTTP. It prints each step and stops at the first that
-// does not go as it must. Keys and tokens are not printed, their claims are.
+// login is a whole login as a plugin and a browser do it, over HTTP.
+type login struct {
+	*demo
+
+	out     io.Writer
+	browser *http.Client
+
+	authorizationURL string
+	poll             string // the address that is polled
+	first, second    tokens // before and after the refresh
+}
+
+// signIn goes through a whole login. It prints each step and stops at the first that does not go as it must.
+// Keys and tokens are not printed, their claims are.
 func signIn(ctx context.Context, out io.Writer, d *demo) error {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
@@ -34,90 +46,123 @@ func signIn(ctx context.Context, out io.Writer, d *demo) error {
 	if err != nil {
 		return err
 	}
-	browser := &http.Client{Jar: jar}
+	l := &login{demo: d, out: out, browser: &http.Client{Jar: jar}}
+	for _, step := range []func(context.Context) error{
+		l.authorize, l.agree, l.fetchTokens, l.useAccessToken, l.refresh, l.revoke,
+	} {
+		if err := step(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
 
-	body, err := post(ctx, d.relayURL+"/authorize", http.StatusOK)
+// authorize starts the login. A poll says that it is pending.
+func (l *login) authorize(ctx context.Context) error {
+	body, err := post(ctx, l.backendURL+"/authorize", http.StatusOK)
 	if err != nil {
 		return err
 	}
-	var login struct{ URL, ReadKey string }
-	if err := json.Unmarshal(body, &login); err != nil {
+	var started struct{ URL, ReadKey string }
+	if err := json.Unmarshal(body, &started); err != nil {
 		return err
 	}
-	authorization, err := url.Parse(login.URL)
+	authorization, err := url.Parse(started.URL)
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(out, "POST /authorize   200  login at %s with PKCE %s\n", authorization.Host, authorization.Query().Get("code_challenge_method"))
-
-	poll := d.relayURL + "/poll?readKey=" + url.QueryEscape(login.ReadKey)
-	if _, err := post(ctx, poll, http.StatusNotFound); err != nil {
+	l.authorizationURL, l.poll = started.URL, l.backendURL+"/poll?readKey="+url.QueryEscape(started.ReadKey)
+	method := authorization.Query().Get("code_challenge_method")
+	fmt.Fprintf(l.out, "POST /authorize   200  login at %s with PKCE %s\n", authorization.Host, method)
+	if _, err := post(ctx, l.poll, http.StatusNotFound); err != nil {
 		return err
 	}
-	fmt.Fprintln(out, "POST /poll        404  pending")
+	fmt.Fprintln(l.out, "POST /poll        404  pending")
+	return nil
+}
 
-	page, err := submitLogin(ctx, browser, login.URL, d.username, d.password)
+// agree lets the person sign in at the provider, up to the backend's page.
+func (l *login) agree(ctx context.Context) error {
+	heading, err := l.submitForm(ctx)
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(out, "GET  /redirect    200  %q\n", page)
+	fmt.Fprintf(l.out, "GET  /redirect    200  %q\n", heading)
+	return nil
+}
 
-	if body, err = post(ctx, poll, http.StatusOK); err != nil {
-		return err
-	}
-	var first tokens
-	if err := json.Unmarshal(body, &first); err != nil {
-		return err
-	}
-	claims, err := claimsOf(first.IDToken)
+// fetchTokens gets the tokens, once.
+func (l *login) fetchTokens(ctx context.Context) error {
+	body, err := post(ctx, l.poll, http.StatusOK)
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(out, "POST /poll        200  tokens for %d s; the ID token says\n%s\n", first.ExpiresIn, claims)
-
-	if _, err := post(ctx, poll, http.StatusNotFound); err != nil {
+	if err := json.Unmarshal(body, &l.first); err != nil {
 		return err
 	}
-	fmt.Fprintln(out, "POST /poll        404  tokens are given once")
-
-	profile, err := userinfo(ctx, d.issuer, first.AccessToken)
+	claims, err := claimsOf(l.first.IDToken)
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(out, "GET  /userinfo    200  the access token works: %s\n", profile)
+	fmt.Fprintf(l.out, "POST /poll        200  tokens for %d s; the ID token says\n", l.first.ExpiresIn)
+	fmt.Fprintln(l.out, claims)
+	if _, err := post(ctx, l.poll, http.StatusNotFound); err != nil {
+		return err
+	}
+	fmt.Fprintln(l.out, "POST /poll        404  tokens are given once")
+	return nil
+}
 
-	if body, err = post(ctx, d.relayURL+"/refresh?code="+url.QueryEscape(first.RefreshToken), http.StatusOK); err != nil {
+func (l *login) useAccessToken(ctx context.Context) error {
+	profile, err := l.userinfo(ctx, l.first)
+	if err != nil {
 		return err
 	}
-	var second tokens
-	if err := json.Unmarshal(body, &second); err != nil {
+	fmt.Fprintf(l.out, "GET  /userinfo    200  the access token works: %s\n", profile)
+	return nil
+}
+
+// refresh gets new tokens, as two windows of a plugin do at the same time.
+func (l *login) refresh(ctx context.Context) error {
+	refresh := l.backendURL + "/refresh?code=" + url.QueryEscape(l.first.RefreshToken)
+	body, err := post(ctx, refresh, http.StatusOK)
+	if err != nil {
 		return err
 	}
-	if second.AccessToken == first.AccessToken || second.RefreshToken == first.RefreshToken {
+	if err := json.Unmarshal(body, &l.second); err != nil {
+		return err
+	}
+	if l.second.AccessToken == l.first.AccessToken || l.second.RefreshToken == l.first.RefreshToken {
 		return errors.New("the refresh gave the old tokens again")
 	}
-	if _, err := userinfo(ctx, d.issuer, second.AccessToken); err != nil {
+	if _, err := l.userinfo(ctx, l.second); err != nil {
 		return err
 	}
-	fmt.Fprintln(out, "POST /refresh     200  a new access token and a new refresh token")
+	fmt.Fprintln(l.out, "POST /refresh     200  a new access token and a new refresh token")
 
-	// The provider has used up the old refresh token; a second window of the plugin may be just about to send it.
-	again, err := post(ctx, d.relayURL+"/refresh?code="+url.QueryEscape(first.RefreshToken), http.StatusOK)
+	// The provider has used up the old refresh token; a second window of the plugin may be just about to send
+	// it.
+	again, err := post(ctx, refresh, http.StatusOK)
 	if err != nil {
 		return err
 	}
 	if !bytes.Equal(again, body) {
 		return errors.New("a second window got another answer")
 	}
-	fmt.Fprintln(out, "POST /refresh     200  the same for a second window, with the old refresh token")
+	fmt.Fprintln(l.out, "POST /refresh     200  the same for a second window, with the old refresh token")
+	return nil
+}
 
-	if _, err := post(ctx, d.relayURL+"/revoke?token="+url.QueryEscape(second.RefreshToken), http.StatusOK); err != nil {
+// revoke signs out.
+func (l *login) revoke(ctx context.Context) error {
+	refreshToken := url.QueryEscape(l.second.RefreshToken)
+	if _, err := post(ctx, l.backendURL+"/revoke?token="+refreshToken, http.StatusOK); err != nil {
 		return err
 	}
-	if _, err := post(ctx, d.relayURL+"/refresh?code="+url.QueryEscape(second.RefreshToken), http.StatusBadRequest); err != nil {
+	if _, err := post(ctx, l.backendURL+"/refresh?code="+refreshToken, http.StatusBadRequest); err != nil {
 		return err
 	}
-	fmt.Fprintln(out, "POST /revoke      200  signed out; the new refresh token is refused, too")
+	fmt.Fprintln(l.out, "POST /revoke      200  signed out; the new refresh token is refused, too")
 	return nil
 }
 
@@ -147,55 +192,64 @@ func send(client *http.Client, request *http.Request, want int) ([]byte, error) 
 	return body, nil
 }
 
-// submitLogin opens the authorization URL, fills in the provider's login form and follows it back to the relay.
-// It returns the heading of the relay's page.
-func submitLogin(ctx context.Context, browser *http.Client, authorizationURL, username, password string) (string, error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, authorizationURL, nil)
+// submitForm opens the authorization URL, fills in the provider's login form and follows it back to the
+// backend. It returns the heading of the backend's page.
+func (l *login) submitForm(ctx context.Context) (heading string, err error) {
+	action, values, err := l.openForm(ctx)
 	if err != nil {
 		return "", err
 	}
-	response, err := browser.Do(request)
+	values.Set("username", l.username)
+	values.Set("password", l.password)
+	body := strings.NewReader(values.Encode())
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, action.String(), body)
 	if err != nil {
 		return "", err
+	}
+	request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	page, err := send(l.browser, request, http.StatusOK)
+	if err != nil {
+		return "", err
+	}
+	document, err := html.Parse(bytes.NewReader(page))
+	if err != nil {
+		return "", err
+	}
+	h1 := find(document, "h1")
+	if h1 == nil || h1.FirstChild == nil {
+		return "", errors.New("the login did not come back to the backend")
+	}
+	return h1.FirstChild.Data, nil
+}
+
+// openForm opens the authorization URL. It returns where the provider's login form is sent, and the values in
+// it.
+func (l *login) openForm(ctx context.Context) (action *url.URL, values url.Values, err error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, l.authorizationURL, nil)
+	if err != nil {
+		return nil, nil, err
+	}
+	response, err := l.browser.Do(request)
+	if err != nil {
+		return nil, nil, err
 	}
 	defer response.Body.Close()
 	document, err := html.Parse(response.Body)
 	if err != nil {
-		return "", err
+		return nil, nil, err
 	}
 	form := find(document, "form")
 	if form == nil {
-		return "", fmt.Errorf("the provider answered %d without a login form", response.StatusCode)
+		return nil, nil, fmt.Errorf("the provider answered %d without a login form", response.StatusCode)
 	}
-	action, err := response.Request.URL.Parse(attribute(form, "action"))
-	if err != nil {
-		return "", err
-	}
-	values := url.Values{}
+	values = url.Values{}
 	for node := range form.Descendants() {
 		if node.Type == html.ElementNode && node.Data == "input" {
 			values.Set(attribute(node, "name"), attribute(node, "value"))
 		}
 	}
-	values.Set("username", username)
-	values.Set("password", password)
-	request, err = http.NewRequestWithContext(ctx, http.MethodPost, action.String(), strings.NewReader(values.Encode()))
-	if err != nil {
-		return "", err
-	}
-	request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	page, err := send(browser, request, http.StatusOK)
-	if err != nil {
-		return "", err
-	}
-	if document, err = html.Parse(bytes.NewReader(page)); err != nil {
-		return "", err
-	}
-	heading := find(document, "h1")
-	if heading == nil || heading.FirstChild == nil {
-		return "", errors.New("the login did not come back to the relay")
-	}
-	return heading.FirstChild.Data, nil
+	action, err = response.Request.URL.Parse(attribute(form, "action"))
+	return action, values, err
 }
 
 func find(root *html.Node, tag string) *html.Node {
@@ -232,12 +286,12 @@ func claimsOf(jwt string) (string, error) {
 }
 
 // userinfo proves an access token by using it (OpenID Connect Core section 5.3).
-func userinfo(ctx context.Context, issuer, accessToken string) (string, error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, issuer+"/userinfo", nil)
+func (l *login) userinfo(ctx context.Context, t tokens) (string, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, l.issuer+"/userinfo", nil)
 	if err != nil {
 		return "", err
 	}
-	request.Header.Set("Authorization", "Bearer "+accessToken)
+	request.Header.Set("Authorization", "Bearer "+t.AccessToken)
 	body, err := send(http.DefaultClient, request, http.StatusOK)
 	if err != nil {
 		return "", err

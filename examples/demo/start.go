@@ -3,85 +3,107 @@ package main
 import (
 	"crypto/rand"
 	"embed"
-	"errors"
-	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
 	"os"
-	"strings"
+	"slices"
 	"sync"
 	"text/template"
 	"time"
 
-	"github.com/pocketbase/pocketbase/apis"
 	"github.com/pocketbase/pocketbase/core"
-	_ "github.com/pocketbase/pocketbase/migrations"
 	"github.com/zitadel/oidc/v3/example/server/exampleop"
 	"github.com/zitadel/oidc/v3/example/server/storage"
 
 	"plugin-oauth/hooks"
-	_ "plugin-oauth/pb_migrations"
+	"plugin-oauth/hooks/oauth"
+	"plugin-oauth/hooks/plugins"
+	"plugin-oauth/internal/testkit"
 )
 
-// pluginFiles are a page and two scripts for it: with the client, and with a timer as in plugins in the field.
+// pluginFiles are a page and two scripts for it: with the client, and with a timer as in plugins in the
+// field.
 //
 //go:embed plugin.html plugin.js plain.js
 var pluginFiles embed.FS
 
-// The client that the provider knows the relay by.
+// The client that the provider knows the backend by.
 const (
 	clientID     = "demo-plugin"
 	clientSecret = "demo-secret"
 )
 
-// demo is a running relay, OpenID provider and plugin page.
-type demo struct {
-	relayURL, issuer, pluginURL string
-
-	username, password        string // of the provider's test user
-	adminEmail, adminPassword string // of the dashboard
-
-	app   core.App // the relay's
-	stops []func()
+// options say how the demo starts. The zero value uses any free ports, and asks people as a new installation
+// does.
+type options struct {
+	backendAddress  string // blank: any port
+	providerAddress string // blank: any port
+	confirmLogin    string // as in hooks.Config
 }
 
-// start starts all three on loopback. If an address is taken, it uses any free port. confirmLogin is as in [hooks.Config].
-func start(relayAddress, providerAddress, confirmLogin string) (d *demo, err error) {
+// demo is a running backend, OpenID provider and plugin page.
+type demo struct {
+	account // the provider's test user
+
+	backendURL string
+	issuer     string // the provider's address
+	pluginURL  string
+	admin      account // of the dashboard
+
+	app   core.App // the backend's
+	stops []func() // in the order in which things were started
+}
+
+// account is what a person signs in with.
+type account struct{ username, password string }
+
+// start starts all three on loopback. If an address is taken, it uses any free port.
+func start(wanted options) (d *demo, err error) {
 	d = &demo{}
 	defer func() {
 		if err != nil {
 			d.stop()
 		}
 	}()
-	relay, err := listen(relayAddress)
+	atBackend, err := d.listen(wanted.backendAddress)
 	if err != nil {
 		return nil, err
 	}
-	provider, err := listen(providerAddress)
+	atProvider, err := d.listen(wanted.providerAddress)
 	if err != nil {
 		return nil, err
 	}
-	plugin, err := listen(anyPort)
+	atPlugin, err := d.listen("")
 	if err != nil {
 		return nil, err
 	}
-	d.relayURL, d.issuer, d.pluginURL = localURL(relay), localURL(provider), localURL(plugin)
+	d.backendURL, d.issuer, d.pluginURL = localURL(atBackend), localURL(atProvider), localURL(atPlugin)
 
-	d.serve(provider, d.provider())
-	d.serve(plugin, d.plugin())
-	return d, d.relay(relay, confirmLogin)
+	people, user := newStorage(registration{issuer: d.issuer, redirectURI: d.backendURL + "/redirect"})
+	d.account = user
+	d.serve(atProvider, openIDProvider(d.issuer, people))
+	d.serve(atPlugin, d.pluginPages())
+	return d, d.startBackend(atBackend, wanted.confirmLogin)
 }
 
-const anyPort = "127.0.0.1:0"
-
-// listen listens at the address or, if it is taken, at any free port.
-func listen(address string) (net.Listener, error) {
-	listener, err := net.Listen("tcp", address)
-	if err != nil {
-		return net.Listen("tcp", anyPort)
+// listen is the function listen for a listener that is closed with the demo.
+func (d *demo) listen(address string) (net.Listener, error) {
+	listener, err := listen(address)
+	if err == nil {
+		d.stops = append(d.stops, func() { listener.Close() })
 	}
-	return listener, nil
+	return listener, err
+}
+
+// listen listens at the address or, if it is taken or blank, at any free port.
+func listen(address string) (net.Listener, error) {
+	if address != "" {
+		if listener, err := net.Listen("tcp", address); err == nil {
+			return listener, nil
+		}
+	}
+	return net.Listen("tcp", "127.0.0.1:0")
 }
 
 func localURL(listener net.Listener) string {
@@ -96,101 +118,107 @@ func (d *demo) serve(listener net.Listener, handler http.Handler) {
 }
 
 func (d *demo) stop() {
-	for _, stop := range d.stops {
+	for _, stop := range slices.Backward(d.stops) {
 		stop()
 	}
 }
 
-// provider is the OpenID provider of zitadel/oidc with its example storage and login page.
-func (d *demo) provider() http.Handler {
-	storage.RegisterClients(storage.WebClient(clientID, clientSecret, d.relayURL+"/redirect"))
-	users := storage.NewUserStore(d.issuer)
-	user := users.GetUserByID("id1")
-	d.username, d.password = user.Username, user.Password
-	return oneByOne(exampleop.SetupServer(d.issuer, storage.NewStorage(users), slog.New(slog.DiscardHandler), false))
+// pluginPages stand for a plugin: with the client at /, and without it at /plain.
+func (d *demo) pluginPages() http.Handler {
+	files := template.Must(template.ParseFS(pluginFiles, "*"))
+	page := func(script string) http.HandlerFunc {
+		return d.file(files.Lookup("plugin.html"), script)
+	}
+	mux := http.NewServeMux()
+	mux.HandleFunc("/{$}", page("plugin.js"))
+	mux.HandleFunc("/plain", page("plain.js"))
+	mux.HandleFunc("/plugin.js", d.file(files.Lookup("plugin.js"), ""))
+	mux.HandleFunc("/plain.js", d.file(files.Lookup("plain.js"), ""))
+	return mux
 }
 
-// oneByOne serves a request at a time: the example storage reads its refresh tokens without its lock.
-func oneByOne(handler http.Handler) http.Handler {
+// file serves a page, with the script that it loads, or a script.
+func (d *demo) file(file *template.Template, script string) http.HandlerFunc {
+	contentType := "text/javascript; charset=utf-8"
+	if script != "" {
+		contentType = "text/html; charset=utf-8"
+	}
+	values := map[string]string{"Backend": d.backendURL, "Issuer": d.issuer, "Script": script}
+	return func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", contentType)
+		if err := file.Execute(w, values); err != nil {
+			http.Error(w, "the file cannot be shown", http.StatusInternalServerError)
+		}
+	}
+}
+
+// startBackend starts plugin-oauth itself on a temporary folder, which goes with it.
+func (d *demo) startBackend(listener net.Listener, confirmLogin string) error {
+	dir, err := os.MkdirTemp("", "plugin-oauth-demo")
+	if err != nil {
+		return err
+	}
+	d.stops = append(d.stops, func() { os.RemoveAll(dir) })
+	d.admin = account{username: "admin@plugin.example", password: rand.Text()}
+	config := hooks.Config{
+		ConfirmLogin:      confirmLogin,
+		PublicURL:         d.backendURL,
+		EncryptionKey:     (rand.Text() + rand.Text())[:32],
+		SuperuserEmail:    d.admin.username,
+		SuperuserPassword: d.admin.password,
+		Log:               slog.DiscardHandler,
+		Plugin:            &plugins.Plugin{Name: "Demo plugin", Client: d.client()},
+	}
+	app, err := testkit.Start(testkit.Options{
+		Dir:      dir,
+		Listener: listener,
+		Register: func(app core.App) error { return hooks.Register(app, config) },
+	})
+	if err != nil {
+		return err
+	}
+	d.app = app.App
+	d.stops = append(d.stops, func() { _ = app.Stop() })
+	return nil
+}
+
+func (d *demo) client() oauth.Client {
+	return oauth.Client{
+		ClientID:          clientID,
+		ClientSecret:      clientSecret,
+		RedirectURI:       d.backendURL + "/redirect",
+		AuthorizeEndpoint: d.issuer + "/auth",
+		TokenEndpoint:     d.issuer + "/oauth/token",
+		RevokeEndpoint:    d.issuer + "/revoke",
+		Issuer:            d.issuer,
+		Scope:             "openid profile email offline_access",
+		TokenAuth:         oauth.TokenAuthBasic,
+	}
+}
+
+// registration is what an OpenID provider and its one client know of each other.
+type registration struct {
+	issuer      string // the provider's address
+	redirectURI string // the client's
+}
+
+// newStorage returns the example storage of zitadel/oidc with one client, and its test user.
+func newStorage(registered registration) (*storage.Storage, account) {
+	users := storage.NewUserStore(registered.issuer)
+	user := users.GetUserByID("id1")
+	client := storage.WebClient(clientID, clientSecret, registered.redirectURI)
+	people := storage.NewStorageWithClients(users, map[string]*storage.Client{clientID: client})
+	return people, account{username: user.Username, password: user.Password}
+}
+
+// openIDProvider is the OpenID provider of zitadel/oidc, with its example login page. It serves one request
+// at a time: the example storage reads its refresh tokens without its lock.
+func openIDProvider(issuer string, people exampleop.Storage) http.Handler {
+	handler := exampleop.SetupServer(issuer, people, slog.New(slog.DiscardHandler), false)
 	var serving sync.Mutex
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		serving.Lock()
 		defer serving.Unlock()
 		handler.ServeHTTP(w, r)
 	})
-}
-
-// plugin serves the pages that stand for a plugin: with the client at /, and without it at /plain.
-func (d *demo) plugin() http.Handler {
-	files := template.Must(template.ParseFS(pluginFiles, "*"))
-	serve := func(contentType, file, script string) http.HandlerFunc {
-		return func(w http.ResponseWriter, _ *http.Request) {
-			w.Header().Set("Content-Type", contentType+"; charset=utf-8")
-			if err := files.ExecuteTemplate(w, file, map[string]string{"Backend": d.relayURL, "Issuer": d.issuer, "Script": script}); err != nil {
-				http.Error(w, "the page cannot be shown", http.StatusInternalServerError)
-			}
-		}
-	}
-	mux := http.NewServeMux()
-	mux.HandleFunc("/{$}", serve("text/html", "plugin.html", "plugin.js"))
-	mux.HandleFunc("/plain", serve("text/html", "plugin.html", "plain.js"))
-	mux.HandleFunc("/plugin.js", serve("text/javascript", "plugin.js", ""))
-	mux.HandleFunc("/plain.js", serve("text/javascript", "plain.js", ""))
-	return mux
-}
-
-// relay serves plugin-oauth itself on a temporary folder, which goes with it.
-func (d *demo) relay(listener net.Listener, confirmLogin string) error {
-	dir, err := os.MkdirTemp("", "plugin-oauth-demo")
-	if err != nil {
-		return err
-	}
-	d.stops = append(d.stops, func() { os.RemoveAll(dir) })
-
-	app := core.NewBaseApp(core.BaseAppConfig{DataDir: dir})
-	d.app = app
-	if err := app.Bootstrap(); err != nil {
-		return err
-	}
-	d.adminEmail, d.adminPassword = "admin@plugin.example", rand.Text()
-	// Bound first, it is done last: when the relay is ready, too.
-	ready, failed := make(chan struct{}), make(chan error, 1)
-	app.OnServe().BindFunc(func(e *core.ServeEvent) error {
-		e.Listener = listener
-		err := e.Next()
-		if err == nil {
-			close(ready)
-		}
-		return err
-	})
-	hooks.MustRegister(app, hooks.Config{
-		ConfirmLogin: confirmLogin, PublicURL: d.relayURL, EncryptionKey: (rand.Text() + rand.Text())[:32],
-		SuperuserEmail: d.adminEmail, SuperuserPassword: d.adminPassword,
-		Log: slog.DiscardHandler, Plugin: &hooks.Plugin{
-			Name:              "Demo plugin",
-			ClientID:          clientID,
-			ClientSecret:      clientSecret,
-			RedirectURI:       d.relayURL + "/redirect",
-			AuthorizeEndpoint: d.issuer + "/auth",
-			TokenEndpoint:     d.issuer + "/oauth/token",
-			RevokeEndpoint:    d.issuer + "/revoke",
-			Issuer:            d.issuer,
-			Scope:             "openid profile email offline_access",
-			TokenAuth:         "basic",
-		},
-	})
-	go func() {
-		failed <- apis.Serve(app, apis.ServeConfig{HttpAddr: strings.TrimPrefix(d.relayURL, "http://")})
-	}()
-	select {
-	case <-ready:
-	case err := <-failed:
-		return fmt.Errorf("the relay did not start: %w", errors.Join(err, app.ClearBootstrap()))
-	}
-	d.stops = append([]func(){func() {
-		_ = app.OnTerminate().Trigger(&core.TerminateEvent{App: app}, func(e *core.TerminateEvent) error {
-			return e.App.ClearBootstrap()
-		})
-	}}, d.stops...)
-	return nil
 }

@@ -1,61 +1,87 @@
-// h makes an element: h("div.label.success", { title: "…" }, "text", child). Blank children are left out.
+/**
+ * Makes an element: h("div.label.success", { title: "…" }, "text", child). Blank children are left out.
+ * @template {string} Selector
+ * @param {Selector} selector
+ * @param {Attributes | null} [attributes]
+ * @param {Children} children
+ * @returns {ElementOf<Selector>}
+ */
 export function h(selector, attributes, ...children) {
-    const [tag, ...classes] = selector.split(".")
-    const element = document.createElement(tag)
-    element.className = classes.join(" ")
-    for (const [name, value] of Object.entries(attributes ?? {})) {
-        if (name.startsWith("on")) {
-            element.addEventListener(name.slice(2), value)
-        } else if (value !== undefined && value !== false) {
-            element.setAttribute(name, value === true ? "" : value)
-        }
-    }
-    element.append(...children.flat().filter(child => child || child === 0))
-    return element
+	const [tag = "", ...classes] = selector.split(".")
+	const element = document.createElement(tag)
+	element.className = classes.join(" ")
+	for (const [name, value] of Object.entries(attributes ?? {})) {
+		if (typeof value === "function") {
+			element.addEventListener(name.slice("on".length), value)
+		} else if (value !== undefined && value !== false) {
+			element.setAttribute(name, value === true ? "" : value)
+		}
+	}
+	element.append(...present(children))
+	return /** @type {ElementOf<Selector>} */ (element)
 }
 
-// show replaces what an element holds, unless somebody is selecting text in it. Tables stay where they were scrolled to, and the
-// button that had the focus has it again; if it is gone, the part has it.
+/**
+ * Leaves out the children that are blank.
+ * @param {Children} children
+ */
+function present(children) {
+	return /** @type {(Node | string)[]} */ (children.flat().filter(Boolean))
+}
+
+/**
+ * Replaces what an element holds, unless somebody is selecting text in it. Tables stay where they were
+ * scrolled to, and the button that had the focus has it again; if it is gone, the element has it.
+ * @param {HTMLElement} element
+ * @param {Children} children
+ */
 export function show(element, ...children) {
-    const selection = getSelection()
-    if (!selection.isCollapsed && element.contains(selection.anchorNode)) return
-    const hadFocus = element.contains(document.activeElement) && document.activeElement
-    const scrolled = [...element.querySelectorAll(".po-scroll")].map(box => box.scrollLeft)
-    element.replaceChildren(...children.flat().filter(Boolean))
-    element.querySelectorAll(".po-scroll").forEach((box, i) => box.scrollLeft = scrolled[i] ?? 0)
-    if (hadFocus) {
-        element.tabIndex = -1
-        const same = hadFocus.dataset.key && element.querySelector(`[data-key="${CSS.escape(hadFocus.dataset.key)}"]`)
-        const next = same || element
-        next.focus({ preventScroll: true })
-    }
+	const selection = getSelection()
+	if (selection && !selection.isCollapsed && element.contains(selection.anchorNode)) return
+	const focused = document.activeElement
+	const hadFocus = element.contains(focused)
+	const scrolled = [...element.querySelectorAll(".po-scroll")].map(box => box.scrollLeft)
+	element.replaceChildren(...present(children))
+	element.querySelectorAll(".po-scroll").forEach((box, i) => box.scrollLeft = scrolled[i] ?? 0)
+	if (hadFocus) {
+		element.tabIndex = -1
+		const key = focused instanceof HTMLElement && focused.dataset.key
+		/** @type {HTMLElement | null} */
+		const same = key ? element.querySelector(`[data-key="${CSS.escape(key)}"]`) : null
+		const next = same ?? element
+		next.focus({ preventScroll: true })
+	}
 }
 
-// copyable is a text with a button that copies it.
+/**
+ * A text with a button that copies it.
+ * @param {string} text
+ * @param {"code" | "pre"} [tag]
+ */
 export function copyable(text, tag = "code") {
-    const button = h("button.btn.sm.outline", { type: "button", title: "Copy " + text.split("\n")[0], "aria-live": "polite" }, "Copy")
-    button.addEventListener("click", async () => {
-        try {
-            await navigator.clipboard.writeText(text)
-            button.textContent = "Copied"
-        } catch {
-            button.textContent = "Select it and copy by hand" // no permission, or not over https
-        }
-        setTimeout(() => button.textContent = "Copy", 2000)
-    })
-    return h("div.po-copy", null, h(tag, null, text), button)
+	const title = "Copy " + text.split("\n")[0]
+	const button = h("button.btn.sm.outline", { type: "button", title, "aria-live": "polite" }, "Copy")
+	button.addEventListener("click", async () => {
+		try {
+			await navigator.clipboard.writeText(text)
+			button.textContent = "Copied"
+		} catch {
+			button.textContent = "Select it and copy by hand" // no permission, or not over https
+		}
+		setTimeout(() => button.textContent = "Copy", 2000)
+	})
+	return h("div.po-copy", null, h(tag, null, text), button)
 }
 
-// duration says so many seconds in words of two figures or so.
-export function duration(seconds) {
-    if (seconds < 10) return Math.max(0, seconds).toFixed(1) + " s"
-    if (seconds < 120) return Math.round(seconds) + " s"
-    if (seconds < 7200) return Math.round(seconds / 60) + " min"
-    if (seconds < 172800) return Math.round(seconds / 3600) + " h"
-    return Math.round(seconds / 86400) + " days"
-}
-
-// plural counts things: 1 sign-in, 2 sign-ins.
-export function plural(count, thing) {
-    return count + " " + thing + (count == 1 ? "" : "s")
+/**
+ * A table. It leaves out the wide columns where there is little room.
+ * @param {string[]} heads
+ * @param {HTMLElement[]} rows
+ * @param {string[]} [wide]
+ */
+export function table(heads, rows, wide = []) {
+	const cells = heads.map(head => h(wide.includes(head) ? "th.po-wide" : "th", { scope: "col" }, head))
+	return h("div.po-scroll", null, h("table", null,
+		h("thead", null, h("tr", null, cells)),
+		h("tbody", null, rows)))
 }

@@ -1,37 +1,46 @@
-// The Sign-ins page of plugin-oauth in PocketBase's dashboard. PocketBase calls its extension API experimental, so whatever is
-// missing is left out: the collections serve without it.
-const app = window.app
+// The Sign-ins page of plugin-oauth in PocketBase's dashboard. PocketBase calls its extension API
+// experimental, so whatever is missing is left out: the collections serve without it. PocketBase wraps this
+// file in a function, which cannot hold import declarations: the other files are imported when needed.
+const app = /** @type {Partial<typeof globalThis.app> | undefined} */ (window.app)
 const folder = new URL("/_/extensions/sign-ins/", location.href)
+/** @param {string} file */
+const address = file => new URL(file, folder).href
 
 if (app?.pb?.send && app.routes?.superuserOnly && app.store?.headerLinks?.unshift) {
-    const style = document.createElement("link")
-    style.rel = "stylesheet"
-    style.href = new URL("style.css", folder)
-    document.head.append(style)
+	const { store } = app
+	const style = document.createElement("link")
+	style.rel = "stylesheet"
+	style.href = address("style.css")
+	document.head.append(style)
 
-    app.routes.superuserOnly("#/sign-ins", async route => {
-        app.store.title = "Sign-ins"
-        const { signInsPage } = await import(new URL("page.js", folder))
-        return signInsPage(route?.query ?? {})
-    })
-    app.routes.fallbackPath = "#/sign-ins"
-    app.store.headerLinks.unshift({ href: "#/sign-ins", icon: "ri-login-circle-line", label: "Sign-ins" })
+	app.routes.superuserOnly("#/sign-ins", async route => {
+		store.title = "Sign-ins"
+		/** @type {typeof import("./page.js")} */
+		const { signInsPage } = await import(address("page.js"))
+		return signInsPage(route?.query ?? {})
+	})
+	app.routes.fallbackPath = "#/sign-ins"
+	store.headerLinks.unshift({ href: "#/sign-ins", icon: "ri-login-circle-line", label: "Sign-ins" })
 }
 
 // The form of a plugin's record gets the addresses to paste, and a new plugin is switched on.
-const openRecord = app?.modals?.openRecordUpsert
-if (openRecord) {
-    app.modals.openRecordUpsert = (collection, record, settings, ...more) => {
-        if (collection?.name != "plugins") {
-            return openRecord(collection, record, settings, ...more)
-        }
-        if (typeof record != "string" && !record?.id) {
-            record = { enabled: true, ...record }
-        }
-        const onafteropen = form => {
-            settings?.onafteropen?.(form)
-            import(new URL("plugins.js", folder)).then(module => module.helpAtForm(form))
-        }
-        return openRecord(collection, record, { ...settings, onafteropen }, ...more)
-    }
+const modals = app?.modals
+const openRecord = modals?.openRecordUpsert
+if (modals && openRecord) {
+	modals.openRecordUpsert = (collection, record, settings, ...more) => {
+		if (collection?.name !== "plugins") {
+			return openRecord(collection, record, settings, ...more)
+		}
+		if (typeof record !== "string" && !record?.id) {
+			record = /** @type {{}} */ ({ enabled: true, ...record })
+		}
+		/** @param {HTMLElement} form */
+		const onafteropen = form => {
+			settings?.onafteropen?.(form)
+			/** @type {Promise<typeof import("./form.js")>} */
+			const loaded = import(address("form.js"))
+			loaded.then(module => module.helpAtForm(form))
+		}
+		return openRecord(collection, record, { ...settings, onafteropen }, ...more)
+	}
 }

@@ -1,110 +1,200 @@
-import { duration, h } from "./dom.js"
+import { h } from "./dom.js"
+import { addStep } from "./steps.js"
 
-// testSignIn goes through a whole sign-in as a plugin would, in a window of its own, and says how each step went. Tokens are
-// neither shown nor kept: only what there is of them.
+/**
+ * A sign-in that is tried out.
+ * @typedef {object} Trial
+ * @property {PluginHelp} plugin
+ * @property {string} tenant Blank: none is named.
+ * @property {HTMLElement} steps
+ * @property {HTMLElement} buttons
+ * @property {AbortSignal} signal The dialog has been closed.
+ */
+
+const silent = "The service does not answer."
+
+/**
+ * Goes through a whole sign-in as a plugin would, in a window of its own, and says how each step went.
+ * Tokens are neither shown nor kept: only what there is of them.
+ * @param {PluginHelp} plugin
+ */
 export function testSignIn(plugin) {
-    // Some providers have an address for each customer. Blank: the preset has a default.
-    const tenant = plugin.tenant ? prompt(`The ${plugin.tenant.name} to sign in to, such as ${plugin.tenant.example}`, plugin.tenant.default ?? "") : ""
-    if (tenant === null) return
-    const ended = new AbortController()
-    const steps = h("ol.po-steps", { "aria-live": "polite" })
-    const close = h("button.btn.sm.outline", { type: "button", onclick: () => dialog.close() }, "Close")
-    const buttons = h("div.po-buttons", null, close)
-    const dialog = h("dialog.po.po-dialog", { "aria-label": "Test sign-in", onclose: () => { ended.abort(); dialog.remove() } },
-        h("h5", null, "Test sign-in: " + plugin.slug), steps, buttons)
-    document.body.append(dialog)
-    dialog.showModal()
-    // Now, in the click: later a browser would take it for a pop-up.
-    const opened = window.open("about:blank", "_blank")
-    run(plugin, tenant, opened, steps, buttons, ended.signal)
+	const tenant = plugin.tenant ? askForTenant(plugin.tenant) : ""
+	if (tenant === null) return
+	const closed = new AbortController()
+	const steps = h("ol.po-steps", { "aria-live": "polite" })
+	const close = h("button.btn.sm.outline", { type: "button" }, "Close")
+	const buttons = h("div.po-buttons", null, close)
+	const dialog = h("dialog.po.po-dialog", { "aria-label": "Test sign-in" },
+		h("h5", null, "Test sign-in: " + plugin.slug), steps, buttons)
+	close.addEventListener("click", () => dialog.close())
+	dialog.addEventListener("close", () => {
+		closed.abort()
+		dialog.remove()
+	})
+	document.body.append(dialog)
+	dialog.showModal()
+	// Now, in the click: later a browser would take it for a pop-up.
+	const opened = window.open("about:blank", "_blank")
+	run({ plugin, tenant, steps, buttons, signal: closed.signal }, opened)
 }
 
-async function run(plugin, tenant, opened, steps, buttons, signal) {
-    // In the body, since an address may be logged on its way. Null: no answer.
-    const call = (route, parameters = {}) => fetch((plugin.slug == "/" ? "" : "/" + plugin.slug) + route, {
-        method: "POST", headers: { Accept: "application/json" }, signal,
-        body: new URLSearchParams(tenant ? { [plugin.tenant.name]: tenant, ...parameters } : parameters),
-    }).catch(() => null)
-    const step = words => {
-        const began = performance.now(), result = h("span", null, "…"), line = h("li.po-running", null, h("b", null, words), result)
-        steps.append(line)
-        const end = tone => text => {
-            line.className = "po-" + tone
-            result.textContent = `${text} (${duration((performance.now() - began) / 1000)})`
-        }
-        return { note: text => result.textContent = text, good: end("good"), bad: end("bad") }
-    }
-
-    const start = step("Start the sign-in")
-    const started = await call("/authorize")
-    const login = await started?.json().catch(() => null)
-    if (started?.status != 200) {
-        opened?.close()
-        return start.bad(login?.error_description ?? "The service does not answer.")
-    }
-    start.good("The service made an address for the provider, and a read key.")
-
-    const signIn = step("Sign in at the provider")
-    if (opened) {
-        opened.opener = null
-        opened.location = login.url
-        signIn.note("Sign in in the window that has just opened. This page waits until then.")
-    } else {
-        const link = h("a.btn.sm", { href: login.url, target: "_blank", rel: "noopener noreferrer" }, "Open the provider")
-        buttons.prepend(link)
-        signIn.note("The browser did not let a window open. Use the button below. This page waits.")
-    }
-    let response, answer
-    do {
-        response = await call("/poll", { readKey: login.readKey, wait: 25 })
-        answer = await response?.json().catch(() => null)
-        if (!signal.aborted && (!response || response.status >= 500)) await new Promise(resume => setTimeout(resume, 2000))
-    } while (!signal.aborted && (!response || response.status >= 500 || answer?.error == "authorization_pending"))
-    if (signal.aborted) return
-    if (response.status != 200) {
-        return signIn.bad(answer?.error == "not_found" ? "The sign-in was ended." : `${answer?.error}: ${answer?.error_description}`)
-    }
-    signIn.good("The browser came back, and the code was exchanged.")
-
-    step("Tokens").good(describe(answer))
-    if (!answer.refresh_token) {
-        step("Refresh").bad("There is no refresh token: people must sign in again when the access token ends. That may be as you want it.")
-    } else {
-        const refresh = step("Refresh")
-        const refreshed = await call("/refresh", { refresh_token: answer.refresh_token })
-        const renewed = await refreshed?.json().catch(() => null)
-        if (refreshed?.status != 200) {
-            refresh.bad(renewed?.error_description ?? "The service does not answer.")
-        } else {
-            refresh.good(renewed.refresh_token && renewed.refresh_token != answer.refresh_token
-                ? "A new access token came, and a new refresh token in place of the old." : "A new access token came. The refresh token stays as it is.")
-            answer = { ...answer, ...renewed }
-        }
-    }
-    offerRevocation(plugin, answer, call, step, buttons)
+/**
+ * Asks which customer's address to use, where a provider has one for each. Blank: the preset has a default.
+ * Null: the admin does not want to go on.
+ * @param {Tenant} tenant
+ */
+function askForTenant(tenant) {
+	return prompt(`The ${tenant.name} to sign in to, such as ${tenant.example}`, tenant.default ?? "")
 }
 
-// describe says what a token response has, without the values that are secret.
+/**
+ * @param {Trial} trial
+ * @param {Window | null} opened
+ */
+async function run(trial, opened) {
+	const login = await start(trial)
+	if (!login) {
+		opened?.close()
+		return
+	}
+	const tokens = await signIn(trial, opened, login)
+	if (!tokens) return
+	addStep(trial.steps, "Tokens").good(describe(tokens))
+	offerRevocation(trial, await refresh(trial, tokens))
+}
+
+/**
+ * Asks a route of the plugin. The parameters are in the body, since an address may be logged on its way. A
+ * status of 0 means that there was no answer, and an answer of null that it was not JSON.
+ * @param {Trial} trial
+ * @param {string} route
+ * @param {Record<string, string>} [parameters]
+ * @returns {Promise<{ status: number, answer: any }>}
+ */
+async function call({ plugin, tenant, signal }, route, parameters = {}) {
+	const named = tenant && plugin.tenant ? { [plugin.tenant.name]: tenant, ...parameters } : parameters
+	const response = await fetch((plugin.slug === "/" ? "" : "/" + plugin.slug) + route, {
+		method: "POST", headers: { Accept: "application/json" }, body: new URLSearchParams(named), signal,
+	}).catch(() => null)
+	return { status: response?.status ?? 0, answer: await response?.json().catch(() => null) ?? null }
+}
+
+/**
+ * Starts the sign-in. Null: it did not work.
+ * @param {Trial} trial
+ * @returns {Promise<{ url: string, readKey: string } | null>}
+ */
+async function start(trial) {
+	const step = addStep(trial.steps, "Start the sign-in")
+	const { status, answer } = await call(trial, "/authorize")
+	if (status !== 200) {
+		step.bad(answer?.error_description ?? silent)
+		return null
+	}
+	step.good("The service made an address for the provider, and a read key.")
+	return answer
+}
+
+/**
+ * Opens the provider's page and waits for the tokens. Null: there are none, or the dialog has been closed.
+ * @param {Trial} trial
+ * @param {Window | null} opened
+ * @param {{ url: string, readKey: string }} login
+ */
+async function signIn(trial, opened, { url, readKey }) {
+	const step = addStep(trial.steps, "Sign in at the provider")
+	if (opened) {
+		opened.opener = null
+		opened.location.href = url
+		step.note("Sign in in the window that has just opened. This page waits until then.")
+	} else {
+		const target = { href: url, target: "_blank", rel: "noopener noreferrer" }
+		trial.buttons.prepend(h("a.btn.sm", target, "Open the provider"))
+		step.note("The browser did not let a window open. Use the button below. This page waits.")
+	}
+	const { status, answer } = await poll(trial, readKey)
+	if (trial.signal.aborted) return null
+	if (status !== 200) {
+		const ended = answer?.error === "not_found"
+		step.bad(ended ? "The sign-in was ended." : `${answer?.error}: ${answer?.error_description}`)
+		return null
+	}
+	step.good("The browser came back, and the code was exchanged.")
+	return answer
+}
+
+/**
+ * Polls until the sign-in has ended, or the dialog has been closed. Faults pass: the service may restart.
+ * @param {Trial} trial
+ * @param {string} readKey
+ */
+async function poll(trial, readKey) {
+	for (;;) {
+		const { status, answer } = await call(trial, "/poll", { readKey, wait: "25" })
+		const faulty = !status || status >= 500
+		const pending = faulty || answer?.error === "authorization_pending"
+		if (trial.signal.aborted || !pending) return { status, answer }
+		if (faulty) await new Promise(resume => setTimeout(resume, 2000))
+	}
+}
+
+/**
+ * Says what a token response has, without the values that are secret.
+ * @param {object} tokens
+ */
 function describe(tokens) {
-    const words = Object.entries(tokens).map(([name, value]) =>
-        ["expires_in", "token_type"].includes(name) && ["number", "string"].includes(typeof value) ? `${name} ${value}` : name)
-    return "The plugin would get: " + words.join(", ") + "."
+	const words = Object.entries(tokens).map(([name, value]) => {
+		const harmless = ["expires_in", "token_type"].includes(name)
+		const simple = ["number", "string"].includes(typeof value)
+		return harmless && simple ? `${name} ${value}` : name
+	})
+	return "The plugin would get: " + words.join(", ") + "."
 }
 
-// offerRevocation leaves it to the admin to end the access: at some providers that ends the plugin's for this account, too.
-function offerRevocation(plugin, tokens, call, step, buttons) {
-    if (!plugin.revoke) return
-    const token = plugin.revoke == "access" ? tokens.access_token : tokens.refresh_token ?? tokens.access_token
-    const button = h("button.btn.sm.outline", { type: "button" }, "End this access at the provider")
-    button.addEventListener("click", async () => {
-        button.remove()
-        const revoke = step("Revoke")
-        const revoked = await call("/revoke", { token })
-        if (revoked?.status == 200) {
-            revoke.good("The provider has ended it.")
-        } else {
-            revoke.bad((await revoked?.json().catch(() => null))?.error_description ?? "The service does not answer.")
-        }
-    })
-    buttons.prepend(button)
+/**
+ * Refreshes the tokens, and returns those that are good then.
+ * @param {Trial} trial
+ * @param {any} tokens
+ */
+async function refresh(trial, tokens) {
+	const step = addStep(trial.steps, "Refresh")
+	const old = tokens.refresh_token
+	if (!old) {
+		step.bad("There is no refresh token: people must sign in again when the access token ends. "
+			+ "That may be as you want it.")
+		return tokens
+	}
+	const { status, answer } = await call(trial, "/refresh", { refresh_token: old })
+	if (status !== 200) {
+		step.bad(answer?.error_description ?? silent)
+		return tokens
+	}
+	step.good(answer.refresh_token && answer.refresh_token !== old
+		? "A new access token came, and a new refresh token in place of the old."
+		: "A new access token came. The refresh token stays as it is.")
+	return { ...tokens, ...answer }
+}
+
+/**
+ * Leaves it to the admin to end the access: at some providers that ends the plugin's for this account, too.
+ * @param {Trial} trial
+ * @param {any} tokens
+ */
+function offerRevocation(trial, tokens) {
+	const { revoke } = trial.plugin
+	if (!revoke) return
+	const token = revoke === "access" ? tokens.access_token : tokens.refresh_token ?? tokens.access_token
+	const button = h("button.btn.sm.outline", { type: "button" }, "End this access at the provider")
+	button.addEventListener("click", async () => {
+		button.remove()
+		const step = addStep(trial.steps, "Revoke")
+		const { status, answer } = await call(trial, "/revoke", { token })
+		if (status === 200) {
+			step.good("The provider has ended it.")
+		} else {
+			step.bad(answer?.error_description ?? silent)
+		}
+	})
+	trial.buttons.prepend(button)
 }

@@ -55,7 +55,8 @@ func NewHTTPClient(timeout time.Duration) *http.Client {
 }
 
 // Exchange redeems a code (RFC 6749 section 4.1.3, RFC 7636 section 4.5) and returns the provider's token
-// response byte for byte. It fails with an *[Error]. The client has no open tenant.
+// response byte for byte. It fails with an *[Error], or otherwise if the client is not valid. The client has
+// no open tenant.
 func (e *Endpoint) Exchange(ctx context.Context, c *Client, grant CodeGrant) ([]byte, error) {
 	form, err := url.ParseQuery(c.TokenParams)
 	if err != nil {
@@ -77,7 +78,7 @@ type CodeGrant struct {
 }
 
 // Refresh redeems a refresh token (RFC 6749 section 6) and returns the provider's token response byte for
-// byte. It fails with an *[Error]. The client has no open tenant.
+// byte. It fails with an *[Error], or otherwise if the client is not valid. The client has no open tenant.
 func (e *Endpoint) Refresh(ctx context.Context, c *Client, refreshToken string) ([]byte, error) {
 	return e.requestToken(ctx, c, c.RefreshEndpoint, url.Values{
 		"grant_type":    {"refresh_token"},
@@ -87,8 +88,9 @@ func (e *Endpoint) Refresh(ctx context.Context, c *Client, refreshToken string) 
 
 // requestToken does not use x/oauth2's Exchange: that returns a parsed token, not the provider's bytes, and
 // refuses answers that real providers send (a token nested in an object, a fractional expires_in).
-func (e *Endpoint) requestToken(ctx context.Context, c *Client, endpoint string,
-	form url.Values) ([]byte, error) {
+func (e *Endpoint) requestToken(
+	ctx context.Context, c *Client, endpoint string, form url.Values,
+) ([]byte, error) {
 	request, err := c.authenticatedRequest(ctx, endpoint, form)
 	if err != nil {
 		return nil, err
@@ -107,8 +109,9 @@ func (e *Endpoint) requestToken(ctx context.Context, c *Client, endpoint string,
 }
 
 // authenticatedRequest posts a form as the client (RFC 6749 section 2.3.1).
-func (c *Client) authenticatedRequest(ctx context.Context, endpoint string,
-	form url.Values) (*http.Request, error) {
+func (c *Client) authenticatedRequest(
+	ctx context.Context, endpoint string, form url.Values,
+) (*http.Request, error) {
 	if c.TokenAuth == TokenAuthBody {
 		form.Set("client_id", c.ClientID)
 		form.Set("client_secret", c.ClientSecret)

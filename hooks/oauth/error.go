@@ -13,7 +13,8 @@ type Error struct {
 	// temporarily_unavailable.
 	Code string
 
-	// Status is that of the provider's answer. Zero: it gave none.
+	// Status is that of the provider's answer; an error under a 2xx counts as 400, or as 502 for a revocation.
+	// Zero: it gave no answer, or one that is not OAuth.
 	Status int
 
 	// Meaning is what it is about, and has the sentences for people.

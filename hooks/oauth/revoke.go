@@ -37,7 +37,8 @@ type Token struct {
 }
 
 // Revoke has the provider revoke a token (RFC 7009). A token that the provider does not know is as good as
-// revoked. It fails with an *[Error]. The client has a revocation endpoint and no open tenant.
+// revoked. It fails with an *[Error], or otherwise if the client is not valid. The client has a revocation
+// endpoint and no open tenant.
 func (e *Endpoint) Revoke(ctx context.Context, c *Client, token Token) error {
 	request, err := c.revocationRequest(ctx, token)
 	if err != nil {
@@ -92,8 +93,9 @@ func (c *Client) revocationRequest(ctx context.Context, token Token) (*http.Requ
 }
 
 // revokeWithJSON posts JSON with Basic authentication.
-func (c *Client) revokeWithJSON(ctx context.Context, endpoint string,
-	body map[string]string) (*http.Request, error) {
+func (c *Client) revokeWithJSON(
+	ctx context.Context, endpoint string, body map[string]string,
+) (*http.Request, error) {
 	request, err := postJSON(ctx, endpoint, body)
 	if err == nil {
 		c.setBasicAuth(request)
@@ -130,7 +132,7 @@ func (c *Client) readRevocation(answer Answer) error {
 		return nil
 	}
 	err := &Error{Code: cmp.Or(code, "server_error"), Status: answer.Status, Meaning: NotRevoked}
-	if MeaningOf(code) == InvalidClient {
+	if slices.Contains([]string{"invalid_client", "unauthorized_client"}, code) {
 		err.Meaning = InvalidClient
 	}
 	if !answer.isError() {

@@ -1,18 +1,13 @@
 package plugins
 
 import (
-	"fmt"
 	"maps"
-	"os"
-	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/pocketbase/pocketbase/core"
-	_ "github.com/pocketbase/pocketbase/migrations"
 
-	_ "plugin-oauth/pb_migrations"
+	"plugin-oauth/internal/testkit"
 )
 
 const (
@@ -21,39 +16,6 @@ const (
 
 	testSecret = "client secret/+&%"
 )
-
-// starting is held while an app starts: PocketBase sorts its list of migrations in place.
-var starting sync.Mutex
-
-// migrated is a data folder on which all migrations have run. Each test has a copy.
-var migrated string
-
-func TestMain(m *testing.M) {
-	code, err := runTests(m)
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		code = 1
-	}
-	os.Exit(code)
-}
-
-func runTests(m *testing.M) (code int, err error) {
-	if migrated, err = os.MkdirTemp("", "plugins"); err != nil {
-		return 0, err
-	}
-	defer os.RemoveAll(migrated)
-	app := core.NewBaseApp(core.BaseAppConfig{DataDir: migrated})
-	if err := app.Bootstrap(); err != nil {
-		return 0, err
-	}
-	if err := app.RunAllMigrations(); err != nil {
-		return 0, err
-	}
-	if err := app.ClearBootstrap(); err != nil {
-		return 0, err
-	}
-	return m.Run(), nil
-}
 
 // fixture is an app with records.
 type fixture struct {
@@ -65,21 +27,7 @@ type fixture struct {
 // newFixture opens a new data folder. The app is closed when the test ends.
 func newFixture(t *testing.T, options RecordsOptions) *fixture {
 	t.Helper()
-	folder := filepath.Join(t.TempDir(), "pb_data")
-	if err := os.CopyFS(folder, os.DirFS(migrated)); err != nil {
-		t.Fatal(err)
-	}
-	app := core.NewBaseApp(core.BaseAppConfig{DataDir: folder})
-	starting.Lock()
-	defer starting.Unlock()
-	if err := app.Bootstrap(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := app.ClearBootstrap(); err != nil {
-			t.Error(err)
-		}
-	})
+	app := testkit.OpenApp(t)
 	records := NewRecords(app, options)
 	records.Bind()
 	return &fixture{Records: records, t: t}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -57,13 +58,20 @@ func Main(m *testing.M) {
 
 const anyPort = "127.0.0.1:0"
 
-// FreeAddress returns an address of this machine, such as 127.0.0.1:1234, that nobody listens at.
+// FreeAddress returns an address of this machine, such as 127.0.0.1:12345, that nobody listens at. Its port is
+// below those that systems give to outgoing connections and to listeners that take any port, so it stays free
+// until the program that it is for listens.
 func FreeAddress() (string, error) {
-	listener, err := net.Listen("tcp", anyPort)
-	if err != nil {
-		return "", err
+	const first, last, tries = 10_000, 32_000, 100
+	var err error
+	for range tries {
+		address := fmt.Sprintf("127.0.0.1:%d", first+rand.IntN(last-first))
+		var listener net.Listener
+		if listener, err = net.Listen("tcp", address); err == nil {
+			return address, listener.Close()
+		}
 	}
-	return listener.Addr().String(), listener.Close()
+	return "", err
 }
 
 // Command is a program that listens at an address, as a process of its own. It may be started again after it

@@ -3,8 +3,6 @@ package sqlite
 import (
 	"fmt"
 	"net/netip"
-	"os"
-	"path/filepath"
 	"regexp"
 	"strings"
 	"sync"
@@ -13,65 +11,10 @@ import (
 
 	"github.com/pocketbase/dbx"
 	"github.com/pocketbase/pocketbase/core"
-	_ "github.com/pocketbase/pocketbase/migrations"
 
 	"plugin-oauth/hooks/session"
-	_ "plugin-oauth/pb_migrations"
+	"plugin-oauth/internal/testkit"
 )
-
-// starting is held while an app starts: PocketBase sorts its list of migrations in place.
-var starting sync.Mutex
-
-// migrated is a data folder on which all migrations have run. Each test has a copy.
-var migrated string
-
-func TestMain(m *testing.M) {
-	code, err := runTests(m)
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		code = 1
-	}
-	os.Exit(code)
-}
-
-func runTests(m *testing.M) (code int, err error) {
-	if migrated, err = os.MkdirTemp("", "sessions"); err != nil {
-		return 0, err
-	}
-	defer os.RemoveAll(migrated)
-	app := core.NewBaseApp(core.BaseAppConfig{DataDir: migrated})
-	if err := app.Bootstrap(); err != nil {
-		return 0, err
-	}
-	if err := app.RunAllMigrations(); err != nil {
-		return 0, err
-	}
-	if err := app.ClearBootstrap(); err != nil {
-		return 0, err
-	}
-	return m.Run(), nil
-}
-
-// openApp opens a new data folder, on which all migrations have run. It is closed when the test ends.
-func openApp(t testing.TB) core.App {
-	t.Helper()
-	folder := filepath.Join(t.TempDir(), "pb_data")
-	if err := os.CopyFS(folder, os.DirFS(migrated)); err != nil {
-		t.Fatal(err)
-	}
-	app := core.NewBaseApp(core.BaseAppConfig{DataDir: folder})
-	starting.Lock()
-	defer starting.Unlock()
-	if err := app.Bootstrap(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := app.ClearBootstrap(); err != nil {
-			t.Error(err)
-		}
-	})
-	return app
-}
 
 // owner is the plugin of the tests.
 var owner = session.Owner{Fingerprint: []byte("fingerprint")}
@@ -96,7 +39,7 @@ type server struct {
 
 func serve(t testing.TB, options session.Options) *server {
 	t.Helper()
-	s := &server{t: t, app: openApp(t), now: time.Now()}
+	s := &server{t: t, app: testkit.OpenApp(t), now: time.Now()}
 	table, err := New(s.app)
 	if err != nil {
 		t.Fatal(err)

@@ -16,6 +16,7 @@ import (
 
 	"plugin-oauth/hooks/session"
 	"plugin-oauth/hooks/session/sessiontest"
+	"plugin-oauth/internal/testkit"
 )
 
 // store is a data folder. Opening it anew closes and opens its database, as a start of the service does.
@@ -23,9 +24,7 @@ type store struct{ app core.App }
 
 func (s *store) Open(t *testing.T) session.Table {
 	t.Helper()
-	starting.Lock()
-	defer starting.Unlock()
-	if err := s.app.Bootstrap(); err != nil {
+	if err := testkit.Bootstrap(s.app); err != nil {
 		t.Fatal(err)
 	}
 	table, err := New(s.app)
@@ -40,7 +39,7 @@ func (s *store) Join(*testing.T) session.Table { return nil }
 func TestTable(t *testing.T) {
 	t.Parallel()
 	sessiontest.Run(t, func(t *testing.T) sessiontest.Store {
-		return &store{app: openApp(t)}
+		return &store{app: testkit.OpenApp(t)}
 	})
 }
 
@@ -314,9 +313,7 @@ func TestErrorsOfTheDatabase(t *testing.T) {
 		if err := os.WriteFile(filepath.Join(folder, "data.db"), garbage, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		starting.Lock()
-		defer starting.Unlock()
-		err := core.NewBaseApp(core.BaseAppConfig{DataDir: folder}).Bootstrap()
+		err := testkit.Bootstrap(core.NewBaseApp(core.BaseAppConfig{DataDir: folder}))
 		if !IsDamaged(err) || IsReadOnly(err) {
 			t.Errorf("the error is %v", err)
 		}

@@ -1,0 +1,363 @@
+package main
+
+import (
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+func testTwoWindowsRefresh(t *testing.T, p *plugin) {
+	p.signIn()
+	other := p.another()
+	p.expireIn(-1000)
+	before := p.provider.refreshes.Load()
+	for range 3 { // several calls in each
+		p.get()
+		other.get()
+	}
+	p.ends(`{"status":200`)
+	other.ends(`{"status":200`)
+	if n := p.provider.refreshes.Load() - before; n != 1 {
+		t.Errorf("the provider was asked %d times", n)
+	}
+	// Ours asks once for any number of windows. Where the backend does not, the client must; a new window
+	// needs a second request to find that this one reads the query only.
+	if p.isWorker() {
+		if n := p.front.refreshes.Load(); n > 2 {
+			t.Errorf("the backend was asked %d times", n)
+		}
+	}
+}
+
+func testProviderRotates(t *testing.T, p *plugin) {
+	p.signIn()
+	for range 2 {
+		old := p.stored().Tokens
+		p.expireIn(1000) // shortly before its end
+		p.get()
+		p.ends(`{"status":200`)
+		now := p.stored().Tokens
+		if now.RefreshToken == old.RefreshToken || now.AccessToken == old.AccessToken {
+			t.Error("the tokens are the old ones")
+		}
+	}
+}
+
+func testProviderOmitsTheRefreshToken(t *testing.T, p *plugin) {
+	p.provider.keeps.Store(true)
+	p.signIn()
+	for range 2 {
+		old := p.stored().Tokens
+		p.expireIn(-1000)
+		p.get()
+		p.ends(`{"status":200`)
+		now := p.stored().Tokens
+		if now.RefreshToken != old.RefreshToken || now.AccessToken == old.AccessToken {
+			t.Error("the refresh token was not kept, or the access token was")
+		}
+	}
+}
+
+func testUnauthorizedThenRefreshed(t *testing.T, p *plugin) {
+	p.signIn()
+	p.revoked(p.stored().Tokens.AccessToken)
+	before := p.provider.refreshes.Load()
+	for range 3 {
+		p.get()
+	}
+	p.ends(`{"status":200`)
+	if n := p.provider.refreshes.Load() - before; n != 1 {
+		t.Errorf("the provider was asked %d times", n)
+	}
+}
+
+func testRevokedAtTheProvider(t *testing.T, p *plugin) {
+	p.signIn()
+	p.revoked(p.stored().Tokens.RefreshToken)
+	p.get()
+	p.ends("signed_out: You are signed out. Please sign in again.")
+	p.status("signedOut")
+	got := evaluate[string](t, p.tab, "auth.state.error.code + localStorage.length")
+	if got != "signed_out0" {
+		t.Errorf("it shows and stores %s", got)
+	}
+}
+
+func testProviderHasTrouble(t *testing.T, p *plugin) {
+	p.signIn()
+	old := p.stored().Tokens
+	p.provider.down.Store(true)
+	p.expireIn(20_000) // it should be refreshed, but need not be yet
+	p.get()
+	p.ends(`{"status":200`)
+	p.expireIn(-1000)
+	p.get()
+	p.ends("unavailable: ")
+	p.status("signedIn")
+	if p.stored().Tokens != old {
+		t.Error("the tokens are not kept")
+	}
+	p.provider.down.Store(false)
+	p.get()
+	p.ends(`{"status":200`)
+}
+
+func testStorageCleared(t *testing.T, p *plugin) {
+	p.signIn()
+	other := p.another()
+	other.status("signedIn")
+	other.run("localStorage.clear()")
+	until(t, p.tab, "auth.state.status === 'signedOut'")
+	other.get() // the window that cleared it gets no event
+	other.ends("signed_out: ")
+	other.status("signedOut")
+	p.idle()
+}
+
+// holdRefresh makes the provider hold refreshes back until release is called.
+func (p *plugin) holdRefresh() (release func()) {
+	held := make(chan struct{})
+	p.provider.held.Store(&held)
+	return func() {
+		p.provider.held.Store(nil)
+		close(held)
+	}
+}
+
+func testSignedInDuringRefresh(t *testing.T, p *plugin) {
+	p.signIn()
+	p.expireIn(-1000)
+	release := p.holdRefresh()
+	before := p.provider.refreshes.Load()
+	p.run("late = '', auth.accessToken().then(token => late = token)")
+	p.waitForRefresh(before)
+	old := p.stored().Tokens
+	p.submit(p.click())
+	until(t, p.tab, "outcome !== ''")
+	now := p.stored().Tokens
+	if now == old {
+		t.Error("the tokens are the old ones")
+	}
+	release()
+	until(t, p.tab, "late !== ''")
+	if late := evaluate[string](t, p.tab, "late"); late != now.AccessToken || p.stored().Tokens != now {
+		t.Error("the refresh has replaced the new tokens")
+	}
+	p.idle()
+}
+
+func testSignedOutDuringRefresh(t *testing.T, p *plugin) {
+	p.signIn()
+	p.expireIn(-1000)
+	release := p.holdRefresh()
+	before := p.provider.refreshes.Load()
+	p.get()
+	p.waitForRefresh(before)
+	p.run("auth.signOut()")
+	until(t, p.tab, "auth.state.status === 'signedOut'")
+	release()
+	p.ends("signed_out: ")
+	if p.storedValues() != 0 {
+		t.Error("the tokens are back")
+	}
+}
+
+// refreshAnswer is what a refresh may be answered, and how the outcome begins.
+type refreshAnswer struct {
+	status     int
+	body, want string
+}
+
+func testRefreshAnswers(t *testing.T, p *plugin) {
+	p.signIn()
+	kept := evaluate[string](t, p.tab, "Object.values(localStorage)[0]")
+	const hasRefreshToken = "!!JSON.parse(Object.values(localStorage)[0]).tokens.refresh_token"
+	for _, test := range []refreshAnswer{
+		// The grant has ended.
+		{status: 400, body: `{"error":"invalid_grant"}`, want: "signed_out: "},
+		{status: 403, body: `{"error":"invalid_grant","error_description":""}`, want: "signed_out: "},
+		{status: 200, body: `{"error":"bad_refresh_token"}`, want: "signed_out: "},
+		{status: 401, body: `{"error":"token_revoked"}`, want: "signed_out: "},
+		// It has not, or nobody knows.
+		{
+			status: 401,
+			body:   `{"error":"invalid_client","error_description":"Check CLIENT_SECRET."}`,
+			want:   "unavailable: Check CLIENT_SECRET.",
+		},
+		{status: 400, body: `{"error":"temporarily_unavailable"}`, want: "unavailable: The sign-in service"},
+		{status: 400, body: `{"error":"internal_error"}`, want: "unavailable: "},
+		{status: 400, body: `{"error":"unsupported_grant_type"}`, want: "unavailable: "},
+		{status: 400, body: `<h1>Bad request</h1>`, want: "unavailable: "},
+		{status: 429, body: `{"error":"invalid_grant_rate"}`, want: "unavailable: "},
+		{status: 500, body: `{"error":"invalid_grant"}`, want: "unavailable: "},
+		{status: 200, body: `<h1>Sign in to the hotel's network</h1>`, want: "unavailable: "},
+		{status: 200, body: ``, want: "unavailable: "},
+		{status: 200, body: `[]`, want: "unavailable: "},
+		{status: 200, body: `null`, want: "unavailable: "},
+		{status: 200, body: `{"token_type":"bearer"}`, want: "server_error: "},
+		// Tokens; the refresh token stays.
+		{
+			status: 200,
+			body:   `{"access_token":"new","refresh_token":null,"expires_in":"3600.5"}`,
+			want:   `"new"`,
+		},
+		{
+			status: 200,
+			body:   `{"authed_user":{"access_token":"nested"},"access_token":null}`,
+			want:   `"nested"`,
+		},
+	} {
+		t.Run(fmt.Sprintf("%d %s", test.status, test.body), func(t *testing.T) {
+			p := p.in(t)
+			p.run("localStorage.setItem('plugin-oauth " + p.backendURL + "', " + strconv.Quote(kept) + ")")
+			p.expireIn(-1000)
+			p.front.refreshAnswer.Store(&answer{status: test.status, body: test.body})
+			p.run("watch(auth.accessToken())")
+			p.ends(test.want)
+			if gone := p.storedValues() == 0; gone != (test.want == "signed_out: ") {
+				t.Errorf("the tokens are gone: %t", gone)
+			} else if !gone && !evaluate[bool](t, p.tab, hasRefreshToken) {
+				t.Error("the refresh token is gone")
+			}
+		})
+	}
+	addresses := evaluate[string](t, p.tab,
+		"performance.getEntriesByType('resource').map(({ name }) => name).join()")
+	if strings.Contains(addresses, "?") {
+		t.Errorf("something stands in an address: %s", addresses)
+	}
+}
+
+func testRefreshAnswersInText(t *testing.T, p *plugin) {
+	p.signIn()
+	for _, test := range []refreshAnswer{
+		{status: 503, body: "Service Unavailable", want: "unavailable: "},
+		{status: 400, body: "<h1>Bad Request</h1>", want: "unavailable: "}, // of a proxy
+		{status: 400, body: "Bad Request", want: "signed_out: "},
+	} {
+		t.Run(fmt.Sprintf("%d %s", test.status, test.body), func(t *testing.T) {
+			p := p.in(t)
+			p.expireIn(-1000)
+			p.front.refreshAnswer.Store(&answer{status: test.status, body: test.body})
+			p.run("watch(auth.accessToken())")
+			p.ends(test.want)
+		})
+	}
+}
+
+func testWithoutLocks(t *testing.T, p *plugin) {
+	p.signIn()
+	p.run("Object.defineProperty(navigator, 'locks', { value: undefined })")
+	p.expireIn(-1000)
+	for range 3 {
+		p.get()
+	}
+	p.ends(`{"status":200`)
+	if n := p.front.refreshes.Load(); n != 1 {
+		t.Errorf("the backend was asked %d times", n)
+	}
+	// Another window has used the refresh token up, and is a moment later to write what it got.
+	p.expireIn(-1000)
+	p.front.refreshAnswer.Store(&answer{status: 400, body: "Bad Request"})
+	p.run(`begin(() => localStorage.setItem(key, JSON.stringify({
+		tokens: { access_token: "of the other window", refresh_token: "RT" }, expires: 0 })), 700)`)
+	p.run("watch(auth.accessToken())")
+	p.ends(`"of the other window"`)
+	p.status("signedIn")
+}
+
+func testEachCustomer(t *testing.T, p *plugin) {
+	p.signIn()
+	p.run(fmt.Sprintf(`other = createAuth({ backend: '%[1]s/', parameters: { shop: 'b' } }).state.status,
+		same = createAuth({ backend: '%[1]s/' }).state.status`, p.backendURL))
+	if got := evaluate[string](t, p.tab, "other + same"); got != "signedOutsignedIn" {
+		t.Errorf("the other customer and the same are %s", got)
+	}
+}
+
+// useSlowStorage makes slow, whose storage takes a while for each answer, and waits for hold before it
+// writes.
+func (p *plugin) useSlowStorage() {
+	p.t.Helper()
+	p.run(`values = new Map(), hold = null, storing = 0,
+		slowly = task => new Promise(resolve => begin(() => resolve(task()), 300)),
+		slow = createAuth({ backend: query.get('backend'), storage: {
+			getItem: key => slowly(() => values.get(key)),
+			setItem: async (key, value) => {
+				storing++
+				await hold
+				await slowly(() => values.set(key, value))
+			},
+			removeItem: key => slowly(() => values.delete(key)),
+		} }),
+		document.querySelector('#signIn').onclick = () => watch(slow.signIn())`)
+	if got := evaluate[string](p.t, p.tab, "slow.state.status"); got != "loading" {
+		p.t.Errorf("at first it is %s", got)
+	}
+	until(p.t, p.tab, "slow.state.status === 'signedOut'")
+}
+
+func testSlowStorage(t *testing.T, p *plugin) {
+	p.useSlowStorage()
+	// A listener that throws is not the sign-in's fault.
+	p.run(`listened = [], thrown = 0, addEventListener('error', () => thrown++),
+		slow.onChange(() => { throw new Error('of the listener') }),
+		slow.onChange(() => listened.push('not any more'))(),
+		slow.onChange(state => listened.push(state.status))`)
+	p.submit(p.click())
+	p.ends(`{"`)
+	if got := evaluate[string](t, p.tab, "listened.at(-1) + (thrown > 0)"); got != "signedIntrue" {
+		t.Errorf("the listeners got %s", got)
+	}
+	if evaluate[bool](t, p.tab, "listened.includes('not any more')") {
+		t.Error("a listener is called after it was removed")
+	}
+}
+
+func testSignedOutWhileStoring(t *testing.T, p *plugin) {
+	p.useSlowStorage()
+	p.submit(p.click())
+	p.ends(`{"`)
+	p.run(`[key, value] = [...values][0],
+		values.set(key, JSON.stringify({ ...JSON.parse(value), expires: 1 })),
+		storing = 0, hold = new Promise(resolve => release = resolve)`)
+	p.run("watch(slow.accessToken())")
+	until(t, p.tab, "storing === 1")
+	p.run("slow.signOut(), release()")
+	p.ends("signed_out: ")
+	until(t, p.tab, "values.size === 0 && slow.state.status === 'signedOut'")
+	until(t, p.tab, "timers.size === 0")
+	p.idle()
+}
+
+func testStorageThatFails(t *testing.T, p *plugin) {
+	p.signIn()
+	// It fails just when the provider has given a new refresh token.
+	before := p.stored().Tokens.RefreshToken
+	p.expireIn(-1000)
+	p.run(`reads = 0, { getItem } = Storage.prototype, Storage.prototype.getItem = function (key) {
+		if (++reads === 3) throw new Error('shut')
+		return getItem.call(this, key)
+	}`)
+	p.run("watch(auth.accessToken())")
+	p.ends(`"`)
+	if evaluate[int](t, p.tab, "reads") != 3 || p.stored().Tokens.RefreshToken == before {
+		t.Error("the new refresh token is lost")
+	}
+	p.run(`Storage.prototype.getItem = Storage.prototype.removeItem = () => { throw new Error('shut') },
+		watch(auth.accessToken())`)
+	p.ends("unavailable: The stored sign-in cannot be read.")
+	p.run("watch(auth.signOut())")
+	p.ends(`"done"`)
+	p.status("signedOut")
+	p.checkRefresh(p.stored().Tokens.RefreshToken, http.StatusBadRequest)
+}
+
+func testStorageCannotBeWritten(_ *testing.T, p *plugin) {
+	p.run("localStorage.setItem = null, Storage.prototype.setItem = () => { throw new Error('full') }")
+	p.signIn()
+	p.get()
+	p.ends(`{"status":200`)
+}

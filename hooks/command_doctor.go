@@ -1,0 +1,158 @@
+package hooks
+
+import (
+	"encoding/json/v2"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+
+	"github.com/pocketbase/dbx"
+	"github.com/pocketbase/pocketbase/core"
+	"github.com/spf13/cobra"
+
+	"plugin-oauth/hooks/doctor"
+	"plugin-oauth/hooks/plugins"
+)
+
+// NewDoctorCommand checks the configuration, the machine and the providers. It works beside a running
+// service, and must be executed before the app is bootstrapped: that would make the data folder, migrate it
+// and empty its folder for temporary files.
+func NewDoctorCommand(app core.App) *cobra.Command {
+	var asJSON bool
+	command := &cobra.Command{
+		Use: "doctor",
+		Short: "Checks the configuration, the data folder and the providers, and says how to fix " +
+			"what is wrong",
+		Args:         cobra.NoArgs,
+		SilenceUsage: true,
+		RunE: func(command *cobra.Command, _ []string) error {
+			findings, checked := runDoctor(command, app.DataDir())
+			out := command.OutOrStdout()
+			var err error
+			if asJSON {
+				err = json.MarshalWrite(out, findings)
+			} else {
+				err = printFindings(out, findings, checked)
+			}
+			if err != nil {
+				return err
+			}
+			if countLevel(findings, doctor.LevelError) > 0 {
+				return errors.New("not all is well; fix the errors and run doctor again")
+			}
+			return nil
+		},
+	}
+	command.Flags().BoolVar(&asJSON, "json", false, "print the findings as a JSON array")
+	return command
+}
+
+// runDoctor returns what the doctor found, and how many plugins it checked.
+func runDoctor(command *cobra.Command, dataDir string) ([]doctor.Finding, int) {
+	config, err := LoadConfig(".")
+	if err == nil {
+		err = config.Validate()
+	}
+	if err != nil {
+		return []doctor.Finding{{
+			Level: doctor.LevelError,
+			What:  "The configuration is not valid.",
+			Why:   "The service does not start.",
+			Fix:   err.Error() + ".",
+		}}, 0
+	}
+	var unreadable []doctor.Finding
+	options := config.doctorOptions()
+	options.DataDir = dataDir
+	if options.Dashboard, err = readDashboard(config, dataDir); err != nil {
+		unreadable = []doctor.Finding{{
+			Level: doctor.LevelError,
+			What:  "The database in " + dataDir + " cannot be read.",
+			Why:   "The service does not start.",
+			Fix:   "Restore a backup, or choose another folder with --dir.",
+		}}
+	}
+	// The app swallows what commands print as errors.
+	options.Done = func(p *plugins.Plugin) {
+		fmt.Fprintf(os.Stderr, "  %s is checked.\n", plugins.DisplaySlug(p.Slug))
+	}
+	d := doctor.New(options)
+	fmt.Fprintf(os.Stderr, "Checking %s…\n", plural(len(d.Plugins()), "plugin"))
+	return append(unreadable, d.Check(command.Context())...), len(d.Plugins())
+}
+
+// readDashboard reads the dashboard's plugins and writes nothing. Where there are none yet, it returns none.
+func readDashboard(config Config, dataDir string) (map[string]*plugins.Plugin, error) {
+	path := filepath.Join(dataDir, "data.db")
+	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
+		return nil, nil
+	}
+	source := url.URL{Scheme: "file", OmitHost: true, Path: filepath.ToSlash(path)}
+	source.RawQuery = "mode=ro&_pragma=busy_timeout(10000)"
+	if _, err := os.Stat(path + "-wal"); errors.Is(err, fs.ErrNotExist) {
+		// No service has it open. SQLite would make files beside it, which might then belong to another user
+		// than the service's.
+		source.RawQuery += "&immutable=1"
+	}
+	db, err := dbx.Open("sqlite", source.String())
+	if err != nil {
+		return nil, err
+	}
+	defer db.Close()
+	var exists bool
+	table := db.NewQuery("SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = 'plugins'")
+	if err := table.Row(&exists); err != nil || !exists {
+		return nil, err
+	}
+	return plugins.ReadDatabase(db, config.recordsOptions())
+}
+
+// printFindings writes them for people, with a line at the end that sums them up.
+func printFindings(out io.Writer, findings []doctor.Finding, checked int) error {
+	width := 0
+	for _, f := range findings {
+		if f.Plugin != "" {
+			width = max(width, len(f.Plugin)+3)
+		}
+	}
+	var b strings.Builder
+	for _, f := range findings {
+		fmt.Fprintf(&b, "%-9s%-*s%s\n         Why    %s\n         Fix    %s\n\n", f.Level, width,
+			f.Plugin, f.What, f.Why, f.Fix)
+	}
+	mistakes, warnings := countLevel(findings, doctor.LevelError), countLevel(findings, doctor.LevelWarning)
+	switch {
+	case mistakes > 0 && warnings > 0:
+		fmt.Fprintf(&b, "%s, %s.\n", plural(mistakes, "error"), plural(warnings, "warning"))
+	case mistakes > 0:
+		fmt.Fprintf(&b, "%s.\n", plural(mistakes, "error"))
+	case warnings > 0:
+		fmt.Fprintf(&b, "%s.\n", plural(warnings, "warning"))
+	default:
+		fmt.Fprintf(&b, "Nothing wrong was found at %s. A sign-in proves it.\n", plural(checked, "plugin"))
+	}
+	_, err := io.WriteString(out, b.String())
+	return err
+}
+
+func countLevel(findings []doctor.Finding, level doctor.Level) (n int) {
+	for _, f := range findings {
+		if f.Level == level {
+			n++
+		}
+	}
+	return n
+}
+
+func plural(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}

@@ -1,0 +1,141 @@
+package hooks
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"plugin-oauth/hooks/oauth"
+)
+
+// NewProvidersCommand lists the providers that plugin-oauth knows, or shows one with what to paste where.
+func NewProvidersCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:          "providers [name]",
+		Short:        "Lists the providers that plugin-oauth knows, or shows one with what to paste where",
+		Example:      "plugin-oauth providers google",
+		Args:         cobra.MaximumNArgs(1),
+		SilenceUsage: true,
+		RunE: func(command *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return listPresets(command.OutOrStdout())
+			}
+			name := strings.ToLower(args[0])
+			preset, found := oauth.FindPreset(name)
+			if found {
+				return showPreset(command.OutOrStdout(), preset)
+			}
+			fix := "plugin-oauth providers lists those that are known; any other works with " +
+				"AUTHORIZE_ENDPOINT and TOKEN_ENDPOINT"
+			if similar := oauth.SimilarPresets(name); len(similar) > 0 {
+				fix = "did you mean " + strings.Join(similar, " or ") + "?"
+			}
+			return fmt.Errorf("%q is unknown; %s", args[0], fix)
+		},
+	}
+}
+
+func listPresets(out io.Writer) error {
+	presets := oauth.Presets()
+	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(table, "PROVIDER\tNAME\tGOOD TO KNOW")
+	for _, preset := range presets {
+		fmt.Fprintf(table, "%s\t%s\t%s\n", preset.Name, preset.Title, preset.Hint)
+	}
+	if err := table.Flush(); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintf(out, "\n%d providers. What to paste where: plugin-oauth providers NAME\n"+
+		"Any other provider works too: set AUTHORIZE_ENDPOINT and TOKEN_ENDPOINT.\n", len(presets))
+	return err
+}
+
+// showPreset says what to do at the provider and here, and what the preset sets.
+func showPreset(out io.Writer, preset oauth.Preset) error {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s\n", preset.Title)
+	if preset.Hint != "" {
+		fmt.Fprintf(&b, "%s\n", preset.Hint)
+	}
+	fmt.Fprintf(&b, "\n1. Make an app at %s\n", cmp.Or(preset.Console, "the provider, in its developer "+
+		"console."))
+	b.WriteString("   Its redirect URI is https://YOUR-HOST/redirect, or https://YOUR-HOST/SLUG/redirect " +
+		"for a plugin of the dashboard.\n\n")
+	writeVariables(&b, preset)
+	b.WriteString("\n3. These come with the provider's name. One that you set yourself wins.\n")
+	b.WriteString("   With a TOKEN_ENDPOINT of your own, REVOKE_ENDPOINT, ISSUER and what has no name are " +
+		"left out.\n\n")
+	if err := writePresetTable(&b, preset); err != nil {
+		return err
+	}
+	_, err := io.WriteString(out, b.String())
+	return err
+}
+
+// writeVariables says what an author must fill in.
+func writeVariables(b *strings.Builder, preset oauth.Preset) {
+	b.WriteString("2. Put this into .env, or into the fields of the dashboard (clientId is CLIENT_ID, and " +
+		"so on):\n\n")
+	fmt.Fprintf(b, "   PROVIDER=%s\n   CLIENT_ID=\n   CLIENT_SECRET=\n   SCOPE=\n", preset.Name)
+	if preset.Tenant != nil {
+		b.WriteString("   TENANT=\n")
+	}
+	b.WriteString("\n   SCOPE: what the plugin may do.")
+	if preset.ScopeSeparator != "" {
+		fmt.Fprintf(b, " Put %s between.", map[string]string{" ": "spaces",
+			",": "commas"}[preset.ScopeSeparator])
+	}
+	if preset.RefreshScope != "" {
+		fmt.Fprintf(b, " For a refresh token, %s is one of them.", preset.RefreshScope)
+	}
+	b.WriteString("\n")
+	if preset.Tenant != nil {
+		fmt.Fprintf(b, "   TENANT: %s.\n", explainTenant(preset.Tenant))
+	}
+	switch {
+	case preset.RevokeEndpoint == "":
+		b.WriteString("   /revoke: not known for this provider.\n")
+	case preset.RevokeToken != "":
+		fmt.Fprintf(b, "   /revoke: send the %s token.\n", preset.RevokeToken)
+	}
+}
+
+// writePresetTable lists what the preset sets.
+func writePresetTable(b *strings.Builder, preset oauth.Preset) error {
+	table := tabwriter.NewWriter(b, 0, 0, 2, ' ', 0)
+	for _, line := range []struct{ name, value string }{
+		{name: "AUTHORIZE_ENDPOINT", value: preset.AuthorizeEndpoint},
+		{name: "TOKEN_ENDPOINT", value: preset.TokenEndpoint},
+		{name: "(to refresh)", value: preset.RefreshEndpoint},
+		{name: "(with the code)", value: preset.TokenParams},
+		{name: "REVOKE_ENDPOINT", value: preset.RevokeEndpoint},
+		{name: "ISSUER", value: preset.Issuer},
+		{name: "AUTHORIZE_PARAMS", value: preset.AuthorizeParams},
+		{name: "TOKEN_AUTH", value: string(preset.TokenAuth)},
+		{name: "PKCE", value: cmp.Or(preset.PKCE, "on")},
+	} {
+		if line.value != "" {
+			fmt.Fprintf(table, "   %s\t%s\n", line.name, line.value)
+		}
+	}
+	return table.Flush()
+}
+
+// explainTenant says what to write for a tenant.
+func explainTenant(t *oauth.Tenant) string {
+	switch {
+	case t.Fixed:
+		return fmt.Sprintf("yours, such as %s", t.Example)
+	case t.Default != "":
+		return fmt.Sprintf("the %s, such as %s. Blank: %s, unless the plugin sends %s=…", t.Name,
+			t.Example, t.Default, t.Name)
+	default:
+		return fmt.Sprintf("the %s, such as %s. Blank: the plugin sends %s=… with /authorize, /refresh "+
+			"and /revoke",
+			t.Name, t.Example, t.Name)
+	}
+}

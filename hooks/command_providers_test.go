@@ -1,0 +1,66 @@
+package hooks
+
+import (
+	"os"
+	"strings"
+	"testing"
+
+	"plugin-oauth/hooks/oauth"
+	"plugin-oauth/internal/testkit"
+)
+
+// The list of providers needs no data folder, and makes none.
+func TestProvidersCommand(t *testing.T) {
+	t.Parallel()
+	p := testkit.NewProcess(t)
+	out, code := p.Run("providers")
+	if code != 0 || strings.Count(out, "\n") != len(oauth.Presets())+4 {
+		t.Errorf("exit %d\n%s", code, out)
+	}
+	for _, preset := range oauth.Presets() {
+		if !strings.Contains(out, "\n"+preset.Name+" ") || !strings.Contains(out, preset.Hint) {
+			t.Errorf("%s is not listed", preset.Name)
+		}
+	}
+	out, code = p.Run("providers", "GOOGLE")
+	if code != 0 || !strings.HasPrefix(out, "Google\n") {
+		t.Errorf("exit %d\n%s", code, out)
+	}
+	out, code = p.Run("providers", "google-sheets")
+	if code != 1 || out != "plugin-oauth: \"google-sheets\" is unknown; did you mean google?\n" {
+		t.Errorf("exit %d\n%s", code, out)
+	}
+	out, code = p.Run("providers", "acme")
+	if code != 1 || !strings.Contains(out, "plugin-oauth providers lists") {
+		t.Errorf("exit %d\n%s", code, out)
+	}
+	if entries, err := os.ReadDir(p.Dir); err != nil || len(entries) != 0 {
+		t.Errorf("the folder holds %v, %v", entries, err)
+	}
+}
+
+// What is shown of a provider has all that its preset says.
+func TestProviderShown(t *testing.T) {
+	t.Parallel()
+	for _, preset := range oauth.Presets() {
+		t.Run(preset.Name, func(t *testing.T) {
+			t.Parallel()
+			var out strings.Builder
+			command := NewProvidersCommand()
+			command.SetOut(&out)
+			command.SetArgs([]string{strings.ToUpper(preset.Name)})
+			if err := command.Execute(); err != nil {
+				t.Fatal(err)
+			}
+			for _, fact := range []string{
+				preset.Title, "PROVIDER=" + preset.Name + "\n", preset.AuthorizeEndpoint,
+				preset.TokenEndpoint, preset.RefreshEndpoint, preset.RevokeEndpoint, preset.AuthorizeParams,
+				preset.TokenParams, preset.RefreshScope, preset.Console, preset.Hint, preset.Issuer, "/SLUG/redirect",
+			} {
+				if !strings.Contains(out.String(), fact) {
+					t.Errorf("%q is not shown\n%s", fact, out.String())
+				}
+			}
+		})
+	}
+}

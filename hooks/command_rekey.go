@@ -1,0 +1,63 @@
+package hooks
+
+import (
+	"fmt"
+
+	"github.com/pocketbase/pocketbase/core"
+	"github.com/spf13/cobra"
+
+	"plugin-oauth/hooks/plugins"
+)
+
+// NewRekeyCommand seals the client secrets of the dashboard's plugins under a new key.
+func NewRekeyCommand(app core.App) *cobra.Command {
+	return &cobra.Command{
+		Use: "rekey",
+		Short: "Seals the client secrets of the dashboard's plugins under NEW_ENCRYPTION_KEY instead of " +
+			"ENCRYPTION_KEY",
+		Long: `Seals the client secrets of the dashboard's plugins under a new key.
+
+1. Set NEW_ENCRYPTION_KEY beside ENCRYPTION_KEY, in the environment or in .env;
+   ` + plugins.HowToMakeKey + `
+2. Run this command.
+3. Set ENCRYPTION_KEY to the new key, take NEW_ENCRYPTION_KEY away, and start the service again.
+   Until then it cannot read the client secrets.`,
+		Args:         cobra.NoArgs,
+		SilenceUsage: true,
+		RunE: func(command *cobra.Command, _ []string) error {
+			count, err := rekey(app)
+			if err != nil {
+				return err
+			}
+			fmt.Fprintf(command.OutOrStdout(), "%d client secrets are sealed under NEW_ENCRYPTION_KEY. "+
+				"Make it the ENCRYPTION_KEY, and start the service again.\n", count)
+			return nil
+		},
+	}
+}
+
+// rekey returns how many client secrets there are.
+func rekey(app core.App) (int, error) {
+	get, err := environment(".")
+	if err != nil {
+		return 0, err
+	}
+	change := plugins.Rekeying{OldKey: get("ENCRYPTION_KEY"), NewKey: get("NEW_ENCRYPTION_KEY")}
+	switch {
+	case len(change.OldKey) != plugins.EncryptionKeyLength:
+		return 0, fmt.Errorf("ENCRYPTION_KEY must be the key with %d characters that the service ran with "+
+			"until now",
+			plugins.EncryptionKeyLength)
+	case len(change.NewKey) != plugins.EncryptionKeyLength || change.NewKey == change.OldKey:
+		return 0, fmt.Errorf("NEW_ENCRYPTION_KEY must be set to another key with %d characters; %s",
+			plugins.EncryptionKeyLength, plugins.HowToMakeKey)
+	}
+	if err := app.RunAllMigrations(); err != nil {
+		return 0, err
+	}
+	count, err := plugins.Rekey(app, change)
+	if err == nil && count == 0 {
+		err = fmt.Errorf("there is no client secret in %s; choose the right folder with --dir", app.DataDir())
+	}
+	return count, err
+}

@@ -1,0 +1,160 @@
+package hooks
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/url"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/pocketbase/dbx"
+	"github.com/pocketbase/pocketbase/cmd"
+	"github.com/pocketbase/pocketbase/core"
+	"github.com/pocketbase/pocketbase/tools/osutils"
+	"github.com/spf13/cobra"
+
+	"plugin-oauth/hooks/plugins"
+)
+
+// defaultAddress is where deployed plugins look for their backend in development.
+const defaultAddress = "127.0.0.1:8787"
+
+// NewServeCommand returns PocketBase's serve with the service on it, at a port of its own. The version is
+// what it says that it is.
+func NewServeCommand(app core.App, version string) *cobra.Command {
+	serve := cmd.NewServeCommand(app, false)
+	serve.Short = "Starts the server (on " + defaultAddress + " if neither a domain nor --http is given)"
+	http := serve.PersistentFlags().Lookup("http")
+	http.Usage = strings.ReplaceAll(http.Usage, "127.0.0.1:8090", defaultAddress)
+	logFormat := serve.Flags().String("log-format", "text", "how logins and faults are logged on standard "+
+		"error: text or json")
+	serve.PreRunE = func(_ *cobra.Command, domains []string) error {
+		config, err := configForServe(*logFormat)
+		if err != nil {
+			return err
+		}
+		config.Version, config.CheckAtStart = version, true
+		scheme, err := chooseAddress(serve, domains, &config)
+		if err != nil {
+			return err
+		}
+		if err := Register(app, config); err != nil {
+			return err
+		}
+		app.OnServe().BindFunc(func(e *core.ServeEvent) error {
+			if err := e.Next(); err != nil {
+				return err
+			}
+			base := scheme + "://" + reachable(e.Server.Addr)
+			if len(domains) > 0 {
+				base = "https://" + domains[0]
+			}
+			return greet(e.App, base, config)
+		})
+		return nil
+	}
+	return serve
+}
+
+// configForServe reads the configuration of the working folder.
+func configForServe(logFormat string) (Config, error) {
+	config, err := LoadConfig(".")
+	if err != nil {
+		return Config{}, err
+	}
+	switch logFormat {
+	case "text":
+	case "json":
+		config.Log = slog.NewJSONHandler(os.Stderr, nil)
+	default:
+		return Config{}, errors.New("--log-format must be text or json")
+	}
+	return config, nil
+}
+
+// chooseAddress sets the address to listen on if none is given, and returns the scheme that it will have.
+func chooseAddress(serve *cobra.Command, domains []string, config *Config) (scheme string, err error) {
+	http, https := serve.PersistentFlags().Lookup("http"), serve.PersistentFlags().Lookup("https")
+	scheme = "http"
+	switch {
+	case len(domains) > 0 || https.Changed:
+		// PocketBase gets certificates for these by itself.
+		config.TLSCertFile, config.TLSKeyFile, scheme = "", "", "https"
+	case config.TLSCertFile != "":
+		scheme = "https"
+	}
+	if len(domains) == 0 && !https.Changed && !http.Changed {
+		err = http.Value.Set(defaultAddress)
+	}
+	return scheme, err
+}
+
+// greet prints what an author wants to know first.
+func greet(app core.App, base string, config Config) error {
+	fmt.Printf("plugin-oauth %s is running\n", config.Version)
+	fmt.Printf("  Backend    %s\n", base)
+	fmt.Printf("  Dashboard  %s/_/\n", base)
+	if config.MetricsAddr != "" {
+		fmt.Printf("  Metrics    http://%s/metrics\n", reachable(config.MetricsAddr))
+	}
+	records, err := app.FindAllRecords("plugins", dbx.HashExp{"enabled": true})
+	if err != nil {
+		return err
+	}
+	for _, record := range records {
+		where := ""
+		if record.GetString("pluginId")+record.GetString("allowedOrigins") == "" {
+			where = " (on localhost only; set pluginId when the plugin is published)"
+		}
+		fmt.Printf("  Plugin     %s/%s%s\n", base, record.GetString("slug"), where)
+	}
+	switch {
+	case config.Plugin != nil:
+		greetPlugin(config.Plugin, base)
+	case len(records) == 0 && config.PublicURL != "" && config.EncryptionKey != "":
+		fmt.Println("  Plugin     none yet; add one in the dashboard, in the collection plugins")
+	case len(records) == 0:
+		fmt.Printf("  Plugin     %s\n", HowToAddPlugin)
+	}
+	return greetAdmin(app)
+}
+
+// greetPlugin prints what to know of the plugin that the environment configures.
+func greetPlugin(plugin *plugins.Plugin, base string) {
+	fmt.Printf("  Redirect   %s (the provider must know this address)\n", plugin.RedirectURI)
+	redirect, err := url.Parse(plugin.RedirectURI)
+	if err == nil && redirect.Hostname() == "localhost" && redirect.Scheme+"://"+redirect.Host != base {
+		fmt.Printf("             It does not lead here. Change REDIRECT_URI, and the entry at the "+
+			"provider, to %s/redirect\n", base)
+	}
+	if plugin.PluginID == "" && len(plugin.AllowedOrigins) == 0 {
+		fmt.Println("  Plugin     on localhost only; set PLUGIN_ID when the plugin is published")
+	}
+}
+
+// greetAdmin prints how to make the first admin, if there is none.
+func greetAdmin(app core.App) error {
+	real := dbx.Not(dbx.HashExp{"email": core.DefaultInstallerEmail})
+	admins, err := app.CountRecords(core.CollectionNameSuperusers, real)
+	if err != nil || admins > 0 {
+		return err
+	}
+	program := os.Args[0]
+	if osutils.IsProbablyGoRun() {
+		program = "go run ."
+	}
+	fmt.Printf("  Admin      none yet; make one with: %s superuser upsert EMAIL PASSWORD\n", program)
+	return nil
+}
+
+// reachable is where a listener's address is reached from this machine.
+func reachable(address string) string {
+	host, port, err := net.SplitHostPort(address)
+	if err == nil && slices.Contains([]string{"", "0.0.0.0", "::", "127.0.0.1", "::1"}, host) {
+		return "localhost:" + port
+	}
+	return address
+}

@@ -1,0 +1,21 @@
+import { copyable, h } from "./dom.js"
+
+/**
+ * What to enter at the provider, and what in the plugin.
+ * @param {Addresses} plugin
+ */
+export function addresses({ backend, redirectUri, console, origins }) {
+	return h("div", null,
+		h("h6", null, "Redirect URI, to enter at the provider exactly so"),
+		redirectUri ? copyable(redirectUri) : h("p.txt-danger", null, "Not known: set PUBLIC_URL."),
+		console && h("p", null, consoleLink(console)),
+		h("h6", null, "Backend, for the plugin"),
+		copyable(backend),
+		origins && h("h6", null, "Origins that may call"),
+		origins && h("ul.po-origins", null, origins.map(origin => h("li", null, h("code", null, origin)))))
+}
+
+/** @param {string} href */
+function consoleLink(href) {
+	return h("a", { href, target: "_blank", rel: "noopener noreferrer" }, "Open the provider's console")
+}

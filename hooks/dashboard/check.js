@@ -1,0 +1,34 @@
+import { checkSignedIn, send } from "./api.js"
+import { h, show } from "./dom.js"
+
+/** A button that has the doctor look at the set-up, and the place for what it finds. */
+export function setUpCheck() {
+	const label = "Check the set-up"
+	const findings = h("div", { role: "status" })
+	const button = h("button.btn.sm.outline", { type: "button" }, label)
+	button.addEventListener("click", async () => {
+		button.disabled = true
+		button.textContent = "Checking…"
+		show(findings, h("p.txt-hint", null, "The providers are asked. This takes up to a minute."))
+		try {
+			show(findings, findingList(await send("doctor")))
+		} catch (error) {
+			checkSignedIn(error)
+			show(findings, h("p.txt-danger", null, "The check did not finish. Try again in a moment."))
+		}
+		button.disabled = false
+		button.textContent = label
+	})
+	return { button, findings }
+}
+
+/** @param {Finding[]} found */
+function findingList(found) {
+	if (!found.length) return h("p.alert.success", null, "Nothing wrong was found. Test sign-in proves it.")
+	return h("ul.po-list", null, found.map(({ level, plugin, what, why, fix }) => h("li", null,
+		h("div.po-failure-head", null,
+			h(`span.label.${level === "error" ? "danger" : "warning"}`, null, level),
+			plugin && h("strong", null, plugin)),
+		h("p", null, what + " " + why),
+		h("p.po-fix", null, h("b", null, "To fix it: "), fix))))
+}

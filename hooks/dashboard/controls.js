@@ -1,0 +1,77 @@
+import { h } from "./dom.js"
+
+/** @type {Record<Span, string>} */
+const spans = { hour: "Hour", day: "Day", week: "Week" }
+
+/**
+ * What the parameters of the page's address choose.
+ * @param {Query} query
+ * @returns {Choice}
+ */
+export function readChoice(query) {
+	const span = query.span?.[0] ?? ""
+	const plugin = query.plugin?.[0] ?? ""
+	return { span: Object.hasOwn(spans, span) ? /** @type {Span} */ (span) : "day", plugin }
+}
+
+/**
+ * Puts a choice into the page's address, so that loading it again keeps the choice.
+ * @param {Choice} chosen
+ */
+function writeChoice(chosen) {
+	const query = chosen.span === "day" && !chosen.plugin ? "" : "?" + new URLSearchParams(chosen)
+	history.replaceState(null, "", "#/sign-ins" + query)
+}
+
+/**
+ * The buttons for the time and the list of the plugins.
+ * @param {(choice: Partial<Choice>) => void} choose
+ */
+export function choiceControls(choose) {
+	const buttons = Object.entries(spans).map(([span, label]) => h("button.btn.sm", {
+		type: "button", "data-span": span, onclick: () => choose({ span: /** @type {Span} */ (span) }),
+	}, label))
+	const select = h("select", { "aria-label": "Plugin" })
+	select.addEventListener("change", () => choose({ plugin: select.value }))
+
+	/** @param {Choice} chosen */
+	function showChoice(chosen) {
+		for (const button of buttons) {
+			const pressed = button.dataset.span === chosen.span
+			button.classList.toggle("outline", !pressed)
+			button.setAttribute("aria-pressed", String(pressed))
+		}
+		writeChoice(chosen)
+	}
+
+	/**
+	 * @param {string[]} plugins
+	 * @param {string} chosen
+	 */
+	const showPlugins = (plugins, chosen) => fillSelect(select, plugins, chosen)
+
+	const group = h("div.po-spans", { role: "group", "aria-label": "Time" }, buttons)
+	return { elements: [group, select], showChoice, showPlugins }
+}
+
+/**
+ * Shows the plugins to choose from. The list is hidden while there is no choice.
+ * @param {HTMLSelectElement} select
+ * @param {string[]} plugins
+ * @param {string} chosen
+ */
+function fillSelect(select, plugins, chosen) {
+	const options = ["", ...new Set([...plugins, chosen].filter(Boolean))]
+	select.hidden = options.length < 3 && !chosen
+	if (options.join() === [...select.options].map(option => option.value).join()) {
+		select.value = chosen
+		return
+	}
+	select.replaceChildren(...options.map(plugin =>
+		h("option", { value: plugin, selected: plugin === chosen }, optionLabel(plugin))))
+}
+
+/** @param {string} plugin */
+function optionLabel(plugin) {
+	return plugin === "/" ? "/ (environment)" : plugin || "All plugins"
+}

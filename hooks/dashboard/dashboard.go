@@ -1,0 +1,87 @@
+// Package dashboard adds a page to PocketBase's dashboard: how sign-ins go, what to do about those that fail,
+// what an author must paste where, and a check of the set-up.
+package dashboard
+
+import (
+	"context"
+	"embed"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/pocketbase/pocketbase/apis"
+	"github.com/pocketbase/pocketbase/core"
+
+	"plugin-oauth/hooks/doctor"
+	"plugin-oauth/hooks/plugins"
+	"plugin-oauth/hooks/session"
+)
+
+// files are the modules of the page, as the browser gets them.
+//
+//go:embed *.js *.css
+var files embed.FS
+
+// Options are where the page's answers come from. All are needed, but for Environment and BaseURL.
+type Options struct {
+	// Environment is the plugin that the environment configures. Nil: there is none.
+	Environment *plugins.Plugin
+
+	// Records are the plugins of the dashboard.
+	Records *plugins.Records
+
+	// BaseURL is where the world reaches the service, without a slash at the end. Blank: unknown.
+	BaseURL string
+
+	// Retention is how long the rows of sessions are kept.
+	Retention time.Duration
+
+	// Report reads how sign-ins went, up to this moment.
+	Report func(context.Context, ReportRequest) (session.Report, error)
+
+	// Cancel ends a session that is under way, and reports whether it was.
+	Cancel func(ctx context.Context, id string) (bool, error)
+
+	// Check checks the set-up. The request is the admin's.
+	Check func(*http.Request) ([]doctor.Finding, error)
+}
+
+// ReportRequest says what a report is about.
+type ReportRequest struct {
+	Span   time.Duration // how far back it reaches
+	Hours  int           // how many hours are counted one by one, the present one included
+	Plugin string        // a slug, or "/" for the one at the root; blank: all of them
+}
+
+// page answers what the page asks.
+type page struct{ Options }
+
+// Bind adds the page Sign-ins to PocketBase's dashboard, and the routes that it asks, which are for
+// superusers only.
+func Bind(e *core.ServeEvent, options Options) {
+	e.UIExtensions = append(e.UIExtensions, core.UIExtension{Name: "sign-ins", FS: files})
+	e.Router.BindFunc(func(e *core.RequestEvent) error {
+		if strings.HasPrefix(e.Request.URL.Path, "/_/extensions") {
+			// PocketBase would have them cached for 14 days, beyond the next version of this program.
+			e.Response.Header().Set("Cache-Control", "no-cache")
+		}
+		return e.Next()
+	})
+	p := page{Options: options}
+	group := e.Router.Group("/api/plugin-oauth")
+	group.Bind(apis.RequireSuperuserAuth(), apis.SkipSuccessActivityLog())
+	group.GET("/sign-ins", p.signIns)
+	group.POST("/sign-ins/{id}/end", p.cancelSignIn)
+	group.GET("/plugins", p.listPlugins)
+	group.GET("/doctor", p.checkSetUp)
+}
+
+// checkSetUp handles GET /api/plugin-oauth/doctor: what the command doctor finds, as a JSON array. It takes
+// up to a minute.
+func (p page) checkSetUp(e *core.RequestEvent) error {
+	findings, err := p.Check(e.Request)
+	if err != nil {
+		return err
+	}
+	return e.JSON(http.StatusOK, findings)
+}

@@ -1,0 +1,67 @@
+import { send } from "./api.js"
+import { h, table } from "./dom.js"
+import { duration } from "./words.js"
+
+/** @type {Record<Stage, string>} */
+const stages = {
+	started: "At the provider",
+	redirected: "Tokens are fetched",
+	finished: "Waits for the plugin",
+}
+
+/**
+ * The sign-ins that are under way, each with a button that ends it.
+ * @param {SignIns} answer
+ * @param {() => void} refresh
+ */
+export function liveList({ live, liveCount }, refresh) {
+	const rows = live.map(session => row(session, refresh))
+	return [
+		h("h5", null, "Under way"),
+		rows.length
+			? table(["Plugin", "Stage", "Origin", "Since", "Left", ""], rows, ["Origin", "Since"])
+			: h("p.txt-hint", null, "Nobody is signing in just now."),
+		liveCount > rows.length
+			&& h("p.txt-hint", null, `These are the newest ${rows.length} of ${liveCount}.`),
+	]
+}
+
+/**
+ * @param {LiveSignIn} session
+ * @param {() => void} refresh
+ */
+function row(session, refresh) {
+	const button = h("button.btn.sm.outline", {
+		type: "button",
+		"data-key": session.id,
+		"aria-label": `End the sign-in of ${duration(session.age)} ago at ${session.plugin}`,
+		onclick: () => askToEnd(session, refresh),
+	}, "End")
+	return h("tr", null,
+		h("td", null, session.plugin),
+		h("td", null, h("span.label", null, stages[session.stage])),
+		h("td.po-wide.txt-hint", null, session.origin || "–"),
+		h("td.po-wide", null, duration(session.age)),
+		h("td", null, duration(session.left)),
+		h("td.min-width", null, button))
+}
+
+/**
+ * Ends a sign-in if the admin means it.
+ * @param {LiveSignIn} session
+ * @param {() => void} refresh
+ */
+function askToEnd(session, refresh) {
+	const end = async () => {
+		await send(`sign-ins/${session.id}/end`, "POST").catch(error => {
+			if (error?.status !== 404) app.checkApiError?.(error) // ended meanwhile
+		})
+		refresh()
+	}
+	const question = `End this sign-in at ${session.plugin}? The person must start again.`
+	if (app.modals?.confirm) {
+		app.modals.confirm(question, end, null, { yesButton: "End it", noButton: "Keep it" })
+	} else if (confirm(question)) {
+		end()
+	}
+}

@@ -1,0 +1,84 @@
+package dashboard
+
+import (
+	"maps"
+	"net/http"
+	"slices"
+
+	"github.com/pocketbase/pocketbase/core"
+
+	"plugin-oauth/hooks/oauth"
+	"plugin-oauth/hooks/plugins"
+)
+
+// pluginHelp is what an author must paste where, for one plugin.
+type pluginHelp struct {
+	ID          string      `json:"id"`   // of its record; blank: it is not from the dashboard
+	Slug        string      `json:"slug"` // "/" for the one at the root
+	Name        string      `json:"name"`
+	Provider    string      `json:"provider"`
+	Console     string      `json:"console"` // where the client is registered at the provider; blank: unknown
+	Enabled     bool        `json:"enabled"`
+	Problem     string      `json:"problem"` // why it cannot be used; blank: it can
+	Backend     string      `json:"backend"`
+	RedirectURI string      `json:"redirectUri"`
+	Origins     []string    `json:"origins"` // that may call, for people to read
+	Revoke      string      `json:"revoke"`  // the token to send: access, refresh or any; blank: none
+	Tenant      *tenantHelp `json:"tenant"`  // what the plugin must name; nil: nothing
+}
+
+// tenantHelp is a parameter that the plugin sends.
+type tenantHelp struct {
+	Name    string `json:"name"`
+	Example string `json:"example"`
+	Default string `json:"default"` // blank: it must be sent
+}
+
+// listPlugins handles GET /api/plugin-oauth/plugins: {"base": "https://…", "plugins": […]}.
+func (p page) listPlugins(e *core.RequestEvent) error {
+	bySlug, err := p.Records.All()
+	if err != nil {
+		return err
+	}
+	answer := struct {
+		Base    string       `json:"base"`
+		Plugins []pluginHelp `json:"plugins"`
+	}{Base: p.BaseURL, Plugins: []pluginHelp{}}
+	if p.Environment != nil {
+		answer.Plugins = append(answer.Plugins, p.help(p.Environment))
+	}
+	for _, slug := range slices.Sorted(maps.Keys(bySlug)) {
+		answer.Plugins = append(answer.Plugins, p.help(bySlug[slug]))
+	}
+	return e.JSON(http.StatusOK, answer)
+}
+
+func (p page) help(plugin *plugins.Plugin) pluginHelp {
+	help := pluginHelp{
+		ID:          plugin.RecordID,
+		Slug:        plugins.DisplaySlug(plugin.Slug),
+		Name:        plugin.Name,
+		Enabled:     plugin.State != plugins.SwitchedOff,
+		Problem:     plugin.Reason(),
+		Backend:     p.BaseURL,
+		RedirectURI: plugin.RedirectURI,
+		Origins:     plugin.Origins(),
+	}
+	if plugin.Slug != "" {
+		help.Backend += "/" + plugin.Slug
+	}
+	preset, known := oauth.FindPreset(plugin.Provider)
+	if known {
+		help.Provider, help.Console = preset.Title, preset.Console
+	}
+	if plugin.RevokeEndpoint != "" {
+		help.Revoke = "any"
+		if known && plugin.RevokeEndpoint == preset.RevokeEndpoint && preset.RevokeToken != "" {
+			help.Revoke = preset.RevokeToken
+		}
+	}
+	if tenant := plugin.OpenTenant(); tenant != nil && plugin.Tenant == "" {
+		help.Tenant = &tenantHelp{Name: tenant.Name, Example: tenant.Example, Default: tenant.Default}
+	}
+	return help
+}

@@ -1,0 +1,20 @@
+/**
+ * Says a number of seconds in words of two figures or so.
+ * @param {number} seconds
+ */
+export function duration(seconds) {
+	if (seconds < 10) return Math.max(0, seconds).toFixed(1) + " s"
+	if (seconds < 120) return Math.round(seconds) + " s"
+	if (seconds < 7200) return Math.round(seconds / 60) + " min"
+	if (seconds < 172800) return Math.round(seconds / 3600) + " h"
+	return Math.round(seconds / 86400) + " days"
+}
+
+/**
+ * Counts things: 1 sign-in, 2 sign-ins.
+ * @param {number} count
+ * @param {string} thing
+ */
+export function plural(count, thing) {
+	return count + " " + thing + (count === 1 ? "" : "s")
+}

@@ -1,0 +1,218 @@
+package hooks
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"runtime"
+	"runtime/debug"
+	"strings"
+
+	"plugin-oauth/hooks/oauth"
+	"plugin-oauth/hooks/plugins"
+	"plugin-oauth/hooks/session"
+	"plugin-oauth/views"
+)
+
+// responseError is an error as it is answered, in OAuth's words (RFC 6749 section 5.2, RFC 8628 section 3.5).
+// It is the only kind of error whose words reach anybody; toResponse turns all others into one.
+type responseError struct {
+	Status      int    `json:"-"`
+	Code        string `json:"error"`
+	Description string `json:"error_description,omitempty"` // a sentence that is safe to show
+
+	page     errorPage
+	internal bool  // it is a fault of the service itself
+	cause    error // makes it appear in the log; it quotes no request, no response and no key
+	logged   bool  // the line of the login that it ended has the cause
+}
+
+func (e *responseError) Error() string { return e.Code + ": " + e.Description }
+
+// Unwrap returns the cause.
+func (e *responseError) Unwrap() error { return e.cause }
+
+// because returns a copy with a cause, which makes it appear in the log.
+func (e responseError) because(cause error) *responseError {
+	e.cause = cause
+	return &e
+}
+
+// errorPage is which page a person sees for an error.
+type errorPage int
+
+const (
+	pageOfCode          errorPage = iota // the code decides
+	pageNothingToFinish                  // somebody opened the address of /redirect without a login
+	pageRestarting                       // it loads itself again
+)
+
+// A format is how a route answers with an error.
+type format int
+
+const (
+	formatJSON format = iota // for plugins
+	formatPage               // for people
+	formatText               // for deployed plugins that take any JSON from /refresh for tokens
+)
+
+var internalError = responseError{
+	Status: http.StatusInternalServerError,
+	Code:   "server_error",
+	Description: "Internal error. Try again in a moment. The admin finds the cause in the dashboard, " +
+		"under Logs.",
+	internal: true,
+}
+
+// The errors that more than one route answers.
+var (
+	errNoPlugin = &responseError{
+		Status:      http.StatusServiceUnavailable,
+		Code:        "temporarily_unavailable",
+		Description: HowToAddPlugin,
+	}
+	errRestarting = &responseError{
+		Status:      http.StatusServiceUnavailable,
+		Code:        "temporarily_unavailable",
+		Description: "The service is restarting. Try again in a moment.",
+		page:        pageRestarting,
+	}
+	errFull = &responseError{
+		Status:      http.StatusServiceUnavailable,
+		Code:        "temporarily_unavailable",
+		Description: "Too many sign-ins are under way. Try again in some minutes.",
+	}
+)
+
+// invalidRequest is the error of a request that cannot be understood.
+func invalidRequest(description string) *responseError {
+	return &responseError{Status: http.StatusBadRequest, Code: "invalid_request", Description: description}
+}
+
+// toResponse turns any error into one that can be answered.
+func toResponse(err error) *responseError {
+	if response, ok := errors.AsType[*responseError](err); ok {
+		return response
+	}
+	if provider, ok := errors.AsType[*oauth.Error](err); ok {
+		return providerError(provider)
+	}
+	if tenant, ok := errors.AsType[*oauth.TenantError](err); ok {
+		return invalidRequest(tenant.Error())
+	}
+	if errors.Is(err, session.ErrFull) {
+		return errFull
+	}
+	return internalError.because(err)
+}
+
+// providerError has the provider's own status, if that is one of an error.
+func providerError(err *oauth.Error) *responseError {
+	response := responseError{Status: err.Status, Code: err.Code, Description: err.Meaning.Description(),
+		cause: err.Cause}
+	switch err.Meaning {
+	case oauth.TimedOut:
+		response.Status = http.StatusGatewayTimeout
+	case oauth.Unreachable, oauth.NotOAuth:
+		response.Status = http.StatusBadGateway
+	default:
+		if err.Status == 0 { // it came with the browser
+			response.Status = http.StatusBadRequest
+		}
+	}
+	return &response
+}
+
+// unavailableError says why a plugin cannot be used.
+func unavailableError(plugin *plugins.Plugin) *responseError {
+	response := &responseError{
+		Status:      http.StatusServiceUnavailable,
+		Code:        "temporarily_unavailable",
+		Description: plugin.Reason(),
+	}
+	if plugin.State == plugins.SwitchedOff {
+		response.Status, response.Code = http.StatusNotFound, "not_found"
+	}
+	return response
+}
+
+// stateError says what is wrong with a state.
+func stateError(err error) error {
+	switch {
+	case errors.Is(err, session.ErrExpired):
+		response := invalidRequest("Too much time passed before it was finished. Nothing was shared.")
+		response.Code = "expired_token"
+		return response
+	case errors.Is(err, session.ErrUsed):
+		return invalidRequest("This sign-in was already finished. If the plugin is not signed in, start " +
+			"again there.")
+	case errors.Is(err, session.ErrCancelled):
+		return invalidRequest("This sign-in was ended before it was finished. Nothing was shared.")
+	case errors.Is(err, session.ErrUnknown):
+		return invalidRequest("This sign-in is not known here. It may be too old, or the address is not " +
+			"complete.")
+	default:
+		return err
+	}
+}
+
+// panicCause describes a panic without its value, which may quote a request.
+func panicCause(recovered any) error {
+	what := fmt.Sprintf("%T", recovered)
+	if err, ok := recovered.(runtime.Error); ok {
+		what = err.Error()
+	}
+	return fmt.Errorf("panic: %s\n%s", what, debug.Stack())
+}
+
+// writeError answers with an error and logs it, once, if it has a cause.
+func (s *server) writeError(e *request, f format, err error) {
+	response := toResponse(err)
+	if response.cause != nil && !response.logged {
+		s.log.LogAttrs(context.Background(), slog.LevelWarn, "request failed",
+			slog.String("route", e.Request.URL.Path), slog.String("plugin", plugins.DisplaySlug(e.slug())),
+			slog.String("error", response.Code), slog.Int("status", response.Status),
+			slog.String("cause", response.cause.Error()))
+	}
+	if f == formatText && e.accepts("application/json") {
+		f = formatJSON
+	}
+	// Whoever has left gets no answer.
+	switch f {
+	case formatPage:
+		_ = e.writeErrorPage(response)
+	case formatText:
+		_ = e.writeText(response.Status, response.Error())
+	default:
+		_ = e.writeJSON(response.Status, response)
+	}
+}
+
+func (e *request) accepts(contentType string) bool {
+	return strings.Contains(e.Request.Header.Get("Accept"), contentType)
+}
+
+// writeErrorPage says the same to a person. The code is for the plugin's author, who can fix only what has a
+// cause.
+func (e *request) writeErrorPage(err *responseError) error {
+	if err.page == pageRestarting {
+		restarting := views.Restarting{Text: err.Description, Plugin: e.pluginName()}
+		return e.writePage(err.Status, views.ShowRestarting(restarting), noForm)
+	}
+	result := views.Result{Kind: views.Failed, Title: "Sign-in failed", Text: err.Description}
+	switch {
+	case err.Code == "access_denied":
+		result.Kind, result.Title = views.Denied, "Sign-in cancelled"
+	case err.Code == "expired_token":
+		result.Kind, result.Title = views.Expired, "This sign-in took too long"
+	case err.Code == "not_found":
+		result.Kind, result.Title = views.Denied, "Nothing here"
+	case err.page == pageNothingToFinish:
+		result.Kind, result.Title = views.Denied, "Nothing to finish here"
+	case err.cause != nil:
+		result.Code = err.Code
+	}
+	return e.writeResult(err.Status, result)
+}

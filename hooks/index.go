@@ -1,0 +1,39 @@
+package hooks
+
+import (
+	"fmt"
+	"net/http"
+
+	"plugin-oauth/hooks/doctor"
+	"plugin-oauth/hooks/plugins"
+)
+
+// index handles GET / and HEAD /: the service is up. A program that accepts application/json, such as the
+// doctor, gets a [doctor.Self], since only the service sees what a proxy sends.
+func (s *server) index(e *request) error {
+	if e.plugin != nil && e.plugin.State != plugins.Available {
+		return unavailableError(e.plugin)
+	}
+	others, err := s.records.All()
+	if err != nil {
+		return err
+	}
+	self := doctor.Self{
+		Service:              doctor.ServiceName,
+		Plugin:               e.plugin != nil || len(others) > 0,
+		UntrustedProxyHeader: doctor.UntrustedProxyHeader(e.Request.Header, s.config.TrustedProxyHeaders),
+	}
+	if e.accepts("application/json") {
+		return e.writeJSON(http.StatusOK, self)
+	}
+	line := "plugin-oauth is up and running."
+	if !self.Plugin {
+		line = "plugin-oauth is running. " + HowToAddPlugin
+	}
+	if self.UntrustedProxyHeader != "" {
+		line += fmt.Sprintf("\nIt does not believe the header %s, which came with this request. If a "+
+			"proxy of yours sets "+
+			"it, name it in TRUSTED_PROXY_HEADERS.", self.UntrustedProxyHeader)
+	}
+	return e.writeText(http.StatusOK, line)
+}

@@ -1,0 +1,77 @@
+package hooks
+
+import (
+	"net/http"
+	"testing"
+)
+
+// GET / says which header it does not believe, once none of those that are trusted came.
+func TestUntrustedProxyHeader(t *testing.T) {
+	t.Parallel()
+	trusting := serve(t, func(c *Config) { c.TrustedProxyHeaders = []string{"fly-client-ip"} })
+	trustless := serve(t, nil)
+	const (
+		fly        = "Fly-Client-IP: 192.0.2.1"
+		cloudflare = "CF-Connecting-IP: 192.0.2.1"
+		akamai     = "True-Client-IP: 192.0.2.1"
+		forwarded  = "X-Forwarded-For: 192.0.2.1"
+		realIP     = "X-Real-IP: 192.0.2.1"
+	)
+	for _, test := range []struct {
+		name    string
+		at      *testServer
+		headers []string
+		want    string // the header that is not believed; blank: none
+	}{
+		{name: "Fly", at: trustless, headers: []string{fly}, want: "Fly-Client-IP"},
+		{name: "Cloudflare", at: trustless, headers: []string{cloudflare}, want: "CF-Connecting-IP"},
+		{name: "Akamai", at: trustless, headers: []string{akamai}, want: "True-Client-IP"},
+		{name: "nginx", at: trustless, headers: []string{realIP}, want: "X-Real-IP"},
+		{name: "forwarded for", at: trustless, headers: []string{forwarded}, want: "X-Forwarded-For"},
+		{name: "RFC 7239", at: trustless, headers: []string{"Forwarded: for=192.0.2.1"}, want: "Forwarded"},
+		{name: "two", at: trustless, headers: []string{forwarded, realIP}, want: "X-Real-IP"},
+		{name: "none", at: trustless},
+		{name: "unknown", at: trustless, headers: []string{"X-Client: 192.0.2.1"}},
+		{name: "trusted", at: trusting, headers: []string{fly, forwarded}},
+		{name: "another than trusted", at: trusting, headers: []string{forwarded}, want: "X-Forwarded-For"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			line, self := "plugin-oauth is up and running.\n", `{"service":"plugin-oauth","plugin":true}`
+			if test.want != "" {
+				line += "It does not believe the header " + test.want + ", which came with this request. " +
+					"If a proxy of yours sets it, name it in TRUSTED_PROXY_HEADERS.\n"
+				self = `{"service":"plugin-oauth","plugin":true,"untrustedProxyHeader":"` + test.want + `"}`
+			}
+			s := test.at
+			s.Expect("for people", s.Request(http.MethodGet, "/", "", test.headers...), http.StatusOK, line)
+			asks := append(test.headers, "Accept: application/json")
+			s.Expect("for programs", s.Request(http.MethodGet, "/", "", asks...), http.StatusOK, self)
+		})
+	}
+}
+
+// GET / tells the doctor whether there is a plugin, and who answers.
+func TestIndexForPrograms(t *testing.T) {
+	t.Parallel()
+	s := serve(t, func(c *Config) {
+		c.Plugin, c.EncryptionKey, c.PublicURL = nil, testEncryptionKey, "https://backend.example"
+	})
+	get := func(at *testServer) {
+		t.Helper()
+		got := at.Request(http.MethodGet, "/", "", "Accept: application/json")
+		if at == s {
+			s.Expect("without a plugin", got, http.StatusOK, `{"service":"plugin-oauth","plugin":false}`)
+			return
+		}
+		at.Expect("at a plugin", got, http.StatusOK, `{"service":"plugin-oauth","plugin":true}`)
+		if contentType := got.Header.Get("Content-Type"); contentType != "application/json" {
+			t.Errorf("it says that it is %s", contentType)
+		}
+	}
+	get(s)
+	get(s.add("one", nil))
+	off := s.add("off", func(fields map[string]any) { fields["enabled"] = false })
+	got := off.Request(http.MethodGet, "/", "", "Accept: application/json")
+	off.ExpectError("at a plugin that is switched off", got, http.StatusNotFound, "not_found")
+}

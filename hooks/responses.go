@@ -1,0 +1,125 @@
+package hooks
+
+import (
+	"cmp"
+	"context"
+	"crypto/rand"
+	"encoding/json/v2"
+	"maps"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"github.com/a-h/templ"
+
+	"plugin-oauth/hooks/plugins"
+	"plugin-oauth/views"
+)
+
+// fixedHeaders are those of every answer: nothing is cached, sniffed, framed or told to the next site. They
+// are made once.
+var fixedHeaders = http.Header{
+	"Cache-Control":           {"no-store"},
+	"Content-Security-Policy": {"default-src 'none'; frame-ancestors 'none'"},
+	"Referrer-Policy":         {"no-referrer"},
+	"X-Content-Type-Options":  {"nosniff"},
+	"X-Frame-Options":         {"DENY"},
+	"Vary":                    {"Origin"},
+}
+
+// setHeaders sets them, and lets a page of an allowed origin read the answer, errors and preflights (Fetch
+// standard, CORS protocol) included.
+func (e *request) setHeaders() {
+	header := e.Response.Header()
+	maps.Copy(header, fixedHeaders)
+	// Where TLS ends here. On localhost it would break every other server under development (RFC 6797 section
+	// 12.1).
+	if host, _, _ := strings.Cut(e.Request.Host, ":"); e.Request.TLS != nil && host != "localhost" {
+		header.Set("Strict-Transport-Security", "max-age=31536000")
+	}
+	origin := e.Request.Header.Get("Origin")
+	if !e.plugin.Allows(origin) {
+		return
+	}
+	header.Set("Access-Control-Allow-Origin", origin)
+	if e.Request.Method == http.MethodOptions {
+		header.Set("Access-Control-Allow-Methods", "GET, HEAD, POST")
+		if requested := e.Request.Header.Get("Access-Control-Request-Headers"); requested != "" {
+			header.Set("Access-Control-Allow-Headers", requested)
+		}
+		header.Set("Access-Control-Max-Age", "86400")
+	}
+}
+
+// pluginName is what pages call the plugin. Blank: they do without.
+func (e *request) pluginName() string {
+	if e.plugin == nil {
+		return ""
+	}
+	return cmp.Or(e.plugin.Name, e.plugin.Slug)
+}
+
+func (e *request) returnApp() string {
+	if e.plugin == nil {
+		return plugins.DefaultReturnApp
+	}
+	return e.plugin.ReturnApp
+}
+
+// writeResult answers with the page of a result.
+func (e *request) writeResult(status int, result views.Result) error {
+	result.Plugin, result.ReturnApp = e.pluginName(), e.returnApp()
+	return e.writePage(status, views.ShowResult(result), noForm)
+}
+
+// formAction is where the form of a page may be sent (CSP level 3).
+type formAction string
+
+const (
+	noForm   formAction = "'none'"
+	formHere formAction = "'self'"
+)
+
+// writePage answers with a page, with a nonce for its style and script (CSP level 3).
+func (e *request) writePage(status int, page templ.Component, action formAction) error {
+	nonce := rand.Text()
+	header := e.Response.Header()
+	header.Set("Content-Type", "text/html; charset=utf-8")
+	header.Set("Content-Security-Policy", "default-src 'none'; style-src 'nonce-"+nonce+"'; script-src "+
+		"'nonce-"+nonce+
+		"'; img-src data:; base-uri 'none'; form-action "+string(action)+"; frame-ancestors 'none'")
+	e.Response.WriteHeader(status)
+	return page.Render(templ.WithNonce(context.Background(), nonce), e.Response)
+}
+
+// writeJSON answers with JSON. Version 2 of the package leaves the & of an authorization URL alone.
+func (e *request) writeJSON(status int, answer any) error {
+	body, err := json.Marshal(answer)
+	if err != nil {
+		return err
+	}
+	e.Response.Header().Set("Content-Type", "application/json")
+	e.Response.WriteHeader(status)
+	_, err = e.Response.Write(body)
+	return err
+}
+
+// writeText answers with one line.
+func (e *request) writeText(status int, line string) error {
+	e.Response.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	e.Response.WriteHeader(status)
+	_, err := e.Response.Write([]byte(line + "\n"))
+	return err
+}
+
+// writeTokens answers with the provider's bytes, and reports whether they could be sent. With its length the
+// answer is whole when it is flushed, before anything is written of it.
+func (e *request) writeTokens(tokens []byte) error {
+	e.Response.Header().Set("Content-Type", "application/json")
+	e.Response.Header().Set("Content-Length", strconv.Itoa(len(tokens)))
+	e.Response.WriteHeader(http.StatusOK)
+	if _, err := e.Response.Write(tokens); err != nil {
+		return err
+	}
+	return http.NewResponseController(e.Response).Flush()
+}

@@ -1,0 +1,88 @@
+package hooks
+
+import (
+	"encoding/json"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// rooms say which other packages of this project each package may import, directly or not, and whether it may
+// import PocketBase. Imports run one way, and no room knows what lies above it.
+var rooms = map[string]struct {
+	may        []string
+	pocketBase bool
+}{
+	"hooks/oauth":               {},
+	"hooks/session":             {},
+	"hooks/session/sessiontest": {may: []string{"hooks/session"}},
+	"hooks/session/sqlite":      {may: []string{"hooks/session"}, pocketBase: true},
+	"hooks/plugins":             {may: []string{"hooks/oauth"}, pocketBase: true},
+	"hooks/doctor":              {may: []string{"hooks/plugins", "hooks/oauth"}, pocketBase: true},
+	"hooks/dashboard": {
+		may:        []string{"hooks/doctor", "hooks/plugins", "hooks/session", "hooks/oauth"},
+		pocketBase: true,
+	},
+	"internal/testkit": {may: []string{"hooks/oauth", "pb_migrations"}, pocketBase: true},
+	"views":            {},
+	"client":           {},
+	"pb_migrations":    {pocketBase: true},
+}
+
+// Each room imports what it may, and each package below hooks has a rule.
+func TestRooms(t *testing.T) {
+	t.Parallel()
+	const project = "plugin-oauth/"
+	list := exec.Command("go", "list", "-json=ImportPath,Imports,Deps", "plugin-oauth/...")
+	output, err := list.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	ruled := 0
+	for decoder := json.NewDecoder(strings.NewReader(string(output))); decoder.More(); {
+		var listed struct {
+			ImportPath    string
+			Imports, Deps []string
+		}
+		if err := decoder.Decode(&listed); err != nil {
+			t.Fatal(err)
+		}
+		name := strings.TrimPrefix(listed.ImportPath, project)
+		rule, found := rooms[name]
+		if !found {
+			if strings.HasPrefix(name, "hooks/") || strings.HasPrefix(name, "internal/") {
+				t.Errorf("nothing says what %s may import", name)
+			}
+			continue
+		}
+		ruled++
+		t.Run(name, func(t *testing.T) {
+			for _, imported := range listed.Deps {
+				own, ofProject := strings.CutPrefix(imported, project)
+				if ofProject && !slices.Contains(rule.may, own) {
+					t.Errorf("it imports %s", imported)
+				}
+				if strings.HasPrefix(imported, "github.com/pocketbase/") && !rule.pocketBase {
+					t.Errorf("it imports %s", imported)
+				}
+			}
+			if name == "hooks/session" || name == "hooks/session/sessiontest" {
+				expectStandardLibrary(t, listed.Imports)
+			}
+		})
+	}
+	if ruled != len(rooms) {
+		t.Errorf("%d of %d packages are there", ruled, len(rooms))
+	}
+}
+
+func expectStandardLibrary(t *testing.T, imports []string) {
+	t.Helper()
+	for _, imported := range imports {
+		first, _, _ := strings.Cut(imported, "/")
+		if strings.Contains(first, ".") {
+			t.Errorf("it imports %s", imported)
+		}
+	}
+}

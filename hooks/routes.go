@@ -1,0 +1,96 @@
+package hooks
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+)
+
+// route is one address that a plugin or a browser may ask for, at the root or under a plugin's slug.
+type route struct {
+	method string
+	path   string
+	handle func(*request) error
+	format format // of its errors
+	public bool   // it answers without a plugin, and HEAD like GET
+}
+
+func (s *server) routeTable() []route {
+	return []route{
+		{method: http.MethodPost, path: "/authorize", handle: s.authorize},
+		{method: http.MethodGet, path: "/redirect", handle: s.redirect, format: formatPage},
+		{method: http.MethodPost, path: "/redirect", handle: s.confirm, format: formatPage},
+		{method: http.MethodPost, path: "/poll", handle: s.poll},
+		{method: http.MethodPost, path: "/refresh", handle: s.refresh, format: formatText},
+		{method: http.MethodPost, path: "/revoke", handle: s.revoke},
+		{method: http.MethodGet, path: "/", handle: s.index, format: formatText, public: true},
+		{method: http.MethodGet, path: "/client.js", handle: clientScript, format: formatText, public: true},
+		{method: http.MethodGet, path: "/client.d.ts", handle: clientTypes, format: formatText, public: true},
+	}
+}
+
+// match returns the route of a request, and puts the plugin of its slug into it. Without a route, or with a
+// wrong method, people get the error as a page.
+func (s *server) match(e *request) (route, error) {
+	path, err := s.resolvePlugin(e)
+	if err != nil {
+		return route{}, err
+	}
+	var found route
+	allowed := []string{http.MethodOptions}
+	for _, candidate := range s.routes {
+		if candidate.path != path {
+			continue
+		}
+		found, allowed = candidate, append([]string{candidate.method}, allowed...)
+		if e.Request.Method == found.method || e.Request.Method == http.MethodOptions {
+			return found, nil
+		}
+	}
+	if found.public {
+		allowed = append(allowed, http.MethodHead)
+		if e.Request.Method == http.MethodHead {
+			return found, nil
+		}
+	}
+	if found.path == "" {
+		return e.unmatched(found), &responseError{
+			Status:      http.StatusNotFound,
+			Code:        "not_found",
+			Description: "There is no such address. Check the backend URL in the plugin.",
+		}
+	}
+	methods := strings.Join(allowed, ", ")
+	e.Response.Header().Set("Allow", methods)
+	return e.unmatched(found), &responseError{
+		Status: http.StatusMethodNotAllowed,
+		Code:   "invalid_request",
+		Description: "This address answers " + methods + " requests only; it is made for plugins and " +
+			"providers.",
+	}
+}
+
+// resolvePlugin puts the plugin of the slug into the request, and returns the path without it.
+func (s *server) resolvePlugin(e *request) (path string, err error) {
+	path = e.Request.URL.Path
+	if len(path) > 1 {
+		path = strings.TrimSuffix(path, "/")
+	}
+	if slices.ContainsFunc(s.routes, func(route route) bool { return route.path == path }) {
+		return path, nil
+	}
+	slug, rest, _ := strings.Cut(path[1:], "/")
+	plugin, err := s.records.Find(slug)
+	if plugin != nil {
+		e.plugin, path = plugin, "/"+rest
+	}
+	return path, err
+}
+
+// unmatched lets a browser have the error as a page.
+func (e *request) unmatched(found route) route {
+	if e.accepts("text/html") {
+		found.format = formatPage
+	}
+	return found
+}

@@ -1,0 +1,244 @@
+package hooks
+
+import (
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestRoutes(t *testing.T) {
+	t.Parallel()
+	root := serve(t, nil)
+	const (
+		json   = "application/json"
+		text   = "text/plain; charset=utf-8"
+		page   = "text/html; charset=utf-8"
+		script = "text/javascript; charset=utf-8"
+
+		browser = "text/html,*/*"
+	)
+	for _, test := range []struct {
+		method, path, accept string
+		status               int
+		contentType          string
+	}{
+		{method: "GET", path: "/", status: 200, contentType: text},
+		{method: "HEAD", path: "/", status: 200, contentType: text},
+		{method: "POST", path: "/authorize/", status: 200, contentType: json},
+		{method: "POST", path: "/poll/?readKey=x", status: 404, contentType: json},
+		{method: "GET", path: "/redirect/", status: 400, contentType: page},
+		{method: "POST", path: "/refresh/", status: 400, contentType: text},
+		// Longer, shorter and other names are not these routes.
+		{method: "POST", path: "/authorizeXYZ", status: 404, contentType: json},
+		{method: "POST", path: "/authorize/x", status: 404, contentType: json},
+		{method: "POST", path: "/AUTHORIZE", status: 404, contentType: json},
+		{method: "POST", path: "/pol", status: 404, contentType: json},
+		{method: "GET", path: "/favicon.ico", status: 404, contentType: json},
+		{method: "GET", path: "/nothing", accept: browser, status: 404, contentType: page},
+		{method: "GET", path: "/redirectXYZ?code=x&state=y", accept: browser, status: 404, contentType: page},
+		// Wrong methods.
+		{method: "GET", path: "/authorize", status: 405, contentType: json},
+		{method: "GET", path: "/authorize", accept: browser, status: 405, contentType: page},
+		{method: "GET", path: "/poll?readKey=x", status: 405, contentType: json},
+		{method: "PUT", path: "/poll", status: 405, contentType: json},
+		{method: "DELETE", path: "/refresh?code=x", status: 405, contentType: text},
+		{method: "POST", path: "/redirect?code=x&state=y", status: 400, contentType: page},
+		{method: "PUT", path: "/redirect?code=x&state=y", status: 405, contentType: page},
+		{method: "HEAD", path: "/redirect?code=x&state=y", status: 405, contentType: page},
+		{method: "POST", path: "/", status: 405, contentType: text},
+		{method: "GET", path: "/client.js", status: 200, contentType: script},
+		{method: "HEAD", path: "/client.js", status: 200, contentType: script},
+		{method: "GET", path: "/client.d.ts", status: 200, contentType: text},
+		{method: "POST", path: "/client.js", status: 405, contentType: text},
+		{method: "GET", path: "/client.jsx", status: 404, contentType: json},
+		// A slash too many, as in a backend URL that ends in one, is no redirect.
+		{method: "POST", path: "//poll?readKey=x", status: 404, contentType: json},
+		{method: "POST", path: "/x/..//poll//?readKey=x", status: 404, contentType: json},
+		{method: "GET", path: "//redirect?code=x&state=y", status: 400, contentType: page},
+		// PocketBase keeps its own.
+		{method: "GET", path: "/api/health", status: 200, contentType: json},
+		{method: "GET", path: "/api/nothing", status: 404, contentType: json},
+		{method: "GET", path: "/_/", status: 200, contentType: page},
+		{method: "POST", path: "/_/authorize", status: 404, contentType: json},
+		{method: "POST", path: "/api/authorize", status: 404, contentType: json},
+	} {
+		t.Run(strings.TrimSpace(test.method+" "+test.path+" "+test.accept), func(t *testing.T) {
+			t.Parallel()
+			got := root.in(t).Request(test.method, test.path, "", "Accept: "+test.accept)
+			if got.Status != test.status || got.Header.Get("Content-Type") != test.contentType {
+				t.Errorf("%d %s %.100s", got.Status, got.Header.Get("Content-Type"), got.Body)
+			}
+			mayBeCached := slices.ContainsFunc([]string{"/api", "/_", "/client."}, func(prefix string) bool {
+				return strings.HasPrefix(test.path, prefix)
+			})
+			if !mayBeCached && got.Header.Get("Cache-Control") != "no-store" {
+				t.Error("it may be cached")
+			}
+			if (test.status == http.StatusMethodNotAllowed) != (got.Header.Get("Allow") != "") {
+				t.Errorf("Allow is %q", got.Header.Get("Allow"))
+			}
+		})
+	}
+}
+
+// The service's own routes have no access log, and a failure is logged once.
+func TestNoAccessLog(t *testing.T) {
+	t.Parallel()
+	s := serve(t, nil)
+	s.Get("/api/nothing")
+	known := strings.Split(s.waitLogged("/api/nothing"), "\n")
+	news := func() []string { // the lines that are new
+		lines := strings.Split(s.Logged(), "\n")
+		return slices.DeleteFunc(lines, func(line string) bool { return slices.Contains(known, line) })
+	}
+	_, readKey := s.Login()
+	s.Poll(readKey)
+	s.Poll(readKey)
+	s.Get("/nothing?code=x")
+	s.Get("/poll?readKey=x")
+	s.Get("/api/nothing/more")
+	s.waitLogged("/api/nothing/more")
+	if lines := news(); len(lines) != 1 {
+		t.Errorf("requests are logged: %q", lines)
+	}
+	known = strings.Split(s.Logged(), "\n")
+	s.Provider.Answers(providerAnswer{status: http.StatusServiceUnavailable}.ServeHTTP)
+	s.Login()
+	s.Get("/api/nothing/at/all")
+	s.waitLogged("/api/nothing/at/all")
+	isPocketBase := func(line string) bool { return strings.Contains(line, "/api/nothing") }
+	lines := slices.DeleteFunc(news(), isPocketBase)
+	if len(lines) != 1 || !strings.Contains(lines[0], "the token endpoint answered 503") {
+		t.Errorf("one failure is logged as %q", lines)
+	}
+}
+
+func TestCORS(t *testing.T) {
+	t.Parallel()
+	root := serve(t, nil)
+	const plugin = "https://abc123.plugins.framercdn.com"
+	for _, path := range []string{
+		"/", "/authorize", "/poll", "/poll?readKey=x", "/refresh", "/nothing", "/redirect",
+	} {
+		for _, method := range []string{"GET", "POST", "OPTIONS"} {
+			t.Run(method+" "+path, func(t *testing.T) {
+				t.Parallel()
+				s := root.in(t)
+				allowed := s.Request(method, path, "", "Origin: "+plugin,
+					"Access-Control-Request-Method: POST", "Access-Control-Request-Headers: content-type")
+				expectCORS(t, allowed.Header, plugin)
+				preflighted := allowed.Status == http.StatusNoContent &&
+					allowed.Header.Get("Access-Control-Allow-Headers") == "content-type" &&
+					allowed.Header.Get("Access-Control-Allow-Methods") == "GET, HEAD, POST"
+				if method == "OPTIONS" && path != "/nothing" && !preflighted {
+					t.Errorf("the preflight gets %d %v", allowed.Status, allowed.Header)
+				}
+				for _, other := range []string{"https://evil.example", "null", plugin + ".evil.example", ""} {
+					expectCORS(t, s.Request(method, path, "", "Origin: "+other).Header, "")
+				}
+			})
+		}
+	}
+}
+
+// expectCORS checks which origin may read an answer; blank: that of the request may not.
+func expectCORS(t *testing.T, header http.Header, origin string) {
+	t.Helper()
+	if header.Get("Access-Control-Allow-Origin") != origin || header.Get("Vary") != "Origin" {
+		t.Errorf("not exactly %q may read it: %v", origin, header)
+	}
+}
+
+// A panic in a handler is answered like any other error, and its value, which may quote a request, is not
+// logged.
+func TestPanic(t *testing.T) {
+	t.Parallel()
+	s := serve(t, nil)
+	broken, err := newServer(s.App, s.server.config, s.server.records)
+	if err != nil {
+		t.Fatal(err)
+	}
+	broken.sessions = nil // each handler that needs them runs into a nil pointer
+	broken.routes = append(broken.routes, route{
+		method: http.MethodPost,
+		path:   "/quote",
+		handle: func(e *request) error { panic(e.Request.URL.RawQuery) },
+	})
+	routes := map[string]string{
+		"POST /authorize":                        "application/json",
+		"POST /poll?readKey=SECRET":              "application/json",
+		"GET /redirect?state=SECRET&code=SECRET": "text/html; charset=utf-8",
+		"POST /quote?token=SECRET":               "application/json",
+	}
+	for route, contentType := range routes {
+		t.Run(route, func(t *testing.T) {
+			method, target, _ := strings.Cut(route, " ")
+			recorder := httptest.NewRecorder()
+			broken.serve(recorder, httptest.NewRequest(method, target, nil))
+			body := recorder.Body.String()
+			if recorder.Code != http.StatusInternalServerError || !strings.Contains(body, "Internal error.") {
+				t.Errorf("%d %s", recorder.Code, body)
+			}
+			if got := recorder.Header().Get("Content-Type"); got != contentType {
+				t.Errorf("it is said to be %s", got)
+			}
+			logged := s.Logged()
+			if strings.Contains(body, "SECRET") || strings.Contains(logged, "SECRET") {
+				t.Errorf("the secret is quoted: %s\n%s", body, logged)
+			}
+		})
+	}
+	logged := s.Logged()
+	if strings.Count(logged, "nil pointer") != len(routes)-1 || strings.Count(logged, "panic: string") != 1 {
+		t.Errorf("the log says %s", logged)
+	}
+}
+
+// A body beyond the limit is an error in the route's format, as any other, and its end is not waited for.
+func TestHugeBody(t *testing.T) {
+	t.Parallel()
+	root := serve(t, func(c *Config) { c.timing.body = time.Minute })
+	for path, contentType := range map[string]string{
+		"/poll": "application/json", "/refresh": "text/plain; charset=utf-8",
+	} {
+		for name, length := range map[string]int{
+			"beyond PocketBase's limit": 40_000_000, "a byte is missing": maxBody + 2,
+		} {
+			t.Run(path+" "+name, func(t *testing.T) {
+				t.Parallel()
+				head := fmt.Sprintf("POST %s HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n", path, length)
+				got := root.in(t).send(head + strings.Repeat("x", maxBody+1))
+				if got.StatusCode != http.StatusBadRequest || got.Header.Get("Content-Type") != contentType {
+					t.Errorf("%s %v", got.Status, got.Header)
+				}
+				if got.Header.Get("Cache-Control") != "no-store" {
+					t.Error("it may be cached")
+				}
+			})
+		}
+	}
+}
+
+// A body that does not come is not waited for.
+func TestSlowBody(t *testing.T) {
+	t.Parallel()
+	const timeout = 200 * time.Millisecond
+	root := serve(t, func(c *Config) { c.timing.body = timeout })
+	for path, status := range map[string]int{
+		"/poll": http.StatusBadRequest, "/authorize": http.StatusOK, "/nothing": http.StatusNotFound,
+	} {
+		t.Run(path, func(t *testing.T) {
+			t.Parallel()
+			began := time.Now()
+			got := root.in(t).send("POST " + path + " HTTP/1.1\r\nHost: x\r\n" +
+				"Content-Length: 20\r\n\r\nreadKey=")
+			if took := time.Since(began); got.StatusCode != status || took < timeout {
+				t.Errorf("%s after %s", got.Status, took)
+			}
+		})
+	}
+}

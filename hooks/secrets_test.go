@@ -1,0 +1,377 @@
+package hooks
+
+import (
+	"archive/zip"
+	"bytes"
+	"crypto/rand"
+	"encoding/base64"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"io/fs"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"plugin-oauth/internal/testkit"
+)
+
+// secretKind says what a secret is.
+type secretKind string
+
+// watched is the program with all secrets that it was given.
+type watched struct {
+	*testkit.Process
+
+	mu      sync.Mutex // the provider keeps secrets too
+	secrets map[string]string
+
+	failing atomic.Bool // the provider refuses
+}
+
+// keep has a secret searched for later, and returns it.
+func (w *watched) keep(kind secretKind, secret string) string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if secret != "" {
+		w.secrets[fmt.Sprintf("%s %d", kind, len(w.secrets))] = secret
+	}
+	return secret
+}
+
+// newLogin starts a login, and returns the provider's redirect of a person who agreed.
+func (w *watched) newLogin() (callback, readKey string) {
+	w.T.Helper()
+	authorizationURL, readKey := w.Authorize()
+	callback = w.Agree(authorizationURL)
+	u, err := url.Parse(callback)
+	if err != nil {
+		w.T.Fatal(err)
+	}
+	w.keep("state", u.Query().Get("state"))
+	w.keep("code", u.Query().Get("code"))
+	w.keep("read key", readKey)
+	return callback, readKey
+}
+
+// token answers with tokens of its own for each request, or with an error that quotes the request.
+func (w *watched) token(response http.ResponseWriter, r *http.Request) {
+	w.keep("verifier", r.Form.Get("code_verifier"))
+	if w.failing.Load() {
+		response.WriteHeader(http.StatusBadRequest)
+		_, _ = io.WriteString(response, `{"error":"invalid_grant","error_description":"`+r.Form.Encode()+`"}`)
+		return
+	}
+	access, refresh := w.keep("access token", rand.Text()), w.keep("refresh token", rand.Text())
+	_, _ = io.WriteString(response, `{"access_token":"`+access+`","refresh_token":"`+refresh+`"}`)
+}
+
+// raw answers with these bytes, in which FORM stands for what was sent.
+func (w *watched) raw(response string) http.HandlerFunc {
+	return func(writer http.ResponseWriter, r *http.Request) {
+		w.keep("verifier", r.Form.Get("code_verifier"))
+		connection, _, err := http.NewResponseController(writer).Hijack()
+		if err != nil {
+			w.T.Error(err)
+			return
+		}
+		defer connection.Close()
+		_, _ = io.WriteString(connection, strings.ReplaceAll(response, "FORM", r.Form.Encode()))
+	}
+}
+
+// quoted is an answer in which FORM stands for what was sent.
+type quoted struct {
+	status int
+	header string // its name; it has what was sent, in an address
+	body   string
+}
+
+func (w *watched) quoting(answer quoted) http.HandlerFunc {
+	return func(writer http.ResponseWriter, r *http.Request) {
+		w.keep("verifier", r.Form.Get("code_verifier"))
+		if answer.header != "" {
+			writer.Header().Set(answer.header, "https://evil.example/?"+r.Form.Encode())
+		}
+		writer.WriteHeader(answer.status)
+		_, _ = io.WriteString(writer, strings.ReplaceAll(answer.body, "FORM", r.Form.Encode()))
+	}
+}
+
+// No secret reaches the data folder or the output, in any spelling, even with --dev and for requests that go
+// wrong.
+func TestNoSecretIsWritten(t *testing.T) {
+	t.Parallel()
+	w := &watched{Process: testkit.NewProcess(t, "--dev"), secrets: map[string]string{
+		"client secret":        testkit.ClientSecret,
+		"superuser's password": testkit.SuperuserPassword,
+		"encryption key":       testEncryptionKey,
+	}}
+	w.Env = append(w.Env, testkit.SuperuserEnv()...)
+	w.Env = append(w.Env, "ENCRYPTION_KEY="+testEncryptionKey, "TRUSTED_PROXY_HEADERS=Fly-Client-IP")
+	w.Start()
+	w.Provider.Answers(w.token)
+	w.signInEachWay()
+	w.failEachWay(t)
+	refreshToken := w.refuse()
+	w.useTheDashboard()
+	w.comeFromElsewhere()
+	w.backUp()
+	w.sendEverywhere(refreshToken)
+	w.search()
+	if code := w.Terminate(); code != 0 {
+		t.Errorf("the program ended with %d", code)
+	}
+	w.search()
+
+	w.Env = append(w.Env, "SESSION_TTL=100ms")
+	w.Start()
+	expired, readKey := w.newLogin()
+	w.ExpectError("expired", w.Post("/poll?wait=30&readKey="+readKey), http.StatusBadRequest, "expired_token")
+	w.ExpectPage("expired", w.Get(expired), http.StatusBadRequest, "took too long")
+	w.Terminate()
+	w.search()
+	if !strings.Contains(w.Out.String(), "invalid_grant") {
+		t.Errorf("the failure is not in the log, so this test saw none:\n%s", w.Out)
+	}
+}
+
+// signInEachWay leaves sessions that are pending, ready, claimed and denied.
+func (w *watched) signInEachWay() {
+	w.T.Helper()
+	w.newLogin() // pending
+	ready, _ := w.newLogin()
+	w.ExpectPage("ready", w.Get(ready), http.StatusOK, "You are signed in")
+	claimed, readKey := w.newLogin()
+	w.ExpectPage("claimed", w.Get(claimed), http.StatusOK, "You are signed in")
+	if got := w.Poll(readKey); got.Status != http.StatusOK {
+		w.T.Fatalf("poll: %d %s", got.Status, got.Body)
+	}
+	w.ExpectPage("replay", w.Get(claimed), http.StatusBadRequest, "already finished")
+	denied, _ := w.newLogin()
+	w.ExpectPage("denied", w.Get(denied+"&error=access_denied"), http.StatusBadRequest, "cancelled")
+
+	// An answer that is longer than it says: net/http would print the rest.
+	body := `{"access_token":"` + w.keep("access token", rand.Text()) + `"}`
+	length := strconv.Itoa(len(body))
+	w.Provider.Answers(w.raw("HTTP/1.1 200 OK\r\nContent-Length: " + length + "\r\n\r\n" + body + "FORM"))
+	longer, _ := w.newLogin()
+	w.ExpectPage("longer", w.Get(longer), http.StatusOK, "You are signed in")
+	w.Provider.Answers(w.token)
+}
+
+// failEachWay has the provider fail, and quote what it was sent wherever it can.
+func (w *watched) failEachWay(t *testing.T) {
+	for name, handler := range map[string]http.HandlerFunc{
+		"500 in HTML": w.quoting(quoted{status: http.StatusInternalServerError, body: "<html>FORM</html>"}),
+		"HTML":        w.quoting(quoted{status: http.StatusOK, body: "<html>FORM</html>"}),
+		"redirect":    w.quoting(quoted{status: http.StatusFound, header: "Location", body: "FORM"}),
+		"429": w.quoting(quoted{
+			status: http.StatusTooManyRequests, header: "Retry-After", body: "FORM",
+		}),
+		"odd error": w.quoting(quoted{status: http.StatusBadRequest, body: `{"error":"FORM"}`}),
+		"ok false":  w.quoting(quoted{status: http.StatusOK, body: `{"ok":false,"error":"FORM"}`}),
+		"cut off":   w.quoting(quoted{status: http.StatusOK, body: `{"access_token":"FORM`}),
+		"8 MB": w.quoting(quoted{
+			status: http.StatusOK, body: `{"access_token":"` + strings.Repeat("FORM", 80_000) + `"}`,
+		}),
+		"not HTTP":      w.raw("FORM"),
+		"broken header": w.raw("HTTP/1.1 200 OK\r\nFORM\r\n\r\n"),
+		"reset":         func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			w.Provider.Answers(handler)
+			callback, readKey := w.newLogin()
+			if got := w.Get(callback); got.Status < 500 {
+				t.Errorf("redirect: %d", got.Status)
+			}
+			if got := w.Poll(readKey); got.Status != http.StatusBadRequest {
+				t.Errorf("poll: %d %s", got.Status, got.Body)
+			}
+			w.Post("/refresh?code=" + w.keep("refresh token", rand.Text()))
+		})
+	}
+	w.Provider.Answers(w.token)
+}
+
+// refuse has the provider refuse a code and a refresh token, which it then takes. It returns the refresh
+// token.
+func (w *watched) refuse() (refreshToken string) {
+	w.T.Helper()
+	w.failing.Store(true)
+	failed, readKey := w.newLogin()
+	w.ExpectPage("failed", w.Get(failed), http.StatusBadGateway, "Sign-in failed")
+	w.ExpectError("failed", w.Poll(readKey), http.StatusBadRequest, "invalid_grant")
+	refreshToken = w.keep("refresh token", "1//"+rand.Text()+"+/=")
+	if got := w.Post("/refresh?code=" + refreshToken); got.Status != http.StatusBadRequest {
+		w.T.Errorf("refresh: %d", got.Status)
+	}
+	w.failing.Store(false)
+	if got := w.Post("/refresh?code=" + refreshToken); got.Status != http.StatusOK {
+		w.T.Errorf("refresh: %d", got.Status)
+	}
+	return refreshToken
+}
+
+// useTheDashboard adds a plugin with the same client secret: well, badly and once more. Its tokens are
+// revoked.
+func (w *watched) useTheDashboard() {
+	w.T.Helper()
+	added := addPlugin(w.Backend, "added", func(fields map[string]any) {
+		fields["revokeEndpoint"] = strings.TrimSuffix(fields["tokenEndpoint"].(string), "/token") + "/revoke"
+	})
+	page, _ := added.Login()
+	added.ExpectPage("login", page, http.StatusOK, "You are signed in")
+	revoke := "/revoke?token=" + w.keep("revoked token", rand.Text())
+	added.Expect("revoke", added.Post(revoke), http.StatusOK, "{}")
+	added.Provider.Answers(func(writer http.ResponseWriter, r *http.Request) {
+		writer.WriteHeader(http.StatusBadRequest)
+		_, _ = io.WriteString(writer, `{"error":"invalid_request","error_description":"`+r.URL.String()+`"}`)
+	})
+	revoke = "/revoke?token=" + w.keep("revoked token", rand.Text())
+	added.ExpectError("revoke", added.Post(revoke), http.StatusBadRequest, "invalid_request")
+	for name, fields := range map[string]map[string]any{
+		"a plugin that is not valid": {"slug": "Added", "clientSecret": testkit.ClientSecret},
+		"a second one of the name": {
+			"slug": "added", "clientId": "x", "clientSecret": testkit.ClientSecret, "provider": "github",
+		},
+	} {
+		if got := w.CreatePlugin(fields); got.Status != http.StatusBadRequest {
+			w.T.Errorf("%s: %d", name, got.Status)
+		}
+	}
+}
+
+// comeFromElsewhere finishes logins from another network: the code waits in the page's form.
+func (w *watched) comeFromElsewhere() {
+	w.T.Helper()
+	browser := &testServer{Server: &testkit.Server{Backend: w.Backend}}
+	for _, test := range []struct {
+		choice string
+		status int
+		words  string
+	}{
+		{choice: "cancel", status: http.StatusBadRequest, words: "Sign-in cancelled"},
+		{choice: "continue", status: http.StatusOK, words: "You are signed in"},
+	} {
+		callback, _ := w.newLogin()
+		page := w.Request(http.MethodGet, callback, "", elsewhere)
+		w.ExpectPage("question", page, http.StatusOK, question)
+		answer := browser.confirm(confirmation{page: page, choice: test.choice, address: elsewhere})
+		w.ExpectPage(test.choice, answer, test.status, test.words)
+	}
+}
+
+// backUp makes PocketBase's own backup, with a login of each kind in it, and unpacks it so that it is
+// searched.
+func (w *watched) backUp() {
+	w.T.Helper()
+	w.newLogin()
+	got := w.Request(http.MethodPost, "/api/backups", `{"name":"backup.zip"}`, w.Admin(), asJSON)
+	if got.Status != http.StatusNoContent {
+		w.T.Fatalf("backup: %d %s", got.Status, got.Body)
+	}
+	backup, err := zip.OpenReader(filepath.Join(w.Dir, "pb_data", "backups", "backup.zip"))
+	if err != nil {
+		w.T.Fatal(err)
+	}
+	defer backup.Close()
+	for _, file := range backup.File {
+		content, err := file.Open()
+		if err != nil {
+			w.T.Fatal(err)
+		}
+		unpacked, err := io.ReadAll(content)
+		if err != nil {
+			w.T.Fatal(err)
+		}
+		to := filepath.Join(w.Dir, "backup-"+filepath.Base(file.Name))
+		if err := os.WriteFile(to, unpacked, 0o600); err != nil {
+			w.T.Fatal(err)
+		}
+	}
+}
+
+// sendEverywhere sends secrets in each way to each address, and waits until PocketBase has written its log.
+func (w *watched) sendEverywhere(refreshToken string) {
+	w.T.Helper()
+	callback, readKey := w.newLogin()
+	_, query, _ := strings.Cut(callback, "?")
+	query += "&readKey=" + readKey + "&token=" + refreshToken
+	for _, method := range strings.Fields("GET HEAD POST PUT PATCH DELETE OPTIONS") {
+		for _, path := range strings.Fields(`/ /authorize /poll /refresh /revoke /added/poll /added/
+			/redirectXYZ /favicon.ico /api/nothing /api/health /_/nothing /_/
+			/api/collections/sessions/records /api/collections/nothing/records /api/files/a/b/c`) {
+			w.Request(method, path+"?"+query, `{"readKey":"`+readKey+`"}`, asJSON,
+				"Referer: "+callback, "Authorization: Bearer "+refreshToken)
+		}
+	}
+	w.Request(http.MethodPost, "/redirect?"+query, "")
+	w.Get("/api/last?" + query)
+	eventually(w.T, "PocketBase has written its log", func() bool {
+		got := w.Request(http.MethodGet, "/api/logs?sort=-created&filter=data.url~'/api/last'", "", w.Admin())
+		return strings.Contains(got.Body, `"/api/last"`)
+	})
+}
+
+// spellings are those that a program may give the secrets, by what and how.
+func (w *watched) spellings() map[string]string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if len(w.secrets) < 20 {
+		w.T.Errorf("only %d secrets were seen", len(w.secrets))
+	}
+	spellings := map[string]string{}
+	for what, secret := range w.secrets {
+		inHex := hex.EncodeToString([]byte(secret))
+		for how, spelling := range map[string]string{
+			"raw": secret, "URL-encoded": url.QueryEscape(secret), "path-encoded": url.PathEscape(secret),
+			"hex": inHex, "HEX": strings.ToUpper(inHex),
+		} {
+			spellings[what+", "+how] = spelling
+		}
+		// In Base64 a string has three spellings, by where it begins. The edges depend on the neighbours.
+		for shift := range 3 {
+			for how, encoding := range map[string]*base64.Encoding{
+				"Base64": base64.RawStdEncoding, "Base64url": base64.RawURLEncoding,
+			} {
+				encoded := encoding.EncodeToString([]byte(strings.Repeat("\x00", shift) + secret))
+				spellings[what+", "+how+strconv.Itoa(shift)] = encoded[(shift*8+5)/6 : len(encoded)-1]
+			}
+		}
+	}
+	return spellings
+}
+
+// search looks for the secrets in the working folder and in the output.
+func (w *watched) search() {
+	w.T.Helper()
+	spellings := w.spellings()
+	searchIn := func(content []byte, where string) {
+		for what, spelling := range spellings {
+			if bytes.Contains(content, []byte(spelling)) {
+				w.T.Errorf("%s holds the %s", where, what)
+			}
+		}
+	}
+	searchIn([]byte(w.Out.String()), "the output")
+	files := 0
+	err := filepath.WalkDir(w.Dir, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			return err
+		}
+		content, err := os.ReadFile(path)
+		files++
+		searchIn(content, filepath.Base(path))
+		return err
+	})
+	if err != nil || files < 2 {
+		w.T.Errorf("%d files were searched: %v", files, err)
+	}
+}

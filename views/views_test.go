@@ -1,0 +1,192 @@
+package views_test
+
+import (
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/a-h/templ"
+
+	"plugin-oauth/views"
+)
+
+const nonce = "nonce-of-the-test"
+
+// render returns the HTML of a page.
+func render(t *testing.T, page templ.Component) string {
+	t.Helper()
+	var html strings.Builder
+	if err := page.Render(templ.WithNonce(t.Context(), nonce), &html); err != nil {
+		t.Fatal(err)
+	}
+	return html.String()
+}
+
+// expectParts fails if a page lacks one of the wanted parts, or has one of the unwanted.
+func expectParts(t *testing.T, html string, wanted, unwanted []string) {
+	t.Helper()
+	for _, part := range wanted {
+		if !strings.Contains(html, part) {
+			t.Errorf("%q is missing in\n%s", part, html)
+		}
+	}
+	for _, part := range unwanted {
+		if strings.Contains(html, part) {
+			t.Errorf("%q is in\n%s", part, html)
+		}
+	}
+}
+
+func TestShowResult(t *testing.T) {
+	t.Parallel()
+	const (
+		closeIt = `<p class="next">You can close this window and return to Framer.</p>`
+		again   = `<p class="next">Close this window, return to Framer and start the sign-in again.</p>`
+	)
+	for name, test := range map[string]struct {
+		result   views.Result
+		wanted   []string
+		unwanted []string
+	}{
+		"success": {
+			result:   views.Result{Kind: views.Success, Title: "You are signed in", Plugin: "Sheets"},
+			wanted:   []string{`<main class="success">`, `<p class="plugin">Sheets</p>`, closeIt},
+			unwanted: []string{"<p>", `class="code"`, again},
+		},
+		"denied": {
+			result: views.Result{
+				Kind: views.Denied, Title: "Sign-in cancelled", Text: "You said no.", Plugin: "Sheets",
+			},
+			wanted:   []string{`<main class="denied">`, `>Sheets</p><p>You said no.</p>` + closeIt},
+			unwanted: []string{`class="code"`, again},
+		},
+		"failed": {
+			result: views.Result{
+				Kind: views.Failed, Title: "Sign-in failed", Text: "It broke.", Code: "invalid_scope",
+			},
+			wanted: []string{
+				`<main class="failed">`, "<p>It broke.</p>" + closeIt, "author: <code>invalid_scope</code>",
+			},
+			unwanted: []string{`class="plugin"`, again},
+		},
+		"expired": {
+			result:   views.Result{Kind: views.Expired, Title: "This sign-in took too long"},
+			wanted:   []string{`<main class="expired">`, again},
+			unwanted: []string{closeIt, `class="plugin"`, `class="code"`},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			test.result.ReturnApp = "Framer"
+			html := render(t, views.ShowResult(test.result))
+			title := test.result.Title
+			wanted := append(test.wanted, "<title>"+title+"<", "<h1>"+title+"</h1>", "history.replaceState")
+			expectParts(t, html, wanted, append(test.unwanted, `http-equiv="refresh"`, "<form"))
+		})
+	}
+}
+
+func TestShowQuestion(t *testing.T) {
+	t.Parallel()
+	started := time.Date(2026, 5, 4, 12, 30, 0, 0, time.FixedZone("", 2*60*60))
+	for name, test := range map[string]struct {
+		question views.Question
+		wanted   []string
+		unwanted []string
+	}{
+		"here": {
+			question: views.Question{Plugin: "Sheets", Ago: 59 * time.Second},
+			wanted: []string{
+				`<p class="plugin">Sheets</p>`,
+				`<time datetime="2026-05-04T10:30:00Z">less than a minute ago</time>. If you continue`,
+				"whoever started it gets into your Google account through Sheets.",
+			},
+			unwanted: []string{"another network"},
+		},
+		"elsewhere, without a name": {
+			question: views.Question{Elsewhere: true, Ago: 119 * time.Second},
+			wanted: []string{
+				">a minute ago</time>, on another network than yours.",
+				"into your Google account through this plugin.",
+			},
+			unwanted: []string{`class="plugin"`},
+		},
+		"once more": {
+			question: views.Question{Text: "Please choose again.", Ago: 2 * time.Minute},
+			wanted:   []string{">2 minutes ago</time>.", "</script><p>Please choose again.</p></main>"},
+		},
+		"with fields": {
+			question: views.Question{
+				Fields: []views.Field{{Name: "state", Value: "s-1"}, {Name: "code", Value: "c-2"}},
+			},
+			wanted: []string{`<form method="post"><input type="hidden" name="state" value="s-1"> ` +
+				`<input type="hidden" name="code" value="c-2"> ` +
+				`<button name="choice" value="cancel">Cancel</button> ` +
+				`<button name="choice" value="continue">Continue</button></form>`},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			question := test.question
+			question.Provider, question.ReturnApp, question.Started = "Google", "Framer", started
+			html := render(t, views.ShowQuestion(question))
+			wanted := append(test.wanted, `<main class="question">`, "<h1>Did you start this sign-in?</h1>",
+				"Continue only if that was you, in Framer.", "history.replaceState", "event.preventDefault()")
+			unwanted := append(test.unwanted, `http-equiv="refresh"`, `class="next"`, `class="code"`)
+			expectParts(t, html, wanted, unwanted)
+		})
+	}
+}
+
+func TestShowRestarting(t *testing.T) {
+	t.Parallel()
+	html := render(t, views.ShowRestarting(views.Restarting{Text: "Wait.", Plugin: "Sheets"}))
+	expectParts(t, html,
+		[]string{
+			`<meta http-equiv="refresh" content="5">`, `<main class="expired">`,
+			"<h1>One moment, please</h1>",
+			`<p class="plugin">Sheets</p><p>Wait.</p><p class="next">This page loads again by itself.`,
+		},
+		// The address must keep the code and the state that the page is loaded again with.
+		[]string{"replaceState", "<script", "<form", "close this window"})
+}
+
+// Whatever a page is told appears as text, and only what has the nonce is run or applied.
+func TestEveryPage(t *testing.T) {
+	t.Parallel()
+	const hostile = `"'><script>alert(1)</script><style>*{}</style>&`
+	for name, page := range map[string]templ.Component{
+		"result": views.ShowResult(views.Result{
+			Kind: views.Kind(hostile), Title: hostile, Text: hostile, Code: hostile,
+			Plugin: hostile, ReturnApp: hostile,
+		}),
+		"question": views.ShowQuestion(views.Question{
+			Plugin: hostile, ReturnApp: hostile, Provider: hostile, Text: hostile,
+			Fields: []views.Field{{Name: hostile, Value: hostile}},
+		}),
+		"restarting": views.ShowRestarting(views.Restarting{Text: hostile, Plugin: hostile}),
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			html := render(t, page)
+			wanted := []string{"<!doctype html>", "&lt;script&gt;alert(1)"}
+			expectParts(t, html, wanted, []string{"<script>", "<style>", `"'>`})
+			tags := regexp.MustCompile(`<(?:script|style)\b[^>]*>`).FindAllString(html, -1)
+			for _, tag := range tags {
+				if !strings.Contains(tag, `nonce="`+nonce+`"`) {
+					t.Errorf("%s has no nonce", tag)
+				}
+			}
+			if len(tags) == 0 {
+				t.Error("there is no style")
+			}
+			// A page loads nothing, so that it works wherever the person is, and tells nobody.
+			loads := regexp.MustCompile(`(?:src|href)="[^"]*"`).FindAllString(html, -1)
+			if !slices.Equal(loads, []string{`href="data:,"`}) {
+				t.Errorf("the page loads %q", loads)
+			}
+		})
+	}
+}
