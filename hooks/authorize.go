@@ -21,7 +21,8 @@ var errAuthorizeLimit = &responseError{
 //
 //	{"url": "<authorization URL to open>", "readKey": "<secret for /poll>"}
 //
-// Where the provider has an address for each tenant, the request names it: POST /authorize?shop=my-store.
+// If the provider has an address for each tenant, the request names the tenant: POST
+// /authorize?shop=my-store.
 func (s *server) authorize(e *request) error {
 	network := s.clientNetwork(e)
 	if wait := s.authorizeLimit.reserve(network, s.config.timing.now()); wait > 0 {
@@ -42,14 +43,18 @@ func (s *server) authorize(e *request) error {
 		return err
 	}
 	s.metrics.loginStarted(e.plugin.Slug)
-	request := oauth.AuthorizationRequest{State: started.State, Verifier: started.Verifier}
+	authorizationURL := client.AuthorizationURL(oauth.AuthorizationRequest{
+		State:    started.State,
+		Verifier: started.Verifier,
+	})
 	return e.writeJSON(http.StatusOK, struct {
 		URL     string `json:"url"`
 		ReadKey string `json:"readKey"`
-	}{URL: client.AuthorizationURL(request), ReadKey: started.ReadKey})
+	}{URL: authorizationURL, ReadKey: started.ReadKey})
 }
 
-// originForAdmin is the Origin header as the session keeps it: only what is an origin, and of bounded length.
+// originForAdmin returns the Origin header as the session keeps it for the admin: blank unless it is an
+// origin of at most 255 bytes.
 func originForAdmin(origin string) string {
 	parsed, err := plugins.OriginOf(origin)
 	if origin == "null" || (err == nil && parsed == origin && len(origin) <= 255) {

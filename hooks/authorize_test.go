@@ -9,7 +9,7 @@ import (
 	"plugin-oauth/hooks/plugins"
 )
 
-// keyLength is that of a state and a read key: 9 characters of time, and 256 bits in 43.
+// keyLength is the length of a state and a read key: 9 characters of time, and 256 bits in 43.
 const keyLength = 9 + 43
 
 func TestAuthorize(t *testing.T) {
@@ -52,7 +52,7 @@ func TestAuthorize(t *testing.T) {
 	}
 }
 
-// expectAuthorizationURL starts a login and checks the parameters of its authorization URL. want has those
+// expectAuthorizationURL starts a login and checks the parameters of its authorization URL. want has the ones
 // that depend on the plugin.
 func (s *testServer) expectAuthorizationURL(want url.Values) {
 	s.T.Helper()
@@ -94,7 +94,7 @@ func TestAuthorizeIsNew(t *testing.T) {
 		query := authorizationURL.Query()
 		for _, secret := range []string{readKey, query.Get("state"), query.Get("code_challenge")} {
 			if seen[secret] {
-				t.Fatal("a secret came twice")
+				t.Fatal("a secret was given twice")
 			}
 			seen[secret] = true
 		}

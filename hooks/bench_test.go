@@ -12,7 +12,7 @@ import (
 )
 
 // These measure with net/http's own client in the same process, so they compare one version with the next.
-// For the server alone, beside a bare one: go run ./examples/bench
+// For the server alone, compared with a bare one: go run ./examples/bench
 
 // fill puts sessions that ended long ago into the table.
 func (s *testServer) fill(count int) {
@@ -34,7 +34,7 @@ func BenchmarkSessions(b *testing.B) {
 		root := serve(b, nil)
 		root.fill(count)
 		_, pending := root.Authorize()
-		for name, request := range map[string]func(s *testServer){
+		for name, send := range map[string]func(s *testServer){
 			"authorize": func(s *testServer) { s.Authorize() },
 			"pending poll": func(s *testServer) {
 				s.Expect("poll", s.Poll(pending), http.StatusNotFound, bodyPending)
@@ -46,7 +46,7 @@ func BenchmarkSessions(b *testing.B) {
 			b.Run(fmt.Sprintf("%s, %d in the table", name, count), func(b *testing.B) {
 				s := root.in(b)
 				for b.Loop() {
-					request(s)
+					send(s)
 				}
 			})
 		}

@@ -16,7 +16,7 @@ import (
 	"plugin-oauth/hooks/session/sqlite"
 )
 
-// doctorOptions are what the doctor checks of a complete and valid configuration.
+// doctorOptions returns the doctor's options for a complete and valid configuration.
 func (c Config) doctorOptions() doctor.Options {
 	return doctor.Options{
 		Environment:         c.Plugin,
@@ -30,15 +30,15 @@ func (c Config) doctorOptions() doctor.Options {
 	}
 }
 
-// newDoctor returns the doctor of this server, for these plugins of the dashboard.
+// newDoctor returns a doctor for this server and these plugins of the dashboard.
 func (s *server) newDoctor(records map[string]*plugins.Plugin) *doctor.Doctor {
 	options := s.config.doctorOptions()
 	options.Dashboard, options.DataDir = records, s.app.DataDir()
 	return doctor.New(options)
 }
 
-// checkSetUp makes all checks for an admin, who also learns what the proxies do that the admin's own request
-// came through.
+// checkSetUp runs all checks for an admin. It also reports a proxy's header that came with the admin's own
+// request and is not trusted.
 func (s *server) checkSetUp(r *http.Request) ([]doctor.Finding, error) {
 	records, err := s.records.All()
 	if err != nil {
@@ -53,8 +53,8 @@ func (s *server) checkSetUp(r *http.Request) ([]doctor.Finding, error) {
 	return findings, nil
 }
 
-// checkAtStart makes the same checks once the service listens, and says what they find. It ends with the
-// service. Plugins that cannot be used were named by then.
+// checkAtStart runs the same checks once the service listens, and logs what they find. A shutdown stops it.
+// It leaves out plugins that cannot be used, which the start has logged already.
 func (s *server) checkAtStart() {
 	defer func() {
 		if recovered := recover(); recovered != nil {
@@ -84,14 +84,15 @@ func (s *server) checkAtStart() {
 	maps.DeleteFunc(usable, func(_ string, p *plugins.Plugin) bool { return p.State != plugins.Available })
 	findings := s.newDoctor(usable).Check(ctx)
 	if ctx.Err() != nil {
-		return // its requests were broken off
+		return // its requests were cancelled
 	}
 	for _, f := range findings {
-		s.log.Warn(f.What, "plugin", f.Plugin, "why", f.Why, "mend", f.Fix) // the name that log readers know
+		// Log readers rely on the name mend.
+		s.log.Warn(f.What, "plugin", f.Plugin, "why", f.Why, "mend", f.Fix)
 	}
 }
 
-// bindDashboard adds the page Sign-ins to PocketBase's dashboard.
+// bindDashboard adds the Sign-ins page to PocketBase's dashboard.
 func (s *server) bindDashboard(e *core.ServeEvent) error {
 	dashboard.Bind(e, dashboard.Options{
 		Environment: s.config.Plugin,
@@ -105,8 +106,8 @@ func (s *server) bindDashboard(e *core.ServeEvent) error {
 	return nil
 }
 
-// report sweeps first: what is due has expired then, and the totals are those of this moment.
-func (s *server) report(ctx context.Context, request dashboard.ReportRequest) (session.Report, error) {
+// report sweeps first, so that whatever is due has expired and the totals are up to date.
+func (s *server) report(ctx context.Context, asked dashboard.ReportRequest) (session.Report, error) {
 	s.sweep()
-	return s.table.Report(ctx, sqlite.ReportRequest(request))
+	return s.table.Report(ctx, sqlite.ReportRequest(asked))
 }

@@ -42,8 +42,8 @@ const wrongSecret = "error wrong: The provider does not accept the client ID or 
 	"Enter the field clientSecret of the plugin wrong in the dashboard again; " +
 	"if it is right, check clientId and tokenAuth."
 
-// serveChecked starts the service with a plugin in each state that matters to the doctor, beside that of the
-// environment.
+// serveChecked starts the service with a plugin in each state that matters to the doctor, beside the
+// environment's.
 func serveChecked(t *testing.T) *testServer {
 	t.Helper()
 	s := serve(t, func(c *Config) {
@@ -94,7 +94,7 @@ func TestDoctorDashboardWithAnotherKey(t *testing.T) {
 		"Set ENCRYPTION_KEY to the key that they were saved under.")
 }
 
-// One cause that shows at every plugin is one finding.
+// One cause that affects every plugin is one finding.
 func TestDoctorDashboardOneCause(t *testing.T) {
 	t.Parallel()
 	s := serveChecked(t)
@@ -122,7 +122,7 @@ func TestDoctorDashboardOneCause(t *testing.T) {
 		unpublished("well"), unpublished("zz"))
 }
 
-// checkAtOnce makes the check at start, without the time that it is put off for.
+// checkAtOnce turns on the check at start, without its delay.
 func checkAtOnce(c *Config) { c.CheckAtStart, c.timing.checkAfter = true, time.Nanosecond }
 
 // The check at start asks the service itself too. What it finds is in the log.
@@ -145,7 +145,7 @@ func TestCheckAtStart(t *testing.T) {
 	}
 }
 
-// A shutdown ends the check at start, and nothing is said of what it broke off.
+// A shutdown ends the check at start, and nothing is said about the requests that it cancelled.
 func TestCheckAtStartEnds(t *testing.T) {
 	t.Parallel()
 	asked, left := make(chan struct{}, 1), make(chan struct{}, 1)
@@ -170,7 +170,7 @@ func TestCheckAtStartEnds(t *testing.T) {
 	}
 }
 
-// A service that ends before the check at start begins asks nobody.
+// A service that ends before the check at start begins asks no provider.
 func TestCheckAtStartIsPutOff(t *testing.T) {
 	t.Parallel()
 	s := serve(t, func(c *Config) { c.CheckAtStart, c.timing.checkAfter = true, time.Hour })
@@ -181,7 +181,7 @@ func TestCheckAtStartIsPutOff(t *testing.T) {
 	}
 }
 
-// The page's check of the set-up is the doctor's, and sees the headers of the admin's own proxy.
+// The page's check of the set-up is the doctor's, and also sees the headers of the admin's own proxy.
 func TestDoctorRoute(t *testing.T) {
 	t.Parallel()
 	s := serve(t, nil)
@@ -198,7 +198,7 @@ func TestDoctorRoute(t *testing.T) {
 	}
 }
 
-// On Fly.io the doctor says by itself what the admin's own request says too; it is said once.
+// On Fly.io the doctor itself finds what the admin's own request shows, too; it is reported once.
 func TestDoctorRouteOnFly(t *testing.T) {
 	t.Parallel()
 	s := serve(t, func(c *Config) { c.onFly = true })

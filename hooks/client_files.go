@@ -11,7 +11,7 @@ import (
 )
 
 // clientFile handles GET /client.js and GET /client.d.ts: the module that a plugin imports, and its types.
-// Any page may load them. A browser asks each time whether they have changed, and is told by a hash of the
+// Any page may load them. A browser asks each time whether they have changed; the ETag is a hash of the
 // content.
 func clientFile(contentType string, content []byte) func(*request) error {
 	hash := sha256.Sum256(content)

@@ -14,12 +14,13 @@ import (
 // what has changed.
 func TestClientIsServed(t *testing.T) {
 	t.Parallel()
-	one, none := serve(t, withKey), serve(t, func(c *Config) { c.Plugin = nil })
+	withPlugin, withoutPlugin := serve(t, withKey), serve(t, func(c *Config) { c.Plugin = nil })
+	disabled := withPlugin.add("off", func(fields map[string]any) { fields["enabled"] = false })
 	for name, at := range map[string]*testServer{
-		"at the root":         one,
-		"at a plugin":         one.add("open", nil),
-		"at one switched off": one.add("shut", func(fields map[string]any) { fields["enabled"] = false }),
-		"without a plugin":    none,
+		"at the root":         withPlugin,
+		"at a plugin":         withPlugin.add("open", nil),
+		"at one switched off": disabled,
+		"without a plugin":    withoutPlugin,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -9,8 +9,8 @@ import (
 	"github.com/pocketbase/pocketbase/core"
 )
 
-// bindCollections refuses to create or change a session or a total, which a superuser could do otherwise:
-// superusers pass every API rule.
+// bindCollections refuses requests that create or change sessions or totals. Superusers could otherwise do
+// so, since no API rule applies to them.
 func bindCollections(app core.App) {
 	refuse := func(e *core.RecordRequestEvent) error {
 		return e.ForbiddenError("Sessions and totals are made by logins only. To end a login, delete its "+
@@ -20,8 +20,8 @@ func bindCollections(app core.App) {
 	app.OnRecordUpdateRequest("sessions", "login_totals").BindFunc(refuse)
 }
 
-// protectCollections keeps an admin, and an import, from breaking what the service runs on. Migrations have
-// run by now.
+// protectCollections keeps admins and imports from changing or deleting the collections that the service
+// needs. It runs after the migrations.
 func protectCollections(e *core.ServeEvent) error {
 	for _, name := range []string{"sessions", "pending_sessions", "login_stats", "login_totals", "plugins"} {
 		collection, err := e.App.FindCollectionByNameOrId(name)
@@ -36,7 +36,7 @@ func protectCollections(e *core.ServeEvent) error {
 func protectCollection(app core.App, collection *core.Collection) {
 	refusal := apis.NewForbiddenError("plugin-oauth needs the collection "+collection.Name+" to stay as "+
 		"it is.", nil)
-	// By id, since an update may come with another name.
+	// By id, since an update may change the name.
 	app.OnCollectionDelete(collection.Id).BindFunc(func(*core.CollectionEvent) error { return refusal })
 	app.OnCollectionUpdate(collection.Id).BindFunc(func(e *core.CollectionEvent) error {
 		stored, err := e.App.FindCollectionByNameOrId(collection.Id)

@@ -44,7 +44,7 @@ func inEveryStatus(t *testing.T) *testServer {
 	return s
 }
 
-// What the admin sees of logins in every status.
+// The admin sees logins in every status, without what is secret.
 func TestSessionsInTheDashboard(t *testing.T) {
 	t.Parallel()
 	s := inEveryStatus(t)
@@ -90,7 +90,7 @@ func TestSessionsInTheDashboard(t *testing.T) {
 	}
 }
 
-// What nobody may do to sessions, and what strangers may not see.
+// Nobody may create or change a session, and strangers may not see one.
 func TestSessionsAreReadOnly(t *testing.T) {
 	t.Parallel()
 	s := serve(t, nil)

@@ -20,9 +20,9 @@ import (
 	"plugin-oauth/hooks/plugins"
 )
 
-// NewDoctorCommand checks the configuration, the machine and the providers. It works beside a running
-// service, and must be executed before the app is bootstrapped: that would make the data folder, migrate it
-// and empty its folder for temporary files.
+// NewDoctorCommand returns the command that checks the configuration, the machine and the providers. It works
+// beside a running service, and must be executed before the app is bootstrapped: bootstrapping would create
+// the data folder, migrate it and empty its folder for temporary files.
 func NewDoctorCommand(app core.App) *cobra.Command {
 	var asJSON bool
 	command := &cobra.Command{
@@ -78,7 +78,7 @@ func runDoctor(command *cobra.Command, dataDir string) ([]doctor.Finding, int) {
 			Fix:   "Restore a backup, or choose another folder with --dir.",
 		}}
 	}
-	// The app swallows what commands print as errors.
+	// The app swallows what a command writes to its error output.
 	options.Done = func(p *plugins.Plugin) {
 		fmt.Fprintf(os.Stderr, "  %s is checked.\n", plugins.DisplaySlug(p.Slug))
 	}
@@ -87,7 +87,8 @@ func runDoctor(command *cobra.Command, dataDir string) ([]doctor.Finding, int) {
 	return append(unreadable, d.Check(command.Context())...), len(d.Plugins())
 }
 
-// readDashboard reads the dashboard's plugins and writes nothing. Where there are none yet, it returns none.
+// readDashboard reads the dashboard's plugins without writing anything. If there is no database yet, it
+// returns nil.
 func readDashboard(config Config, dataDir string) (map[string]*plugins.Plugin, error) {
 	path := filepath.Join(dataDir, "data.db")
 	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
@@ -96,8 +97,8 @@ func readDashboard(config Config, dataDir string) (map[string]*plugins.Plugin, e
 	source := url.URL{Scheme: "file", OmitHost: true, Path: filepath.ToSlash(path)}
 	source.RawQuery = "mode=ro&_pragma=busy_timeout(10000)"
 	if _, err := os.Stat(path + "-wal"); errors.Is(err, fs.ErrNotExist) {
-		// No service has it open. SQLite would make files beside it, which might then belong to another user
-		// than the service's.
+		// No service has it open. Otherwise SQLite would create files beside it, perhaps owned by another
+		// user than the service's.
 		source.RawQuery += "&immutable=1"
 	}
 	db, err := dbx.Open("sqlite", source.String())
@@ -113,7 +114,7 @@ func readDashboard(config Config, dataDir string) (map[string]*plugins.Plugin, e
 	return plugins.ReadDatabase(db, config.recordsOptions())
 }
 
-// printFindings writes them for people, with a line at the end that sums them up.
+// printFindings prints the findings for people, with a summary in the last line.
 func printFindings(out io.Writer, findings []doctor.Finding, checked int) error {
 	width := 0
 	for _, f := range findings {
@@ -126,14 +127,15 @@ func printFindings(out io.Writer, findings []doctor.Finding, checked int) error 
 		fmt.Fprintf(&b, "%-9s%-*s%s\n         Why    %s\n         Fix    %s\n\n", f.Level, width,
 			f.Plugin, f.What, f.Why, f.Fix)
 	}
-	mistakes, warnings := countLevel(findings, doctor.LevelError), countLevel(findings, doctor.LevelWarning)
+	errorCount := countLevel(findings, doctor.LevelError)
+	warningCount := countLevel(findings, doctor.LevelWarning)
 	switch {
-	case mistakes > 0 && warnings > 0:
-		fmt.Fprintf(&b, "%s, %s.\n", plural(mistakes, "error"), plural(warnings, "warning"))
-	case mistakes > 0:
-		fmt.Fprintf(&b, "%s.\n", plural(mistakes, "error"))
-	case warnings > 0:
-		fmt.Fprintf(&b, "%s.\n", plural(warnings, "warning"))
+	case errorCount > 0 && warningCount > 0:
+		fmt.Fprintf(&b, "%s, %s.\n", plural(errorCount, "error"), plural(warningCount, "warning"))
+	case errorCount > 0:
+		fmt.Fprintf(&b, "%s.\n", plural(errorCount, "error"))
+	case warningCount > 0:
+		fmt.Fprintf(&b, "%s.\n", plural(warningCount, "warning"))
 	default:
 		fmt.Fprintf(&b, "Nothing wrong was found at %s. A sign-in proves it.\n", plural(checked, "plugin"))
 	}

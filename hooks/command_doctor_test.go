@@ -34,7 +34,7 @@ func serveTokenEndpoint(t testing.TB, token http.HandlerFunc) string {
 	})
 }
 
-// refuseClient is a token endpoint that quotes what it was sent.
+// refuseClient is a token endpoint that refuses the client, and quotes what it was sent.
 func refuseClient(w http.ResponseWriter, r *http.Request) {
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
@@ -45,18 +45,18 @@ func refuseClient(w http.ResponseWriter, r *http.Request) {
 	_, _ = io.WriteString(w, `{"error":"invalid_client","error_description":`+string(inJSON)+`}`)
 }
 
-// examined is the program with what the command doctor is run on.
-type examined struct{ *testkit.Process }
+// doctorProcess is the program with a working folder that the command doctor is run in.
+type doctorProcess struct{ *testkit.Process }
 
-func newExamined(t *testing.T) *examined {
+func newDoctorProcess(t *testing.T) *doctorProcess {
 	t.Helper()
-	p := &examined{Process: testkit.NewProcess(t)}
+	p := &doctorProcess{Process: testkit.NewProcess(t)}
 	p.Env = append(p.Env, testkit.SuperuserEnv()...)
 	p.Env = append(p.Env, "ENCRYPTION_KEY="+testEncryptionKey, "PUBLIC_URL="+p.URL)
 	return p
 }
 
-func (p *examined) files() (names []string) {
+func (p *doctorProcess) files() (names []string) {
 	p.T.Helper()
 	err := filepath.WalkDir(p.Dir, func(path string, _ os.DirEntry, err error) error {
 		names = append(names, path)
@@ -68,8 +68,8 @@ func (p *examined) files() (names []string) {
 	return names
 }
 
-// doctor runs the command, which must end with a code, leave no file, and tell no secret.
-func (p *examined) doctor(want int, args ...string) (printed string) {
+// doctor runs the command, which must end with this code, leave no file behind, and print no secret.
+func (p *doctorProcess) doctor(want int, args ...string) (printed string) {
 	p.T.Helper()
 	before := p.files()
 	printed, code := p.Run(append([]string{"doctor"}, args...)...)
@@ -91,15 +91,15 @@ func (p *examined) doctor(want int, args ...string) (printed string) {
 }
 
 // expectDoctor runs the command, and checks for some words in what it prints.
-func (p *examined) expectDoctor(want int, words string, args ...string) {
+func (p *doctorProcess) expectDoctor(want int, words string, args ...string) {
 	p.T.Helper()
 	if printed := p.doctor(want, args...); !strings.Contains(printed, words) {
 		p.T.Errorf("%v: it does not say %q:\n%s", args, words, printed)
 	}
 }
 
-// useWrongSecret changes the plugin sheets so that its provider does not accept it.
-func (p *examined) useWrongSecret() {
+// useWrongSecret changes the plugin sheets so that its provider does not accept its secret.
+func (p *doctorProcess) useWrongSecret() {
 	p.T.Helper()
 	endpoint := serveTokenEndpoint(p.T, refuseClient) + "/token"
 	fields := map[string]any{"tokenEndpoint": endpoint, "clientSecret": testkit.ClientSecret}
@@ -111,7 +111,7 @@ func (p *examined) useWrongSecret() {
 // Before the first start there is no data folder, and the command makes none.
 func TestDoctorBeforeTheFirstStart(t *testing.T) {
 	t.Parallel()
-	p := newExamined(t)
+	p := newDoctorProcess(t)
 	printed := p.doctor(0)
 	if !strings.HasSuffix(printed, "\n1 warning.\n") ||
 		!strings.Contains(printed, "warning  Nothing answers at "+p.URL) {
@@ -119,10 +119,10 @@ func TestDoctorBeforeTheFirstStart(t *testing.T) {
 	}
 }
 
-// Beside a running service in which all is well.
+// The command finds nothing wrong beside a running service, and says so if the service does not run.
 func TestDoctorCommand(t *testing.T) {
 	t.Parallel()
-	p := newExamined(t)
+	p := newDoctorProcess(t)
 	p.Start()
 	added := addPlugin(p.Backend, "sheets", nil)
 	addPlugin(p.Backend, "off", func(fields map[string]any) { fields["enabled"] = false })
@@ -144,10 +144,10 @@ func TestDoctorCommand(t *testing.T) {
 	p.expectDoctor(1, "The database in pb_data cannot be read.")
 }
 
-// What is wrong is printed for people, as JSON, and by the start.
+// What is wrong is printed for people and as JSON, and logged at the start.
 func TestDoctorCommandFinds(t *testing.T) {
 	t.Parallel()
-	p := newExamined(t)
+	p := newDoctorProcess(t)
 	p.Start()
 	addPlugin(p.Backend, "sheets", nil)
 	p.useWrongSecret()
@@ -193,7 +193,7 @@ plugin-oauth: not all is well; fix the errors and run doctor again
 // With a variable that is not valid, nothing else is checked.
 func TestDoctorOfWrongConfiguration(t *testing.T) {
 	t.Parallel()
-	p := newExamined(t)
+	p := newDoctorProcess(t)
 	p.Env = append(p.Env, "TOKEN_ENDPOINT=nowhere")
 	printed := p.doctor(1)
 	if !strings.Contains(printed, "error    The configuration is not valid.\n") ||

@@ -12,7 +12,8 @@ import (
 	"plugin-oauth/hooks/oauth"
 )
 
-// NewProvidersCommand lists the providers that plugin-oauth knows, or shows one with what to paste where.
+// NewProvidersCommand returns the command that lists the providers that plugin-oauth knows, or shows what to
+// paste where for one of them.
 func NewProvidersCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:          "providers [name]",
@@ -76,7 +77,7 @@ func showPreset(out io.Writer, preset oauth.Preset) error {
 	return err
 }
 
-// writeVariables says what an author must fill in.
+// writeVariables lists what an author must fill in.
 func writeVariables(b *strings.Builder, preset oauth.Preset) {
 	b.WriteString("2. Put this into .env, or into the fields of the dashboard (clientId is CLIENT_ID, and " +
 		"so on):\n\n")

@@ -39,7 +39,7 @@ func TestProvidersCommand(t *testing.T) {
 	}
 }
 
-// What is shown of a provider has all that its preset says.
+// A provider is shown with everything that its preset says.
 func TestProviderShown(t *testing.T) {
 	t.Parallel()
 	for _, preset := range oauth.Presets() {
@@ -55,7 +55,8 @@ func TestProviderShown(t *testing.T) {
 			for _, fact := range []string{
 				preset.Title, "PROVIDER=" + preset.Name + "\n", preset.AuthorizeEndpoint,
 				preset.TokenEndpoint, preset.RefreshEndpoint, preset.RevokeEndpoint, preset.AuthorizeParams,
-				preset.TokenParams, preset.RefreshScope, preset.Console, preset.Hint, preset.Issuer, "/SLUG/redirect",
+				preset.TokenParams, preset.RefreshScope, preset.Console, preset.Hint, preset.Issuer,
+				"/SLUG/redirect",
 			} {
 				if !strings.Contains(out.String(), fact) {
 					t.Errorf("%q is not shown\n%s", fact, out.String())

@@ -9,7 +9,8 @@ import (
 	"plugin-oauth/hooks/plugins"
 )
 
-// NewRekeyCommand seals the client secrets of the dashboard's plugins under a new key.
+// NewRekeyCommand returns the command that seals the client secrets of the dashboard's plugins under a new
+// key.
 func NewRekeyCommand(app core.App) *cobra.Command {
 	return &cobra.Command{
 		Use: "rekey",
@@ -36,7 +37,7 @@ func NewRekeyCommand(app core.App) *cobra.Command {
 	}
 }
 
-// rekey returns how many client secrets there are.
+// rekey seals the client secrets under the new key, and returns how many there are.
 func rekey(app core.App) (int, error) {
 	get, err := environment(".")
 	if err != nil {

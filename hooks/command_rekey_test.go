@@ -95,11 +95,11 @@ func TestEncryptionKey(t *testing.T) {
 	}
 }
 
-// rekey seals all client secrets under a new key, or says why not and changes nothing.
+// The command seals all client secrets under a new key, or says why not and changes nothing.
 func TestRekeyCommand(t *testing.T) {
 	t.Parallel()
 	k := newKeyed(t)
-	// Entered again under the other key, one of them works.
+	// If the secret of one plugin is entered again under the other key, that plugin works.
 	k.restart("ENCRYPTION_KEY=" + otherEncryptionKey)
 	entered := map[string]any{"clientSecret": testkit.ClientSecret}
 	if got := k.UpdatePlugin(pluginID(k.Backend, "one"), entered); got.Status != http.StatusOK {
@@ -130,7 +130,7 @@ func TestRekeyCommand(t *testing.T) {
 			}
 		})
 	}
-	// two is under the new key already.
+	// The secret of two is under the new key already.
 	const done = "2 client secrets are sealed under NEW_ENCRYPTION_KEY."
 	change := plugins.Rekeying{OldKey: otherEncryptionKey, NewKey: testEncryptionKey}
 	if out, code := k.rekey(change); code != 0 || !strings.HasPrefix(out, done) {
@@ -150,7 +150,7 @@ func (k *keyed) rekey(change plugins.Rekeying) (printed string, code int) {
 	return k.Run("rekey")
 }
 
-// rekey in a folder that has no plugin says so.
+// In a folder without plugins, the command says so.
 func TestRekeyElsewhere(t *testing.T) {
 	t.Parallel()
 	p := testkit.NewProcess(t)

@@ -22,13 +22,13 @@ import (
 // defaultAddress is where deployed plugins look for their backend in development.
 const defaultAddress = "127.0.0.1:8787"
 
-// NewServeCommand returns PocketBase's serve with the service on it, at a port of its own. The version is
-// what it says that it is.
+// NewServeCommand returns PocketBase's serve command with the service registered, and with a default port of
+// its own. The version is the one that it reports.
 func NewServeCommand(app core.App, version string) *cobra.Command {
 	serve := cmd.NewServeCommand(app, false)
 	serve.Short = "Starts the server (on " + defaultAddress + " if neither a domain nor --http is given)"
-	http := serve.PersistentFlags().Lookup("http")
-	http.Usage = strings.ReplaceAll(http.Usage, "127.0.0.1:8090", defaultAddress)
+	httpFlag := serve.PersistentFlags().Lookup("http")
+	httpFlag.Usage = strings.ReplaceAll(httpFlag.Usage, "127.0.0.1:8090", defaultAddress)
 	logFormat := serve.Flags().String("log-format", "text", "how logins and faults are logged on standard "+
 		"error: text or json")
 	serve.PreRunE = func(_ *cobra.Command, domains []string) error {
@@ -59,7 +59,7 @@ func NewServeCommand(app core.App, version string) *cobra.Command {
 	return serve
 }
 
-// configForServe reads the configuration of the working folder.
+// configForServe loads the configuration from the working folder, with a log in the given format.
 func configForServe(logFormat string) (Config, error) {
 	config, err := LoadConfig(".")
 	if err != nil {
@@ -75,24 +75,26 @@ func configForServe(logFormat string) (Config, error) {
 	return config, nil
 }
 
-// chooseAddress sets the address to listen on if none is given, and returns the scheme that it will have.
+// chooseAddress sets the address to listen on if none is given, and returns the scheme that it will be
+// reached with.
 func chooseAddress(serve *cobra.Command, domains []string, config *Config) (scheme string, err error) {
-	http, https := serve.PersistentFlags().Lookup("http"), serve.PersistentFlags().Lookup("https")
+	flags := serve.PersistentFlags()
+	httpFlag, httpsFlag := flags.Lookup("http"), flags.Lookup("https")
 	scheme = "http"
 	switch {
-	case len(domains) > 0 || https.Changed:
+	case len(domains) > 0 || httpsFlag.Changed:
 		// PocketBase gets certificates for these by itself.
 		config.TLSCertFile, config.TLSKeyFile, scheme = "", "", "https"
 	case config.TLSCertFile != "":
 		scheme = "https"
 	}
-	if len(domains) == 0 && !https.Changed && !http.Changed {
-		err = http.Value.Set(defaultAddress)
+	if len(domains) == 0 && !httpsFlag.Changed && !httpFlag.Changed {
+		err = httpFlag.Value.Set(defaultAddress)
 	}
 	return scheme, err
 }
 
-// greet prints what an author wants to know first.
+// greet prints what an author needs to know first.
 func greet(app core.App, base string, config Config) error {
 	fmt.Printf("plugin-oauth %s is running\n", config.Version)
 	fmt.Printf("  Backend    %s\n", base)
@@ -122,7 +124,7 @@ func greet(app core.App, base string, config Config) error {
 	return greetAdmin(app)
 }
 
-// greetPlugin prints what to know of the plugin that the environment configures.
+// greetPlugin prints what an author needs to know about the plugin that the environment configures.
 func greetPlugin(plugin *plugins.Plugin, base string) {
 	fmt.Printf("  Redirect   %s (the provider must know this address)\n", plugin.RedirectURI)
 	redirect, err := url.Parse(plugin.RedirectURI)
@@ -137,8 +139,8 @@ func greetPlugin(plugin *plugins.Plugin, base string) {
 
 // greetAdmin prints how to make the first admin, if there is none.
 func greetAdmin(app core.App) error {
-	real := dbx.Not(dbx.HashExp{"email": core.DefaultInstallerEmail})
-	admins, err := app.CountRecords(core.CollectionNameSuperusers, real)
+	notInstaller := dbx.Not(dbx.HashExp{"email": core.DefaultInstallerEmail})
+	admins, err := app.CountRecords(core.CollectionNameSuperusers, notInstaller)
 	if err != nil || admins > 0 {
 		return err
 	}
@@ -150,7 +152,7 @@ func greetAdmin(app core.App) error {
 	return nil
 }
 
-// reachable is where a listener's address is reached from this machine.
+// reachable returns the host and the port at which this machine reaches a listener's address.
 func reachable(address string) string {
 	host, port, err := net.SplitHostPort(address)
 	if err == nil && slices.Contains([]string{"", "0.0.0.0", "::", "127.0.0.1", "::1"}, host) {

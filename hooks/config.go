@@ -28,30 +28,29 @@ import (
 // Config is everything the service must know before it starts.
 // [LoadConfig] reads it from the environment; a test or an example may fill it by hand.
 type Config struct {
-	// Plugin answers at the root: /authorize, /redirect and so on.
-	// Nil means that none is configured: the service starts, and says how to add one.
+	// Plugin answers at the root: /authorize, /redirect and so on. Nil means that there is none: the service
+	// starts all the same, and says how to add one.
 	Plugin *plugins.Plugin
 
 	// ParentDomain is what plugins are published under. Blank means plugins.framercdn.com.
 	ParentDomain string
 
-	// PublicURL is where the world reaches the service. Blank: the plugin's redirect URI, without its path,
-	// tells it.
+	// PublicURL is where the world reaches the service. Blank means the plugin's redirect URI without its
+	// path.
 	PublicURL string
 
-	// EncryptionKey seals the client secrets that are entered in the dashboard: 32 bytes.
-	// Blank: the dashboard takes no client secret, and plugins that have one cannot be used.
+	// EncryptionKey seals the client secrets that are entered in the dashboard: 32 bytes. If it is blank, the
+	// dashboard takes no client secret, and plugins that have one cannot be used.
 	EncryptionKey string
 
-	// SessionTTL is the life of a login, from /authorize until its secrets are erased. Blank means 10
-	// minutes.
+	// SessionTTL is the life of a login, from /authorize until its secrets are erased. Zero means 10 minutes.
 	SessionTTL time.Duration
 
-	// SessionRetention is how long the row of a login stays for the admin after its secrets are gone.
-	// Blank means 168 hours.
+	// SessionRetention is how long the row of a login stays for the admin after its secrets are gone. Zero
+	// means 168 hours.
 	SessionRetention time.Duration
 
-	// AuthorizeRateLimit bounds the logins that one client network may start. Blank means 60 in a minute.
+	// AuthorizeRateLimit bounds the logins that one client network may start. Zero means 60 a minute.
 	AuthorizeRateLimit RateLimit
 
 	// ConfirmLogin says when a person is asked before a login is finished: "auto" (or blank), if it comes
@@ -65,7 +64,7 @@ type Config struct {
 	// SuperuserEmail and SuperuserPassword make the first admin at start, if no admin has this address.
 	SuperuserEmail, SuperuserPassword string
 
-	// MetricsAddr is where GET /metrics answers Prometheus, such as 127.0.0.1:9091. Blank: nowhere.
+	// MetricsAddr is where GET /metrics answers Prometheus, such as 127.0.0.1:9091. Blank means nowhere.
 	MetricsAddr string
 
 	// Log takes a line for each login that ends, and for each fault. Nil means text on standard error.
@@ -78,15 +77,14 @@ type Config struct {
 	TLSCertFile, TLSKeyFile string
 
 	// CheckAtStart makes the service check itself and the providers once it listens, as the command doctor
-	// does. What it finds is logged as warnings, and printed on standard error. It stops nothing.
+	// does. What it finds is logged as warnings, and printed on standard error. It never stops the service.
 	CheckAtStart bool
 
 	onFly  bool // a machine of Fly.io, whose proxy stands in front
 	timing timing
 }
 
-// timing has the clock and the durations that tests shorten. The zero value of each stands for the one that
-// is meant.
+// timing holds the clock and the durations that tests shorten. A zero field stands for its default.
 type timing struct {
 	now         func() time.Time
 	provider    time.Duration // bounds a request to a provider
@@ -106,16 +104,16 @@ const (
 	defaultCheckAfter = 2 * time.Second
 )
 
-// HowToAddPlugin is said wherever somebody meets a service that has no plugin yet.
+// HowToAddPlugin is shown wherever somebody meets a service that has no plugin yet.
 const HowToAddPlugin = "No plugin is configured at this address. Set PROVIDER, CLIENT_ID, CLIENT_SECRET " +
 	"and REDIRECT_URI in the environment or in a .env file in the working folder, then start again. Or set " +
 	"PUBLIC_URL and ENCRYPTION_KEY there, start again, and add plugins in the dashboard; the address of " +
 	"each ends in its slug."
 
 // LoadConfig reads the configuration from the environment and from dir/.env, if there is one; the environment
-// wins. Blank fields have the values that they stand for. Without TLS_CERT_FILE it looks for the files that
-// `mkcert localhost` writes to dir. An error is one line that names the variable and the fix. It never quotes
-// a value that may be secret.
+// wins. Fields that are not set get their defaults. Without TLS_CERT_FILE it looks for the files that `mkcert
+// localhost` writes to dir. An error is one line that names the variable and the fix. It never quotes a value
+// that may be secret.
 func LoadConfig(dir string) (Config, error) {
 	get, err := environment(dir)
 	if err != nil {
@@ -153,7 +151,8 @@ func LoadConfig(dir string) (Config, error) {
 	return config.withDefaults(), nil
 }
 
-// environmentPlugin returns the plugin at the root as it is configured, or nil if no variable of it is set.
+// environmentPlugin returns the plugin at the root as it is configured, or nil if none of its variables is
+// set.
 func environmentPlugin(get func(name string) string) (*plugins.Plugin, error) {
 	plugin := plugins.New(func(field string) string {
 		if field == "slug" {
@@ -174,7 +173,7 @@ func environmentPlugin(get func(name string) string) (*plugins.Plugin, error) {
 	return &plugin, nil
 }
 
-// environment returns what reads a variable from the environment, else from dir/.env.
+// environment returns a function that reads a variable from the environment, or else from dir/.env.
 func environment(dir string) (func(name string) string, error) {
 	file, err := readDotEnv(filepath.Join(dir, ".env"))
 	if err != nil {
@@ -251,7 +250,7 @@ func rateLimit(value string) (RateLimit, error) {
 	return limit, nil
 }
 
-// withDefaults returns a copy in which every blank field has the value that it stands for.
+// withDefaults returns a copy in which every zero field has its default.
 func (c Config) withDefaults() Config {
 	if c.SessionTTL == 0 {
 		c.SessionTTL = defaultSessionTTL
@@ -294,7 +293,8 @@ func (c Config) recordsOptions() plugins.RecordsOptions {
 	return plugins.RecordsOptions{Defaults: c.pluginDefaults(), EncryptionKey: c.EncryptionKey}
 }
 
-// baseURL is where the world reaches the service, without a slash at the end. It is blank if nothing tells.
+// baseURL is where the world reaches the service, without a slash at the end. It is blank if that is not
+// known.
 func (c Config) baseURL() string {
 	address := c.PublicURL
 	if address == "" && c.Plugin != nil {

@@ -25,7 +25,7 @@ func (s *server) mustConfirm(e *request, state string) (*views.Question, error) 
 	return &question, nil
 }
 
-// question is what a person must know of the login that waits for an answer.
+// question returns what the person must know about a login before answering.
 func (s *server) question(e *request, state string) (views.Question, error) {
 	pending, err := s.sessions.Peek(context.WithoutCancel(e.Request.Context()), e.owner(), state)
 	if err != nil {
@@ -54,7 +54,7 @@ func providerName(client *oauth.Client) string {
 	return u.Hostname()
 }
 
-// ask shows the question. The code waits in its form and nowhere else, and nothing is used up yet.
+// ask shows the question. The code is kept in the page's form and nowhere else, and nothing is used up yet.
 func (s *server) ask(e *request, response authorizationResponse, question views.Question, status int) error {
 	question.Fields = []views.Field{
 		{Name: "state", Value: response.state}, {Name: "code", Value: response.code}, {Name: "iss",
@@ -63,8 +63,8 @@ func (s *server) ask(e *request, response authorizationResponse, question views.
 	return e.writePage(status, views.ShowQuestion(question), formHere)
 }
 
-// confirm handles POST /redirect: what the person chose on the confirmation page. Without a choice it is the
-// provider that posts its answer (OAuth 2.0 Form Post Response Mode), and the person may have to be asked
+// confirm handles POST /redirect: what the person chose on the confirmation page. A form without a choice is
+// the provider's own answer (OAuth 2.0 Form Post Response Mode), about which the person may have to be asked
 // first.
 func (s *server) confirm(e *request) error {
 	response := authorizationResponse{
@@ -87,7 +87,8 @@ func (s *server) confirm(e *request) error {
 	if !errors.Is(err, errRestarting) {
 		return err
 	}
-	// The page's address has no code to load it again with, so here it is again. Nothing is used up.
+	// The page's address has no code, so reloading it would not help: show the question again. Nothing is
+	// used up.
 	question, err := s.question(e, response.state)
 	if err != nil {
 		return stateError(err)

@@ -14,15 +14,18 @@ import (
 )
 
 const (
-	home, elsewhere = "Fly-Client-IP: 192.0.2.1", "Fly-Client-IP: 198.51.100.7"
-	question        = "Did you start this sign-in?"
+	fromHome      = "Fly-Client-IP: 192.0.2.1"
+	fromElsewhere = "Fly-Client-IP: 198.51.100.7"
+
+	questionTitle = "Did you start this sign-in?"
 )
 
 func confirming(mode string) func(*Config) {
 	return func(c *Config) { c.ConfirmLogin, c.TrustedProxyHeaders = mode, []string{"Fly-Client-IP"} }
 }
 
-// startFrom starts a login from a client address, and returns the provider's redirect of a person who agreed.
+// startFrom starts a login from a client address, and returns the provider's redirect after the person has
+// agreed.
 func (s *testServer) startFrom(address string) (callback, readKey string) {
 	s.T.Helper()
 	got := s.Request(http.MethodPost, "/authorize", "", address)
@@ -88,7 +91,7 @@ func TestConfirmNetworks(t *testing.T) {
 					page := s.Request(http.MethodGet, callback, "", "Fly-Client-IP: "+test.to)
 					words := "You are signed in"
 					if test.asked {
-						words = question
+						words = questionTitle
 					}
 					s.ExpectPage("redirect", page, http.StatusOK, words)
 					saysElsewhere := strings.Contains(page.Body, "on another network than yours")
@@ -102,8 +105,8 @@ func TestConfirmNetworks(t *testing.T) {
 	t.Run("no trusted header", func(t *testing.T) {
 		t.Parallel()
 		s := serve(t, nil)
-		callback, _ := s.startFrom(home)
-		page := s.Request(http.MethodGet, callback, "", elsewhere)
+		callback, _ := s.startFrom(fromHome)
+		page := s.Request(http.MethodGet, callback, "", fromElsewhere)
 		s.ExpectPage("redirect", page, http.StatusOK, "You are signed in")
 	})
 }
@@ -111,8 +114,8 @@ func TestConfirmNetworks(t *testing.T) {
 func TestConfirmContinue(t *testing.T) {
 	t.Parallel()
 	s := serve(t, confirming("auto"))
-	callback, readKey := s.startFrom(home)
-	page := s.Request(http.MethodGet, callback, "", elsewhere)
+	callback, readKey := s.startFrom(fromHome)
+	page := s.Request(http.MethodGet, callback, "", fromElsewhere)
 	for _, words := range []string{
 		"Test plugin", "less than a minute ago", "127.0.0.1 account", "Framer", ">Cancel<", ">Continue<",
 	} {
@@ -124,20 +127,20 @@ func TestConfirmContinue(t *testing.T) {
 	if !strings.Contains(policy, "form-action 'self'") || page.Header.Get("Cache-Control") != "no-store" {
 		t.Errorf("headers: %v", page.Header)
 	}
-	// A second tab and a reload ask again, and use up nothing. The plugin still waits.
-	again := s.Request(http.MethodGet, callback, "", elsewhere)
-	s.ExpectPage("reload", again, http.StatusOK, question)
+	// A second tab and a reload show the question again, and use up nothing. The plugin still waits.
+	again := s.Request(http.MethodGet, callback, "", fromElsewhere)
+	s.ExpectPage("reload", again, http.StatusOK, questionTitle)
 	s.Expect("poll", s.Poll(readKey), http.StatusNotFound, bodyPending)
 	if s.Provider.Exchanges() != 0 {
 		t.Fatal("the code was exchanged before anybody agreed")
 	}
-	got := s.confirm(confirmation{page: page, choice: "continue", address: elsewhere})
+	got := s.confirm(confirmation{page: page, choice: "continue", address: fromElsewhere})
 	s.ExpectPage("continue", got, http.StatusOK, "You are signed in")
 	for _, choice := range []string{"continue", "cancel"} {
-		got := s.confirm(confirmation{page: again, choice: choice, address: elsewhere})
+		got := s.confirm(confirmation{page: again, choice: choice, address: fromElsewhere})
 		s.ExpectPage(choice+" in the second tab", got, http.StatusBadRequest, "already finished")
 	}
-	back := s.Request(http.MethodGet, callback, "", elsewhere)
+	back := s.Request(http.MethodGet, callback, "", fromElsewhere)
 	s.ExpectPage("back", back, http.StatusBadRequest, "already finished")
 	s.expectTokens(readKey)
 	if s.Provider.Exchanges() != 1 {
@@ -148,17 +151,17 @@ func TestConfirmContinue(t *testing.T) {
 func TestConfirmCancel(t *testing.T) {
 	t.Parallel()
 	s := serve(t, confirming("always"))
-	callback, readKey := s.startFrom(home)
+	callback, readKey := s.startFrom(fromHome)
 	page := s.Get(callback)
-	// A form without a choice, as a provider may post it, is a question again.
+	// A form without a choice, as a provider may post it, leads to the question again.
 	for _, choice := range []string{"", "CONTINUE"} {
-		got := s.confirm(confirmation{page: page, choice: choice, address: home})
-		s.ExpectPage("no choice", got, http.StatusOK, question)
+		got := s.confirm(confirmation{page: page, choice: choice, address: fromHome})
+		s.ExpectPage("no choice", got, http.StatusOK, questionTitle)
 	}
-	got := s.confirm(confirmation{page: page, choice: "cancel", address: home})
+	got := s.confirm(confirmation{page: page, choice: "cancel", address: fromHome})
 	s.ExpectPage("cancel", got, http.StatusBadRequest, "Sign-in cancelled")
 	s.ExpectError("poll", s.Poll(readKey), http.StatusBadRequest, "access_denied")
-	got = s.confirm(confirmation{page: page, choice: "continue", address: home})
+	got = s.confirm(confirmation{page: page, choice: "continue", address: fromHome})
 	s.ExpectPage("continue, after all", got, http.StatusBadRequest, "already finished")
 	if s.Provider.Exchanges() != 0 {
 		t.Error("a code was exchanged")
@@ -169,15 +172,15 @@ func TestConfirmCancel(t *testing.T) {
 func TestConfirmDuringRestart(t *testing.T) {
 	t.Parallel()
 	s := serve(t, confirming("always"))
-	callback, readKey := s.startFrom(home)
+	callback, readKey := s.startFrom(fromHome)
 	page := s.Get(callback)
 	s.server.exchanging.Lock() // as a shutdown does
-	again := s.confirm(confirmation{page: page, choice: "continue", address: home})
+	again := s.confirm(confirmation{page: page, choice: "continue", address: fromHome})
 	s.ExpectPage("continue", again, http.StatusServiceUnavailable, "Please choose again in a moment.")
-	cancelled := s.confirm(confirmation{page: page, choice: "cancel", address: home})
-	s.ExpectPage("cancel", cancelled, http.StatusServiceUnavailable, question)
+	cancelled := s.confirm(confirmation{page: page, choice: "cancel", address: fromHome})
+	s.ExpectPage("cancel", cancelled, http.StatusServiceUnavailable, questionTitle)
 	s.server.exchanging.Unlock()
-	got := s.confirm(confirmation{page: again, choice: "continue", address: home})
+	got := s.confirm(confirmation{page: again, choice: "continue", address: fromHome})
 	s.ExpectPage("afterwards", got, http.StatusOK, "You are signed in")
 	s.expectTokens(readKey)
 }
@@ -186,13 +189,13 @@ func TestConfirmDuringRestart(t *testing.T) {
 func TestConfirmDoubleClick(t *testing.T) {
 	t.Parallel()
 	s := serve(t, confirming("always"))
-	callback, readKey := s.startFrom(home)
+	callback, readKey := s.startFrom(fromHome)
 	page := s.Get(callback)
 	pages := make([]testkit.Answer, 8)
 	var done sync.WaitGroup
 	for i := range pages {
 		done.Go(func() {
-			pages[i] = s.confirm(confirmation{page: page, choice: "continue", address: home})
+			pages[i] = s.confirm(confirmation{page: page, choice: "continue", address: fromHome})
 		})
 	}
 	done.Wait()
@@ -216,11 +219,11 @@ func TestConfirmExpired(t *testing.T) {
 		confirming("always")(c)
 		clock.setIn(c)
 	})
-	callback, readKey := s.startFrom(home)
+	callback, readKey := s.startFrom(fromHome)
 	page := s.Get(callback)
-	s.ExpectPage("in time", page, http.StatusOK, question)
+	s.ExpectPage("in time", page, http.StatusOK, questionTitle)
 	clock.move(defaultSessionTTL + time.Second)
-	got := s.confirm(confirmation{page: page, choice: "continue", address: home})
+	got := s.confirm(confirmation{page: page, choice: "continue", address: fromHome})
 	s.ExpectPage("too late", got, http.StatusBadRequest, "took too long")
 	s.ExpectPage("too late, again", s.Get(callback), http.StatusBadRequest, "took too long")
 	s.ExpectError("poll", s.Poll(readKey), http.StatusBadRequest, "expired_token")
@@ -229,13 +232,13 @@ func TestConfirmExpired(t *testing.T) {
 	}
 }
 
-// What is not worth a question gets none.
+// There is no question about a request that is no good.
 func TestConfirmBadInput(t *testing.T) {
 	t.Parallel()
 	root := serve(t, confirming("always"))
-	callback, _ := root.startFrom(home)
+	callback, _ := root.startFrom(fromHome)
 	refused := strings.Replace(callback, "code=", "error=access_denied&x=", 1)
-	other, _ := root.startFrom(home)
+	other, _ := root.startFrom(fromHome)
 	const startAgain, unknown = "start the sign-in again in the plugin", "not known here"
 	for name, test := range map[string]struct {
 		get   string // the address; blank: the form is posted
@@ -248,7 +251,7 @@ func TestConfirmBadInput(t *testing.T) {
 		"only a choice":           {form: "choice=continue", words: startAgain},
 		"no code":                 {form: "state=x&choice=continue", words: startAgain},
 		"no state":                {form: "code=x&choice=continue", words: startAgain},
-		"made up":                 {form: "choice=continue&code=x&state=y", words: unknown},
+		"invented":                {form: "choice=continue&code=x&state=y", words: unknown},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -273,12 +276,12 @@ func TestConfirmBadInput(t *testing.T) {
 	})
 }
 
-// The database does not hold the address in any form that can be guessed back without the state.
+// The database does not hold the address in any form from which it can be guessed without the state.
 func TestConfirmKeepsNoAddress(t *testing.T) {
 	t.Parallel()
 	s := serve(t, confirming("auto"))
-	s.startFrom(home)
-	s.startFrom(home)
+	s.startFrom(fromHome)
+	s.startFrom(fromHome)
 	var networks []string
 	query := s.App.DB().NewQuery("SELECT hex(network) FROM sessions")
 	if err := query.Column(&networks); err != nil || len(networks) != 2 {

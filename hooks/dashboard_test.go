@@ -12,8 +12,7 @@ import (
 	"plugin-oauth/internal/testkit"
 )
 
-// serveSignIns starts the service with logins of two plugins, one hour after another began, and returns what
-// the page asks for.
+// serveSignIns starts the service with logins of two plugins, all within one hour.
 func serveSignIns(t *testing.T) *testServer {
 	t.Helper()
 	clock := newTestClock()
@@ -36,7 +35,7 @@ func (s *testServer) signIns(query string) (report session.Report) {
 	return report
 }
 
-// The page gets what the logins came to, with what to fix.
+// The page gets how the logins ended, and how to fix those that failed.
 func TestSignIns(t *testing.T) {
 	t.Parallel()
 	s := serveSignIns(t)
@@ -69,7 +68,7 @@ func TestSignIns(t *testing.T) {
 			s.checkFailures(t, report.Failures)
 		})
 	}
-	// One plugin: its own, but the funnel of all.
+	// For one plugin the report has only its own logins, but the funnel of all plugins.
 	report := s.signIns("span=day&plugin=other")
 	if len(report.Funnel) != 2 || report.LiveCount != 1 || len(report.Live) != 1 ||
 		len(report.Failures) != 0 || report.Hours[23].Started != 1 {
@@ -105,7 +104,7 @@ func (s *testServer) checkFailures(t *testing.T, failures []session.FailedLogin)
 	}
 }
 
-// A plugin that waits hears at once that the admin has ended the login.
+// A plugin that waits is told at once that the admin has ended the login.
 func TestEndSignInWakes(t *testing.T) {
 	t.Parallel()
 	s := serve(t, nil)
@@ -119,10 +118,10 @@ func TestEndSignInWakes(t *testing.T) {
 	// A poll that was not woken would be answered that the login is pending, or not before its time is up.
 	s.ExpectError("poll", <-polled, http.StatusBadRequest, "access_denied")
 	if held := s.waitingPolls(); held != 0 {
-		t.Errorf("%v polls are said to wait", held)
+		t.Errorf("%v polls are counted as waiting", held)
 	}
 	if got := s.endSignIn("unknown"); got.Status != http.StatusNotFound {
-		t.Errorf("a session that there is not: %d %s", got.Status, got.Body)
+		t.Errorf("a session that does not exist: %d %s", got.Status, got.Body)
 	}
 }
 
@@ -155,7 +154,7 @@ func TestHelpIsTrue(t *testing.T) {
 	}
 }
 
-// The page asks every few seconds: that is no news.
+// The page sends a request every few seconds, which is not logged.
 func TestPageFillsNoLog(t *testing.T) {
 	t.Parallel()
 	s := serve(t, nil)

@@ -16,17 +16,17 @@ import (
 	"plugin-oauth/views"
 )
 
-// responseError is an error as it is answered, in OAuth's words (RFC 6749 section 5.2, RFC 8628 section 3.5).
-// It is the only kind of error whose words reach anybody; toResponse turns all others into one.
+// responseError is an error as clients see it, in OAuth's words (RFC 6749 section 5.2, RFC 8628 section 3.5).
+// No other kind of error is shown to anybody; toResponse turns all others into one.
 type responseError struct {
 	Status      int    `json:"-"`
 	Code        string `json:"error"`
 	Description string `json:"error_description,omitempty"` // a sentence that is safe to show
 
 	page     errorPage
-	internal bool  // it is a fault of the service itself
+	internal bool  // the service itself is at fault
 	cause    error // makes it appear in the log; it quotes no request, no response and no key
-	logged   bool  // the line of the login that it ended has the cause
+	logged   bool  // the log line of the login that it ended already has the cause
 }
 
 func (e *responseError) Error() string { return e.Code + ": " + e.Description }
@@ -40,7 +40,7 @@ func (e responseError) because(cause error) *responseError {
 	return &e
 }
 
-// errorPage is which page a person sees for an error.
+// errorPage says which page a person sees for an error.
 type errorPage int
 
 const (
@@ -49,7 +49,7 @@ const (
 	pageRestarting                       // it loads itself again
 )
 
-// A format is how a route answers with an error.
+// format is how a route answers with an error.
 type format int
 
 const (
@@ -66,7 +66,7 @@ var internalError = responseError{
 	internal: true,
 }
 
-// The errors that more than one route answers.
+// The errors that more than one route answers with.
 var (
 	errNoPlugin = &responseError{
 		Status:      http.StatusServiceUnavailable,
@@ -108,7 +108,8 @@ func toResponse(err error) *responseError {
 	return internalError.because(err)
 }
 
-// providerError has the provider's own status, if that is one of an error.
+// providerError returns the response to a provider's error. It keeps the provider's status if that is an
+// error's.
 func providerError(err *oauth.Error) *responseError {
 	response := responseError{Status: err.Status, Code: err.Code, Description: err.Meaning.Description(),
 		cause: err.Cause}
@@ -179,7 +180,7 @@ func (s *server) writeError(e *request, f format, err error) {
 	if f == formatText && e.accepts("application/json") {
 		f = formatJSON
 	}
-	// Whoever has left gets no answer.
+	// A write fails only if the client has left.
 	switch f {
 	case formatPage:
 		_ = e.writeErrorPage(response)
@@ -194,8 +195,8 @@ func (e *request) accepts(contentType string) bool {
 	return strings.Contains(e.Request.Header.Get("Accept"), contentType)
 }
 
-// writeErrorPage says the same to a person. The code is for the plugin's author, who can fix only what has a
-// cause.
+// writeErrorPage shows an error to a person. The page has the code, for the plugin's author, only if there is
+// a cause that the author can fix.
 func (e *request) writeErrorPage(err *responseError) error {
 	if err.page == pageRestarting {
 		restarting := views.Restarting{Text: err.Description, Plugin: e.pluginName()}

@@ -23,7 +23,8 @@ import (
 	"plugin-oauth/internal/testkit"
 )
 
-// What odd but whole answers of a provider become. Faults that end a login are in TestRedirectFaults.
+// Answers of a provider that are odd but complete are accepted. Faults that end a login are in
+// TestRedirectFaults.
 func TestProviderOddities(t *testing.T) {
 	t.Parallel()
 	root := serve(t, nil)
@@ -60,8 +61,8 @@ func TestProviderOddities(t *testing.T) {
 	}
 }
 
-// A full disk: no new login begins, those that are ready can still be fetched, and all is well when there is
-// room again.
+// When the disk is full, no new login begins, and tokens that are ready can still be fetched. Everything
+// works when there is room again.
 func TestDiskFull(t *testing.T) {
 	t.Parallel()
 	s := serve(t, nil)
@@ -97,7 +98,7 @@ func TestDiskFull(t *testing.T) {
 	s.Authorize()
 }
 
-// lockDatabase holds the database as another process may do, and returns what lets it go.
+// lockDatabase holds the database as another process may do, and returns a function that releases it.
 func (s *testServer) lockDatabase() (unlock func()) {
 	s.T.Helper()
 	other, err := core.DefaultDBConnect(filepath.Join(s.App.DataDir(), "data.db"))
@@ -119,7 +120,7 @@ func (s *testServer) lockDatabase() (unlock func()) {
 	})
 }
 
-// Another process holds the database for some seconds: requests wait for it, and none is lost.
+// If another process holds the database for some seconds, requests wait for it, and none is lost.
 func TestDatabaseLocked(t *testing.T) {
 	t.Parallel()
 	s := serve(t, nil)
@@ -148,7 +149,7 @@ func TestDatabaseLocked(t *testing.T) {
 	s.expectTokens(readKey)
 }
 
-// A database file that is none stops the start, with words, and is not touched.
+// A file that is not a database stops the start with an explanation, and is not changed.
 func TestDatabaseCorrupt(t *testing.T) {
 	t.Parallel()
 	p := testkit.NewProcess(t)
@@ -161,8 +162,9 @@ func TestDatabaseCorrupt(t *testing.T) {
 		t.Fatal(err)
 	}
 	out, code := p.Run(p.Args...)
-	isSaid := strings.Contains(out, "file is not a database") && strings.Contains(out, "Restore a backup")
-	if code != 1 || !isSaid {
+	isExplained := strings.Contains(out, "file is not a database") &&
+		strings.Contains(out, "Restore a backup")
+	if code != 1 || !isExplained {
 		t.Errorf("exit %d\n%s", code, out)
 	}
 	content, err := os.ReadFile(filepath.Join(folder, "data.db"))
@@ -171,8 +173,8 @@ func TestDatabaseCorrupt(t *testing.T) {
 	}
 }
 
-// Thousands of connections that say nothing, and some that never finish their request, keep nobody out. It is
-// not parallel, since it takes most of the sockets that a process may have.
+// Thousands of connections that send nothing, and some that never finish their request, do not keep anybody
+// out. It is not parallel, since it takes most of the sockets that a process may have.
 func TestIdleAndSlowConnections(t *testing.T) {
 	p := testkit.NewProcess(t)
 	p.Start()
@@ -194,7 +196,7 @@ func TestIdleAndSlowConnections(t *testing.T) {
 		}
 		connections = append(connections, connection)
 		if i%100 == 0 {
-			fmt.Fprint(connection, "POST /poll?readKey=x HTTP/1.1\r\nHost: x\r\nX-Slow: ") // and no end
+			fmt.Fprint(connection, "POST /poll?readKey=x HTTP/1.1\r\nHost: x\r\nX-Slow: ") // without an end
 		}
 	}
 	t.Logf("%d connections", len(connections))
@@ -210,7 +212,7 @@ func TestLimits(t *testing.T) {
 	const host = " HTTP/1.1\r\nHost: x\r\n"
 	const lastOne = host + "Connection: close\r\n\r\n"
 	t.Run("beyond", func(t *testing.T) {
-		for name, request := range map[string]string{
+		for name, text := range map[string]string{
 			"header":    "POST /poll?readKey=x" + host + "X-Long: " + strings.Repeat("x", 2<<20) + "\r\n\r\n",
 			"address":   "POST /poll?readKey=" + strings.Repeat("x", 2<<20) + host + "\r\n",
 			"not HTTP":  "hello\r\n\r\n",
@@ -219,7 +221,7 @@ func TestLimits(t *testing.T) {
 		} {
 			t.Run(name, func(t *testing.T) {
 				t.Parallel()
-				got := s.in(t).send(request)
+				got := s.in(t).send(text)
 				if got.StatusCode < 400 || got.StatusCode >= 500 {
 					t.Errorf("it is answered %s", got.Status)
 				}
@@ -229,8 +231,8 @@ func TestLimits(t *testing.T) {
 	s.Authorize()
 }
 
-// send writes a request by hand on a connection of its own, and returns the answer without its body.
-func (s *testServer) send(request string) *http.Response {
+// send writes the text of a request to a connection of its own, and returns the answer without its body.
+func (s *testServer) send(text string) *http.Response {
 	s.T.Helper()
 	connection, err := net.Dial("tcp", strings.TrimPrefix(s.URL, "http://"))
 	if err != nil {
@@ -240,7 +242,7 @@ func (s *testServer) send(request string) *http.Response {
 	if err := connection.SetDeadline(time.Now().Add(20 * time.Second)); err != nil {
 		s.T.Fatal(err)
 	}
-	go func() { _, _ = io.WriteString(connection, request) }() // the answer may come before it is read
+	go func() { _, _ = io.WriteString(connection, text) }() // the answer may come before it is read
 	response, err := http.ReadResponse(bufio.NewReader(connection), nil)
 	if err != nil {
 		s.T.Fatal(err)
@@ -249,7 +251,7 @@ func (s *testServer) send(request string) *http.Response {
 	return response
 }
 
-// The clock of the machine is set back: what has begun can still be finished, and what begins now, too.
+// After the machine's clock is set back, logins that have begun can still be finished, and so can new ones.
 func TestClockIsSetBack(t *testing.T) {
 	t.Parallel()
 	clock := newTestClock()
@@ -266,7 +268,8 @@ func TestClockIsSetBack(t *testing.T) {
 	s.expectTokens(readKey)
 }
 
-// It is set forward: what is under way has expired, and says so; the next login is like any other.
+// After the clock is set forward, logins under way have expired, and say so; the next login is like any
+// other.
 func TestClockIsSetForward(t *testing.T) {
 	t.Parallel()
 	clock := newTestClock()

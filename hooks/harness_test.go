@@ -20,7 +20,7 @@ import (
 
 func TestMain(m *testing.M) { testkit.Main(m) }
 
-// testServer is the service in this process, as others see it and from inside.
+// testServer is the service in this process, as seen from outside and from inside.
 type testServer struct {
 	*testkit.Server
 
@@ -44,19 +44,19 @@ func serve(t testing.TB, edit func(*Config)) *testServer {
 		if config.Plugin != nil {
 			backend.Provider.Knows(config.withDefaults().Plugin.Client)
 		}
-		return register(app, config, func(server *server) { s.server = server })
+		return register(app, config, func(started *server) { s.server = started })
 	})
 	return s
 }
 
-// in returns the same service for a case of the test, which fails alone.
+// in returns the same service for a subtest, which then fails on its own.
 func (s *testServer) in(t testing.TB) *testServer {
 	backend := *s.Backend
 	backend.T = t
 	return &testServer{Server: &testkit.Server{Backend: &backend, App: s.App}, server: s.server}
 }
 
-// testPlugin is a plugin of the provider of a backend.
+// testPlugin returns a plugin whose provider is the backend's.
 func testPlugin(backend *testkit.Backend) *plugins.Plugin {
 	return &plugins.Plugin{
 		Client:   backend.Provider.Client(backend.URL),
@@ -65,7 +65,7 @@ func testPlugin(backend *testkit.Backend) *plugins.Plugin {
 	}
 }
 
-// add makes a plugin with a provider of its own in the dashboard, as an admin does, and returns the service
+// add creates a plugin with a provider of its own in the dashboard, as an admin does, and returns the service
 // at its address.
 func (s *testServer) add(slug string, edit func(fields map[string]any)) *testServer {
 	s.T.Helper()
@@ -73,7 +73,7 @@ func (s *testServer) add(slug string, edit func(fields map[string]any)) *testSer
 	return &testServer{Server: &testkit.Server{Backend: backend, App: s.App}, server: s.server}
 }
 
-// addPlugin is [testServer.add] at a backend of any kind.
+// addPlugin is [testServer.add] for a backend of any kind.
 func addPlugin(b *testkit.Backend, slug string, edit func(fields map[string]any)) *testkit.Backend {
 	b.T.Helper()
 	backend := b.Plugin(slug)
@@ -105,7 +105,7 @@ func (s *testServer) record(slug string) string {
 	return record.Id
 }
 
-// readJSON reads what a route of the admin's answers.
+// readJSON requests a route as an admin, and reads its answer.
 func readJSON(b *testkit.Backend, target string, into any) {
 	b.T.Helper()
 	got := b.Request(http.MethodGet, target, "", b.Admin())
@@ -131,11 +131,11 @@ const testEncryptionKey = "0123456789abcdef0123456789abcdef"
 // withKey lets the dashboard take client secrets.
 func withKey(c *Config) { c.EncryptionKey = testEncryptionKey }
 
-// eventually waits until something is so, and fails the test if that takes longer than any slow machine
+// eventually waits until a condition is true, and fails the test if that takes longer than any slow machine
 // needs.
-func eventually(t testing.TB, what string, isSo func() bool) {
+func eventually(t testing.TB, what string, condition func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(30 * time.Second); !isSo(); time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(30 * time.Second); !condition(); time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("it never came to this: %s", what)
 		}
@@ -172,7 +172,7 @@ type testClock struct {
 
 func newTestClock() *testClock { return &testClock{time: time.Now()} }
 
-// setIn makes it the clock of a service.
+// setIn makes c the clock of a service.
 func (c *testClock) setIn(config *Config) { config.timing.now = c.now }
 
 func (c *testClock) now() time.Time {
@@ -181,7 +181,7 @@ func (c *testClock) now() time.Time {
 	return c.time
 }
 
-// move sets it forward, or back.
+// move sets the clock forward, or back.
 func (c *testClock) move(by time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

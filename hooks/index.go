@@ -8,19 +8,19 @@ import (
 	"plugin-oauth/hooks/plugins"
 )
 
-// index handles GET / and HEAD /: the service is up. A program that accepts application/json, such as the
-// doctor, gets a [doctor.Self], since only the service sees what a proxy sends.
+// index handles GET / and HEAD /: it says that the service is up. A program that accepts application/json,
+// such as the doctor, gets a [doctor.Self], since only the service sees what a proxy sends.
 func (s *server) index(e *request) error {
 	if e.plugin != nil && e.plugin.State != plugins.Available {
 		return unavailableError(e.plugin)
 	}
-	others, err := s.records.All()
+	records, err := s.records.All()
 	if err != nil {
 		return err
 	}
 	self := doctor.Self{
 		Service:              doctor.ServiceName,
-		Plugin:               e.plugin != nil || len(others) > 0,
+		Plugin:               e.plugin != nil || len(records) > 0,
 		UntrustedProxyHeader: doctor.UntrustedProxyHeader(e.Request.Header, s.config.TrustedProxyHeaders),
 	}
 	if e.accepts("application/json") {

@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// GET / says which header it does not believe, once none of those that are trusted came.
+// GET / names the header that it does not believe, unless a trusted one came too.
 func TestUntrustedProxyHeader(t *testing.T) {
 	t.Parallel()
 	trusting := serve(t, func(c *Config) { c.TrustedProxyHeaders = []string{"fly-client-ip"} })
@@ -51,7 +51,7 @@ func TestUntrustedProxyHeader(t *testing.T) {
 	}
 }
 
-// GET / tells the doctor whether there is a plugin, and who answers.
+// GET / tells the doctor whether there is a plugin, and that it is the service that answers.
 func TestIndexForPrograms(t *testing.T) {
 	t.Parallel()
 	s := serve(t, func(c *Config) {

@@ -6,10 +6,13 @@ import (
 	"time"
 )
 
-// RateLimit allows so many requests in each window of time. The zero value stands for 60 in a minute.
+// RateLimit allows a number of requests in each window of time. The zero value stands for 60 a minute.
 type RateLimit struct {
-	Requests int // negative: there is no limit
-	Window   time.Duration
+	// Requests is the number of requests. If it is negative, there is no limit.
+	Requests int
+
+	// Window is how long a window lasts.
+	Window time.Duration
 }
 
 // limiter counts the requests of each client network in the current window.
@@ -21,8 +24,8 @@ type limiter struct {
 	count   map[netip.Prefix]int
 }
 
-// maxNetworks bounds the memory of a limiter. Whoever has more networks than these is not stopped by a limit
-// for each.
+// maxNetworks bounds the memory of a limiter. A limit for each network does not stop anybody who has more
+// networks than these anyway.
 const maxNetworks = 50_000
 
 func newLimiter(limit RateLimit) *limiter {
@@ -30,7 +33,8 @@ func newLimiter(limit RateLimit) *limiter {
 }
 
 // reserve counts a request. It returns 0 if the network is within its limit, else the time until it may try
-// again. A provider gives one customer up to a /48 of IPv6; all of that together may start ten times as many.
+// again. An internet provider may give one customer a whole /48 of IPv6; all its networks together may start
+// ten times as many.
 func (l *limiter) reserve(network netip.Prefix, now time.Time) time.Duration {
 	if l.limit.Requests < 0 {
 		return 0

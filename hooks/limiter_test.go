@@ -12,7 +12,8 @@ import (
 	"plugin-oauth/internal/testkit"
 )
 
-// limited is a service that lets each network start three logins in a second, and believes one header.
+// limited configures a service that lets each network start three logins in a second, and believes one
+// header.
 func limited(clock *testClock) func(*Config) {
 	return func(c *Config) {
 		clock.setIn(c)
@@ -28,7 +29,7 @@ func (s *testServer) authorizeFrom(address string) testkit.Answer {
 		"X-Forwarded-For: "+rand.Text(), "Origin: https://abc123.plugins.framercdn.com")
 }
 
-// Each client network may start so many logins in a window.
+// Each client network may start a limited number of logins in a window.
 func TestAuthorizeRateLimit(t *testing.T) {
 	t.Parallel()
 	root := serve(t, limited(newTestClock()))
@@ -66,16 +67,16 @@ func TestAuthorizeRateLimitEnds(t *testing.T) {
 	for range 4 {
 		s.authorizeFrom("192.0.2.1")
 	}
-	for _, request := range []struct{ method, path string }{
+	for _, r := range []struct{ method, path string }{
 		{method: "POST", path: "/poll?readKey=x"},
 		{method: "POST", path: "/refresh?code=x"},
 		{method: "GET", path: "/redirect?code=x&state=y"},
 		{method: "GET", path: "/"},
 	} {
 		for range 10 {
-			got := s.Request(request.method, request.path, "", "Fly-Client-IP: 192.0.2.1")
+			got := s.Request(r.method, r.path, "", "Fly-Client-IP: 192.0.2.1")
 			if got.Status == http.StatusTooManyRequests {
-				t.Errorf("%s is limited", request.path)
+				t.Errorf("%s is limited", r.path)
 			}
 		}
 	}
@@ -105,30 +106,30 @@ func TestAuthorizeRateLimitIsNotFooled(t *testing.T) {
 	}
 }
 
-// Its memory is bounded, whoever floods it.
+// The memory of a limiter is bounded, however many networks flood it.
 func TestLimiterIsBounded(t *testing.T) {
 	t.Parallel()
-	limiter := newLimiter(RateLimit{Requests: 1, Window: time.Hour})
+	l := newLimiter(RateLimit{Requests: 1, Window: time.Hour})
 	now := time.Now()
 	for i := range 3 * maxNetworks {
 		address := netip.AddrFrom4([4]byte{byte(i >> 24), byte(i >> 16), byte(i >> 8), byte(i)})
-		if limiter.reserve(netip.PrefixFrom(address, 32), now) != 0 {
+		if l.reserve(netip.PrefixFrom(address, 32), now) != 0 {
 			t.Fatalf("network %d is refused", i)
 		}
 	}
-	if len(limiter.count) > maxNetworks {
-		t.Errorf("it holds %d networks", len(limiter.count))
+	if len(l.count) > maxNetworks {
+		t.Errorf("it holds %d networks", len(l.count))
 	}
 }
 
-// A customer's whole /48 of IPv6 has a limit, too.
+// The whole /48 of a customer's IPv6 addresses has a limit, too.
 func TestLimiterOfASite(t *testing.T) {
 	t.Parallel()
-	limiter := newLimiter(RateLimit{Requests: 3, Window: time.Hour})
+	l := newLimiter(RateLimit{Requests: 3, Window: time.Hour})
 	now, allowed := time.Now(), 0
 	for i := range 100 {
 		for range 3 {
-			if limiter.reserve(netip.MustParsePrefix(fmt.Sprintf("2001:db8:7:%x::/64", i)), now) == 0 {
+			if l.reserve(netip.MustParsePrefix(fmt.Sprintf("2001:db8:7:%x::/64", i)), now) == 0 {
 				allowed++
 			}
 		}
@@ -136,7 +137,7 @@ func TestLimiterOfASite(t *testing.T) {
 	if allowed != 30 {
 		t.Errorf("%d starts of one /48", allowed)
 	}
-	if limiter.reserve(netip.MustParsePrefix("2001:db8:8::/64"), now) != 0 {
+	if l.reserve(netip.MustParsePrefix("2001:db8:8::/64"), now) != 0 {
 		t.Error("another site is limited with it")
 	}
 }

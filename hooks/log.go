@@ -9,25 +9,26 @@ import (
 	"plugin-oauth/hooks/session"
 )
 
-// newLogger writes to out, and what is a warning or worse to the log of the dashboard as well.
+// newLogger returns a logger that writes to out, and warnings and errors to the log of the dashboard as well.
 func newLogger(out, dashboard slog.Handler) *slog.Logger {
-	return slog.New(slog.NewMultiHandler(out, warnings{dashboard}))
+	return slog.New(slog.NewMultiHandler(out, warningHandler{Handler: dashboard}))
 }
 
-// warnings lets only those through, and says whose they are, since the dashboard's log has requests and more.
-type warnings struct{ slog.Handler }
+// warningHandler passes on warnings and errors only. It says that they are plugin-oauth's, since the
+// dashboard's log also has PocketBase's own lines.
+type warningHandler struct{ slog.Handler }
 
-func (w warnings) Enabled(ctx context.Context, level slog.Level) bool {
+func (w warningHandler) Enabled(ctx context.Context, level slog.Level) bool {
 	return level >= slog.LevelWarn && w.Handler.Enabled(ctx, level)
 }
 
-func (w warnings) Handle(ctx context.Context, record slog.Record) error {
+func (w warningHandler) Handle(ctx context.Context, record slog.Record) error {
 	record.Message = "plugin-oauth: " + record.Message
 	return w.Handler.Handle(ctx, record)
 }
 
 // loginEnded writes the one line of a login that ended, and counts it. A failure is a warning, which the
-// dashboard's log keeps as well; the others stand in the collection sessions.
+// dashboard's log keeps as well; the other outcomes are in the collection sessions.
 func (s *server) loginEnded(outcome session.Outcome) {
 	s.metrics.loginEnded(outcome)
 	attributes := []slog.Attr{
@@ -53,7 +54,7 @@ func (s *server) loginEnded(outcome session.Outcome) {
 		}
 	}
 	after("redirectedAfter", outcome.Redirected)
-	// Otherwise it is the end itself.
+	// Otherwise that is the end itself.
 	if outcome.Status == session.StatusClaimed || outcome.Completed.Before(outcome.Ended) {
 		after("tokensAfter", outcome.Completed)
 	}

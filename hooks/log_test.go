@@ -18,7 +18,7 @@ import (
 // logLines collects what a JSON logger writes.
 type logLines struct{ testkit.Printed }
 
-// of returns the lines of a message, by their session.
+// of returns the lines with this message, by their session.
 func (l *logLines) of(t *testing.T, message string) map[string]map[string]any {
 	t.Helper()
 	bySession := map[string]map[string]any{}
@@ -39,7 +39,7 @@ func (l *logLines) of(t *testing.T, message string) map[string]map[string]any {
 	return bySession
 }
 
-// latest is the id of the session that began last.
+// latest returns the id of the session that began last.
 func (s *testServer) latest() (id string) {
 	s.T.Helper()
 	query := s.App.DB().NewQuery("SELECT id FROM sessions ORDER BY rowid DESC LIMIT 1")
@@ -49,7 +49,7 @@ func (s *testServer) latest() (id string) {
 	return id
 }
 
-// everyOutcome makes one login of each outcome, and returns their sessions. The service has the clock.
+// everyOutcome makes one login of each outcome, and returns their sessions. The clock is the service's.
 func (s *testServer) everyOutcome(clock *testClock) map[string]string {
 	s.T.Helper()
 	sessions := map[string]string{}
@@ -106,8 +106,8 @@ func serveLogged(t *testing.T) (*testServer, *testClock, *logLines) {
 	return s, clock, out
 }
 
-// Each login that ends has one line, which says what a person wants to know first. Polls have none. The
-// dashboard's log has the failures, once.
+// Each login that ends has one line, with what a person wants to know first. Polls have none. The dashboard's
+// log has each failure once.
 func TestLog(t *testing.T) {
 	t.Parallel()
 	s, clock, out := serveLogged(t)
@@ -154,7 +154,7 @@ func TestLog(t *testing.T) {
 	}
 }
 
-// loginLine is what the line of a login that ended must say.
+// loginLine is what the log line of a login that ended must say.
 type loginLine struct {
 	outcome, level, code string
 	after                []string // the stages that it came to
@@ -181,7 +181,7 @@ func (want loginLine) check(t *testing.T, line map[string]any) {
 	}
 }
 
-// A login that was interrupted in its exchange ends, once, when the service is there again.
+// A login that was interrupted in its exchange ends once, when the service starts again.
 func TestLogOfInterrupted(t *testing.T) {
 	t.Parallel()
 	s, _, out := serveLogged(t)
@@ -225,7 +225,7 @@ func TestExpiryDuringDelivery(t *testing.T) {
 		`{"error":"expired_token","error_description":"The sign-in took too long. Please start again."}`)
 }
 
-// A failure whose session is gone meanwhile has no line of its own, so its cause is logged with the request.
+// A failure whose session is gone by then has no line of its own, so its cause is logged with the request.
 func TestFailureOfDeletedSession(t *testing.T) {
 	t.Parallel()
 	s, _, out := serveLogged(t)

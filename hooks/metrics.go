@@ -17,13 +17,13 @@ import (
 	"plugin-oauth/hooks/session"
 )
 
-// metrics are the figures of METRICS_ADDR. Their labels come from here and from the slugs of the plugins,
-// never from a request.
+// metrics are what METRICS_ADDR serves. Their labels come from this file and from the plugins' slugs, never
+// from a request.
 type metrics struct {
 	registry *prometheus.Registry
 
 	started       *prometheus.CounterVec   // by plugin
-	ends          *prometheus.CounterVec   // by plugin, outcome
+	ended         *prometheus.CounterVec   // by plugin, outcome
 	tokenRequests *prometheus.HistogramVec // by plugin, grant, status; in seconds
 	refreshes     *prometheus.CounterVec   // by plugin, outcome
 	polls         [len(pollAnswers)]prometheus.Counter
@@ -32,7 +32,7 @@ type metrics struct {
 	sweptRows     *prometheus.CounterVec   // by action
 }
 
-// What a poll was answered.
+// The answers to polls.
 const (
 	answerTokens = iota
 	answerPending
@@ -40,7 +40,7 @@ const (
 	answerExpired
 	answerEnded   // denied or failed
 	answerInvalid // no read key
-	answerError   // of our own, or the plugin was gone
+	answerError   // the service failed, or the plugin was gone
 )
 
 // pollAnswers are their names.
@@ -48,7 +48,7 @@ var pollAnswers = [...]string{
 	"tokens", "authorization_pending", "not_found", "expired_token", "ended", "invalid_request", "error",
 }
 
-// newMetrics returns the metrics of a server. What is pending is read only when it is asked for.
+// newMetrics returns the metrics of a server. The number of pending logins is read only when it is asked for.
 func newMetrics(sessions *session.Sessions, version string) *metrics {
 	m := &metrics{
 		registry: prometheus.NewRegistry(),
@@ -56,7 +56,7 @@ func newMetrics(sessions *session.Sessions, version string) *metrics {
 			Name: "plugin_oauth_logins_started_total",
 			Help: "Logins that began.",
 		}, []string{"plugin"}),
-		ends: prometheus.NewCounterVec(prometheus.CounterOpts{
+		ended: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "plugin_oauth_logins_ended_total",
 			Help: "Logins that ended: claimed, denied, failed or expired.",
 		}, []string{"plugin", "outcome"}),
@@ -99,8 +99,8 @@ func newMetrics(sessions *session.Sessions, version string) *metrics {
 	pending := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "plugin_oauth_logins_pending",
 		Help: "Logins under way.",
-	}, func() float64 { return float64(sessions.Pending()) })
-	m.registry.MustRegister(build, pending, m.started, m.ends, m.tokenRequests, m.refreshes, polls,
+	}, func() float64 { return float64(sessions.PendingCount()) })
+	m.registry.MustRegister(build, pending, m.started, m.ended, m.tokenRequests, m.refreshes, polls,
 		m.waiting, m.sweeps, m.sweptRows,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
@@ -111,7 +111,7 @@ func (m *metrics) loginStarted(slug string) {
 }
 
 func (m *metrics) loginEnded(outcome session.Outcome) {
-	m.ends.WithLabelValues(plugins.DisplaySlug(outcome.Plugin), string(outcome.Status)).Inc()
+	m.ended.WithLabelValues(plugins.DisplaySlug(outcome.Plugin), string(outcome.Status)).Inc()
 }
 
 // tokenRequest counts a request to a token endpoint.
@@ -137,7 +137,7 @@ func (m *metrics) refresh(slug string, err error) {
 	m.refreshes.WithLabelValues(plugins.DisplaySlug(slug), outcome).Inc()
 }
 
-// poll counts what a poll came to.
+// poll counts a poll by its answer.
 func (m *metrics) poll(err error) {
 	answer := answerError
 	_, failed := errors.AsType[*session.Failure](err)
@@ -168,15 +168,15 @@ func (m *metrics) sweep(done session.Swept, took time.Duration, err error) {
 	m.sweptRows.WithLabelValues("removed").Add(float64(done.Removed))
 }
 
-// serveMetrics answers GET /metrics on METRICS_ADDR, in Prometheus' text format, until the service ends.
-// Nobody signs in there: the address is for the machine itself, or for a private network.
+// serveMetrics answers GET /metrics on METRICS_ADDR, in Prometheus' text format, until the service ends. It
+// needs no sign-in: the address is meant for the machine itself, or for a private network.
 func (s *server) serveMetrics() error {
 	if s.config.MetricsAddr == "" {
 		return nil
 	}
 	listener, err := net.Listen("tcp", s.config.MetricsAddr)
 	if err != nil {
-		// Without the cause: another address of --http would not help.
+		// The cause is not wrapped: main would advise another address for --http, which would not help.
 		return fmt.Errorf("METRICS_ADDR cannot be used; end the program that uses this address, or set "+
 			"another: %v",
 			err)

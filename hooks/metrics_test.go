@@ -66,8 +66,8 @@ func freeAddress(t *testing.T) string {
 	return address
 }
 
-// requestsOfEveryKind has something for each metric to count, with one poll that is held until the service
-// ends.
+// requestsOfEveryKind sends requests that each metric counts some of, with one poll that is held until the
+// service ends.
 func (s *testServer) requestsOfEveryKind(clock *testClock) {
 	s.T.Helper()
 	other := s.add("other", nil)
@@ -97,7 +97,7 @@ func (s *testServer) requestsOfEveryKind(clock *testClock) {
 		s.Post(fmt.Sprintf("/refresh?code=RT-%d", i+1))
 	}
 
-	// What a stranger may make up must not become a label.
+	// Nothing that a stranger sends may become a label.
 	for i := range 20 {
 		s.Post(fmt.Sprintf("/poll?readKey=stranger%d", i))
 		s.Post(fmt.Sprintf("/stranger%d/authorize", i))
@@ -108,7 +108,7 @@ func (s *testServer) requestsOfEveryKind(clock *testClock) {
 	eventually(s.T, "a poll is held", func() bool { return s.waitingPolls() == 1 })
 }
 
-// answering is a handler that answers so.
+// answering returns a handler that always gives this answer.
 func answering(status int, body string) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) {
 		w.WriteHeader(status)
@@ -250,7 +250,7 @@ func knownLabels(t *testing.T) map[string]string {
 	return known
 }
 
-// The example dashboard for Grafana asks only for metrics and labels that there are.
+// The example dashboard for Grafana uses only metrics and labels that exist.
 func TestGrafanaDashboard(t *testing.T) {
 	t.Parallel()
 	content, err := os.ReadFile(filepath.Join("..", "examples", "grafana.json"))

@@ -5,15 +5,15 @@ import (
 	"strings"
 )
 
-// clientNetwork is where a request comes from: an IPv4 address, or the /64 of an IPv6 address, which one
-// household has. Only the headers of TRUSTED_PROXY_HEADERS are believed, and in them the last address, which
-// the proxy has added. PocketBase's RealIP is the same, but reads its settings, which a save in the dashboard
-// changes under a running request.
+// clientNetwork is where a request comes from: an IPv4 address, or the /64 of an IPv6 address, which belongs
+// to one household. Only the headers of TRUSTED_PROXY_HEADERS are believed, and only their last address,
+// which the proxy has added. PocketBase's RealIP does the same, but reads its settings, which a save in the
+// dashboard changes under a running request.
 func (s *server) clientNetwork(e *request) netip.Prefix {
 	client := e.Request.RemoteAddr
 	for _, header := range s.config.TrustedProxyHeaders {
 		if values := e.Request.Header.Values(header); len(values) > 0 {
-			// What stands before the last comma is what the client says of itself.
+			// Whatever comes before the last comma may be made up by the client.
 			addresses := values[len(values)-1]
 			client = addresses[strings.LastIndexByte(addresses, ',')+1:]
 			break

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// A save of PocketBase's settings does not change whom the service believes.
+// Saving PocketBase's settings does not change which headers the service believes.
 func TestTrustedHeadersOutliveSettings(t *testing.T) {
 	t.Parallel()
 	s := serve(t, func(c *Config) {
@@ -34,7 +34,7 @@ func TestTrustedHeadersOutliveSettings(t *testing.T) {
 	}
 }
 
-// What a client says of itself is never believed, however the proxy writes what it knows.
+// What a client says about itself is never believed, in whatever form the proxy writes the address.
 func TestClientNetwork(t *testing.T) {
 	t.Parallel()
 	s := &server{config: Config{TrustedProxyHeaders: []string{"X-Forwarded-For"}}}

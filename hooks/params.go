@@ -92,13 +92,13 @@ func (e *request) bodyParam(names ...string) string {
 	return ""
 }
 
-// readBody takes the whole body, or nothing of one that is too large or too slow. Every request's body is
-// read, wanted or not: before that net/http neither answers nor notices that a client has left.
+// readBody reads the whole body, or nothing of one that is too large or too slow. Every request's body is
+// read, needed or not: until then net/http neither answers nor notices that a client has left.
 func (e *request) readBody(timeout time.Duration) {
 	if e.Request.ContentLength == 0 {
 		return
 	}
-	// Where there are no deadlines, the server's own one holds.
+	// If the connection has no deadlines, the server's own still applies.
 	connection := http.NewResponseController(e.Response)
 	_ = connection.SetReadDeadline(time.Now().Add(timeout))
 	body, err := io.ReadAll(io.LimitReader(e.Request.Body, maxBody+1))

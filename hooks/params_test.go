@@ -40,7 +40,7 @@ func TestQueryParam(t *testing.T) {
 	}
 }
 
-// What was sent URL-encoded comes back equal; what was sent as it is comes back so, unless it is ambiguous.
+// A value that was sent URL-encoded is decoded; one that was not is left alone, unless it is ambiguous.
 func FuzzQueryParam(f *testing.F) {
 	for _, seed := range []string{"plain", "a+b/c==", "50%", "%41", "a&b=c;d", "\x00ü\xff", "%%2"} {
 		f.Add(seed)

@@ -10,6 +10,8 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/pocketbase/pocketbase/core"
+
 	"plugin-oauth/internal/testkit"
 )
 
@@ -49,8 +51,8 @@ func TestManyPlugins(t *testing.T) {
 	}
 }
 
-// Without a plugin from the environment, those of the dashboard work all the same.
-func TestPluginsWithoutTheEnvironments(t *testing.T) {
+// The plugins of the dashboard also work without one from the environment.
+func TestDashboardPluginsOnly(t *testing.T) {
 	t.Parallel()
 	root := serve(t, func(c *Config) {
 		c.Plugin, c.EncryptionKey, c.PublicURL = nil, testEncryptionKey, "https://backend.example/"
@@ -74,8 +76,8 @@ func TestMixUp(t *testing.T) {
 	one, two := root.add("one", nil), root.add("two", nil)
 	servers := []*testServer{root, one, two}
 	for _, s := range servers {
-		isIt := func(other *testServer) bool { return other == s }
-		others := slices.DeleteFunc(slices.Clone(servers), isIt)
+		isSame := func(other *testServer) bool { return other == s }
+		others := slices.DeleteFunc(slices.Clone(servers), isSame)
 		authorizationURL, readKey := s.Authorize()
 		callback := s.Agree(authorizationURL)
 		_, query, _ := strings.Cut(callback, "?")
@@ -105,8 +107,8 @@ func TestMixUp(t *testing.T) {
 	}
 }
 
-// A login that began at a plugin is not finished by another one of its name, nor at a provider that it did
-// not begin at.
+// A login that began at a plugin is not finished by another plugin with the same slug, nor at a provider that
+// it did not begin at.
 func TestSlugReused(t *testing.T) {
 	t.Parallel()
 	for name, change := range map[string]func(root *testServer, id string){
@@ -141,7 +143,7 @@ func TestSlugReused(t *testing.T) {
 	}
 }
 
-// update changes the record of a plugin, which must be taken.
+// update changes the record of a plugin, which must succeed.
 func (s *testServer) update(id string, fields map[string]any) {
 	s.T.Helper()
 	if got := s.UpdatePlugin(id, fields); got.Status != http.StatusOK {
@@ -188,7 +190,7 @@ func TestIssuer(t *testing.T) {
 	}
 }
 
-// fieldErrors returns what a refused save says, a line for each field.
+// fieldErrors returns what a refused save says, one line for each field.
 func fieldErrors(t *testing.T, got testkit.Answer) string {
 	t.Helper()
 	var refusal struct {
@@ -287,7 +289,7 @@ func TestPluginFieldErrors(t *testing.T) {
 	}
 }
 
-// A provider with tenants wants one, if people do not name it, and its bare name.
+// A provider whose tenant is fixed needs one, and only its name.
 func TestTenantFieldErrors(t *testing.T) {
 	t.Parallel()
 	s := serve(t, withKey)
@@ -302,7 +304,7 @@ func TestTenantFieldErrors(t *testing.T) {
 	}
 }
 
-// No plugin takes an address of the service itself away.
+// No plugin can take one of the service's own addresses.
 func TestReservedSlugs(t *testing.T) {
 	t.Parallel()
 	s := serve(t, withKey)
@@ -337,7 +339,8 @@ func TestPluginWithoutKeyOrAddress(t *testing.T) {
 	}
 }
 
-// Off, unknown, deleted, renamed: 404 with words, and a change is live with the next request.
+// A plugin that is off, unknown, deleted or renamed answers 404 with a description, and a change takes effect
+// with the next request.
 func TestPluginIsLiveAtOnce(t *testing.T) {
 	t.Parallel()
 	root := serve(t, withKey)
@@ -374,7 +377,7 @@ func TestPluginIsLiveAtOnce(t *testing.T) {
 	root.ExpectPage("deleted", page, http.StatusNotFound, "no such address")
 }
 
-// Saves race logins: whoever asks after a save has been answered sees it, and no login is lost.
+// When saves race logins, a request after a save sees it, and no login is lost.
 func TestSavesRaceLogins(t *testing.T) {
 	t.Parallel()
 	root := serve(t, withKey)
@@ -419,7 +422,7 @@ func TestSavesRaceLogins(t *testing.T) {
 	logins.Wait()
 }
 
-// The client secret can be seen nowhere.
+// The client secret is not shown anywhere.
 func TestClientSecretIsWriteOnly(t *testing.T) {
 	t.Parallel()
 	root := serve(t, withKey)
@@ -486,8 +489,8 @@ func TestClientSecretIsReplaced(t *testing.T) {
 	}
 }
 
-// An admin cannot have a secret that he cannot read sent to a server of his own. What is a server of his own
-// is tested in package plugins.
+// Admins cannot have a secret that they cannot read sent to a server of their own. What counts as one is
+// tested in package plugins.
 func TestClientSecretStaysWithItsHosts(t *testing.T) {
 	t.Parallel()
 	s := serve(t, withKey)
@@ -507,7 +510,21 @@ func TestClientSecretStaysWithItsHosts(t *testing.T) {
 	s.update(id, map[string]any{"tokenEndpoint": "https://other.example/token", "clientSecret": "new"})
 }
 
-// What somebody changes behind the service's back, in the database itself, gets him no secret.
+// readAgain has the service read a record again, as after a save and at a start.
+func (s *testServer) readAgain(slug string) {
+	s.T.Helper()
+	record, err := s.App.FindFirstRecordByData("plugins", "slug", slug)
+	if err != nil {
+		s.T.Fatal(err)
+	}
+	event := &core.RecordEvent{App: s.App}
+	event.Record = record
+	if err := s.App.OnRecordAfterUpdateSuccess("plugins").Trigger(event); err != nil {
+		s.T.Fatal(err)
+	}
+}
+
+// Nobody gets a secret by changing the database behind the service's back.
 func TestPluginChangedInTheDatabase(t *testing.T) {
 	t.Parallel()
 	const unreadable = "client secret cannot be read"
@@ -537,7 +554,7 @@ func TestPluginChangedInTheDatabase(t *testing.T) {
 			if _, err := query.Execute(); err != nil {
 				t.Fatal(err)
 			}
-			root.update(root.record("other"), map[string]any{"name": "x"}) // the records are read again
+			root.readAgain("one")
 			got := s.Post("/refresh?code=x")
 			if got.Status != http.StatusServiceUnavailable || !strings.Contains(got.Body, test.words) {
 				t.Errorf("%d %s", got.Status, got.Body)

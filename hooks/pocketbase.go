@@ -8,7 +8,8 @@ import (
 	"github.com/pocketbase/pocketbase/tools/hook"
 )
 
-// redactQueries keeps queries out of PocketBase's log, which has the URL and the Referer of its own routes.
+// redactQueries keeps queries out of PocketBase's log, which records the URL and the Referer of requests to
+// its own routes.
 func redactQueries(e *core.ServeEvent) error {
 	notFound := func(e *core.RequestEvent) error { return e.NotFoundError("", nil) }
 	e.Router.Any("/api/{path...}", notFound)
@@ -28,7 +29,7 @@ func redactQueries(e *core.ServeEvent) error {
 	return nil
 }
 
-// disableSQLConsole refuses the SQL of a superuser. It would change sessions and plugins without a check, and
+// disableSQLConsole refuses SQL from superusers. It could change sessions and plugins without a check, and
 // without the service noticing.
 func disableSQLConsole(e *core.ServeEvent) error {
 	e.Router.BindFunc(func(e *core.RequestEvent) error {

@@ -14,10 +14,10 @@ import (
 const maxWait = 30
 
 var (
-	// errNoReadKey: the poll has no read key.
+	// errNoReadKey says that a poll has no read key.
 	errNoReadKey = errors.New("readKey is missing")
 
-	// errPluginGone: the plugin left before its answer was written.
+	// errPluginGone says that the plugin left before its answer was written.
 	errPluginGone = errors.New("the plugin is gone")
 )
 
@@ -25,21 +25,24 @@ var (
 // tokens (RFC 8628 section 3.5), and 200 with the provider's token response, once. With wait it is held until
 // the login ends, for 1 to 30 seconds.
 func (s *server) poll(e *request) error {
+	readKey := e.param("readKey")
+	login, pending := s.sessions.FindPending(e.owner(), readKey)
 	var err error
-	if readKey := e.param("readKey"); readKey == "" {
+	switch {
+	case readKey == "":
 		err = errNoReadKey
-	} else if login, pending := s.sessions.FindPending(e.owner(), readKey); pending && !s.waitForEnd(e,
-		login) {
-		// It waits here, and not deeper: thousands may wait, each on a stack of its own.
+	// The wait is here, and not deeper in the call stack: thousands may wait, each on a stack of its own.
+	case pending && !s.waitForEnd(e, login):
 		err = session.ErrPending
-	} else {
+	default:
 		err = s.deliver(e, readKey)
 	}
 	s.metrics.poll(err)
 	return pollError(err)
 }
 
-// waitForEnd waits for the end of a login as long as the request says, and reports whether it came.
+// waitForEnd waits for the end of a login for as long as the request says, and reports whether the login
+// ended.
 func (s *server) waitForEnd(e *request, login *session.Login) bool {
 	wait := e.param("wait")
 	if wait == "" {
@@ -69,26 +72,26 @@ func (s *server) waitForEnd(e *request, login *session.Login) bool {
 // deliver claims the tokens and writes them. If the plugin is gone by then, they wait for its next poll. It
 // fails as sessions.Claim does, or with errPluginGone.
 func (s *server) deliver(e *request, readKey string) error {
-	ctx := context.WithoutCancel(e.Request.Context()) // a shutdown cancels it while the plugin is still there
+	ctx := context.WithoutCancel(e.Request.Context()) // a shutdown cancels it with the plugin still there
 	claim, err := s.sessions.Claim(ctx, e.owner(), readKey)
 	if err != nil {
 		return err
 	}
-	// The plugin has left, or the service is shutting down; in that case it is still there to be told.
+	// Either the plugin has left, or the service is shutting down and the plugin is to poll again.
 	if e.Request.Context().Err() != nil {
 		return errors.Join(session.ErrPending, claim.Release(ctx))
 	}
 	if err := e.writeTokens(claim.Tokens); err != nil {
 		return errors.Join(errPluginGone, claim.Release(ctx))
 	}
-	// The answer is out. What goes wrong now can only be logged, and the sweep erases the tokens in the end.
+	// The answer has been sent. A failure from here on can only be logged; the sweep erases the tokens later.
 	if err := claim.Ack(ctx); err != nil {
 		s.log.Error("delivered tokens were not erased", "session", claim.SessionID, "cause", err.Error())
 	}
 	return nil
 }
 
-// pollError says what a poll is answered (RFC 8628 section 3.5).
+// pollError turns the result of a poll into its answer (RFC 8628 section 3.5).
 func pollError(err error) error {
 	if failure, ok := errors.AsType[*session.Failure](err); ok {
 		response := invalidRequest(failure.Description)
@@ -99,7 +102,7 @@ func pollError(err error) error {
 	case err == nil || errors.Is(err, errPluginGone):
 		return nil
 	case errors.Is(err, session.ErrPending) || errors.Is(err, session.ErrTaken):
-		return errStillPending // and if the other poll fails to get the tokens, they are here
+		return errStillPending // if the other poll does not get the tokens, the next one does
 	case errors.Is(err, session.ErrUnknown):
 		return errUnknownReadKey
 	case errors.Is(err, session.ErrExpired):

@@ -114,7 +114,7 @@ func TestPollGivesTokensOnce(t *testing.T) {
 	}
 }
 
-// expectOneWinner checks that of several polls of one login one got the tokens, and the others their 404.
+// expectOneWinner checks that one of several polls of one login got the tokens, and the others a 404.
 func (s *testServer) expectOneWinner(answers []testkit.Answer) {
 	s.T.Helper()
 	winners := 0
@@ -133,7 +133,7 @@ func (s *testServer) expectOneWinner(answers []testkit.Answer) {
 	}
 }
 
-// brokenWriter is a connection that the plugin has left.
+// brokenWriter is a connection that the plugin has closed.
 type brokenWriter struct{ http.ResponseWriter }
 
 func (brokenWriter) Write([]byte) (int, error) { return 0, errors.New("connection reset") }
@@ -202,7 +202,7 @@ func TestPollExpired(t *testing.T) {
 	}
 }
 
-// A fault after the tokens are out is logged, and not written behind them.
+// A fault after the tokens were sent is logged, and not written after them.
 func TestPollFaultAfterDelivery(t *testing.T) {
 	t.Parallel()
 	s := serve(t, nil)
@@ -223,7 +223,7 @@ func TestPollFaultAfterDelivery(t *testing.T) {
 	s.Expect("poll again", s.Poll(readKey), http.StatusNotFound, bodyUnknown)
 }
 
-// countSessions counts the rows of a condition.
+// countSessions counts the rows for which a condition is true.
 func (s *testServer) countSessions(where string) (count int) {
 	s.T.Helper()
 	if err := s.App.DB().NewQuery("SELECT COUNT(*) FROM sessions WHERE " + where).Row(&count); err != nil {
@@ -251,7 +251,7 @@ func TestSessionsOfOnePlugin(t *testing.T) {
 	one.expectTokens(readKey)
 }
 
-// Too many logins at a time are refused, which the plugin is told like any other error.
+// Too many logins at a time are refused, with an error like any other.
 func TestAuthorizeWhenFull(t *testing.T) {
 	t.Parallel()
 	s := serve(t, nil)
@@ -270,7 +270,7 @@ func TestAuthorizeWhenFull(t *testing.T) {
 		`"error_description":"Too many sign-ins are under way. Try again in some minutes."}`)
 }
 
-// The answer is whole before anything is written of it: a slow database keeps no plugin from its tokens.
+// The answer is complete before the database records it: a slow database keeps no plugin from its tokens.
 func TestPollDuringALock(t *testing.T) {
 	t.Parallel()
 	s := serve(t, nil)

@@ -26,7 +26,7 @@ import (
 )
 
 // The program signs in, refreshes and revokes with every preset, at providers that refuse any deviation from
-// its row. They answer under the real names: a proxy stands in for the network.
+// it. They answer under the real names: a proxy stands in for the network.
 func TestEveryPreset(t *testing.T) {
 	t.Parallel()
 	p := testkit.NewProcess(t)
@@ -38,12 +38,12 @@ func TestEveryPreset(t *testing.T) {
 		"PROVIDER=Figma", "SCOPE=read,write",
 		"CLIENT_ID=" + testkit.ClientID, "CLIENT_SECRET=" + testkit.ClientSecret,
 	}, testkit.SuperuserEnv()...)
-	// The plugin of the environment is filled by the same presets.
+	// The plugin of the environment uses the same presets.
 	figma := oauth.Client{Provider: "figma", Scope: "read,write", RedirectURI: p.URL + "/redirect"}
 	p.Provider.Knows(figma.Complete())
 	network.serve(p.Provider)
 	p.Start()
-	// The check at start must be over before another provider stands in its place.
+	// The check at start must be over before another provider takes its place.
 	eventually(t, "the provider is checked at start", func() bool { return p.Provider.Checks() > 0 })
 	network.signIn(p.Backend, providerLogin{path: "/authorize"})
 	p.Expect("refresh", p.Post("/refresh?code=RT-1"), http.StatusOK, testkit.TokenResponse)
@@ -53,7 +53,7 @@ func TestEveryPreset(t *testing.T) {
 	}
 }
 
-// tryPreset makes a plugin of a preset, and does all that people do with it.
+// tryPreset creates a plugin with a preset, and does everything that people do with it.
 func (w *world) tryPreset(t *testing.T, root *testkit.Backend, preset oauth.Preset) {
 	provider := &testkit.Provider{}
 	b := *root
@@ -161,14 +161,14 @@ func newWorld(t *testing.T) *world {
 	return w
 }
 
-// ServeHTTP answers as the provider of the moment.
+// ServeHTTP answers as the current provider.
 func (w *world) ServeHTTP(response http.ResponseWriter, r *http.Request) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.provider.ServeHTTP(response, r)
 }
 
-// serve puts a provider in the place of the one before.
+// serve replaces the current provider.
 func (w *world) serve(provider http.Handler) {
 	w.mu.Lock()
 	defer w.mu.Unlock()

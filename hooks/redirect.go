@@ -14,7 +14,7 @@ import (
 // 4.1.2.1, RFC 9207).
 type authorizationResponse struct {
 	state, code, iss string
-	errorCode        string // error
+	errorCode        string // the parameter error
 }
 
 var errNothingToFinish = &responseError{
@@ -37,7 +37,7 @@ func (s *server) redirect(e *request) error {
 	})
 }
 
-// receive asks the person, if that must be, or ends the login.
+// receive asks the person first if need be, and finishes the login otherwise.
 func (s *server) receive(e *request, response authorizationResponse) error {
 	if response.state == "" || (response.code == "" && response.errorCode == "") {
 		return errNothingToFinish
@@ -56,13 +56,13 @@ func (s *server) receive(e *request, response authorizationResponse) error {
 
 // finishLogin ends the session of an authorization response, with tokens or without.
 func (s *server) finishLogin(e *request, response authorizationResponse) error {
-	// A code can be exchanged only once, so a shutdown waits for the exchanges that have begun and lets no
-	// further one begin: its state is still good when the page is loaded again.
+	// A code can be exchanged only once, so a shutdown waits for the exchanges under way and lets no new one
+	// begin: the state is still unused when the page is loaded again.
 	if !s.exchanging.TryRLock() {
 		return errRestarting
 	}
 	defer s.exchanging.RUnlock()
-	// The code is as good as used, so the browser's leaving cancels nothing.
+	// The code is as good as used, so nothing is cancelled when the browser leaves.
 	ctx := context.WithoutCancel(e.Request.Context())
 	pending, err := s.sessions.Consume(ctx, e.owner(), response.state)
 	if err != nil {
@@ -82,8 +82,8 @@ func (s *server) finishLogin(e *request, response authorizationResponse) error {
 	return e.writeResult(http.StatusOK, views.Result{Kind: views.Success, Title: "You are signed in"})
 }
 
-// exchange redeems the code of an authorization response, if it is one, and returns the provider's token
-// response.
+// exchange redeems the code of an authorization response, and returns the provider's token response. It fails
+// if the response is an error, or comes from another issuer.
 func (s *server) exchange(
 	ctx context.Context, e *request, pending session.Pending, response authorizationResponse,
 ) ([]byte, error) {
@@ -119,7 +119,7 @@ func (s *server) failLogin(ctx context.Context, pending session.Pending, cause e
 		return err
 	}
 	response.logged = ended
-	// The provider's status was an answer to us; the browser is told that the provider failed.
+	// The provider's status was meant for us; the browser is told that the provider failed.
 	timedOut := response.Status == http.StatusGatewayTimeout
 	if failure.Status == session.StatusFailed && !response.internal && !timedOut {
 		response.Status = http.StatusBadGateway

@@ -113,7 +113,7 @@ func TestRedirectBadInput(t *testing.T) {
 func TestRedirectRefusals(t *testing.T) {
 	t.Parallel()
 	root := serve(t, nil)
-	const failed, ownProblem = "Sign-in failed", "problem of its own"
+	const failed, providerFailed = "Sign-in failed", "problem of its own"
 	for name, test := range map[string]struct {
 		refusal string // the name of the case, if it is blank
 		words   string
@@ -127,9 +127,9 @@ func TestRedirectRefusals(t *testing.T) {
 		"not_found":             {words: failed, code: "server_error"},
 		"expired_token":         {words: failed, code: "server_error"},
 		"authorization_pending": {words: failed, code: "server_error"},
-		"HTML":                  {refusal: "<b>Bold & loud</b>", words: ownProblem, code: "server_error"},
+		"HTML":                  {refusal: "<b>Bold & loud</b>", words: providerFailed, code: "server_error"},
 		"long": {
-			refusal: strings.Repeat("long", 100), words: ownProblem, code: "server_error",
+			refusal: strings.Repeat("long", 100), words: providerFailed, code: "server_error",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -159,7 +159,7 @@ func TestRedirectRefusals(t *testing.T) {
 	}
 }
 
-// lastStatus is what the admin sees of the login that began last.
+// lastStatus returns the status that the admin sees of the login that began last.
 func (s *testServer) lastStatus() (status session.Status) {
 	s.T.Helper()
 	query := s.App.DB().NewQuery("SELECT status FROM sessions ORDER BY rowid DESC LIMIT 1")
@@ -169,7 +169,7 @@ func (s *testServer) lastStatus() (status session.Status) {
 	return status
 }
 
-// providerAnswer is a handler that gives one answer. A blank content type is one.
+// providerAnswer is a handler that always gives the same answer. A blank content type is sent as it is.
 type providerAnswer struct {
 	status      int // zero: 200
 	contentType string
@@ -215,10 +215,10 @@ func endless(w http.ResponseWriter, _ *http.Request) {
 func TestRedirectFaults(t *testing.T) {
 	t.Parallel()
 	root := serve(t, nil)
-	elsewhere := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+	target := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
 		t.Error("a redirect of the token endpoint was followed")
 	}))
-	t.Cleanup(elsewhere.Close)
+	t.Cleanup(target.Close)
 	const form = "application/x-www-form-urlencoded"
 	for name, test := range map[string]struct {
 		answer http.HandlerFunc
@@ -258,7 +258,7 @@ func TestRedirectFaults(t *testing.T) {
 		"8 MB":        {answer: answerJSON(200, `{"access_token":"`+strings.Repeat("x", 8<<20)+`"}`)},
 		"8 MB, blank": {answer: answerJSON(200, `{"access_token":"x"}`+strings.Repeat(" ", 8<<20))},
 		"endless":     {answer: endless},
-		"redirect":    {answer: http.RedirectHandler(elsewhere.URL, http.StatusTemporaryRedirect).ServeHTTP},
+		"redirect":    {answer: http.RedirectHandler(target.URL, http.StatusTemporaryRedirect).ServeHTTP},
 		"101": {
 			answer: raw("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n"),
 		},
@@ -342,7 +342,7 @@ func TestRedirectTooSlow(t *testing.T) {
 	}
 }
 
-// What real providers send is a success, and reaches the plugin byte for byte.
+// What real providers send counts as success, and reaches the plugin byte for byte.
 func TestRedirectRealAnswers(t *testing.T) {
 	t.Parallel()
 	root := serve(t, nil)
@@ -400,7 +400,7 @@ func TestRedirectRealAnswers(t *testing.T) {
 	}
 }
 
-// keptUp reports whether a request to the provider stays, though whoever caused it is gone.
+// keptUp reports whether a request to the provider goes on although its client has left.
 func keptUp(r *http.Request) bool {
 	select {
 	case <-r.Context().Done():
@@ -410,11 +410,11 @@ func keptUp(r *http.Request) bool {
 	}
 }
 
-// leave sends a request, and leaves as soon as asked is closed.
+// leave sends a request, and cancels it once asked is closed or has a value.
 func (s *testServer) leave(method, target string, asked <-chan struct{}) {
 	s.T.Helper()
 	ctx, cancel := context.WithCancel(s.T.Context())
-	request, err := http.NewRequestWithContext(ctx, method, target, nil)
+	r, err := http.NewRequestWithContext(ctx, method, target, nil)
 	if err != nil {
 		s.T.Fatal(err)
 	}
@@ -422,13 +422,13 @@ func (s *testServer) leave(method, target string, asked <-chan struct{}) {
 		<-asked
 		cancel()
 	}()
-	if response, err := s.Client.Do(request); err == nil {
+	if response, err := s.Client.Do(r); err == nil {
 		response.Body.Close()
 		s.T.Fatal("it did not leave")
 	}
 }
 
-// The browser closes the window while the code is exchanged: the plugin gets its tokens all the same.
+// If the browser closes the window while the code is exchanged, the plugin still gets its tokens.
 func TestRedirectBrowserGone(t *testing.T) {
 	t.Parallel()
 	s := serve(t, nil)
@@ -447,7 +447,7 @@ func TestRedirectBrowserGone(t *testing.T) {
 	s.Expect("poll", s.Post("/poll?wait=20&readKey="+readKey), http.StatusOK, testkit.TokenResponse)
 }
 
-// Eight redirects with one state arrive together: one exchange.
+// Eight redirects with one state that arrive together cause one exchange.
 func TestRedirectExchangesOnce(t *testing.T) {
 	t.Parallel()
 	s := serve(t, nil)
@@ -479,7 +479,7 @@ func TestRedirectExchangesOnce(t *testing.T) {
 	s.expectTokens(readKey)
 }
 
-// The tokens cannot be stored: the person and the plugin learn at once that the login failed.
+// If the tokens cannot be stored, the person and the plugin learn at once that the login failed.
 func TestRedirectDatabaseFault(t *testing.T) {
 	t.Parallel()
 	s := serve(t, nil)
@@ -501,7 +501,7 @@ func (s *testServer) execute(statement string) {
 	}
 }
 
-// The session expires while the code is exchanged.
+// A session may expire while the code is exchanged.
 func TestRedirectExpiresMeanwhile(t *testing.T) {
 	t.Parallel()
 	clock := newTestClock()
@@ -515,7 +515,7 @@ func TestRedirectExpiresMeanwhile(t *testing.T) {
 	s.ExpectError("poll", s.Poll(readKey), http.StatusBadRequest, "expired_token")
 }
 
-// The admin deletes the session while the code is exchanged: that ends the login.
+// If the admin deletes the session while the code is exchanged, that ends the login.
 func TestRedirectDeleted(t *testing.T) {
 	t.Parallel()
 	s := serve(t, nil)
@@ -528,8 +528,8 @@ func TestRedirectDeleted(t *testing.T) {
 	s.Expect("poll", s.Poll(readKey), http.StatusNotFound, bodyUnknown)
 }
 
-// Whoever swaps the public key in the database, to have the tokens sealed to himself, spoils the code verifier: the
-// provider then refuses the code.
+// Whoever swaps the public key in the database, to have the tokens sealed to another key, changes the code
+// verifier: the provider then refuses the code.
 func TestSwappedPublicKey(t *testing.T) {
 	t.Parallel()
 	s := serve(t, nil)

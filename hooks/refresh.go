@@ -16,8 +16,8 @@ import (
 const maxRefreshToken = 16 << 10
 
 // refresh handles POST /refresh?code=… (or refresh_token=…): it redeems the refresh token and answers with
-// the provider's token response. A fault has the provider's status and one line of text, because deployed
-// plugins take any JSON for tokens; a plugin that accepts application/json gets its errors so.
+// the provider's token response. An error has the provider's status and one line of text, because deployed
+// plugins take any JSON for tokens; a plugin that accepts application/json gets its errors as JSON.
 func (s *server) refresh(e *request) error {
 	refreshToken := e.param("code", "refresh_token")
 	if refreshToken == "" || len(refreshToken) > maxRefreshToken {
@@ -27,7 +27,8 @@ func (s *server) refresh(e *request) error {
 	if err != nil {
 		return err
 	}
-	// A provider that rotates has used up the refresh token once it is asked, so nothing cancels the request.
+	// A provider that rotates refresh tokens uses up the old one once it is asked, so nothing cancels the
+	// request.
 	if !s.exchanging.TryRLock() {
 		return errRestarting
 	}
@@ -44,18 +45,18 @@ func (s *server) refresh(e *request) error {
 	return e.writeTokens(tokens)
 }
 
-// refreshKey is a hash of a plugin with its client, a tenant and a refresh token.
+// refreshKey is a hash of the plugin with its client, the tenant and the refresh token.
 type refreshKey [sha256.Size]byte
 
 func newRefreshKey(e *request, client *oauth.Client, refreshToken string) refreshKey {
 	return sha256.Sum256([]byte(string(e.plugin.Fingerprint) + client.Tenant + "\n" + refreshToken))
 }
 
-// refreshCache makes one request of all that come at the same time with one refresh token, and gives all its
-// answer. To a provider that rotates, a second request would look like a stolen token (RFC 9700 section
-// 4.14.2). If the answer brings a new refresh token, it is given again for some seconds: to a second window
-// of the plugin that was just too late to share the request. All of it is in memory only. A cache is safe for
-// concurrent use.
+// refreshCache merges simultaneous refreshes with the same refresh token into one request, and gives its
+// answer to all of them. To a provider that rotates refresh tokens, a second request would look like a stolen
+// token (RFC 9700 section 4.14.2). An answer that brings a new refresh token is given again for some seconds,
+// to a second window of the plugin that was just too late to share the request. Everything is in memory only.
+// A cache is safe for concurrent use.
 type refreshCache struct {
 	kept     time.Duration
 	inflight singleflight.Group
@@ -64,12 +65,12 @@ type refreshCache struct {
 
 func newRefreshCache(kept time.Duration) *refreshCache { return &refreshCache{kept: kept} }
 
-func (c *refreshCache) do(key refreshKey, old string, request func() ([]byte, error)) ([]byte, error) {
+func (c *refreshCache) do(key refreshKey, old string, send func() ([]byte, error)) ([]byte, error) {
 	answer, err, _ := c.inflight.Do(string(key[:]), func() (any, error) {
 		if answer, found := c.answers.Load(key); found {
 			return answer, nil
 		}
-		tokens, err := request()
+		tokens, err := send()
 		if err == nil && rotated(tokens, old) {
 			c.answers.Store(key, tokens)
 			time.AfterFunc(c.kept, func() { c.answers.Delete(key) })
@@ -82,7 +83,7 @@ func (c *refreshCache) do(key refreshKey, old string, request func() ([]byte, er
 	return answer.([]byte), nil
 }
 
-// clear forgets all answers.
+// clear removes all answers.
 func (c *refreshCache) clear() { c.answers.Clear() }
 
 // rotated reports whether a token response has a refresh token that replaces the old one (RFC 6749 section

@@ -138,8 +138,8 @@ func TestRefreshFaults(t *testing.T) {
 	}
 }
 
-// expectTextError checks that an error is one line of text with its code, which quotes nothing that is
-// hidden.
+// expectTextError checks that an error is one line of text that begins with its code and does not quote
+// HIDDEN.
 func (s *testServer) expectTextError(got testkit.Answer, status int, code string) {
 	s.T.Helper()
 	oneLine := strings.HasPrefix(got.Body, code+": ") && strings.Count(got.Body, "\n") == 1
@@ -175,7 +175,7 @@ func TestRefreshTooSlow(t *testing.T) {
 		"temporarily_unavailable: The provider took too long to answer. Try again in a moment.\n")
 }
 
-// The plugin leaves while the provider rotates its refresh token: the request is finished all the same.
+// If the plugin leaves while the provider rotates its refresh token, the request is still finished.
 func TestRefreshPluginGone(t *testing.T) {
 	t.Parallel()
 	s := serve(t, func(c *Config) { c.timing.refreshKept = time.Hour })
@@ -203,8 +203,8 @@ func TestRefreshUnreachable(t *testing.T) {
 		"temporarily_unavailable: The provider could not be reached. Try again in a moment.\n")
 }
 
-// heldRefreshes makes the provider answer each refresh with tokens of its own. It is told in asked of each,
-// and answers once answer is closed.
+// heldRefreshes makes the provider answer each refresh with tokens of its own. Each refresh is announced in
+// asked, and answered once answer is closed.
 func (s *testServer) heldRefreshes() (asked <-chan struct{}, answer chan<- struct{}) {
 	arrived, release := make(chan struct{}, 100), make(chan struct{})
 	s.Provider.Answers(func(w http.ResponseWriter, r *http.Request) {
@@ -228,12 +228,12 @@ func (s *testServer) refreshTogether(count int, refreshToken string) <-chan stri
 			trace := httptrace.ClientTrace{WroteRequest: func(httptrace.WroteRequestInfo) { isSent() }}
 			ctx := httptrace.WithClientTrace(s.T.Context(), &trace)
 			target := s.URL + "/refresh?code=" + refreshToken
-			request, err := http.NewRequestWithContext(ctx, http.MethodPost, target, nil)
+			r, err := http.NewRequestWithContext(ctx, http.MethodPost, target, nil)
 			if err != nil {
 				s.T.Error(err)
 				return
 			}
-			response, err := s.Client.Do(request)
+			response, err := s.Client.Do(r)
 			if err != nil {
 				s.T.Error(err)
 				return
@@ -254,8 +254,8 @@ func (s *testServer) refreshTogether(count int, refreshToken string) <-chan stri
 	return answers
 }
 
-// Many windows that refresh at the same time make one request, and all get its answer. One that leaves
-// cancels none.
+// Many windows that refresh at the same time make one request, and all get its answer. One that leaves does
+// not cancel the others.
 func TestRefreshesAreMerged(t *testing.T) {
 	t.Parallel()
 	root := serve(t, func(c *Config) {
@@ -283,7 +283,7 @@ func TestRefreshesAreMerged(t *testing.T) {
 	}
 }
 
-// Without a new refresh token there is nothing to protect: the next one asks again.
+// Without a new refresh token there is nothing to protect, so the next refresh asks the provider again.
 func TestRefreshWithoutRotation(t *testing.T) {
 	t.Parallel()
 	s := serve(t, func(c *Config) { c.timing.refreshKept = time.Hour })
@@ -327,7 +327,7 @@ func TestRefreshJustAfterRotation(t *testing.T) {
 	}
 }
 
-// It is kept for some seconds only, and a failure is not kept.
+// The answer of a rotation is kept for some seconds only, and a failure is not kept.
 func TestRefreshLongAfterRotation(t *testing.T) {
 	t.Parallel()
 	s := serve(t, func(c *Config) { c.timing.refreshKept = 10 * time.Millisecond })

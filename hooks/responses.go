@@ -16,8 +16,8 @@ import (
 	"plugin-oauth/views"
 )
 
-// fixedHeaders are those of every answer: nothing is cached, sniffed, framed or told to the next site. They
-// are made once.
+// fixedHeaders are sent with every answer, so that it is not cached, sniffed or framed, and sends no
+// referrer. All answers share them, so they must not be changed.
 var fixedHeaders = http.Header{
 	"Cache-Control":           {"no-store"},
 	"Content-Security-Policy": {"default-src 'none'; frame-ancestors 'none'"},
@@ -27,13 +27,13 @@ var fixedHeaders = http.Header{
 	"Vary":                    {"Origin"},
 }
 
-// setHeaders sets them, and lets a page of an allowed origin read the answer, errors and preflights (Fetch
-// standard, CORS protocol) included.
+// setHeaders sets the fixed headers, and lets a page of an allowed origin read the answer, errors and
+// preflights (Fetch standard, CORS protocol) included.
 func (e *request) setHeaders() {
 	header := e.Response.Header()
 	maps.Copy(header, fixedHeaders)
-	// Where TLS ends here. On localhost it would break every other server under development (RFC 6797 section
-	// 12.1).
+	// Only where this server itself terminates TLS. On localhost it would break every other server under
+	// development (RFC 6797 section 12.1).
 	if host, _, _ := strings.Cut(e.Request.Host, ":"); e.Request.TLS != nil && host != "localhost" {
 		header.Set("Strict-Transport-Security", "max-age=31536000")
 	}
@@ -51,7 +51,7 @@ func (e *request) setHeaders() {
 	}
 }
 
-// pluginName is what pages call the plugin. Blank: they do without.
+// pluginName is what pages call the plugin. If it is blank, they leave it out.
 func (e *request) pluginName() string {
 	if e.plugin == nil {
 		return ""
@@ -113,7 +113,7 @@ func (e *request) writeText(status int, line string) error {
 }
 
 // writeTokens answers with the provider's bytes, and reports whether they could be sent. With its length the
-// answer is whole when it is flushed, before anything is written of it.
+// answer is complete once it is flushed, before the database records it.
 func (e *request) writeTokens(tokens []byte) error {
 	e.Response.Header().Set("Content-Type", "application/json")
 	e.Response.Header().Set("Content-Length", strconv.Itoa(len(tokens)))

@@ -31,7 +31,7 @@ func TestRestartsUnderLoad(t *testing.T) {
 			people := &crowd{Process: p, stop: make(chan struct{})}
 			signIns := people.signInAgainAndAgain(6)
 			for round := range 20 {
-				// A random moment of what is under way, not a wait for anything.
+				// This picks a random moment; it does not wait for anything.
 				time.Sleep(time.Duration(20+rand.IntN(180)) * time.Millisecond)
 				if code := p.Stop(signal); signal == syscall.SIGTERM && code != 0 {
 					t.Errorf("deploy %d ended with %d:\n%s", round, code, p.Out)
@@ -68,7 +68,7 @@ type crowd struct {
 	started, acknowledged, interrupted, lost, twice atomic.Int64
 }
 
-// signInAgainAndAgain has so many people sign in at a time, until stop is closed.
+// signInAgainAndAgain lets this many people sign in at a time, until stop is closed.
 func (c *crowd) signInAgainAndAgain(count int) *sync.WaitGroup {
 	var signIns sync.WaitGroup
 	for range count {
@@ -92,7 +92,7 @@ type reply struct {
 	body   string
 }
 
-// ask repeats a request until it is answered by other than a fault of a restart.
+// ask repeats a request until the answer is not a fault that a restart causes.
 func (c *crowd) ask(method, target string) reply {
 	const pause = 5 * time.Millisecond
 	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(pause) {

@@ -18,7 +18,7 @@ var errNoRevokeEndpoint = &responseError{
 }
 
 // revoke handles POST /revoke?token=… (RFC 7009): it revokes a token at the provider, so that a sign-out in
-// the plugin is one. It answers 200 {}, and does so for a token that the provider does not know, too.
+// the plugin ends its access. It answers 200 {}, even for a token that the provider does not know.
 func (s *server) revoke(e *request) error {
 	client, err := e.client()
 	if err != nil {
@@ -32,7 +32,7 @@ func (s *server) revoke(e *request) error {
 	if token.Value == "" || len(token.Value) > maxRefreshToken || unfit {
 		return invalidRequest("The token is missing, too long or malformed. Send it as token.")
 	}
-	// A sign-out is finished even if the plugin is closed meanwhile.
+	// A sign-out is finished even if the plugin is closed in the meantime.
 	if !s.exchanging.TryRLock() {
 		return errRestarting
 	}

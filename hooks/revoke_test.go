@@ -20,7 +20,7 @@ func withRevoke(kind oauth.RevokeKind) func(*Config) {
 	}
 }
 
-// The token reaches the provider in its way, whichever way the plugin sends it.
+// The token reaches the provider in the provider's way, whichever way the plugin sends it.
 func TestRevoke(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
@@ -207,7 +207,7 @@ func TestRevokeIsRefused(t *testing.T) {
 	})
 }
 
-// A sign-out that has begun is finished, though the plugin is closed.
+// A sign-out that has begun is finished even if the plugin is closed.
 func TestRevokeOutlivesThePlugin(t *testing.T) {
 	t.Parallel()
 	s := serve(t, withRevoke(""))

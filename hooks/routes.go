@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// route is one address that a plugin or a browser may ask for, at the root or under a plugin's slug.
+// route is one address that a plugin or a browser may request, at the root or under a plugin's slug.
 type route struct {
 	method string
 	path   string
@@ -76,7 +76,7 @@ func (s *server) resolvePlugin(e *request) (path string, err error) {
 	if len(path) > 1 {
 		path = strings.TrimSuffix(path, "/")
 	}
-	if slices.ContainsFunc(s.routes, func(route route) bool { return route.path == path }) {
+	if slices.ContainsFunc(s.routes, func(r route) bool { return r.path == path }) {
 		return path, nil
 	}
 	slug, rest, _ := strings.Cut(path[1:], "/")
@@ -87,7 +87,7 @@ func (s *server) resolvePlugin(e *request) (path string, err error) {
 	return path, err
 }
 
-// unmatched lets a browser have the error as a page.
+// unmatched returns the route of an error, which a browser gets as a page.
 func (e *request) unmatched(found route) route {
 	if e.accepts("text/html") {
 		found.format = formatPage

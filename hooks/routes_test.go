@@ -32,7 +32,7 @@ func TestRoutes(t *testing.T) {
 		{method: "POST", path: "/poll/?readKey=x", status: 404, contentType: json},
 		{method: "GET", path: "/redirect/", status: 400, contentType: page},
 		{method: "POST", path: "/refresh/", status: 400, contentType: text},
-		// Longer, shorter and other names are not these routes.
+		// Longer, shorter and other names are not routes.
 		{method: "POST", path: "/authorizeXYZ", status: 404, contentType: json},
 		{method: "POST", path: "/authorize/x", status: 404, contentType: json},
 		{method: "POST", path: "/AUTHORIZE", status: 404, contentType: json},
@@ -55,7 +55,7 @@ func TestRoutes(t *testing.T) {
 		{method: "GET", path: "/client.d.ts", status: 200, contentType: text},
 		{method: "POST", path: "/client.js", status: 405, contentType: text},
 		{method: "GET", path: "/client.jsx", status: 404, contentType: json},
-		// A slash too many, as in a backend URL that ends in one, is no redirect.
+		// An extra slash, from a backend URL that ends in one, causes no redirect.
 		{method: "POST", path: "//poll?readKey=x", status: 404, contentType: json},
 		{method: "POST", path: "/x/..//poll//?readKey=x", status: 404, contentType: json},
 		{method: "GET", path: "//redirect?code=x&state=y", status: 400, contentType: page},
@@ -174,11 +174,11 @@ func TestPanic(t *testing.T) {
 		"GET /redirect?state=SECRET&code=SECRET": "text/html; charset=utf-8",
 		"POST /quote?token=SECRET":               "application/json",
 	}
-	for route, contentType := range routes {
-		t.Run(route, func(t *testing.T) {
-			method, target, _ := strings.Cut(route, " ")
+	for target, contentType := range routes {
+		t.Run(target, func(t *testing.T) {
+			method, path, _ := strings.Cut(target, " ")
 			recorder := httptest.NewRecorder()
-			broken.serve(recorder, httptest.NewRequest(method, target, nil))
+			broken.serve(recorder, httptest.NewRequest(method, path, nil))
 			body := recorder.Body.String()
 			if recorder.Code != http.StatusInternalServerError || !strings.Contains(body, "Internal error.") {
 				t.Errorf("%d %s", recorder.Code, body)
@@ -198,7 +198,8 @@ func TestPanic(t *testing.T) {
 	}
 }
 
-// A body beyond the limit is an error in the route's format, as any other, and its end is not waited for.
+// A body beyond the limit is an error in the route's format, like any other, and the server does not wait for
+// its end.
 func TestHugeBody(t *testing.T) {
 	t.Parallel()
 	root := serve(t, func(c *Config) { c.timing.body = time.Minute })
@@ -223,7 +224,7 @@ func TestHugeBody(t *testing.T) {
 	}
 }
 
-// A body that does not come is not waited for.
+// The server does not wait for a body that does not come.
 func TestSlowBody(t *testing.T) {
 	t.Parallel()
 	const timeout = 200 * time.Millisecond

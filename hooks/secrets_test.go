@@ -32,10 +32,10 @@ type watched struct {
 	mu      sync.Mutex // the provider keeps secrets too
 	secrets map[string]string
 
-	failing atomic.Bool // the provider refuses
+	failing atomic.Bool // the provider refuses everything
 }
 
-// keep has a secret searched for later, and returns it.
+// keep remembers a secret to search for later, and returns it.
 func (w *watched) keep(kind secretKind, secret string) string {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -45,7 +45,7 @@ func (w *watched) keep(kind secretKind, secret string) string {
 	return secret
 }
 
-// newLogin starts a login, and returns the provider's redirect of a person who agreed.
+// newLogin starts a login, and returns the provider's redirect after the person has agreed.
 func (w *watched) newLogin() (callback, readKey string) {
 	w.T.Helper()
 	authorizationURL, readKey := w.Authorize()
@@ -60,7 +60,7 @@ func (w *watched) newLogin() (callback, readKey string) {
 	return callback, readKey
 }
 
-// token answers with tokens of its own for each request, or with an error that quotes the request.
+// token answers each request with new tokens, or with an error that quotes the request.
 func (w *watched) token(response http.ResponseWriter, r *http.Request) {
 	w.keep("verifier", r.Form.Get("code_verifier"))
 	if w.failing.Load() {
@@ -166,7 +166,7 @@ func (w *watched) signInEachWay() {
 	w.Provider.Answers(w.token)
 }
 
-// failEachWay has the provider fail, and quote what it was sent wherever it can.
+// failEachWay makes the provider fail in each way, and quote what it was sent wherever it can.
 func (w *watched) failEachWay(t *testing.T) {
 	for name, handler := range map[string]http.HandlerFunc{
 		"500 in HTML": w.quoting(quoted{status: http.StatusInternalServerError, body: "<html>FORM</html>"}),
@@ -200,8 +200,8 @@ func (w *watched) failEachWay(t *testing.T) {
 	w.Provider.Answers(w.token)
 }
 
-// refuse has the provider refuse a code and a refresh token, which it then takes. It returns the refresh
-// token.
+// refuse makes the provider refuse a code and a refresh token, and then accept the refresh token, which it
+// returns.
 func (w *watched) refuse() (refreshToken string) {
 	w.T.Helper()
 	w.failing.Store(true)
@@ -219,8 +219,8 @@ func (w *watched) refuse() (refreshToken string) {
 	return refreshToken
 }
 
-// useTheDashboard adds a plugin with the same client secret: well, badly and once more. Its tokens are
-// revoked.
+// useTheDashboard adds plugins with the same client secret: one that is valid, one that is not, and one whose
+// slug is taken. It revokes tokens of the first.
 func (w *watched) useTheDashboard() {
 	w.T.Helper()
 	added := addPlugin(w.Backend, "added", func(fields map[string]any) {
@@ -248,7 +248,7 @@ func (w *watched) useTheDashboard() {
 	}
 }
 
-// comeFromElsewhere finishes logins from another network: the code waits in the page's form.
+// comeFromElsewhere finishes logins from another network, whose code is kept in the page's form.
 func (w *watched) comeFromElsewhere() {
 	w.T.Helper()
 	browser := &testServer{Server: &testkit.Server{Backend: w.Backend}}
@@ -261,14 +261,14 @@ func (w *watched) comeFromElsewhere() {
 		{choice: "continue", status: http.StatusOK, words: "You are signed in"},
 	} {
 		callback, _ := w.newLogin()
-		page := w.Request(http.MethodGet, callback, "", elsewhere)
-		w.ExpectPage("question", page, http.StatusOK, question)
-		answer := browser.confirm(confirmation{page: page, choice: test.choice, address: elsewhere})
+		page := w.Request(http.MethodGet, callback, "", fromElsewhere)
+		w.ExpectPage("question", page, http.StatusOK, questionTitle)
+		answer := browser.confirm(confirmation{page: page, choice: test.choice, address: fromElsewhere})
 		w.ExpectPage(test.choice, answer, test.status, test.words)
 	}
 }
 
-// backUp makes PocketBase's own backup, with a login of each kind in it, and unpacks it so that it is
+// backUp makes a backup with PocketBase, with a login of each kind in it, and unpacks it so that it is
 // searched.
 func (w *watched) backUp() {
 	w.T.Helper()
@@ -320,7 +320,7 @@ func (w *watched) sendEverywhere(refreshToken string) {
 	})
 }
 
-// spellings are those that a program may give the secrets, by what and how.
+// spellings returns the forms in which a program may write the secrets, by what and how.
 func (w *watched) spellings() map[string]string {
 	w.mu.Lock()
 	defer w.mu.Unlock()

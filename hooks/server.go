@@ -99,7 +99,7 @@ func (e *request) client() (*oauth.Client, error) {
 	return e.plugin.ForTenant(e.param(tenant.Name))
 }
 
-// endpoint talks to the provider of a plugin, and has it counted in the metrics.
+// endpoint returns what talks to a plugin's provider. Its token requests are counted in the metrics.
 func (s *server) endpoint(plugin *plugins.Plugin) *oauth.Endpoint {
 	return &oauth.Endpoint{
 		HTTP:    s.providers,
@@ -107,8 +107,8 @@ func (s *server) endpoint(plugin *plugins.Plugin) *oauth.Endpoint {
 	}
 }
 
-// handler serves what is not PocketBase's. Its router would cost more than all the rest, and its patterns
-// forbid /{plugin}/redirect beside its own.
+// handler serves all requests but PocketBase's own. PocketBase's router would cost more than everything else,
+// and its patterns do not allow /{plugin}/redirect beside its own routes.
 func (s *server) handler(pocketbase http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		cleanPath(r.URL)
@@ -162,7 +162,7 @@ func (s *server) serve(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// sweep has the sessions swept, and counts it.
+// sweep sweeps the sessions, and counts that in the metrics.
 func (s *server) sweep() {
 	began := time.Now()
 	swept, err := s.sessions.Sweep(context.Background())

@@ -12,9 +12,8 @@ import (
 	"time"
 )
 
-// pocketBaseRoutes are PocketBase's own, of apis/*.go in v0.40.4. What a stranger gets of them, if it is not
-// a refusal, stands behind them with the reason. COLLECTION and ID stand for each collection of ours and one
-// of its records.
+// pocketBaseRoutes are PocketBase's own routes, from apis/*.go in v0.40.4, each with what a stranger gets and
+// why, unless it refuses. COLLECTION and ID stand for each of our collections and one of its records.
 var pocketBaseRoutes = map[string]string{
 	"GET /api/health": "200: says only that the service is up",
 
@@ -41,11 +40,11 @@ var pocketBaseRoutes = map[string]string{
 	"POST /api/collections/_superusers/auth-with-otp":          "",
 	"POST /api/collections/_superusers/request-otp":            "",
 	"POST /api/collections/_superusers/request-password-reset": "204: always; there is no mail server",
-	"POST /api/collections/_superusers/confirm-password-reset": "400: the token is none",
+	"POST /api/collections/_superusers/confirm-password-reset": "400: the token is not one",
 	"POST /api/collections/_superusers/request-verification":   "400: admins need none",
-	"POST /api/collections/_superusers/confirm-verification":   "400: the token is none",
+	"POST /api/collections/_superusers/confirm-verification":   "400: the token is not one",
 	"POST /api/collections/_superusers/request-email-change":   "",
-	"POST /api/collections/_superusers/confirm-email-change":   "400: the token is none",
+	"POST /api/collections/_superusers/confirm-email-change":   "400: the token is not one",
 	"POST /api/collections/_superusers/impersonate/ID":         "",
 
 	"GET /api/backups":                                "",
@@ -79,11 +78,11 @@ var pocketBaseRoutes = map[string]string{
 	"GET /_/extensions/":   "",
 }
 
-// strangersBody has what the routes of PocketBase read, with nothing in it that is true.
+// strangersBody has what PocketBase's routes read, with nothing in it that is valid.
 const strangersBody = `{"identity":"admin@plugin.example","password":"wrong",` +
 	`"email":"admin@plugin.example","token":"x","clientId":"none"}`
 
-// A stranger reads and changes nothing of ours through PocketBase's API.
+// Strangers can neither read nor change anything of ours through PocketBase's API.
 func TestStrangers(t *testing.T) {
 	t.Parallel()
 	s := serve(t, withKey)
@@ -99,13 +98,13 @@ func TestStrangers(t *testing.T) {
 	}
 	ids["pending_sessions"], ids["login_stats"] = ids["sessions"], "x"
 	t.Run("routes", func(t *testing.T) {
-		for route, expected := range pocketBaseRoutes {
-			if !strings.Contains(route, "COLLECTION") {
-				s.askAsStranger(t, strings.ReplaceAll(route, "ID", ids["_superusers"]), expected)
+		for target, expected := range pocketBaseRoutes {
+			if !strings.Contains(target, "COLLECTION") {
+				s.askAsStranger(t, strings.ReplaceAll(target, "ID", ids["_superusers"]), expected)
 				continue
 			}
 			for collection, id := range ids {
-				filled := strings.NewReplacer("COLLECTION", collection, "ID", id).Replace(route)
+				filled := strings.NewReplacer("COLLECTION", collection, "ID", id).Replace(target)
 				s.askAsStranger(t, filled, expected)
 			}
 		}
@@ -115,18 +114,19 @@ func TestStrangers(t *testing.T) {
 	}
 }
 
-// askAsStranger is a case of TestStrangers: a route that refuses, or whose status stands before the colon.
-func (s *testServer) askAsStranger(t *testing.T, route, expected string) {
-	t.Run(route, func(t *testing.T) {
+// askAsStranger is a case of TestStrangers: a route that refuses, or answers with the status before the
+// colon.
+func (s *testServer) askAsStranger(t *testing.T, target, expected string) {
+	t.Run(target, func(t *testing.T) {
 		t.Parallel()
-		method, path, _ := strings.Cut(route, " ")
+		method, path, _ := strings.Cut(target, " ")
 		body := strings.NewReader(strangersBody)
-		request, err := http.NewRequestWithContext(t.Context(), method, s.URL+path, body)
+		r, err := http.NewRequestWithContext(t.Context(), method, s.URL+path, body)
 		if err != nil {
 			t.Fatal(err)
 		}
-		request.Header.Set("Content-Type", "application/json")
-		response, err := s.Client.Do(request)
+		r.Header.Set("Content-Type", "application/json")
+		response, err := s.Client.Do(r)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -142,16 +142,16 @@ func (s *testServer) askAsStranger(t *testing.T, route, expected string) {
 	})
 }
 
-// isRefusedAsBadRequest: there is no such client of the realtime API, OAuth is not on, and a view takes no
-// writes.
+// isRefusedAsBadRequest reports whether a 400 is a refusal: there is no such client of the realtime API,
+// OAuth is off, or a view takes no writes.
 func isRefusedAsBadRequest(method, path string) bool {
 	isView := strings.Contains(path, "/pending_sessions/") || strings.Contains(path, "/login_stats/")
 	return strings.Contains(path, "/api/realtime") || strings.Contains(path, "oauth2") ||
 		(isView && method != http.MethodGet)
 }
 
-// listen opens a stream of PocketBase's realtime API, subscribed to all that is ours, and returns the lines
-// that it carries. authorization is a header; blank: it is a stranger's.
+// listen opens a stream of PocketBase's realtime API, subscribed to everything of ours, and returns its
+// lines. authorization is a header, or blank for a stranger.
 func (s *testServer) listen(authorization string) <-chan string {
 	s.T.Helper()
 	response, err := s.Client.Get(s.URL + "/api/realtime")
@@ -190,7 +190,7 @@ func (s *testServer) listen(authorization string) <-chan string {
 	return lines
 }
 
-// A stranger who listens for changes hears of none.
+// A stranger who listens for changes learns of none.
 func TestStrangersHearNothing(t *testing.T) {
 	t.Parallel()
 	s := serve(t, withKey)
@@ -201,7 +201,7 @@ func TestStrangersHearNothing(t *testing.T) {
 	if saved.Status != http.StatusOK {
 		t.Fatal(saved.Body)
 	}
-	// An admin hears of the last change, so whoever else is told of it was told just now.
+	// An admin learns of the last change; a stranger would have been told of it at the same time.
 	for heard := ""; !strings.Contains(heard, `"name":"changed"`); {
 		select {
 		case heard = <-admin:
@@ -216,19 +216,19 @@ func TestStrangersHearNothing(t *testing.T) {
 	}
 }
 
-// Every answer of ours has the headers that OWASP lists: no sniffing, framing, referrer or cache. Only the
-// client, which is no secret, may be cached and is for every page.
+// Every answer has the headers that OWASP lists: no sniffing, framing, referrer or cache. Only the client,
+// which is not secret, may be cached, and loaded by any page.
 func TestSecurityHeaders(t *testing.T) {
 	t.Parallel()
 	root := serve(t, withKey)
 	root.add("one", nil)
 	for _, prefix := range []string{"", "/one"} {
-		for _, route := range root.server.routes {
-			for _, method := range []string{route.method, "OPTIONS", "PUT"} {
-				t.Run(method+" "+prefix+route.path, func(t *testing.T) {
+		for _, r := range root.server.routes {
+			for _, method := range []string{r.method, "OPTIONS", "PUT"} {
+				t.Run(method+" "+prefix+r.path, func(t *testing.T) {
 					t.Parallel()
-					isClient := method == http.MethodGet && strings.HasPrefix(route.path, "/client.")
-					target := prefix + route.path + "?readKey=x&code=x&state=y&token=z"
+					isClient := method == http.MethodGet && strings.HasPrefix(r.path, "/client.")
+					target := prefix + r.path + "?readKey=x&code=x&state=y&token=z"
 					got := root.in(t).Request(method, target, "", "Origin: https://evil.example")
 					expectSecurityHeaders(t, got.Header, isClient)
 				})
@@ -266,7 +266,7 @@ func expectSecurityHeaders(t *testing.T, header http.Header, isClient bool) {
 	}
 }
 
-// Where TLS ends here, browsers are told to insist on it, but not for localhost.
+// If this server itself terminates TLS, browsers are told to insist on it, except for localhost.
 func TestStrictTransportSecurity(t *testing.T) {
 	t.Parallel()
 	s := serve(t, nil)
@@ -286,7 +286,7 @@ func TestStrictTransportSecurity(t *testing.T) {
 	}
 }
 
-// PocketBase's own health check is served beside.
+// PocketBase's own health check is served, too.
 func TestHealth(t *testing.T) {
 	t.Parallel()
 	s := serve(t, nil)

@@ -32,8 +32,8 @@ func (s *testServer) holdPolls(count int, readKey string) []<-chan testkit.Answe
 	return polls
 }
 
-// A waiting poll is answered at the end of its login, whichever way it ends. One that is not woken is
-// answered when its time is up, with authorization_pending.
+// A waiting poll is answered when its login ends, whichever way it ends. One that is not woken is answered
+// when its time is up, with authorization_pending.
 func TestWaitingPollWakes(t *testing.T) {
 	t.Parallel()
 	root := serve(t, nil)
@@ -86,14 +86,14 @@ func TestWaitingPollWakes(t *testing.T) {
 			} else {
 				s.Expect("poll", <-poll, test.status, test.body)
 			}
-			if count := s.server.sessions.Pending(); count != 0 {
+			if count := s.server.sessions.PendingCount(); count != 0 {
 				t.Errorf("%d ended logins are kept", count)
 			}
 		})
 	}
 }
 
-// It is answered when the time is up. More than 30 seconds are 30.
+// A waiting poll is answered when its time is up. More than 30 seconds count as 30.
 func TestWaitingPollEnds(t *testing.T) {
 	t.Parallel()
 	const second = 10 * time.Millisecond
@@ -116,7 +116,7 @@ func TestWaitingPollEnds(t *testing.T) {
 	}
 }
 
-// What is no number of seconds, or no login under way, is not waited for.
+// A poll does not wait without a number of seconds, or without a login under way.
 func TestPollThatDoesNotWait(t *testing.T) {
 	t.Parallel()
 	root := serve(t, func(c *Config) { c.timing.pollSecond = time.Hour })
@@ -142,7 +142,7 @@ func TestPollThatDoesNotWait(t *testing.T) {
 	})
 }
 
-// It is answered when the login expires.
+// A waiting poll is answered when the login expires.
 func TestWaitingPollExpires(t *testing.T) {
 	t.Parallel()
 	s := serve(t, func(c *Config) { c.SessionTTL = 300 * time.Millisecond })
@@ -151,7 +151,7 @@ func TestWaitingPollExpires(t *testing.T) {
 	s.ExpectError("poll", got, http.StatusBadRequest, "expired_token")
 }
 
-// Of several polls that wait for one login, one gets the tokens, and the others their 404.
+// Of several polls that wait for one login, one gets the tokens, and the others a 404.
 func TestWaitingPollsOfOneLogin(t *testing.T) {
 	t.Parallel()
 	s := serve(t, nil)
@@ -185,7 +185,7 @@ func TestWaitingPollMissesNothing(t *testing.T) {
 	done.Wait()
 }
 
-// One that leaves keeps its place nowhere, and its tokens wait for the next.
+// A waiting poll that leaves takes nothing with it: the tokens wait for the next one.
 func TestWaitingPollLeaves(t *testing.T) {
 	t.Parallel()
 	s := serve(t, nil)
@@ -193,14 +193,14 @@ func TestWaitingPollLeaves(t *testing.T) {
 	target := s.URL + "/poll?wait=30&readKey=" + readKey
 	for range 3 {
 		ctx, leave := context.WithCancel(t.Context())
-		request, err := http.NewRequestWithContext(ctx, http.MethodPost, target, nil)
+		r, err := http.NewRequestWithContext(ctx, http.MethodPost, target, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
 		left := make(chan struct{})
 		go func() {
 			defer close(left)
-			if response, err := s.Client.Do(request); err == nil {
+			if response, err := s.Client.Do(r); err == nil {
 				response.Body.Close()
 				t.Error("the poll did not wait")
 			}
@@ -214,8 +214,8 @@ func TestWaitingPollLeaves(t *testing.T) {
 	s.expectTokens(readKey)
 }
 
-// countPolls makes the program tell how many polls wait, and returns what asks it. It is -1 while nothing is
-// known.
+// countPolls makes the program serve its metrics, and returns a function that reads how many polls wait. It
+// returns -1 while that is not known.
 func countPolls(t *testing.T, p *testkit.Process) (waiting func() int) {
 	t.Helper()
 	address, err := testkit.FreeAddress()

@@ -8,15 +8,15 @@ package views
 import "github.com/a-h/templ"
 import templruntime "github.com/a-h/templ/runtime"
 
-// frame is what every page has around its own words.
+// frame is what every page has around its own text.
 type frame struct {
 	Kind   Kind
 	Title  string
 	Plugin string // the plugin's name; blank leaves it out
-	Reload bool   // loads itself again after five seconds, from the address that it has
+	Reload bool   // the page loads itself again after five seconds, from its own address
 }
 
-// layout puts a frame around the words of a page. It loads nothing: style, script and icon are inside.
+// layout puts the frame around the text of a page. It loads nothing: style, script and icon are inline.
 // The script takes code and state out of the address bar, so that they stay out of bookmarks and screenshots.
 // A page that loads itself again needs them.
 func layout(page frame) templ.Component {
@@ -172,7 +172,7 @@ func layout(page frame) templ.Component {
 	})
 }
 
-// icon repeats the title for the eye, so it is hidden from screen readers.
+// icon only repeats the title, so it is hidden from screen readers.
 func icon(kind Kind) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context

@@ -15,17 +15,17 @@ import (
 
 // Question asks whether the person has started a sign-in, before it is finished.
 type Question struct {
-	// Plugin is the plugin's name. Blank: it has none.
+	// Plugin is the plugin's name. It is blank if the plugin has none.
 	Plugin string
 	// ReturnApp is the app in which the sign-in must have been started, such as Framer.
 	ReturnApp string
-	// Provider is whose account the sign-in is about: a name such as Google, or a host.
+	// Provider is where the account is that the person signs in with: a name such as Google, or a host.
 	Provider string
 	// Elsewhere means that the sign-in was started on another network than the person's.
 	Elsewhere bool
 	// Started is when the sign-in was started.
 	Started time.Time
-	// Ago is how long that is now.
+	// Ago is how long ago that was.
 	Ago time.Duration
 	// Text is shown below the question, and says why it is asked once more. Blank leaves it out.
 	Text string
@@ -305,7 +305,7 @@ func (q Question) started() string {
 	return q.Started.UTC().Format(time.RFC3339)
 }
 
-// where says so if a login was started elsewhere.
+// where says that a login was started on another network, if it was.
 func (q Question) where() string {
 	if q.Elsewhere {
 		return ", on another network than yours"

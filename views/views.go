@@ -3,7 +3,7 @@
 // scripts comes from the context of its Render method: see [github.com/a-h/templ.WithNonce].
 package views
 
-// Kind is what a page says at a glance, by its colour and its icon.
+// Kind is what a page says at a glance, with its colour and its icon.
 type Kind string
 
 // The kinds of a result.

@@ -1,10 +1,10 @@
 import type { AuthError, Tokens } from "./client.js"
 import { authError } from "./errors.js"
 
-/** The JSON object that was answered, or null if the answer was none. */
+/** The JSON object that came as the answer, or null if the answer was not one. */
 export type Answer = Record<string, unknown> | null
 
-/** Parses a JSON object. Anything else gives null. */
+/** Parses a JSON object. Returns null for anything else. */
 export function parseObject(json: string): Answer {
 	try {
 		const value = JSON.parse(json)
@@ -15,7 +15,7 @@ export function parseObject(json: string): Answer {
 }
 
 /**
- * Takes the tokens from an answer. Slack nests those of a person. Throws if there are none:
+ * Takes the tokens from an answer. Slack nests a person's tokens. Throws if there are none:
  * framer/plugin-oauth passes on errors that the provider sent with status 200.
  */
 export function parseTokens(answer: Answer): Tokens {
@@ -26,7 +26,7 @@ export function parseTokens(answer: Answer): Tokens {
 	return tokens
 }
 
-/** Makes the error of an answer without tokens. Rate limits and server errors pass, and are "unavailable". */
+/** Makes the error of an answer without tokens. Rate limits and server errors pass, so are "unavailable". */
 export function refusal(status: number, answer: Answer, fallback = "unavailable"): AuthError {
 	return authError(
 		status < 500 && status !== 429 && typeof answer?.error === "string" ? answer.error : fallback,

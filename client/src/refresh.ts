@@ -13,7 +13,7 @@ type Current = () => Promise<Tokens>
  */
 type Refresh = (stale: string) => Promise<Tokens>
 
-/** Makes a refresh under way worthless, since the person signs out. */
+/** Discards the result of a refresh under way, because the person signs out. */
 type Discard = () => void
 
 /** Runs a task in one window at a time, where there are Web Locks that the page may use. */
@@ -32,8 +32,8 @@ async function withLock<T>(name: string, task: () => Promise<T>): Promise<T> {
 }
 
 /**
- * Reports whether the provider does not accept the refresh token any more. Only these errors are about what
- * the person granted. All others pass, or are about the backend's configuration (invalid_client).
+ * Reports whether the provider no longer accepts the refresh token. Only these errors are about what the
+ * person granted. All others pass, or are about the backend's configuration (invalid_client).
  * framer/plugin-oauth answers with the provider's status and a text.
  */
 function refused([status, answer, inQuery]: PostResult): boolean {
@@ -42,7 +42,7 @@ function refused([status, answer, inQuery]: PostResult): boolean {
 		: inQuery && (status === 400 || status === 401)
 }
 
-/** Makes what gives out usable tokens. */
+/** Makes the functions that return usable tokens. */
 export function createTokenSource(
 	key: string, post: Post, load: Load, save: Save, forget: Forget,
 ): [current: Current, refresh: Refresh, discard: Discard] {

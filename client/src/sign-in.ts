@@ -29,7 +29,7 @@ function openBlank(custom: AuthOptions["open"]): Window | null {
 	return page
 }
 
-/** Polls until the sign-in has ended. Failures pass: the backend may restart, and the laptop may sleep. */
+/** Polls until the sign-in has ended, in spite of failures: the backend may restart, the laptop may sleep. */
 async function poll(post: Post, readKey: string, end: number, signal: AbortSignal): Promise<Tokens> {
 	for (;;) {
 		const start = Date.now()
@@ -47,7 +47,7 @@ async function poll(post: Post, readKey: string, end: number, signal: AbortSigna
 	}
 }
 
-/** Makes signIn, and what aborts the sign-in under way. */
+/** Makes signIn, and the function that aborts the sign-in under way. */
 export function createSignIn(
 	custom: AuthOptions["open"], post: Post, save: Save, show: Show,
 ): [signIn: Auth["signIn"], abort: () => void] {

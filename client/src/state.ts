@@ -7,7 +7,7 @@ import type { Seen } from "./storage.js"
  */
 export type Show = (change: Partial<AuthState>, waiting?: boolean) => void
 
-/** Makes what holds the state and calls the listeners. */
+/** Makes the functions that hold the state and call the listeners. */
 export function createState(seen: Seen): [getState: () => AuthState, show: Show, onChange: Auth["onChange"]] {
 	const listeners = new Set<(state: AuthState) => void>()
 	let state: AuthState = { status: "loading", tokens: null, url: null, error: null }

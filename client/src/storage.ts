@@ -13,7 +13,7 @@ export interface Stored {
 
 type Value = string | null | undefined
 
-/** Returns what the storage had when it last answered. Null: nothing usable. Undefined: no answer yet. */
+/** Returns what the storage had when last read. Null: nothing usable. Undefined: it has not answered yet. */
 export type Seen = () => Stored | null | undefined
 
 /** Reads the storage. Rejects with "unavailable" if that fails. */
@@ -58,7 +58,7 @@ function parseStored(value: string): Stored | null {
 	return stored?.tokens?.access_token && (stored.tokens.refresh_token || !expired(stored)) ? stored : null
 }
 
-/** Makes what keeps the tokens: in the primary storage, or in memory when that cannot be written. */
+/** Makes what keeps the tokens: in the primary storage, or in memory if that cannot be written to. */
 export function createStore(
 	key: string, primary: TokenStorage, getState: () => AuthState, show: Show, post: Post,
 ): [load: Load, save: Save, forget: Forget, seen: Seen, start: Start] {
@@ -67,7 +67,7 @@ export function createStore(
 
 	const seen = () => value === undefined ? value : parseStored(value ?? "")
 
-	/** Takes the value that the storage has now, perhaps from another window, and shows what has changed. */
+	/** Takes over the storage's present value, perhaps from another window, and shows what has changed. */
 	function sync(now: Value) {
 		const before = value
 		value = now ?? null

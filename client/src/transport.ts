@@ -16,7 +16,7 @@ export type Post = (
 
 /** Makes the function that posts to a backend, with the parameters that go into each request. */
 export function createTransport(backend: string, always: Record<string, string> | undefined): Post {
-	let inQuery = false // until the backend misses what the body has
+	let inQuery = false // until the backend says that it misses a parameter of the body
 
 	return async (route, parameters, timeout = requestTimeout, outer?) => {
 		const body = new URLSearchParams({ ...always, ...parameters })
@@ -32,7 +32,7 @@ export function createTransport(backend: string, always: Record<string, string> 
 						keepalive: route === "/revoke", // the page may be gone right after a sign-out
 					})
 					const text = await response.text()
-					if (/^\s*</.test(text)) throw Error("not the backend") // a page of a hotel's network
+					if (/^\s*</.test(text)) throw Error("not the backend") // a hotel's sign-in page
 					if (sent || response.status !== 400 || !/^missing/i.test(text)) {
 						return [response.status, parseObject(text), sent]
 					}

@@ -153,6 +153,15 @@ func text(t *testing.T, tab context.Context, selector string) string {
 	return evaluate[string](t, tab, shown)
 }
 
+// click clicks the first element of a selector, once there is one. It does so inside the page, which draws
+// itself anew every few seconds: a click from outside could find its element gone.
+func click(t *testing.T, tab context.Context, selector string) {
+	t.Helper()
+	element := fmt.Sprintf("document.querySelector(%q)", selector)
+	until(t, tab, element)
+	evaluate[any](t, tab, element+".click()")
+}
+
 // until waits for a condition of the page. It asks from outside: a page in the background hardly runs.
 func until(t *testing.T, tab context.Context, condition string) {
 	t.Helper()
@@ -205,7 +214,7 @@ func TestDashboard(t *testing.T) {
 		t.Errorf("after signing in the admin is at %s", address)
 	}
 	until(t, tab, "document.querySelectorAll('.po-plugin').length > 0")
-	do(t, tab, chromedp.Click(chromedp.CSS(".po-plugin summary")))
+	click(t, tab, ".po-plugin summary")
 	lookAt(t, tab, "sign-ins")
 
 	d.checkEveryState(t, tab)
@@ -291,23 +300,23 @@ func checkSpans(t *testing.T, tab context.Context) {
 		}
 	}
 	check("day", 24, "/ 45 43 34 34 1 8 1")
-	do(t, tab, chromedp.Click(chromedp.CSS("[data-span=hour]")))
+	click(t, tab, "[data-span=hour]")
 	until(t, tab, "document.querySelector('.po-verdict').innerText.includes('the last hour')")
 	check("hour", 24, "/ 18 16 7 7 1 8 1; notion 8 8 8 7 0 0 1; sheets 9 9 8 7 0 0 0")
-	do(t, tab, chromedp.Click(chromedp.CSS("[data-span=week]")))
+	click(t, tab, "[data-span=week]")
 	until(t, tab, "document.querySelector('.po-verdict').innerText.includes('the last 7 days')")
 	check("week", 7*24, "/ 78 76 67 67 1 8 1")
 }
 
 func checkOnePlugin(t *testing.T, tab context.Context) {
 	t.Helper()
-	do(t, tab, chromedp.Click(chromedp.CSS("[data-key='row sheets']")))
+	click(t, tab, "[data-key='row sheets']")
 	until(t, tab, "document.querySelectorAll('.po-live tbody tr').length == 2")
 	if shown := text(t, tab, ".po-failures"); strings.Contains(shown, "invalid_scope") {
 		t.Errorf("sheets has failures of another: %s", shown)
 	}
 	lookAt(t, tab, "sign-ins-of-one-plugin")
-	do(t, tab, chromedp.Click(chromedp.CSS("[data-key='row sheets']")))
+	click(t, tab, "[data-key='row sheets']")
 	until(t, tab, "document.querySelectorAll('.po-live tbody tr').length == 3")
 }
 
@@ -322,7 +331,7 @@ func (d *demo) checkEndedByAdmin(t *testing.T, tab context.Context) {
 		_, err := post(t.Context(), d.backendURL+"/poll?wait=20&readKey="+readKey, http.StatusBadRequest)
 		ended <- err
 	}()
-	do(t, tab, chromedp.Click(chromedp.CSS(".po-live tbody tr:first-child button")))
+	click(t, tab, ".po-live tbody tr:first-child button")
 	until(t, tab, `[...document.querySelectorAll(".modal button")]
 		.some(button => button.innerText == "End it")`)
 	lookAt(t, tab, "sign-ins-end")
@@ -376,7 +385,7 @@ func TestDashboardTestSignIn(t *testing.T) {
 	opened := chromedp.WaitNewTarget(tab, func(info *target.Info) bool {
 		return strings.HasPrefix(info.URL, d.issuer)
 	})
-	do(t, tab, chromedp.Click(chromedp.CSS(".po-plugin summary")))
+	click(t, tab, ".po-plugin summary")
 	pressButton(t, tab, button{in: ".po-plugin", says: "Test sign-in"})
 	popUp, closePopUp := chromedp.NewContext(tab, chromedp.WithTargetID(<-opened))
 	lookAt(t, tab, "test-sign-in-waiting")

@@ -4,11 +4,11 @@ import { copyable, h } from "./dom.js"
  * What to enter at the provider, and what in the plugin.
  * @param {Addresses} plugin
  */
-export function addresses({ backend, redirectUri, console, origins }) {
+export function addresses({ backend, redirectUri, console: consoleURL, origins }) {
 	return h("div", null,
 		h("h6", null, "Redirect URI, to enter at the provider exactly so"),
 		redirectUri ? copyable(redirectUri) : h("p.txt-danger", null, "Not known: set PUBLIC_URL."),
-		console && h("p", null, consoleLink(console)),
+		consoleURL && h("p", null, consoleLink(consoleURL)),
 		h("h6", null, "Backend, for the plugin"),
 		copyable(backend),
 		origins && h("h6", null, "Origins that may call"),

@@ -1,6 +1,6 @@
 /**
- * Asks a route below /api/plugin-oauth/. Rejects with an error that has the status of the answer, 0 if
- * there was none.
+ * Sends a request to a route below /api/plugin-oauth/. Rejects with an error that has the status of the
+ * answer, 0 if there was none.
  * @param {string} path
  * @param {string} [method]
  * @returns {Promise<any>}
@@ -10,7 +10,7 @@ export function send(path, method = "GET") {
 }
 
 /**
- * What there is to know of each plugin.
+ * Loads what authors need to know about each plugin.
  * @returns {Promise<Plugins>}
  */
 export const loadPlugins = () => send("plugins")

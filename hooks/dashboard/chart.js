@@ -35,7 +35,7 @@ export function chart(hours) {
 }
 
 /**
- * Says the chart to somebody who does not see it.
+ * Describes the chart to somebody who cannot see it.
  * @param {Hour[]} hours
  * @param {number} highest
  */

@@ -1,7 +1,7 @@
 import { checkSignedIn, send } from "./api.js"
 import { h, show } from "./dom.js"
 
-/** A button that has the doctor look at the set-up, and the place for what it finds. */
+/** A button that lets the doctor check the set-up, and the place for its findings. */
 export function setUpCheck() {
 	const label = "Check the set-up"
 	const findings = h("div", { role: "status" })

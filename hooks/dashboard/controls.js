@@ -4,7 +4,7 @@ import { h } from "./dom.js"
 const spans = { hour: "Hour", day: "Day", week: "Week" }
 
 /**
- * What the parameters of the page's address choose.
+ * Reads the choice from the parameters of the page's address.
  * @param {Query} query
  * @returns {Choice}
  */
@@ -15,7 +15,7 @@ export function readChoice(query) {
 }
 
 /**
- * Puts a choice into the page's address, so that loading it again keeps the choice.
+ * Puts a choice into the page's address, so that it is kept when the page is loaded again.
  * @param {Choice} chosen
  */
 function writeChoice(chosen) {

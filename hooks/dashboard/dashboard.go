@@ -1,5 +1,5 @@
-// Package dashboard adds a page to PocketBase's dashboard: how sign-ins go, what to do about those that fail,
-// what an author must paste where, and a check of the set-up.
+// Package dashboard adds a page to PocketBase's dashboard: how sign-ins go, how to fix those that fail, what
+// an author must paste where, and a check of the set-up.
 package dashboard
 
 import (
@@ -17,20 +17,21 @@ import (
 	"plugin-oauth/hooks/session"
 )
 
-// files are the modules of the page, as the browser gets them.
+// files are the modules of the page, which the browser gets as they are.
 //
 //go:embed *.js *.css
 var files embed.FS
 
-// Options are where the page's answers come from. All are needed, but for Environment and BaseURL.
+// Options say where the page gets its data from. All are required except Environment and BaseURL.
 type Options struct {
-	// Environment is the plugin that the environment configures. Nil: there is none.
+	// Environment is the plugin that the environment configures. It is nil if there is none.
 	Environment *plugins.Plugin
 
 	// Records are the plugins of the dashboard.
 	Records *plugins.Records
 
-	// BaseURL is where the world reaches the service, without a slash at the end. Blank: unknown.
+	// BaseURL is where the world reaches the service, without a slash at the end. It is blank if that is not
+	// known.
 	BaseURL string
 
 	// Retention is how long the rows of sessions are kept.
@@ -48,21 +49,26 @@ type Options struct {
 
 // ReportRequest says what a report is about.
 type ReportRequest struct {
-	Span   time.Duration // how far back it reaches
-	Hours  int           // how many hours are counted one by one, the present one included
-	Plugin string        // a slug, or "/" for the one at the root; blank: all of them
+	// Span is how far back it reaches.
+	Span time.Duration
+
+	// Hours is how many hours it counts one by one, including the current one.
+	Hours int
+
+	// Plugin is a slug, or "/" for the plugin at the root. If it is blank, the report is about all plugins.
+	Plugin string
 }
 
-// page answers what the page asks.
+// page handles the requests of the page.
 type page struct{ Options }
 
-// Bind adds the page Sign-ins to PocketBase's dashboard, and the routes that it asks, which are for
+// Bind adds the Sign-ins page to PocketBase's dashboard, and the routes that it uses, which are for
 // superusers only.
 func Bind(e *core.ServeEvent, options Options) {
 	e.UIExtensions = append(e.UIExtensions, core.UIExtension{Name: "sign-ins", FS: files})
 	e.Router.BindFunc(func(e *core.RequestEvent) error {
 		if strings.HasPrefix(e.Request.URL.Path, "/_/extensions") {
-			// PocketBase would have them cached for 14 days, beyond the next version of this program.
+			// PocketBase would let browsers cache them for 14 days, beyond the next version of this program.
 			e.Response.Header().Set("Cache-Control", "no-cache")
 		}
 		return e.Next()

@@ -21,8 +21,8 @@ import (
 
 const baseURL = "https://backend.example"
 
-// serve starts an app with the page on it, for a plugin of the environment and those that the test makes.
-// edit may change the options.
+// serve starts an app with the page, for a plugin of the environment and those that the test creates. edit
+// may change the options.
 func serve(t *testing.T, edit func(*dashboard.Options)) *testkit.Server {
 	t.Helper()
 	return testkit.Serve(t, func(app core.App, backend *testkit.Backend) error {
@@ -55,7 +55,7 @@ func serve(t *testing.T, edit func(*dashboard.Options)) *testkit.Server {
 	})
 }
 
-// ask gets a route of the page as an admin.
+// ask requests one of the page's routes as an admin.
 func ask(s *testkit.Server, path string, into any) {
 	s.T.Helper()
 	got := s.Request(http.MethodGet, "/api/plugin-oauth/"+path, "", s.Admin())
@@ -79,7 +79,7 @@ func TestAdminsOnly(t *testing.T) {
 	}
 }
 
-// The page names its span by a word, and the report begins as long ago.
+// The page names its span by a word, and the report goes back that far.
 func TestSpans(t *testing.T) {
 	t.Parallel()
 	var asked dashboard.ReportRequest
@@ -92,7 +92,7 @@ func TestSpans(t *testing.T) {
 	day := dashboard.ReportRequest{Span: 24 * time.Hour, Hours: 24}
 	for _, test := range []struct {
 		name, query string
-		want        dashboard.ReportRequest // its zero value: it is refused
+		want        dashboard.ReportRequest // zero: it is refused
 	}{
 		{name: "hour", query: "?span=hour", want: dashboard.ReportRequest{Span: time.Hour, Hours: 24}},
 		{name: "day", query: "?span=day", want: day},
@@ -114,7 +114,7 @@ func TestSpans(t *testing.T) {
 	}
 }
 
-// Each failure has a fix that names the plugin's own setting, as long as there is the plugin.
+// Each failure has a fix that names the plugin's own setting, as long as the plugin exists.
 func TestFixes(t *testing.T) {
 	t.Parallel()
 	s := serve(t, func(options *dashboard.Options) {
@@ -222,7 +222,7 @@ func TestPluginHelp(t *testing.T) {
 	}
 }
 
-// Where nothing is set up yet, the list is empty, and not null.
+// If nothing is set up yet, the list is empty, not null.
 func TestNoPlugins(t *testing.T) {
 	t.Parallel()
 	s := serve(t, func(options *dashboard.Options) { options.Environment, options.BaseURL = nil, "" })
@@ -230,7 +230,7 @@ func TestNoPlugins(t *testing.T) {
 	s.Expect("plugins", got, http.StatusOK, `{"base":"","plugins":[]}`)
 }
 
-// The page and the README tell authors the same.
+// The page and the README show authors the same snippet.
 func TestSnippetIsTheREADMEs(t *testing.T) {
 	t.Parallel()
 	readme, err := os.ReadFile("../../README.md")
@@ -250,7 +250,7 @@ func TestSnippetIsTheREADMEs(t *testing.T) {
 	}
 }
 
-// The pages of the extension must not outlive the program in a browser's cache.
+// The files of the extension must not outlive the program in a browser's cache.
 func TestExtensionIsNotCached(t *testing.T) {
 	t.Parallel()
 	s := serve(t, nil)

@@ -30,8 +30,8 @@ function present(children) {
 }
 
 /**
- * Replaces what an element holds, unless somebody is selecting text in it. Tables stay where they were
- * scrolled to, and the button that had the focus has it again; if it is gone, the element has it.
+ * Replaces the content of an element, unless somebody has selected text in it. Tables stay where they were
+ * scrolled to. The button that had the focus keeps it; if it is gone, the element gets it.
  * @param {HTMLElement} element
  * @param {Children} children
  */

@@ -1,7 +1,7 @@
 import { h } from "./dom.js"
 import { duration } from "./words.js"
 
-const listed = 50 // failures, that an answer has at most
+const listed = 50 // the most failures that an answer has
 /** How long each span is, in seconds. The last hour is always known. */
 const spanSeconds = { hour: 0, day: 86400, week: 604800 }
 

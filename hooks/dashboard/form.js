@@ -4,7 +4,7 @@ import { h, show } from "./dom.js"
 import { testSignIn } from "./trial.js"
 
 /**
- * Puts a plugin's addresses above the fields of its record. Those of a new one follow its slug.
+ * Puts a plugin's addresses above the fields of its record. Those of a new plugin follow its slug.
  * @param {HTMLElement} form
  */
 export async function helpAtForm(form) {
@@ -19,7 +19,7 @@ export async function helpAtForm(form) {
 }
 
 /**
- * The help for what stands in the field of the slug.
+ * The help for what is in the field of the slug.
  * @param {string} slug
  * @param {Plugins} known
  */
@@ -46,7 +46,7 @@ function testButton(plugin) {
 }
 
 /**
- * Waits for the field: the form has its values a moment after it opened.
+ * Waits for the field: the form gets its values a moment after it has opened.
  * @param {HTMLElement} form
  * @returns {Promise<HTMLInputElement | null>}
  */

@@ -12,7 +12,7 @@ const columns = [
 ]
 
 /**
- * Shows how far people came, at each plugin. The bar in a cell is its share of those who started.
+ * Shows how far people got, at each plugin. The bar in a cell is its share of those who started.
  * @param {SignIns["funnel"]} rows
  * @param {Choice} chosen
  * @param {(plugin: string) => void} choosePlugin

@@ -1,6 +1,6 @@
 // What PocketBase's dashboard gives its extensions, and what the routes below /api/plugin-oauth answer, for
-// the type check: the browser does not get this file. Durations are in seconds. A plugin is its slug, or
-// "/" for the one at the root.
+// the type check: the browser does not get this file. Durations are in seconds. A plugin is named by its
+// slug, or "/" for the one at the root.
 
 /** PocketBase's dashboard. The API for extensions is experimental: main.js checks what must be there. */
 declare var app: {
@@ -31,7 +31,7 @@ type Query = Partial<Record<string, string[]>>
 
 type PocketBaseCollection = { name: string }
 
-/** A record is itself or its id; missing: a new one. */
+/** The record is an object or an id. If it is missing, the form is for a new one. */
 type OpenRecord = (
 	collection?: PocketBaseCollection, record?: string | { id?: string } | null,
 	settings?: { onafteropen?: (form: HTMLElement) => void } | null, ...more: unknown[]
@@ -53,7 +53,7 @@ type Attributes = Record<string, string | boolean | undefined | ((event: Event) 
 type Child = Node | string | false | null | undefined
 type Children = (Child | Child[])[]
 
-/** What the page shows of. A blank plugin stands for all of them. */
+/** Which sign-ins the page shows. A blank plugin stands for all of them. */
 type Choice = { span: Span, plugin: string }
 type Span = "hour" | "day" | "week"
 
@@ -61,7 +61,7 @@ type Span = "hour" | "day" | "week"
 type SignIns = {
 	/** How long sign-ins are kept one by one. */
 	retention: number
-	/** The newest of those that are under way, and how many there are. */
+	/** The newest of the sign-ins under way, and how many there are in all. */
 	live: LiveSignIn[]
 	liveCount: number
 	/** For each plugin. */
@@ -76,7 +76,7 @@ type SignIns = {
 
 type Stage = "started" | "redirected" | "finished"
 type Outcome = "claimed" | "denied" | "failed" | "expired"
-/** How many sign-ins came how far, and how they went. */
+/** How many sign-ins got how far, and how they ended. */
 type Counts = Record<Stage | Outcome, number>
 type Hour = Counts & { hour: string }
 type LiveSignIn = { id: string, plugin: string, stage: Stage, origin: string, age: number, left: number }
@@ -91,27 +91,27 @@ type Failure = {
 	ago: number
 }
 
-/** GET plugins: where the world reaches the service, and what there is to know of each plugin. */
+/** GET plugins: where the world reaches the service, and what authors need to know about each plugin. */
 type Plugins = { base: string, plugins: PluginHelp[] }
 
 /** What a plugin's author pastes where. */
 type Addresses = { backend: string, redirectUri: string, console?: string, origins?: string[] | null }
 type PluginHelp = Addresses & {
-	/** The id of its record. Blank: it is not from the dashboard. */
+	/** The id of its record. It is blank if the plugin is not from the dashboard. */
 	id: string
 	slug: string
 	name: string
 	provider: string
 	enabled: boolean
-	/** Why it cannot be used. Blank: it can. */
+	/** Why the plugin cannot be used. It is blank if it can. */
 	problem: string
-	/** The token that can be revoked. Blank: none. */
+	/** The token that can be revoked. It is blank if none can. */
 	revoke: "access" | "refresh" | "any" | ""
 	/** What the plugin must name with each request. */
 	tenant: Tenant | null
 }
-/** A blank default: it must be sent. */
+/** If the default is blank, the plugin must send it. */
 type Tenant = { name: string, example: string, default: string }
 
-/** GET doctor has a list of these. A blank plugin: it is not about one plugin. */
+/** GET doctor answers with a list of these. The plugin is blank if the finding is not about one. */
 type Finding = { level: "error" | "warning", plugin: string, what: string, why: string, fix: string }

@@ -47,14 +47,14 @@ function row(session, refresh) {
 }
 
 /**
- * Ends a sign-in if the admin means it.
+ * Ends a sign-in if the admin confirms it.
  * @param {LiveSignIn} session
  * @param {() => void} refresh
  */
 function askToEnd(session, refresh) {
 	const end = async () => {
 		await send(`sign-ins/${session.id}/end`, "POST").catch(error => {
-			if (error?.status !== 404) app.checkApiError?.(error) // ended meanwhile
+			if (error?.status !== 404) app.checkApiError?.(error) // 404: it has ended meanwhile
 		})
 		refresh()
 	}

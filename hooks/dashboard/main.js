@@ -1,6 +1,7 @@
 // The Sign-ins page of plugin-oauth in PocketBase's dashboard. PocketBase calls its extension API
-// experimental, so whatever is missing is left out: the collections serve without it. PocketBase wraps this
-// file in a function, which cannot hold import declarations: the other files are imported when needed.
+// experimental, so whatever needs a missing part of it is left out: the collections work without the page.
+// PocketBase wraps this file in a function, which cannot hold import declarations: the other files are
+// imported when needed.
 const app = /** @type {Partial<typeof globalThis.app> | undefined} */ (window.app)
 const folder = new URL("/_/extensions/sign-ins/", location.href)
 /** @param {string} file */
@@ -23,7 +24,7 @@ if (app?.pb?.send && app.routes?.superuserOnly && app.store?.headerLinks?.unshif
 	store.headerLinks.unshift({ href: "#/sign-ins", icon: "ri-login-circle-line", label: "Sign-ins" })
 }
 
-// The form of a plugin's record gets the addresses to paste, and a new plugin is switched on.
+// The form of a plugin's record gets the addresses to paste, and a new plugin is enabled.
 const modals = app?.modals
 const openRecord = modals?.openRecordUpsert
 if (modals && openRecord) {

@@ -9,10 +9,10 @@ import { liveList } from "./live.js"
 import { pluginHelp } from "./plugins.js"
 import { tiles, verdict } from "./summary.js"
 
-const refreshEvery = 5000 // milliseconds, while the page is seen
+const refreshEvery = 5000 // milliseconds, while the page is visible
 
 /**
- * The page. It asks anew every few seconds until it is left. The address keeps what was chosen.
+ * The page. It refreshes every few seconds until it is left. Its address keeps what was chosen.
  * @param {Query} query
  */
 export function signInsPage(query) {
@@ -62,7 +62,7 @@ export function signInsPage(query) {
 	}
 
 	choose({})
-	// The next one waits for the answer, however slow that is.
+	// The next refresh waits for the answer, however slow that is.
 	async function repeat() {
 		if (!document.hidden) await refresh()
 		if (page.isConnected) setTimeout(repeat, refreshEvery)
@@ -90,7 +90,7 @@ function emptyParts() {
 }
 
 /**
- * Shows an answer in all parts but that of the plugins, which asks for itself.
+ * Shows an answer in all parts except the plugins, which load their own.
  * @param {ReturnType<typeof emptyParts>} parts
  * @param {SignIns} answer
  * @param {{ chosen: Choice, choose: (choice: Partial<Choice>) => void, refresh: () => void }} actions
@@ -99,7 +99,7 @@ function fill(parts, answer, { chosen, choose, refresh }) {
 	const rows = answer.funnel.filter(row => !chosen.plugin || row.plugin === chosen.plugin)
 	const sum = total(rows)
 	const words = verdict(rows, sum, chosen.span)
-	// If it were shown anew each time, it would be read out each time.
+	// If it were replaced each time, screen readers would read it out each time.
 	if (parts.verdict.textContent !== words.textContent) show(parts.verdict, words)
 	show(parts.tiles, tiles(sum, answer))
 	show(parts.chart, chart(answer.hours))

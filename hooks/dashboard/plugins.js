@@ -21,8 +21,8 @@ await auth.signOut()                      // has the provider end the tokens whe
 }
 
 /**
- * Fills a part of the page with what to paste where, for each plugin, and with the check of it all. Its
- * refresh shows what has changed.
+ * Fills a part of the page with what to paste where, for each plugin, and with the check of the set-up. The
+ * refresh that it returns shows what has changed.
  * @param {HTMLElement} part
  */
 export function pluginHelp(part) {
@@ -49,7 +49,7 @@ function noPlugin() {
 }
 
 /**
- * What there is to know of one plugin.
+ * What authors need to know about one plugin.
  * @param {PluginHelp} plugin
  * @param {boolean} open
  */

@@ -12,7 +12,7 @@ import (
 	"plugin-oauth/hooks/plugins"
 )
 
-// spans are the times that the page can show. The chart has whole hours, and 24 of them at least.
+// spans are the spans of time that the page can show. The chart has whole hours, and at least 24 of them.
 var spans = map[string]ReportRequest{
 	"hour": {Span: time.Hour, Hours: 24},
 	"day":  {Span: 24 * time.Hour, Hours: 24},
@@ -42,7 +42,7 @@ func (p page) signIns(e *core.RequestEvent) error {
 	return e.JSON(http.StatusOK, report)
 }
 
-// findPlugin returns the plugin of a slug as the report has it, or nil if there is none any more.
+// findPlugin returns the plugin that a report names, or nil if it is gone.
 func (p page) findPlugin(slug string) (*plugins.Plugin, error) {
 	if slug == plugins.DisplaySlug("") {
 		return p.Environment, nil

@@ -2,7 +2,7 @@ import { h } from "./dom.js"
 import { duration } from "./words.js"
 
 /**
- * Adds a step to a list. It runs until it is said how it went.
+ * Adds a step to a list. It is shown as running until good or bad is called.
  * @param {HTMLElement} list
  * @param {string} words
  */

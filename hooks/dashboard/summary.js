@@ -24,11 +24,11 @@ export function verdict(rows, sum, span) {
 		return say("info", `${plural(sum.started, "sign-in")} under way, none has ended during ${time}.`)
 	}
 	const neverBack = Math.min(sum.expired, sum.started - sum.redirected)
-	const dead = rows.filter(row => row.failed && !row.claimed).map(row => row.plugin)
+	const failing = rows.filter(row => row.failed && !row.claimed).map(row => row.plugin)
 	const worked = `${sum.claimed} of ${plural(ended, "sign-in")} worked during ${time}.`
 	const below = "Below is what went wrong, and what usually fixes it."
-	if (dead.length) {
-		return say("danger", worked, rows.length > 1 ? `At ${dead.join(", ")} none did.` : "", below)
+	if (failing.length) {
+		return say("danger", worked, rows.length > 1 ? `At ${failing.join(", ")} none did.` : "", below)
 	}
 	if (neverBack >= 3 && neverBack >= ended / 2) {
 		return say("warning", worked, `${neverBack} people did not come back from the provider.`,

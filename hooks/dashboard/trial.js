@@ -2,20 +2,20 @@ import { h } from "./dom.js"
 import { addStep } from "./steps.js"
 
 /**
- * A sign-in that is tried out.
+ * A test sign-in.
  * @typedef {object} Trial
  * @property {PluginHelp} plugin
- * @property {string} tenant Blank: none is named.
+ * @property {string} tenant Blank if none is named.
  * @property {HTMLElement} steps
  * @property {HTMLElement} buttons
- * @property {AbortSignal} signal The dialog has been closed.
+ * @property {AbortSignal} signal Aborted when the dialog is closed.
  */
 
-const silent = "The service does not answer."
+const noAnswer = "The service does not answer."
 
 /**
- * Goes through a whole sign-in as a plugin would, in a window of its own, and says how each step went.
- * Tokens are neither shown nor kept: only what there is of them.
+ * Goes through a whole sign-in as a plugin would, in a window of its own, and shows how each step went. The
+ * tokens are neither shown nor kept, only what they are called.
  * @param {PluginHelp} plugin
  */
 export function testSignIn(plugin) {
@@ -34,14 +34,14 @@ export function testSignIn(plugin) {
 	})
 	document.body.append(dialog)
 	dialog.showModal()
-	// Now, in the click: later a browser would take it for a pop-up.
+	// Now, during the click: later, a browser would take it for a pop-up.
 	const opened = window.open("about:blank", "_blank")
 	run({ plugin, tenant, steps, buttons, signal: closed.signal }, opened)
 }
 
 /**
- * Asks which customer's address to use, where a provider has one for each. Blank: the preset has a default.
- * Null: the admin does not want to go on.
+ * Asks which customer's address to use, if a provider has one for each. Blank means the preset's default, and
+ * null that the admin does not want to go on.
  * @param {Tenant} tenant
  */
 function askForTenant(tenant) {
@@ -65,8 +65,9 @@ async function run(trial, opened) {
 }
 
 /**
- * Asks a route of the plugin. The parameters are in the body, since an address may be logged on its way. A
- * status of 0 means that there was no answer, and an answer of null that it was not JSON.
+ * Sends a request to one of the plugin's routes. The parameters are in the body, since an address may be
+ * logged on its way. A status of 0 means that there was no answer, and an answer of null that it was not
+ * JSON.
  * @param {Trial} trial
  * @param {string} route
  * @param {Record<string, string>} [parameters]
@@ -81,7 +82,7 @@ async function call({ plugin, tenant, signal }, route, parameters = {}) {
 }
 
 /**
- * Starts the sign-in. Null: it did not work.
+ * Starts the sign-in. Returns null if that fails.
  * @param {Trial} trial
  * @returns {Promise<{ url: string, readKey: string } | null>}
  */
@@ -89,7 +90,7 @@ async function start(trial) {
 	const step = addStep(trial.steps, "Start the sign-in")
 	const { status, answer } = await call(trial, "/authorize")
 	if (status !== 200) {
-		step.bad(answer?.error_description ?? silent)
+		step.bad(answer?.error_description ?? noAnswer)
 		return null
 	}
 	step.good("The service made an address for the provider, and a read key.")
@@ -97,7 +98,8 @@ async function start(trial) {
 }
 
 /**
- * Opens the provider's page and waits for the tokens. Null: there are none, or the dialog has been closed.
+ * Opens the provider's page and waits for the tokens. Returns null if there are none, or if the dialog is
+ * closed.
  * @param {Trial} trial
  * @param {Window | null} opened
  * @param {{ url: string, readKey: string }} login
@@ -125,7 +127,8 @@ async function signIn(trial, opened, { url, readKey }) {
 }
 
 /**
- * Polls until the sign-in has ended, or the dialog has been closed. Faults pass: the service may restart.
+ * Polls until the sign-in has ended, or the dialog is closed. Retries after faults, since the service may be
+ * restarting.
  * @param {Trial} trial
  * @param {string} readKey
  */
@@ -140,7 +143,7 @@ async function poll(trial, readKey) {
 }
 
 /**
- * Says what a token response has, without the values that are secret.
+ * Describes a token response, without the values that are secret.
  * @param {object} tokens
  */
 function describe(tokens) {
@@ -153,7 +156,7 @@ function describe(tokens) {
 }
 
 /**
- * Refreshes the tokens, and returns those that are good then.
+ * Refreshes the tokens, and returns those that are valid afterwards.
  * @param {Trial} trial
  * @param {any} tokens
  */
@@ -167,7 +170,7 @@ async function refresh(trial, tokens) {
 	}
 	const { status, answer } = await call(trial, "/refresh", { refresh_token: old })
 	if (status !== 200) {
-		step.bad(answer?.error_description ?? silent)
+		step.bad(answer?.error_description ?? noAnswer)
 		return tokens
 	}
 	step.good(answer.refresh_token && answer.refresh_token !== old
@@ -177,7 +180,8 @@ async function refresh(trial, tokens) {
 }
 
 /**
- * Leaves it to the admin to end the access: at some providers that ends the plugin's for this account, too.
+ * Lets the admin choose whether to end the access: at some providers that also ends the plugin's access to
+ * this account.
  * @param {Trial} trial
  * @param {any} tokens
  */
@@ -193,7 +197,7 @@ function offerRevocation(trial, tokens) {
 		if (status === 200) {
 			step.good("The provider has ended it.")
 		} else {
-			step.bad(answer?.error_description ?? silent)
+			step.bad(answer?.error_description ?? noAnswer)
 		}
 	})
 	trial.buttons.prepend(button)

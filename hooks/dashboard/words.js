@@ -1,5 +1,5 @@
 /**
- * Says a number of seconds in words of two figures or so.
+ * Formats a number of seconds with about two digits.
  * @param {number} seconds
  */
 export function duration(seconds) {

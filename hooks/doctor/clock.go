@@ -33,14 +33,14 @@ func (c *clock) RoundTrip(request *http.Request) (*http.Response, error) {
 	return response, err
 }
 
-// exchangeTimes are those of one request and its answer.
+// exchangeTimes are the times of one request and its answer.
 type exchangeTimes struct {
 	sent, received time.Time // by this machine's clock
 	date           time.Time // by the server's, in whole seconds
 }
 
-// measure notes a difference. The answer was made in the second of its date, at some instant between both
-// times here.
+// measure records how far this clock is off. The answer was made within the second of its date, at some
+// instant between sent and received.
 func (c *clock) measure(times exchangeTimes) {
 	off := max(0, times.sent.Sub(times.date.Add(time.Second))) + min(0, times.received.Sub(times.date))
 	c.mu.Lock()

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// Whole seconds and the time that a request takes are no difference.
+// Neither whole seconds nor the time that a request takes count as a difference.
 func TestMeasure(t *testing.T) {
 	t.Parallel()
 	date := time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
@@ -36,7 +36,7 @@ func TestClock(t *testing.T) {
 	t.Parallel()
 	self := serveSelf(t)
 	now := time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
-	// dated is a provider whose clock is ahead of ours.
+	// dated returns the address of a provider whose clock is ahead of this one.
 	dated := func(ahead time.Duration, headers ...string) string {
 		return serveHandler(t, func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Date", now.Add(ahead).Format(http.TimeFormat))

@@ -1,5 +1,5 @@
 // Package doctor checks the set-up of the service: the provider of each plugin, this machine and its data
-// folder, and its clock. What is not well becomes a [Finding], in words for an admin.
+// folder, and its clock. Whatever is wrong becomes a [Finding], in words for an admin.
 //
 //	findings := doctor.New(doctor.Options{Environment: plugin, BaseURL: baseURL, DataDir: dir}).Check(ctx)
 //
@@ -20,22 +20,22 @@ import (
 	"plugin-oauth/hooks/plugins"
 )
 
-// Finding is one thing that is not well, in words for an admin. It never holds a secret, the query of an
+// Finding is one thing that is wrong, in words for an admin. It never holds a secret, the query of an
 // address, or a provider's own words.
 type Finding struct {
 	Level Level `json:"level"`
 
-	// Plugin is the slug of the plugin that it is about, or "/" for the one at the root. Blank: it is not
-	// about one plugin.
+	// Plugin is the slug of the plugin that it is about, or "/" for the one at the root. It is blank if the
+	// finding is not about one plugin.
 	Plugin string `json:"plugin"`
 
-	// What is wrong, in one sentence.
+	// What says what is wrong, in one sentence.
 	What string `json:"what"`
 
-	// Why it matters: what happens if it stays as it is.
+	// Why says what happens if it stays as it is.
 	Why string `json:"why"`
 
-	// Fix is what to do about it. It names the command, the variable or the field.
+	// Fix says what to do about it. It names the command, the variable or the field.
 	Fix string `json:"fix"`
 }
 
@@ -43,7 +43,7 @@ type Finding struct {
 type Level string
 
 const (
-	// LevelError is the level of a finding because of which people cannot sign in, or a secret is in danger.
+	// LevelError is the level of a finding that keeps people from signing in, or puts a secret at risk.
 	LevelError Level = "error"
 	// LevelWarning is the level of all other findings.
 	LevelWarning Level = "warning"
@@ -60,54 +60,54 @@ const (
 const (
 	whyNobody   = "Nobody can sign in."
 	whyNotKnown = "Whether people can sign in is not known."
-	whyEndsAway = "A login ends elsewhere, and the plugin waits in vain."
+	whyEndsAway = "A login ends elsewhere, and the plugin never gets its tokens."
 )
 
-// Options are what a [Doctor] checks. The zero value of a field stands for a default, or for
-// nothing to check.
+// Options are what a [Doctor] checks. A zero field stands for a default, or for nothing to check.
 type Options struct {
-	// Environment is the plugin that the environment configures: complete and valid. Nil: there is none.
+	// Environment is the plugin that the environment configures: complete and valid. It is nil if there is
+	// none.
 	Environment *plugins.Plugin
 
 	// Dashboard has the complete plugins of the dashboard by their slugs. Those that are switched off are not
 	// checked.
 	Dashboard map[string]*plugins.Plugin
 
-	// PublicURL is the value of PUBLIC_URL. Blank: it is not set.
+	// PublicURL is the value of PUBLIC_URL, which may be blank.
 	PublicURL string
 
 	// BaseURL is where the world reaches the service, without a slash at the end: PUBLIC_URL, or else what
-	// the redirect URI of the environment's plugin says. Blank: unknown.
+	// the redirect URI of the environment's plugin says. It is blank if that is not known.
 	BaseURL string
 
 	// HasEncryptionKey says whether ENCRYPTION_KEY is set.
 	HasEncryptionKey bool
 
-	// TrustedProxyHeaders are the request headers in which the service believes a client's address. Their
-	// names may be in any case.
+	// TrustedProxyHeaders are the request headers that the service trusts for a client's address. Their names
+	// may be in any case.
 	TrustedProxyHeaders []string
 
-	// OnFly says that this is a machine of Fly.io, whose proxy stands in front of the service.
+	// OnFly says that this is a machine of Fly.io, whose proxy is in front of the service.
 	OnFly bool
 
-	// DataDir is the data folder, which need not exist yet. Blank: it is not checked.
+	// DataDir is the data folder, which need not exist yet. If it is blank, it is not checked.
 	DataDir string
 
-	// Timeout bounds all the checks together. Zero: one minute.
+	// Timeout bounds all the checks together. Zero means one minute.
 	Timeout time.Duration
 
-	// RequestTimeout bounds one request, its answer included. Zero: [oauth.DefaultTimeout].
+	// RequestTimeout bounds one request, its answer included. Zero means [oauth.DefaultTimeout].
 	RequestTimeout time.Duration
 
-	// Transport sends the requests, to the providers and to the service itself. Nil: that of
+	// Transport sends the requests, to the providers and to the service itself. Nil means the transport of
 	// [oauth.NewHTTPClient].
 	Transport http.RoundTripper
 
-	// Now is the clock of this machine. Nil: [time.Now].
+	// Now is the clock of this machine. Nil means [time.Now].
 	Now func() time.Time
 
-	// Done is called for each plugin once it has been checked, from several goroutines at once. Nil: nobody
-	// is told.
+	// Done is called for each plugin once it has been checked, from several goroutines at once. It may be
+	// nil.
 	Done func(*plugins.Plugin)
 }
 
@@ -143,9 +143,9 @@ func New(options Options) *Doctor {
 // Plugins returns the plugins that are checked: the environment's first, the others by their slugs.
 func (d *Doctor) Plugins() []*plugins.Plugin { return slices.Clone(d.checked) }
 
-// Check makes all the checks, and returns what is not well. The findings come in the same order each time:
-// those that are not about one plugin first. The slice is never nil. Plugins for which no time is left have a
-// finding that says so.
+// Check runs all the checks, and returns what is wrong. The findings come in the same order each time: those
+// that are not about one plugin first. The slice is never nil. If no time is left for a plugin, a finding
+// says so.
 func (d *Doctor) Check(ctx context.Context) []Finding {
 	ctx, cancel := context.WithTimeout(ctx, d.options.Timeout)
 	defer cancel()
@@ -174,7 +174,7 @@ func (d *Doctor) Check(ctx context.Context) []Finding {
 		providersClock.check(), slices.Concat(ofPlugins...))
 	once := []Finding{}
 	for _, f := range found {
-		// One cause, such as PUBLIC_URL, may show at every plugin.
+		// One cause, such as PUBLIC_URL, may affect every plugin.
 		if !slices.Contains(once, f) {
 			once = append(once, f)
 		}
@@ -185,7 +185,7 @@ func (d *Doctor) Check(ctx context.Context) []Finding {
 	return once
 }
 
-// endpoints are how the doctor asks.
+// endpoints are what the doctor sends its requests with.
 type endpoints struct {
 	providers *oauth.Endpoint // the dates of its answers are compared with this machine's clock
 	self      *oauth.Endpoint // the service itself
@@ -211,7 +211,7 @@ func (d *Doctor) checkPlugin(ctx context.Context, asked endpoints, p *plugins.Pl
 	answered := d.checkProvider(ctx, asked.providers, p)
 	answered = append(answered, d.checkRedirectURI(ctx, asked.self, p)...)
 	if ctx.Err() != nil {
-		// Requests that were broken off say nothing about whom they were sent to.
+		// Requests that were cancelled say nothing about the servers that they were sent to.
 		answered = []Finding{{
 			Level:  LevelWarning,
 			Plugin: label(p),

@@ -108,7 +108,7 @@ func TestUnavailable(t *testing.T) {
 	}
 }
 
-// Those of the dashboard are checked beside that of the environment; those that are switched off are not.
+// The plugins of the dashboard are checked beside the environment's; those that are switched off are not.
 func TestDashboard(t *testing.T) {
 	t.Parallel()
 	self := serveSelf(t)
@@ -150,7 +150,7 @@ func TestDashboard(t *testing.T) {
 	}
 }
 
-// One cause that shows at every plugin is one finding, and stands in front of those of one plugin.
+// One cause that affects every plugin is one finding, and comes before those about one plugin.
 func TestOneCause(t *testing.T) {
 	t.Parallel()
 	const public = "http://backend.invalid"

@@ -16,7 +16,7 @@ import (
 	"plugin-oauth/internal/testkit"
 )
 
-// lines has one line for each finding.
+// lines returns one line for each finding.
 func lines(findings []Finding) []string {
 	var all []string
 	for _, f := range findings {
@@ -25,7 +25,7 @@ func lines(findings []Finding) []string {
 	return all
 }
 
-// expectFindings compares the findings with lines of what lines prints.
+// expectFindings compares the findings with the lines that lines returns for them.
 func expectFindings(t *testing.T, findings []Finding, want ...string) {
 	t.Helper()
 	if got := lines(findings); !slices.Equal(got, want) {
@@ -51,7 +51,7 @@ func serveHandler(t *testing.T, handler http.HandlerFunc) string {
 	return server.URL
 }
 
-// serveProvider is a provider with a login page, whose token endpoint is a handler.
+// serveProvider returns the address of a provider with a login page, whose token endpoint is a handler.
 func serveProvider(t *testing.T, token http.HandlerFunc) string {
 	t.Helper()
 	return serveHandler(t, func(w http.ResponseWriter, r *http.Request) {
@@ -68,14 +68,15 @@ func answering(status int, body string) http.HandlerFunc {
 	}
 }
 
-// refusingCode has a login page, and a token endpoint that knows no code.
+// refusingCode is a provider with a login page, and a token endpoint that knows no code.
 func refusingCode(w http.ResponseWriter, r *http.Request) {
 	if r.Method == http.MethodPost {
 		answering(http.StatusBadRequest, `{"error":"invalid_grant"}`)(w, r)
 	}
 }
 
-// serveSelf stands for the service itself, where it answers the doctor. It trusts no proxy.
+// serveSelf returns the address of a server that answers the doctor as the service itself does. It trusts no
+// proxy.
 func serveSelf(t *testing.T) string {
 	t.Helper()
 	return serveHandler(t, func(w http.ResponseWriter, r *http.Request) {
@@ -94,15 +95,14 @@ func serveSelf(t *testing.T) string {
 // addresses are where the service and its provider answer, without a path.
 type addresses struct{ self, provider string }
 
-// setup is what a test changes before it asks the doctor. plugin is that of the environment, and not complete
-// yet.
+// setup is what a test changes before it calls the doctor. plugin is the environment's, and not complete yet.
 type setup struct {
 	plugin    plugins.Plugin
 	options   Options
 	freeSpace func(folder string) (bytes uint64, known bool)
 }
 
-// newSetup is one in which all is well.
+// newSetup returns a setup in which nothing is wrong.
 func newSetup(t *testing.T, at addresses) *setup {
 	t.Helper()
 	return &setup{

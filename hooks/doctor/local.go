@@ -7,7 +7,8 @@ import (
 	"path/filepath"
 )
 
-// littleSpace and tooLittleSpace are of the disk with the data folder, in bytes.
+// littleSpace and tooLittleSpace are the free bytes on the disk with the data folder that call for a warning,
+// and for an error.
 const littleSpace, tooLittleSpace = 100 << 20, 10 << 20
 
 func (d *Doctor) checkPublicURL() []Finding {
@@ -17,8 +18,8 @@ func (d *Doctor) checkPublicURL() []Finding {
 	return nil
 }
 
-// checkDataDir tries to write. A folder that is missing is made by serve, so the folder around it is tried
-// then.
+// checkDataDir tries to write to the data folder. If it is missing, serve will create it, so the nearest
+// folder around it is tried instead.
 func (d *Doctor) checkDataDir() (findings []Finding) {
 	if d.options.DataDir == "" {
 		return nil

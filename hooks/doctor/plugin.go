@@ -11,14 +11,14 @@ import (
 	"plugin-oauth/hooks/plugins"
 )
 
-// The checks of this file read what is configured for a plugin. They ask nobody.
+// The checks in this file only read a plugin's configuration, and send no requests.
 
-// hubSpotV1 is a token endpoint that many an older backend has. HubSpot ends it.
+// hubSpotV1 is a token endpoint that many older backends use. HubSpot will turn it off.
 const hubSpotV1 = "https://api.hubapi.com/oauth/v1/token"
 
 var hubSpotV1Ends = time.Date(2027, time.February, 16, 0, 0, 0, 0, time.UTC)
 
-// checkUnavailable says why a plugin answers nothing.
+// checkUnavailable says why a plugin cannot be used.
 func (d *Doctor) checkUnavailable(p *plugins.Plugin) []Finding {
 	switch {
 	case p.State != plugins.SecretUnreadable:
@@ -49,19 +49,19 @@ func (d *Doctor) checkUnavailable(p *plugins.Plugin) []Finding {
 	}
 }
 
-// checkEncryption wants https wherever a secret travels over a network.
+// checkEncryption requires https wherever a secret crosses a network.
 func (d *Doctor) checkEncryption(p *plugins.Plugin) (findings []Finding) {
 	if inTheClear(p.RedirectURI) {
 		findings = append(findings, notEncrypted(d.redirectURISource(p)))
 	}
 	// In the order of the form.
-	for _, endpoint := range []struct{ field, address string }{
+	for _, entered := range []struct{ field, address string }{
 		{field: "authorizeEndpoint", address: p.AuthorizeEndpoint},
 		{field: "tokenEndpoint", address: p.TokenEndpoint},
 		{field: "revokeEndpoint", address: p.RevokeEndpoint},
 	} {
-		if inTheClear(endpoint.address) {
-			source := setting{plugin: label(p), name: p.Where(endpoint.field)}
+		if inTheClear(entered.address) {
+			source := setting{plugin: label(p), name: p.Where(entered.field)}
 			findings = append(findings, notEncrypted(source))
 		}
 	}
@@ -95,7 +95,7 @@ func isLoopback(host string) bool {
 	return host == "localhost" || strings.HasSuffix(host, ".localhost") || address.Unmap().IsLoopback()
 }
 
-// checkOrigins says whether the published plugin may call.
+// checkOrigins checks whether the published plugin may call.
 func checkOrigins(p *plugins.Plugin) []Finding {
 	redirectURI, err := url.Parse(p.RedirectURI)
 	if err != nil || isLoopback(redirectURI.Hostname()) || p.PluginID != "" || len(p.AllowedOrigins) > 0 {
@@ -110,7 +110,7 @@ func checkOrigins(p *plugins.Plugin) []Finding {
 	}}
 }
 
-// checkRefreshToken says what the provider must be asked for to give a refresh token.
+// checkRefreshToken checks whether a login asks for all that the provider needs to give a refresh token.
 func checkRefreshToken(p *plugins.Plugin) (findings []Finding) {
 	preset, found := p.LikelyPreset()
 	if !found {
@@ -129,15 +129,15 @@ func checkRefreshToken(p *plugins.Plugin) (findings []Finding) {
 	if preset.RefreshScope != "" && !slices.Contains(scopes, preset.RefreshScope) {
 		add("Add " + preset.RefreshScope + " to " + p.Where("scope") + ".")
 	}
-	for _, fix := range fixesOfOffline(p, preset) {
+	for _, fix := range offlineFixes(p, preset) {
 		add(fix)
 	}
 	return findings
 }
 
-// fixesOfOffline says where to put each parameter that asks for a refresh token, of those that the preset
-// sends and the login of the plugin does not.
-func fixesOfOffline(p *plugins.Plugin, preset oauth.Preset) (fixes []string) {
+// offlineFixes says where to put each parameter that asks for a refresh token, if the preset sends it and the
+// plugin's login does not.
+func offlineFixes(p *plugins.Plugin, preset oauth.Preset) (fixes []string) {
 	_, query, _ := strings.Cut(p.AuthorizeEndpoint, "?")
 	inEndpoint, _ := url.ParseQuery(query)
 	params, _ := url.ParseQuery(p.AuthorizeParams)
@@ -147,7 +147,7 @@ func fixesOfOffline(p *plugins.Plugin, preset oauth.Preset) (fixes []string) {
 		isSent := inEndpoint.Get(name) == "offline" || params.Get(name) == "offline"
 		switch {
 		case isSent || ofPreset.Get(name) != "offline":
-			// Nothing is to be fixed.
+			// There is nothing to fix.
 		case inEndpoint.Has(name):
 			fixes = append(fixes, "Put "+offline+" into "+p.Where("authorizeEndpoint")+".")
 		case p.Provider == "" && !params.Has(name):

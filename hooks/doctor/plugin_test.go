@@ -6,13 +6,14 @@ import (
 	"time"
 )
 
-// Each case changes one thing of a set-up in which all is well. One provider answers under the real names.
+// Each case changes one thing in a setup in which nothing is wrong. One provider answers under all the real
+// names.
 func TestPlugin(t *testing.T) {
 	t.Parallel()
 	self, provider, transport := serveSelf(t), serveProvider(t, refusingCode), realNames(t)
 	const (
-		clear   = "error %s: An address has http:// instead of https://. Write https:// in %s."
-		nowhere = "warning %s: Nothing answers at %s, where logins end. " +
+		inTheOpen = "error %s: An address has http:// instead of https://. Write https:// in %s."
+		nowhere   = "warning %s: Nothing answers at %s, where logins end. " +
 			"Check that the service is running, and that %s leads here."
 		published = "https://backend.invalid"
 		refresh   = "warning /: The login asks for no refresh token. %s"
@@ -40,20 +41,20 @@ func TestPlugin(t *testing.T) {
 
 		{name: "the secret is not sent in the clear",
 			edit: func(s *setup) { s.plugin.TokenEndpoint = "http://provider.invalid/token" },
-			want: []string{fmt.Sprintf(clear, "/", "TOKEN_ENDPOINT")}},
+			want: []string{fmt.Sprintf(inTheOpen, "/", "TOKEN_ENDPOINT")}},
 		{name: "http to the provider",
 			edit: func(s *setup) { s.plugin.RevokeEndpoint = "http://provider.invalid/revoke" },
-			want: []string{fmt.Sprintf(clear, "/", "REVOKE_ENDPOINT")}},
+			want: []string{fmt.Sprintf(inTheOpen, "/", "REVOKE_ENDPOINT")}},
 		{name: "http back from it",
 			edit: func(s *setup) { s.plugin.RedirectURI = "http://backend.invalid/redirect" },
 			want: []string{
 				fmt.Sprintf(nowhere, "/", "http://backend.invalid", "REDIRECT_URI"),
-				fmt.Sprintf(clear, "/", "REDIRECT_URI"),
+				fmt.Sprintf(inTheOpen, "/", "REDIRECT_URI"),
 			}},
 		{name: "http to PUBLIC_URL",
 			edit: func(s *setup) { s.options.PublicURL, s.plugin.RedirectURI = "http://backend.invalid", "" },
 			want: []string{
-				fmt.Sprintf(clear, "", "PUBLIC_URL"),
+				fmt.Sprintf(inTheOpen, "", "PUBLIC_URL"),
 				fmt.Sprintf(nowhere, "", "http://backend.invalid", "PUBLIC_URL"),
 			}},
 

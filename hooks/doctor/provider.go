@@ -15,10 +15,10 @@ import (
 	"plugin-oauth/hooks/plugins"
 )
 
-// ProbeCode stands for the code, and for the state, where a provider is asked without a login.
+// ProbeCode is sent as the code and as the state when a provider is asked without a login.
 const ProbeCode = "plugin-oauth-doctor"
 
-// checkProvider asks both endpoints what a login asks them.
+// checkProvider sends both endpoints what a login sends them.
 func (d *Doctor) checkProvider(ctx context.Context, providers *oauth.Endpoint, p *plugins.Plugin) []Finding {
 	client, err := p.ForTenant("")
 	if err != nil {
@@ -45,7 +45,7 @@ func (d *Doctor) checkProvider(ctx context.Context, providers *oauth.Endpoint, p
 	if what := d.describeNetError(err); what != "" {
 		findings = append(findings, authorize.unreachable(p, what))
 		if oauth.HostOf(authorize.address) == oauth.HostOf(token.address) {
-			return findings // the same would be said twice
+			return findings // the token endpoint would only repeat it
 		}
 	} else if f, found := classifyLogin(p, answer.Status, authorize); found {
 		findings = append(findings, f)
@@ -60,7 +60,7 @@ func (d *Doctor) checkProvider(ctx context.Context, providers *oauth.Endpoint, p
 	return findings
 }
 
-// endpoint is one of a provider's, as findings speak of it.
+// endpoint is one of a provider's endpoints, as findings describe it.
 type endpoint struct {
 	name    string
 	address string // with the tenant in it
@@ -80,7 +80,8 @@ func endpointSource(p *plugins.Plugin, field string, isPreset bool) string {
 	}
 }
 
-// unreachable is the finding of an endpoint that gave no whole answer. The address of a preset is right.
+// unreachable returns the finding for an endpoint that gave no answer, or an incomplete one. If its address
+// is the preset's, it is right.
 func (e endpoint) unreachable(p *plugins.Plugin, what string) Finding {
 	host := oauth.HostOf(e.address)
 	fix := "Check " + e.source + ", and that this machine reaches " + host + "."
@@ -120,8 +121,8 @@ func classifyLogin(p *plugins.Plugin, status int, authorize endpoint) (Finding, 
 	return f, true
 }
 
-// classifyExchange reads what the token endpoint says of a code that it never issued. It should refuse that,
-// and nothing else.
+// classifyExchange reads what the token endpoint says of a code that it never issued. The endpoint should
+// refuse the code, and nothing else.
 func (d *Doctor) classifyExchange(p *plugins.Plugin, err error, token endpoint) (Finding, bool) {
 	if what := d.describeNetError(err); what != "" {
 		return token.unreachable(p, what), true
@@ -167,7 +168,8 @@ func isOutage(refusal *oauth.Error) bool {
 		refusal.Status >= http.StatusInternalServerError || refusal.Status == http.StatusTooManyRequests
 }
 
-// isFromTokenEndpoint is false if another page than a token endpoint seems to stand at the address.
+// isFromTokenEndpoint reports whether the answer seems to come from a token endpoint, and not from some other
+// page.
 func isFromTokenEndpoint(refusal *oauth.Error) bool {
 	wrongAddress := isWrongAddress(refusal.Status) || refusal.Status == http.StatusMethodNotAllowed
 	return refusal.Meaning != oauth.NotOAuth && !refusal.Malformed && (namesCode(refusal) || !wrongAddress)
@@ -177,11 +179,11 @@ func isWrongAddress(status int) bool {
 	return status == http.StatusNotFound || status == http.StatusGone
 }
 
-// namesCode reports whether the provider named an error code that may be repeated. Where it did not, the code
-// is server_error, but the meaning is not that of server_error.
+// namesCode reports whether the provider named an error code that may be repeated. If it did not, the code is
+// server_error, but the meaning is not the one of server_error.
 func namesCode(refusal *oauth.Error) bool { return refusal.Meaning == oauth.MeaningOf(refusal.Code) }
 
-// get asks an address. Its error is that of [oauth.Endpoint.Do], unless the address is malformed.
+// get sends a GET request. Its error is that of [oauth.Endpoint.Do], unless the address is malformed.
 func get(ctx context.Context, asked *oauth.Endpoint, address string) (oauth.Answer, error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
 	if err != nil {
@@ -190,7 +192,8 @@ func get(ctx context.Context, asked *oauth.Endpoint, address string) (oauth.Answ
 	return asked.Do(request)
 }
 
-// describeNetError says what a server that gave no whole answer does instead. It is blank if one came.
+// describeNetError says what a server does that gave no answer, or an incomplete one. It is blank if there
+// was an answer.
 func (d *Doctor) describeNetError(err error) string {
 	reason, _ := errors.AsType[*oauth.Error](err)
 	lookup, _ := errors.AsType[*net.DNSError](err)

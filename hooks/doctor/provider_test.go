@@ -18,7 +18,7 @@ import (
 	"plugin-oauth/internal/testkit"
 )
 
-// What a token endpoint says of a code that it never issued.
+// What a token endpoint answers to a code that it never issued.
 func TestTokenEndpoint(t *testing.T) {
 	t.Parallel()
 	self := serveSelf(t)
@@ -87,7 +87,7 @@ func TestTokenEndpoint(t *testing.T) {
 	}
 }
 
-// A provider that refuses every deviation takes the check as it takes a login, but for the code.
+// A provider that refuses every deviation treats the check like a login, except for the code.
 func TestStrictProvider(t *testing.T) {
 	t.Parallel()
 	self, provider := serveSelf(t), testkit.NewProvider(t)
@@ -100,8 +100,8 @@ func TestStrictProvider(t *testing.T) {
 	}
 }
 
-// serveTLS is a provider whose certificate nobody accepts, unless it is told to, and which does not say what
-// time it is. config may be nil.
+// serveTLS starts a provider whose certificate is not trusted, and which does not say what time it is. config
+// may be nil.
 func serveTLS(t *testing.T, config *tls.Config) *httptest.Server {
 	t.Helper()
 	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -115,7 +115,7 @@ func serveTLS(t *testing.T, config *tls.Config) *httptest.Server {
 	return server
 }
 
-// What an endpoint does instead of an answer.
+// What an endpoint may do instead of answering.
 func TestNetErrors(t *testing.T) {
 	t.Parallel()
 	self, well := serveSelf(t), serveProvider(t, refusingCode)
@@ -140,7 +140,7 @@ func TestNetErrors(t *testing.T) {
 	)
 	for _, test := range []struct {
 		name             string
-		authorize, token string // hosts; blank: that of one where all is well
+		authorize, token string // hosts; blank: one where nothing is wrong
 		want             string
 	}{
 		{name: "DNS", authorize: nowhere, want: fmt.Sprintf(authorize, noHost, nowhere)},
@@ -228,8 +228,8 @@ func TestAuthorizeEndpoint(t *testing.T) {
 	}
 }
 
-// realNames returns a transport on which one provider answers every https address, but for those that end in
-// .invalid.
+// realNames returns a transport on which one provider answers at every https address, except those that end
+// in .invalid.
 func realNames(t *testing.T) http.RoundTripper {
 	t.Helper()
 	server := serveTLS(t, nil)

@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// proxyHeaders are those in which well-known proxies send the client's address.
+// proxyHeaders are the headers in which well-known proxies send the client's address.
 var proxyHeaders = []string{
 	flyClientIP, "CF-Connecting-IP", "True-Client-IP", "X-Real-IP", "X-Forwarded-For", "Forwarded",
 }
@@ -15,7 +15,8 @@ var proxyHeaders = []string{
 const flyClientIP = "Fly-Client-IP"
 
 // UntrustedProxyHeader returns the name of a header in which well-known proxies send the client's address, if
-// a request has one and none that is trusted; else "". The names of trusted headers may be in any case.
+// a request has one, and none that is trusted. Otherwise it returns "". The names of trusted headers may be
+// in any case.
 func UntrustedProxyHeader(header http.Header, trusted []string) string {
 	present := func(name string) bool { return len(header.Values(name)) > 0 }
 	if slices.ContainsFunc(trusted, present) {
@@ -27,7 +28,7 @@ func UntrustedProxyHeader(header http.Header, trusted []string) string {
 	return ""
 }
 
-// UntrustedProxy is the finding of a request that came with a proxy's header that is not trusted.
+// UntrustedProxy returns the finding for requests that come with a proxy's header that is not trusted.
 func UntrustedProxy(header string) Finding {
 	return Finding{
 		Level: LevelWarning,

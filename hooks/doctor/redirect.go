@@ -12,7 +12,7 @@ import (
 	"plugin-oauth/hooks/plugins"
 )
 
-// Self is what the service says of itself at GET /, under the status 200, to whoever asks for
+// Self is what the service says about itself at GET /, with the status 200, to whoever asks for
 // application/json. The doctor recognizes the service by it.
 type Self struct {
 	// Service is [ServiceName].
@@ -22,14 +22,14 @@ type Self struct {
 	Plugin bool `json:"plugin"`
 
 	// UntrustedProxyHeader is what [UntrustedProxyHeader] says of the request: only the service sees what a
-	// proxy sends. Blank: nothing.
+	// proxy sends. It is blank if there is none.
 	UntrustedProxyHeader string `json:"untrustedProxyHeader,omitzero"`
 }
 
 // ServiceName is the service's own name, in [Self].
 const ServiceName = "plugin-oauth"
 
-// isSelf reads the answer of GET /, which may come from anybody.
+// isSelf reads the answer to GET /, and reports whether it comes from this service.
 func isSelf(answer oauth.Answer) (Self, bool) {
 	var self Self
 	err := json.Unmarshal(answer.Body, &self)
@@ -48,7 +48,7 @@ func (d *Doctor) redirectURISource(p *plugins.Plugin) setting {
 	}
 }
 
-// checkRedirectURI asks whether the login comes back here.
+// checkRedirectURI checks whether a login comes back to this service.
 func (d *Doctor) checkRedirectURI(ctx context.Context, service *oauth.Endpoint, p *plugins.Plugin) []Finding {
 	redirectURI, err := url.Parse(p.RedirectURI)
 	if err != nil {

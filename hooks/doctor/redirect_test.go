@@ -74,7 +74,7 @@ func TestRedirectURI(t *testing.T) {
 	}
 }
 
-// What GET / says is read by the doctor of another version, too.
+// The doctor of another version reads what GET / says, too.
 func TestSelfJSON(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
@@ -96,7 +96,7 @@ func TestSelfJSON(t *testing.T) {
 	}
 }
 
-// The first of the well-known headers counts, unless one that is trusted came too.
+// The first of the well-known headers is reported, unless one that is trusted came too.
 func TestUntrustedProxyHeader(t *testing.T) {
 	t.Parallel()
 	trustingFly := []string{"fly-client-ip"}
@@ -132,7 +132,7 @@ func TestUntrustedProxyHeader(t *testing.T) {
 	}
 }
 
-// On Fly.io it is said even if the service does not answer.
+// On Fly.io the doctor says so even if the service does not answer.
 func TestFly(t *testing.T) {
 	t.Parallel()
 	const want = "warning : " +

@@ -2,5 +2,5 @@
 
 package doctor
 
-// freeSpace is not known on this system.
+// freeSpace reports that the free space is not known on this system.
 func freeSpace(string) (bytes uint64, known bool) { return 0, false }

@@ -13,7 +13,7 @@ import (
 	"strings"
 )
 
-// readTokenResponse judges the answer of a token endpoint (RFC 6749 sections 5.1 and 5.2). A good one is a
+// readTokenResponse reads the answer of a token endpoint (RFC 6749 sections 5.1 and 5.2). A good one is a
 // 2xx with a JSON object, under whatever content type, that carries neither "error" nor "ok": false; it comes
 // back unchanged. A form-encoded one, as GitHub sends it, is turned into JSON.
 func readTokenResponse(answer Answer) ([]byte, error) {
@@ -31,9 +31,6 @@ func readTokenResponse(answer Answer) ([]byte, error) {
 	var failed bool
 	if isObject {
 		code, failed = errorOf(members)
-		if (code == "" || code == "unauthorized_client") && saysDeadRefreshToken(members) {
-			code = "invalid_grant"
-		}
 	}
 	switch success := answer.isSuccess(); {
 	case success && isObject && !failed:
@@ -42,6 +39,9 @@ func readTokenResponse(answer Answer) ([]byte, error) {
 		return nil, notOAuth("is not a JSON object")
 	case !success && !answer.isError():
 		return nil, notOAuth(fmt.Sprintf("has the status %d", answer.Status))
+	}
+	if isDeadRefreshToken(code, members) {
+		code = "invalid_grant"
 	}
 	return nil, refusal(answer, code, isObject)
 }

@@ -11,8 +11,7 @@ import (
 )
 
 // recorded is what a provider answered, and how it must be read. To add an answer, add a row to one of the
-// tables below.
-// HIDDEN stands for what no error may quote: a code, a token, the provider's own words.
+// tables below. HIDDEN stands for what no error may quote: a code, a token, or the provider's own words.
 type recorded struct {
 	status int    // zero: 200
 	body   string // as it was sent
@@ -143,9 +142,8 @@ var tokenErrors = map[string]recorded{
 	},
 }
 
-// notOAuthResponses are answers that OAuth does not have. Their error has no status: whatever the provider's
-// is, it says
-// nothing.
+// notOAuthResponses are answers that OAuth does not have. Their error has no status, since the provider's
+// says nothing.
 var notOAuthResponses = map[string]recorded{
 	"HTML":                   {body: "<h1>HIDDEN</h1>"},
 	"HTML with a form in it": {body: `<a href="/login?x=1&access_token=HIDDEN">`},
@@ -263,7 +261,7 @@ func TestDeadRefreshTokens(t *testing.T) {
 	}
 }
 
-// meaningOfRow is what a code means that the provider named; server_error stands for none.
+// meaningOfRow returns the meaning of the code that a provider named; server_error stands for none.
 func meaningOfRow(code string) Meaning {
 	if code == "server_error" {
 		return Refused
@@ -271,7 +269,7 @@ func meaningOfRow(code string) Meaning {
 	return MeaningOf(code)
 }
 
-// A body that is judged good is a JSON object without an error. If it was JSON it is returned unchanged.
+// A body that is accepted is a JSON object without an error. If it was JSON it is returned unchanged.
 func FuzzTokenResponse(f *testing.F) {
 	for _, rows := range []map[string]recorded{tokenResponses, tokenErrors, notOAuthResponses} {
 		for _, row := range rows {
@@ -299,15 +297,15 @@ func FuzzTokenResponse(f *testing.F) {
 		var object map[string]any
 		err = json.Unmarshal(bytes.TrimPrefix(tokens, []byte("\ufeff")), &object)
 		if err != nil || object == nil || status < 200 || status > 299 {
-			t.Fatalf("%d %q is judged good", status, body)
+			t.Fatalf("%d %q is accepted", status, body)
 		}
 		if code, _ := object["error"].(string); code != "" || object["ok"] == false {
-			t.Fatalf("%q is judged good", body)
+			t.Fatalf("%q is accepted", body)
 		}
 		for name := range object {
 			// HTML and broken JSON that look like a form have names that no form of a provider has.
 			if !bytes.Equal(tokens, body) && strings.ContainsAny(name, "<>{}[]\"' \n") {
-				t.Fatalf("%q is judged to be a form", body)
+				t.Fatalf("%q is taken for a form", body)
 			}
 		}
 		if json.Valid(bytes.TrimPrefix(body, []byte("\ufeff"))) && !bytes.Equal(tokens, body) {

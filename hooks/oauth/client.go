@@ -1,11 +1,11 @@
 // Package oauth is an OAuth client and the provider that it is registered with: presets of well-known
-// providers, the authorization URL, the requests to the token and the revocation endpoint, the reading of
-// their answers, and one table that says what an error means (RFC 6749, RFC 7009, RFC 7636, RFC 9207).
+// providers, the authorization URL, requests to the token and the revocation endpoint, reading of their
+// answers, and one table that says what an error means (RFC 6749, RFC 7009, RFC 7636, RFC 9207).
 //
 //	client := oauth.Client{Provider: "google", ClientID: id, ClientSecret: secret, RedirectURI: uri}
 //	client = client.Complete()
 //	endpoint := &oauth.Endpoint{HTTP: oauth.NewHTTPClient(oauth.DefaultTimeout)}
-//	tokens, err := endpoint.Exchange(ctx, &client, code, verifier)
+//	tokens, err := endpoint.Exchange(ctx, &client, oauth.CodeGrant{Code: code, Verifier: verifier})
 //
 // It knows neither the people who sign in nor the plugins that they use.
 package oauth
@@ -18,16 +18,16 @@ import (
 	"golang.org/x/oauth2"
 )
 
-// Client is an OAuth client (RFC 6749 section 1.1) as it is registered with one provider. The zero value of a
-// field stands for what the preset has, or for a default; [Client.Complete] fills them in. A complete Client
-// is never changed, so it may be used concurrently.
+// Client is an OAuth client (RFC 6749 section 1.1) as it is registered with one provider. A zero field stands
+// for the preset's value, or for a default; [Client.Complete] fills them in. A complete Client is never
+// changed, so it may be used concurrently.
 type Client struct {
 	// Provider names a preset, such as google, which fills the endpoints, TokenAuth, PKCE and Issuer where
-	// they are blank, and adds to AuthorizeParams. Blank: there is none.
+	// they are blank, and adds to AuthorizeParams. If it is blank, there is no preset.
 	Provider string
 
-	// Tenant fills the placeholder in the preset's endpoints: a shop, a directory, a subdomain. Blank: each
-	// request names it.
+	// Tenant fills the placeholder in the preset's endpoints: a shop, a directory, a subdomain. If it is
+	// blank, each request names one.
 	Tenant string
 
 	// ClientID and ClientSecret come from the provider's developer console (RFC 6749 section 2.2).
@@ -41,30 +41,31 @@ type Client struct {
 	// The authorization endpoint may carry a query of its own, which is kept.
 	AuthorizeEndpoint, TokenEndpoint string
 
-	// RefreshEndpoint redeems refresh tokens. Only presets set it. Blank: TokenEndpoint does.
+	// RefreshEndpoint redeems refresh tokens. Only presets set it. If it is blank, TokenEndpoint does.
 	RefreshEndpoint string
 
-	// RevokeEndpoint revokes a token (RFC 7009 section 2). Blank: there is none.
+	// RevokeEndpoint revokes a token (RFC 7009 section 2). If it is blank, the provider has none.
 	RevokeEndpoint string
 
-	// RevokeKind is how RevokeEndpoint wants to be asked. Only presets set it. Blank: [RevokeForm].
+	// RevokeKind is how RevokeEndpoint wants to be asked. Only presets set it. Blank means [RevokeForm].
 	RevokeKind RevokeKind
 
-	// Issuer is what the provider sends as iss (RFC 9207). Blank: it is not compared.
+	// Issuer is what the provider sends as iss (RFC 9207). If it is blank, it is not compared.
 	Issuer string
 
 	// Scope is sent as it stands: providers differ in what separates scopes. Blank leaves the parameter out.
 	Scope string
 
-	// AuthorizeParams are further authorization parameters as a query string:
+	// AuthorizeParams are further authorization parameters as a query string, such as
 	// access_type=offline&prompt=consent.
 	AuthorizeParams string
 
-	// TokenParams are further parameters of the code's exchange, as a query string. Only presets set them.
+	// TokenParams are further parameters for the exchange of a code, as a query string. Only presets set
+	// them.
 	TokenParams string
 
-	// TokenAuth is the client authentication at the token endpoint. Blank: [TokenAuthBody]. It is never found
-	// out by trying, since a try would use up the code.
+	// TokenAuth is the client authentication at the token endpoint. Blank means [TokenAuthBody]. It is never
+	// found out by trial and error, since a try would use up the code.
 	TokenAuth TokenAuth
 
 	// PKCE is "on" (or blank) or "off". A few providers refuse RFC 7636.
@@ -89,8 +90,9 @@ const (
 // PKCEOff is the value of [Client.PKCE] that leaves the code challenge and the code verifier out.
 const PKCEOff = "off"
 
-// Complete returns a copy in which every blank field has the value that it stands for. A copy of a complete
-// Client must not be completed again: that would bring back the preset's parameters that it leaves out.
+// Complete returns a copy in which every zero field has the preset's value, or its default. A copy of a
+// complete Client must not be completed again: that would bring back the preset's parameters that it leaves
+// out.
 func (c Client) Complete() Client {
 	if preset, found := FindPreset(c.Provider); found {
 		c = c.withPreset(preset)
@@ -101,13 +103,13 @@ func (c Client) Complete() Client {
 	return c
 }
 
-// withPreset fills what the client leaves blank. Whoever gives another token endpoint means another server,
-// so the preset's refresh and revocation endpoints, which would be sent that server's tokens, are left out.
+// withPreset fills in what the client leaves blank. Another token endpoint means another server, so the
+// preset's refresh and revocation endpoints, which would be sent that server's tokens, are left out then.
 func (c Client) withPreset(preset Preset) Client {
 	c.AuthorizeEndpoint = cmp.Or(c.AuthorizeEndpoint, preset.AuthorizeEndpoint)
 	c.TokenAuth = cmp.Or(c.TokenAuth, preset.TokenAuth)
 	c.PKCE = cmp.Or(c.PKCE, preset.PKCE)
-	c.AuthorizeParams = mergeParams(c.AuthorizeEndpoint, c.AuthorizeParams, preset.AuthorizeParams)
+	c.AuthorizeParams = c.mergeParams(preset)
 	if c.TokenEndpoint == "" || c.TokenEndpoint == preset.TokenEndpoint {
 		c.TokenEndpoint, c.RefreshEndpoint = preset.TokenEndpoint, preset.RefreshEndpoint
 		c.TokenParams = preset.TokenParams
@@ -123,13 +125,14 @@ func (c Client) withPreset(preset Preset) Client {
 	return c
 }
 
-// mergeParams adds the preset's parameters that the client does not set itself, in its endpoint or its own
-// parameters. A client leaves one of the preset's out by giving it without a value (RFC 6749 section 3.1: as
-// if it were omitted).
-func mergeParams(endpoint, own, preset string) string {
-	_, query, _ := strings.Cut(endpoint, "?")
+// mergeParams returns the client's authorization parameters and those of the preset that the client does not
+// set itself, in its endpoint or its own parameters. A client leaves out one of the preset's by giving it
+// without a value (RFC 6749 section 3.1: as if it were omitted).
+func (c *Client) mergeParams(preset Preset) string {
+	own := c.AuthorizeParams
+	_, query, _ := strings.Cut(c.AuthorizeEndpoint, "?")
 	given, err := url.ParseQuery(query + "&" + own)
-	presets, presetErr := url.ParseQuery(preset)
+	presets, presetErr := url.ParseQuery(preset.AuthorizeParams)
 	if err != nil || presetErr != nil {
 		return own // Validate reports it
 	}
@@ -139,7 +142,7 @@ func mergeParams(endpoint, own, preset string) string {
 			merged = append(merged, pair)
 		}
 	}
-	for pair := range strings.SplitSeq(preset, "&") {
+	for pair := range strings.SplitSeq(preset.AuthorizeParams, "&") {
 		if name, _, _ := strings.Cut(pair, "="); pair != "" && !given.Has(name) {
 			merged = append(merged, pair)
 		}
@@ -149,11 +152,14 @@ func mergeParams(endpoint, own, preset string) string {
 
 // AuthorizationRequest is what differs between two authorization requests of one client.
 type AuthorizationRequest struct {
-	State    string // RFC 6749 section 4.1.1
-	Verifier string // the PKCE code verifier; its S256 challenge is sent (RFC 7636 section 4.3)
+	// State is the parameter of this name (RFC 6749 section 4.1.1).
+	State string
+
+	// Verifier is the PKCE code verifier. Its S256 challenge is sent (RFC 7636 section 4.3).
+	Verifier string
 }
 
-// AuthorizationURL is where the browser starts the login (RFC 6749 section 4.1.1).
+// AuthorizationURL returns the address at which the browser starts the login (RFC 6749 section 4.1.1).
 func (c *Client) AuthorizationURL(request AuthorizationRequest) string {
 	endpoint := c.AuthorizeEndpoint
 	if c.AuthorizeParams != "" {
@@ -179,8 +185,8 @@ func (c *Client) AuthorizationURL(request AuthorizationRequest) string {
 
 func (c *Client) usesPKCE() bool { return c.PKCE != PKCEOff }
 
-// SecretHosts are the scheme and host of each endpoint that is sent the client secret. A host may hold the
-// placeholder of a tenant.
+// SecretHosts returns the scheme and host of each endpoint that is sent the client secret. A host may contain
+// the placeholder of a tenant.
 func (c *Client) SecretHosts() []string {
 	filled := c
 	if c.Tenant != "" {
@@ -197,8 +203,8 @@ func (c *Client) SecretHosts() []string {
 	return hosts
 }
 
-// HostOf cuts the path off an endpoint: https://host. It also does so with an address that is not valid, or
-// that has a placeholder in it.
+// HostOf returns the scheme and host of an endpoint, such as https://host. The address need not be valid, and
+// may have a placeholder in it.
 func HostOf(endpoint string) string {
 	scheme, rest, found := strings.Cut(endpoint, "://")
 	if !found {

@@ -5,10 +5,14 @@ import (
 	"regexp"
 )
 
-// saysDeadRefreshToken reports whether an error says in the provider's own words that the refresh token is no
-// longer good: HubSpot's status BAD_REFRESH_TOKEN, Atlassian's error_description. In OAuth's words that is
-// invalid_grant (RFC 6749 section 5.2), by which a plugin knows that the person must sign in again.
-func saysDeadRefreshToken(members map[string]json.RawMessage) bool {
+// isDeadRefreshToken decides whether an error means that the refresh token is no longer good, although its
+// code does not say so: HubSpot's status BAD_REFRESH_TOKEN, Atlassian's error_description. In OAuth's words
+// that is invalid_grant (RFC 6749 section 5.2), by which a plugin knows that the person must sign in again. A
+// code that is blank, or that is about the client, may be overruled by the provider's own words.
+func isDeadRefreshToken(code string, members map[string]json.RawMessage) bool {
+	if code != "" && code != "unauthorized_client" {
+		return false
+	}
 	for _, raw := range members {
 		if deadRefreshToken.Match(raw) {
 			return true

@@ -28,16 +28,23 @@ type Endpoint struct {
 	// secrets.
 	HTTP *http.Client
 
-	// Observe is told of each token request once it is answered. Nil: nobody listens.
+	// Observe is called for each token request once it is answered. It may be nil.
 	Observe func(Call)
 }
 
 // Call is a token request that was made.
 type Call struct {
-	GrantType string // RFC 6749 section 4.1.3 or 6
-	Status    int    // of the answer; zero: there was none, and Err says why
-	Err       error  // an *[Error], or nil if there was an answer, whatever it said
-	Duration  time.Duration
+	// GrantType is authorization_code or refresh_token (RFC 6749 sections 4.1.3 and 6).
+	GrantType string
+
+	// Status is the status of the answer. Zero means that there was none, and Err says why.
+	Status int
+
+	// Err is an *[Error], or nil if there was an answer, whatever it said.
+	Err error
+
+	// Duration is the time from the request to the end of its answer.
+	Duration time.Duration
 }
 
 // NewHTTPClient returns a client for the endpoints of providers, which never follows a redirect. It keeps
@@ -55,8 +62,8 @@ func NewHTTPClient(timeout time.Duration) *http.Client {
 }
 
 // Exchange redeems a code (RFC 6749 section 4.1.3, RFC 7636 section 4.5) and returns the provider's token
-// response byte for byte. It fails with an *[Error], or otherwise if the client is not valid. The client has
-// no open tenant.
+// response byte for byte. It fails with an *[Error], or with another error if the client is not valid. The
+// client must not have an open tenant.
 func (e *Endpoint) Exchange(ctx context.Context, c *Client, grant CodeGrant) ([]byte, error) {
 	form, err := url.ParseQuery(c.TokenParams)
 	if err != nil {
@@ -73,12 +80,15 @@ func (e *Endpoint) Exchange(ctx context.Context, c *Client, grant CodeGrant) ([]
 
 // CodeGrant is what a code is redeemed with.
 type CodeGrant struct {
-	Code     string // RFC 6749 section 4.1.2
-	Verifier string // the PKCE code verifier (RFC 7636 section 4.1)
+	// Code is the authorization code (RFC 6749 section 4.1.2).
+	Code string
+
+	// Verifier is the PKCE code verifier (RFC 7636 section 4.1).
+	Verifier string
 }
 
 // Refresh redeems a refresh token (RFC 6749 section 6) and returns the provider's token response byte for
-// byte. It fails with an *[Error], or otherwise if the client is not valid. The client has no open tenant.
+// byte. It fails like [Endpoint.Exchange], and the client must not have an open tenant either.
 func (e *Endpoint) Refresh(ctx context.Context, c *Client, refreshToken string) ([]byte, error) {
 	return e.requestToken(ctx, c, c.RefreshEndpoint, url.Values{
 		"grant_type":    {"refresh_token"},
@@ -108,7 +118,7 @@ func (e *Endpoint) requestToken(
 	return readTokenResponse(answer)
 }
 
-// authenticatedRequest posts a form as the client (RFC 6749 section 2.3.1).
+// authenticatedRequest returns a POST of a form with the client's authentication (RFC 6749 section 2.3.1).
 func (c *Client) authenticatedRequest(
 	ctx context.Context, endpoint string, form url.Values,
 ) (*http.Request, error) {
@@ -136,10 +146,13 @@ func (c *Client) setBasicAuth(request *http.Request) {
 	request.SetBasicAuth(url.QueryEscape(c.ClientID), url.QueryEscape(c.ClientSecret))
 }
 
-// Answer is what a provider answered, read to its end or to a byte more than 1 MB.
+// Answer is what a provider answered.
 type Answer struct {
+	// Status is the HTTP status.
 	Status int
-	Body   []byte
+
+	// Body is the whole body, or the first megabyte and a byte of a larger one.
+	Body []byte
 }
 
 // Do sends a request to a provider and reads the whole answer. It fails with an *[Error] if none came.
@@ -165,11 +178,12 @@ func (e *Endpoint) Do(request *http.Request) (Answer, error) {
 var (
 	errTooSlow = errors.New("the provider took too long")
 
-	// ErrIncomplete is the cause of an [Unreachable] provider whose answer was malformed, or broke off.
+	// ErrIncomplete is the cause of an [Unreachable] error if the provider's answer was malformed or
+	// incomplete.
 	ErrIncomplete = errors.New("the provider's answer is malformed or incomplete")
 )
 
-// noAnswer is the error of a provider that gave no whole answer.
+// noAnswer returns the error for a provider that gave no answer, or an incomplete one.
 func noAnswer(err error) *Error {
 	if os.IsTimeout(err) || errors.Is(err, context.DeadlineExceeded) {
 		return newError(TimedOut, errTooSlow)

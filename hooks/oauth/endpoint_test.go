@@ -212,7 +212,7 @@ func TestTooSlow(t *testing.T) {
 	}
 }
 
-// What cannot be reached is one error; its cause says why, without the address.
+// A provider that cannot be reached is one error; its cause says why, without the address.
 func TestUnreachable(t *testing.T) {
 	t.Parallel()
 	encrypted := httptest.NewUnstartedServer(http.NotFoundHandler())
@@ -232,7 +232,7 @@ func TestUnreachable(t *testing.T) {
 				return ok && operation.Op == "dial" && strings.Contains(err.Error(), "connection refused")
 			},
 		},
-		"certificate of nobody": {
+		"untrusted certificate": {
 			endpoint: encrypted.URL + "/token?key=HIDDEN",
 			isCause: func(err error) bool {
 				_, ok := errors.AsType[*tls.CertificateVerificationError](err)
@@ -300,7 +300,7 @@ func listenForGarbage(t *testing.T) string {
 	return listener.Addr().String()
 }
 
-// Whoever observes is told of each token request once, with or without an answer, and of no revocation.
+// Observe is called once for each token request, with or without an answer, and for no revocation.
 func TestObserve(t *testing.T) {
 	t.Parallel()
 	var mu sync.Mutex
@@ -319,7 +319,7 @@ func TestObserve(t *testing.T) {
 	f.answersWith(http.StatusOK, "<html>")
 	_, _ = f.exchange()
 	_ = f.endpoint.Revoke(t.Context(), &f.client, oauth.Token{Value: "RT"})
-	f.Provider.Answers(raw("HTTP/1.1 200 OK\r\n")) // no whole answer
+	f.Provider.Answers(raw("HTTP/1.1 200 OK\r\n")) // an incomplete answer
 	_, _ = f.endpoint.Refresh(t.Context(), &f.client, "RT")
 
 	mu.Lock()
@@ -388,7 +388,7 @@ func TestNewHTTPClientIsLocal(t *testing.T) {
 	}
 }
 
-// A connection that the provider has closed meanwhile is not used again: the request could not be repeated.
+// A connection that the provider may have closed is not used again: the request could not be repeated.
 func TestConnectionsAreNotKept(t *testing.T) {
 	t.Parallel()
 	transport := oauth.NewHTTPClient(oauth.DefaultTimeout).Transport.(*http.Transport)

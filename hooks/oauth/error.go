@@ -6,24 +6,24 @@ import (
 	"slices"
 )
 
-// Error is what a provider answered instead of tokens, or that it gave no answer (RFC 6749 section 5.2). Its
-// text quotes neither a secret nor the provider's own words, so it may be logged.
+// Error says what a provider answered instead of tokens, or that it did not answer (RFC 6749 section 5.2).
+// Its text quotes neither a secret nor the provider's own words, so it may be logged.
 type Error struct {
-	// Code is OAuth's error code, and safe to pass on. Where the provider named none, it is server_error or
+	// Code is OAuth's error code, and safe to pass on. If the provider named none, it is server_error or
 	// temporarily_unavailable.
 	Code string
 
-	// Status is that of the provider's answer; an error under a 2xx counts as 400, or as 502 for a revocation.
-	// Zero: it gave no answer, or one that is not OAuth.
+	// Status is the status of the provider's answer; an error under a 2xx counts as 400, or as 502 for a
+	// revocation. Zero means that there was no answer, or one that is not OAuth.
 	Status int
 
-	// Meaning is what it is about, and has the sentences for people.
+	// Meaning is what the error is about, and has the sentences for people.
 	Meaning Meaning
 
-	// Malformed: the answer was no object, in JSON or as a form, but HTML, say.
+	// Malformed says that the answer was neither a JSON object nor a form, but HTML, say.
 	Malformed bool
 
-	// Cause is for the log. Nil: there is nothing to log, since the person said no.
+	// Cause is for the log. It is nil if there is nothing to log, since the person said no.
 	Cause error
 }
 
@@ -53,28 +53,28 @@ const (
 	ProviderFailed                    // a fault at the provider
 	ProviderBusy                      // a fault at the provider that passes by itself
 	TimedOut                          // no answer in time
-	Unreachable                       // no whole answer
+	Unreachable                       // no answer, or an incomplete one
 	NotOAuth                          // an answer that OAuth does not have
 	NotRevoked                        // a token that may still be good (RFC 7009 section 2.2.1)
 	OtherIssuer                       // an authorization response of another provider (RFC 9207 section 2.4)
 )
 
-// Names tells a fix what things are called where an admin changes them: the variable CLIENT_ID, or a field of
-// the form.
+// Names returns what an admin changes to change a field: a variable such as CLIENT_ID, or a field of the
+// form.
 type Names func(field string) string
 
 // errorRow is a row of the table of error meanings.
 type errorRow struct {
 	meaning Meaning
 	codes   []string // the provider's codes that mean it
-	code    string   // what a plugin is told if no code of a provider means it; the fix is that of this code
+	code    string   // for plugins, if no provider's code means it; its fix is the one of this code
 	person  string   // what happened, and what the person who signs in can do
 	author  string   // what the plugin's author must check; blank: nothing
 	fix     func(client *Client, names Names) string
 }
 
-// errorTable is the one place that says what an error means. Pages, /poll, the doctor and the dashboard are
-// fed from it.
+// errorTable is the one place that says what an error means. Pages, /poll, the doctor and the dashboard take
+// their words from it.
 var errorTable = []errorRow{
 	{
 		meaning: Refused,
@@ -111,8 +111,7 @@ var errorTable = []errorRow{
 		fix: func(client *Client, _ Names) string {
 			return "Once in a while this is a page that was loaded twice, or a code that came too late: " +
 				"sign in again. If it is every time, the provider knows another redirect URI than " +
-				"" + client.RedirectURI +
-				", or another client secret."
+				client.RedirectURI + ", or another client secret."
 		},
 	},
 	{
@@ -213,8 +212,8 @@ func (m Meaning) row() errorRow {
 	return errorTable[i]
 }
 
-// Description says in our own words what an error means: to the person who signs in, and behind that to the
-// plugin's author. The provider's words may quote the code or the token.
+// Description says what an error means, first to the person who signs in, then to the plugin's author. It is
+// in our own words: the provider's may quote the code or the token.
 func (m Meaning) Description() string {
 	row := m.row()
 	if row.author == "" {
@@ -223,7 +222,7 @@ func (m Meaning) Description() string {
 	return row.person + " " + row.author
 }
 
-// Fix says what an admin can usually do about an error, in the names of where it is done.
+// Fix says what an admin can usually do about an error. It names what to change as names does.
 func (m Meaning) Fix(client *Client, names Names) string {
 	row := m.row()
 	if row.fix == nil {
@@ -232,7 +231,7 @@ func (m Meaning) Fix(client *Client, names Names) string {
 	return row.fix(client, names)
 }
 
-// newError returns the error of a meaning that no code of a provider has.
+// newError returns the error for a meaning that no provider's code stands for.
 func newError(meaning Meaning, cause error) *Error {
 	return &Error{Code: meaning.row().code, Meaning: meaning, Cause: cause}
 }

@@ -8,7 +8,7 @@ import (
 	"unicode"
 )
 
-// meanings are all of them.
+// meanings returns all meanings.
 func meanings() (all []Meaning) {
 	for meaning := Refused; meaning <= OtherIssuer; meaning++ {
 		all = append(all, meaning)
@@ -46,7 +46,7 @@ func TestErrorTable(t *testing.T) {
 				t.Errorf("the description is %q", meaning.Description())
 			}
 			if row.code != "" && len(row.codes) > 0 {
-				t.Error("it has a code of a provider, and one for want of that")
+				t.Error("it has both a provider's code and one of its own")
 			}
 			expectFix(t, meaning)
 		})
@@ -105,7 +105,7 @@ func TestMeaningOf(t *testing.T) {
 	}
 }
 
-// What the service itself finds is told under a code of OAuth's, and the code alone leads to the same fix.
+// Errors that the service itself finds have one of OAuth's codes, which alone leads to the same fix.
 func TestErrorsWithoutACode(t *testing.T) {
 	t.Parallel()
 	client := Client{RedirectURI: "https://backend.example/redirect"}.Complete()
@@ -197,7 +197,7 @@ func TestAuthorizationError(t *testing.T) {
 			if err.Code != test.code || err.Meaning != test.means || err.Status != 0 || err.Malformed {
 				t.Errorf("got %+v", err)
 			}
-			// That the person said no is nothing to log.
+			// There is nothing to log if the person said no.
 			if (err.Cause == nil) != (test.means == Denied) {
 				t.Errorf("its cause is %v", err.Cause)
 			}

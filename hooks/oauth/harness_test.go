@@ -26,7 +26,7 @@ type fixture struct {
 	endpoint *oauth.Endpoint
 }
 
-// newFixture makes the client complete after the change.
+// newFixture changes the client, and completes it then.
 func newFixture(t *testing.T, change func(*oauth.Client)) *fixture {
 	t.Helper()
 	b := testkit.NewBackend(t, "https://backend.example")
@@ -43,7 +43,7 @@ func newFixture(t *testing.T, change func(*oauth.Client)) *fixture {
 	}
 }
 
-// grant signs in at the provider.
+// grant signs in at the provider, and returns what the code is redeemed with.
 func (f *fixture) grant() oauth.CodeGrant {
 	f.T.Helper()
 	request := oauth.AuthorizationRequest{State: "state", Verifier: verifier}
@@ -61,7 +61,7 @@ func (f *fixture) grant() oauth.CodeGrant {
 	return oauth.CodeGrant{Code: callback.Query().Get("code"), Verifier: verifier}
 }
 
-// answersWith makes the provider answer so, once what it is sent was good.
+// answersWith sets how the provider answers valid requests.
 func (f *fixture) answersWith(status int, body string) {
 	f.Provider.Answers(func(w http.ResponseWriter, _ *http.Request) {
 		w.WriteHeader(status)
@@ -111,8 +111,8 @@ func (w wanted) expect(t testing.TB, err error) {
 	}
 }
 
-// unreachable is the error of a provider that gave no whole answer.
+// unreachable is the error of a provider that gave no answer, or an incomplete one.
 var unreachable = wanted{code: "temporarily_unavailable", means: oauth.Unreachable}
 
-// shortTimeout is long enough for nothing but a provider that never answers.
+// shortTimeout is only for providers that never answer.
 const shortTimeout = 100 * time.Millisecond

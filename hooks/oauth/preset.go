@@ -23,24 +23,28 @@ type Preset struct {
 	RevokeKind        RevokeKind `json:"revokeKind,omitzero"`
 	Issuer            string     `json:"issuer,omitzero"`
 
-	// RevokeToken is the token that can be revoked: access or refresh. Blank: both, or it is not known.
+	// RevokeToken is the token that can be revoked: access or refresh. Blank means both, or that it is not
+	// known.
 	RevokeToken string `json:"revokeToken,omitzero"`
 
 	// TokenAuth and PKCE are those of [Client]. A blank PKCE means on.
 	TokenAuth TokenAuth `json:"tokenAuth"`
 	PKCE      string    `json:"pkce,omitzero"`
 
-	// ScopeSeparator is a space or a comma. Blank: the provider has no scopes, or it is not known.
+	// ScopeSeparator is a space or a comma. Blank means that the provider has no scopes, or that it is not
+	// known.
 	ScopeSeparator string `json:"scopeSeparator,omitzero"`
 
 	// AuthorizeParams and TokenParams are those of [Client], as query strings.
 	AuthorizeParams string `json:"authorizeParams,omitzero"`
 	TokenParams     string `json:"tokenParams,omitzero"`
 
-	// RefreshScope is the scope that must be asked for to get a refresh token. Blank: none.
+	// RefreshScope is the scope that must be asked for to get a refresh token. Blank means that none is
+	// needed.
 	RefreshScope string `json:"refreshScope,omitzero"`
 
-	// Tenant is the part of the endpoints that differs for each customer. Nil: one address serves everybody.
+	// Tenant is the part of the endpoints that differs for each customer. Nil means that one address serves
+	// everybody.
 	Tenant *Tenant `json:"tenant,omitzero"`
 
 	// Console is where an author registers the client. Hint is one line on what usually goes wrong.
@@ -65,7 +69,7 @@ var presets = func() (all []Preset) {
 // Presets returns all presets, sorted by name.
 func Presets() []Preset { return slices.Clone(presets) }
 
-// FindPreset returns the preset of a name.
+// FindPreset returns the preset with this name, if there is one.
 func FindPreset(name string) (Preset, bool) {
 	compare := func(preset Preset, name string) int { return cmp.Compare(preset.Name, name) }
 	i, found := slices.BinarySearchFunc(presets, name, compare)
@@ -75,7 +79,7 @@ func FindPreset(name string) (Preset, bool) {
 	return presets[i], true
 }
 
-// SimilarPresets returns the names of the presets that may be meant by a name that has none.
+// SimilarPresets returns the names of the presets that may be meant by a name that is not a preset's.
 func SimilarPresets(name string) (similar []string) {
 	for _, preset := range presets {
 		inTitle := len(name) > 2 && strings.Contains(strings.ToLower(preset.Title), name)
@@ -86,16 +90,13 @@ func SimilarPresets(name string) (similar []string) {
 	return similar
 }
 
-// LikelyPreset returns the preset that a client names. A client that comes from another backend has endpoints
-// only; its token endpoint then tells which provider it is.
+// LikelyPreset returns the preset that a client names. A client whose configuration comes from another
+// backend may have endpoints only; its token endpoint then tells which provider it is.
 func (c *Client) LikelyPreset() (Preset, bool) {
 	if c.Provider != "" {
 		return FindPreset(c.Provider)
 	}
-	i := slices.IndexFunc(presets, func(preset Preset) bool {
-		return preset.hasTokenEndpoint(
-			c.TokenEndpoint)
-	})
+	i := slices.IndexFunc(presets, func(p Preset) bool { return p.hasTokenEndpoint(c.TokenEndpoint) })
 	if i < 0 {
 		return Preset{}, false
 	}

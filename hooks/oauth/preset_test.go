@@ -11,7 +11,7 @@ import (
 	"testing"
 )
 
-// revokeKinds are all of them.
+// revokeKinds are all kinds.
 var revokeKinds = []RevokeKind{
 	RevokeForm, RevokeFormWithoutClient, RevokeBearer, RevokeJSON, RevokeJSONWithClient, RevokeGitHub,
 }
@@ -21,7 +21,7 @@ var (
 	placeholder = regexp.MustCompile(`\{[^}]*\}`)
 )
 
-// Every row has the form that the code, and a reader, rely on, and makes a client valid.
+// Every row has the form that the code and its readers rely on, and makes a client valid.
 func TestPresets(t *testing.T) {
 	t.Parallel()
 	for i, preset := range presets {
@@ -80,7 +80,7 @@ func checkRevocation(check func(bool, string), preset Preset) {
 		"{client_id} is of the kind github only")
 }
 
-// checkEndpoint checks one address: it is https, and whoever names a tenant does not choose its host.
+// checkEndpoint checks that an address is https, and that whoever names a tenant does not choose its host.
 func checkEndpoint(check func(bool, string), preset Preset, endpoint string) {
 	wanted := ""
 	if preset.Tenant != nil {
@@ -100,7 +100,7 @@ func checkEndpoint(check func(bool, string), preset Preset, endpoint string) {
 		"whoever names a tenant chooses the host of "+endpoint)
 }
 
-// expectFilled checks that a preset makes a client valid, and that all of it arrives there.
+// expectFilled checks that a preset makes a client valid, and that the client gets all of its facts.
 func expectFilled(t *testing.T, preset Preset) {
 	t.Helper()
 	tenant, fill := "", strings.NewReplacer()
@@ -181,12 +181,12 @@ func TestPresetsOfTheReadme(t *testing.T) {
 	}
 }
 
-// What a client sets itself wins; and a token endpoint of its own is another server's.
+// What a client sets itself wins, and a token endpoint of its own means another server.
 func TestPresetIsOverridden(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
 		client Client
-		want   Client // what it becomes; blank fields are not compared, none says that one is blank
+		want   Client // what it becomes; blank fields are not compared; none: the field is blank
 	}{
 		"own server": {
 			client: Client{
@@ -208,7 +208,7 @@ func TestPresetIsOverridden(t *testing.T) {
 			client: Client{Provider: "slack", RevokeEndpoint: "https://proxy.example/revoke"},
 			want:   Client{RevokeEndpoint: "https://proxy.example/revoke", RevokeKind: RevokeForm},
 		},
-		// The preset's own addresses, as an older .env may have them, are no other server's.
+		// The preset's own addresses, which an older .env may have, do not mean another server.
 		"the preset's token endpoint": {
 			client: Client{Provider: "figma", TokenEndpoint: "https://api.figma.com/v1/oauth/token"},
 			want:   Client{RefreshEndpoint: "https://api.figma.com/v1/oauth/refresh"},

@@ -32,13 +32,16 @@ const (
 
 // Token is a token that is to be revoked.
 type Token struct {
-	Value    string
-	TypeHint string // token_type_hint, access_token or refresh_token (RFC 7009 section 2.1); blank: unknown
+	// Value is the token itself.
+	Value string
+
+	// TypeHint is access_token or refresh_token, or blank if that is unknown (RFC 7009 section 2.1).
+	TypeHint string
 }
 
 // Revoke has the provider revoke a token (RFC 7009). A token that the provider does not know is as good as
-// revoked. It fails with an *[Error], or otherwise if the client is not valid. The client has a revocation
-// endpoint and no open tenant.
+// revoked. It fails with an *[Error], or with another error if the client is not valid. The client must have
+// a revocation endpoint and no open tenant.
 func (e *Endpoint) Revoke(ctx context.Context, c *Client, token Token) error {
 	request, err := c.revocationRequest(ctx, token)
 	if err != nil {
@@ -51,9 +54,9 @@ func (e *Endpoint) Revoke(ctx context.Context, c *Client, token Token) error {
 	return c.readRevocation(answer)
 }
 
-// revocationRequest asks for the end of a token in the provider's way.
+// revocationRequest returns the request that revokes a token in the provider's own way.
 func (c *Client) revocationRequest(ctx context.Context, token Token) (*http.Request, error) {
-	// For [RevokeGitHub], the client ID is a part of the address.
+	// For RevokeGitHub, the client ID is part of the address.
 	endpoint := strings.ReplaceAll(c.RevokeEndpoint, "{client_id}", url.PathEscape(c.ClientID))
 	form := url.Values{"token": {token.Value}}
 	switch c.RevokeKind {
@@ -115,11 +118,12 @@ func postJSON(ctx context.Context, endpoint string, body map[string]string) (*ht
 	return request, err
 }
 
-// alreadyRevoked are the error codes that say that a token was none, or is none any more.
+// alreadyRevoked are the error codes that say that a token is unknown, or no longer valid.
 var alreadyRevoked = []string{"invalid_token", "invalid_grant", "invalid_auth", "token_revoked",
 	"token_expired"}
 
-// readRevocation judges the answer to a revocation (RFC 7009 section 2.2).
+// readRevocation returns nil if the answer to a revocation says that the token is no longer valid (RFC 7009
+// section 2.2).
 func (c *Client) readRevocation(answer Answer) error {
 	var code string
 	var failed bool

@@ -26,7 +26,7 @@ func withRevoke(kind oauth.RevokeKind) func(*oauth.Client) {
 	}
 }
 
-// The token reaches the provider in its way.
+// The token reaches the provider in each of the ways that there are.
 func TestRevoke(t *testing.T) {
 	t.Parallel()
 	type way struct {
@@ -62,7 +62,7 @@ func TestRevoke(t *testing.T) {
 	}
 }
 
-// A kind that nobody knows is refused, and the provider is not asked.
+// An unknown kind is refused, and the provider is not asked.
 func TestRevokeOfUnknownKind(t *testing.T) {
 	t.Parallel()
 	for _, kind := range []oauth.RevokeKind{"RFC7009", "form", "github "} {
@@ -81,9 +81,8 @@ func TestRevokeOfUnknownKind(t *testing.T) {
 	}
 }
 
-// A token that the provider does not know is as good as revoked (RFC 7009 section 2.2); everything else is
-// not a log-out.
-// To add an answer, add a row.
+// A token that the provider does not know is as good as revoked (RFC 7009 section 2.2); everything else means
+// that the token was not revoked. To add an answer, add a row.
 func TestRevocationAnswers(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
@@ -175,7 +174,7 @@ func notRevoked(code string, status int) wanted {
 	return wanted{code: code, status: status, means: oauth.NotRevoked}
 }
 
-// A revocation that the provider does not answer in time is not a log-out either.
+// A token is not revoked either if the provider does not answer in time.
 func TestRevokeTooSlow(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, withRevoke(oauth.RevokeForm))

@@ -14,27 +14,30 @@ import (
 
 // FieldError says what is wrong with one value of a client, and how to fix it.
 type FieldError struct {
-	Field string // as the dashboard names it, such as clientId
-	Fix   string // "must be …", without the name in front; it quotes no value
+	// Field is the field's name in the dashboard, such as clientId.
+	Field string
+
+	// Fix continues a sentence that begins with the field's name, as in "must be set". It quotes no value.
+	Fix string
 }
 
-// Error names the field.
+// Error is the field's name, followed by the fix.
 func (e FieldError) Error() string { return e.Field + " " + e.Fix }
 
 // Tenant is a part of the endpoints that differs for each customer of the provider: a shop, a directory, a
 // subdomain.
 type Tenant struct {
-	// Name is that of the placeholder, and of the parameter that a plugin sends.
+	// Name is the name of the placeholder, and of the parameter that a plugin sends.
 	Name string `json:"name"`
 
-	// Default is used where none is named. Blank: one must be.
+	// Default is used if no tenant is named. If it is blank, one must be named.
 	Default string `json:"default,omitzero"`
 
-	// Example is a name as it is written.
+	// Example is an example of a tenant's name.
 	Example string `json:"example"`
 
-	// Fixed: only the client's own Tenant counts, since a client is known to one tenant only. No request
-	// names it.
+	// Fixed says that only the client's own Tenant counts, since the client is registered with one tenant
+	// only. Requests need not name it.
 	Fixed bool `json:"fixed,omitzero"`
 }
 
@@ -51,8 +54,8 @@ var (
 	tenantPath  = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,254}$`)
 )
 
-// checkTenant returns the name that can stand for the placeholder, and whether it can. People also write the
-// whole host, my-store.myshopify.com for my-store.
+// checkTenant returns the name that goes in place of the placeholder, and whether it is valid. People also
+// write the whole host, my-store.myshopify.com for my-store.
 func (c *Client) checkTenant(name string) (string, bool) {
 	host, _, _ := strings.Cut(strings.TrimPrefix(c.TokenEndpoint, "https://"), "/")
 	domain, inHost := strings.CutPrefix(host, c.tenant.placeholder())
@@ -63,22 +66,25 @@ func (c *Client) checkTenant(name string) (string, bool) {
 	return name, tenantPath.MatchString(name)
 }
 
-// TenantError says that a request does not name the tenant as it must. Its text is for the author of the
-// plugin.
+// TenantError says that a request does not name a tenant that it can be for. Its text is for the author of
+// the plugin.
 type TenantError struct {
-	Parameter, Example string // what must be sent
-	Reason             string // a sentence
+	// Parameter is the parameter that must be sent, and Example an example of its value.
+	Parameter, Example string
+
+	// Reason is a sentence that says what is wrong.
+	Reason string
 }
 
-// Error is the text.
+// Error says what the plugin must send, and why.
 func (e *TenantError) Error() string {
 	return fmt.Sprintf("The plugin must send %s=%s, with the right name. %s", e.Parameter, e.Example,
 		e.Reason)
 }
 
-// ForTenant returns the client with the endpoints of one tenant: the client's own, else the one that is
-// named, else the preset's default. A client without placeholders comes back as it is, and the name is
-// ignored. It fails with a *[TenantError].
+// ForTenant returns the client with the endpoints of one tenant: the client's own, or else the named one, or
+// else the preset's default. A client without placeholders is returned as it is, and the name is ignored. It
+// fails with a *[TenantError].
 func (c *Client) ForTenant(name string) (*Client, error) {
 	if c.tenant == nil {
 		return c, nil
@@ -110,7 +116,7 @@ func (c *Client) ForTenant(name string) (*Client, error) {
 }
 
 // ownParams are the authorization parameters that [Client.AuthorizationURL] sends itself. RFC 6749 section
-// 3.1 forbids to repeat one.
+// 3.1 forbids repeating one.
 var ownParams = []string{
 	"client_id", "redirect_uri", "response_type", "scope", "state", "code_challenge", "code_challenge_method",
 }
@@ -121,7 +127,7 @@ const (
 		"plugin-oauth knows"
 )
 
-// Validate returns what must be fixed, one error for each field. The client is a complete one. A blank
+// Validate returns what must be fixed, one error for each field. The client must be complete. A blank
 // RedirectURI is left to the caller, who knows what it should be.
 func (c *Client) Validate() []FieldError {
 	var errs FieldErrors
@@ -181,9 +187,10 @@ func (c *Client) validateTenant(errs *FieldErrors) {
 	}
 }
 
-// validateEndpoints returns the query parameters that the authorization endpoint has of its own.
+// validateEndpoints checks the endpoints, and returns the query parameters that the authorization endpoint
+// already has.
 func (c *Client) validateEndpoints(errs *FieldErrors, preset Preset) url.Values {
-	validateURL(errs, "redirectUri", c.RedirectURI)
+	validateURL(errs, fieldValue{field: "redirectUri", value: c.RedirectURI})
 	// With an unknown provider, that is the one thing to fix.
 	unknown := c.namesUnknownProvider()
 	errs.Check("authorizeEndpoint", c.AuthorizeEndpoint != "" || unknown, seeDocumentation)
@@ -198,7 +205,7 @@ func (c *Client) validateEndpoints(errs *FieldErrors, preset Preset) url.Values 
 		if endpoint.value == endpoint.preset {
 			continue
 		}
-		u := validateURL(errs, endpoint.field, endpoint.value)
+		u := validateURL(errs, fieldValue{field: endpoint.field, value: endpoint.value})
 		if endpoint.field == "authorizeEndpoint" && u != nil {
 			params = u.Query()
 		}
@@ -206,17 +213,21 @@ func (c *Client) validateEndpoints(errs *FieldErrors, preset Preset) url.Values 
 	return params
 }
 
-// validateURL returns the URL of a value that is not blank, or nil.
-func validateURL(errs *FieldErrors, field, value string) *url.URL {
-	if value == "" {
+// fieldValue is one value of a client, with the name of its field.
+type fieldValue struct{ field, value string }
+
+// validateURL checks an address unless it is blank. It returns nil for one that is blank or not valid.
+func validateURL(errs *FieldErrors, address fieldValue) *url.URL {
+	if address.value == "" {
 		return nil
 	}
-	// A placeholder elsewhere would let whoever names a tenant choose the host that is sent the client
-	// secret.
-	errs.Check(field, !strings.ContainsAny(value, "{}"), "must not hold a placeholder such as {tenant}")
-	u, err := ParseAbsoluteURL(value)
+	// Outside of a preset, a placeholder would let whoever names a tenant choose the host that is sent the
+	// client secret.
+	hasPlaceholder := strings.ContainsAny(address.value, "{}")
+	errs.Check(address.field, !hasPlaceholder, "must not hold a placeholder such as {tenant}")
+	u, err := ParseAbsoluteURL(address.value)
 	if err != nil {
-		errs.Check(field, false, err.Error())
+		errs.Check(address.field, false, err.Error())
 		return nil
 	}
 	return u

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// validClient is one that [Client.Validate] has nothing to say about, but for the change.
+// validClient returns a valid client, with a change.
 func validClient(change func(*Client)) Client {
 	client := Client{
 		ClientID: "id", ClientSecret: "secret", RedirectURI: "https://backend.example/redirect",
@@ -29,7 +29,7 @@ func TestValidate(t *testing.T) {
 	}{
 		"valid":            {change: func(*Client) {}},
 		"valid preset":     {change: preset("github")},
-		"no redirect URI":  {change: func(c *Client) { c.RedirectURI = "" }}, // the caller's matter
+		"no redirect URI":  {change: func(c *Client) { c.RedirectURI = "" }}, // which is left to the caller
 		"loopback address": {change: func(c *Client) { c.TokenEndpoint = "http://127.0.0.1:1/token" }},
 		"blank": {
 			change: func(c *Client) { *c = Client{} },
@@ -77,12 +77,12 @@ func TestValidate(t *testing.T) {
 			change: func(c *Client) { c.RevokeEndpoint = "https://p.example/{client_id}" },
 			want:   "revokeEndpoint must not hold a placeholder",
 		},
-		"endpoint with a parameter of ours": {
+		"endpoint with a reserved parameter": {
 			change: func(c *Client) { c.AuthorizeEndpoint = "https://p.example/?state=1" },
 			want:   "authorizeEndpoint must not carry state, which plugin-oauth adds by itself",
 		},
 		"issuer": {change: func(c *Client) { c.Issuer = "provider" }, want: "issuer must be an absolute URL"},
-		"params with a parameter of ours": {
+		"params with a reserved parameter": {
 			change: func(c *Client) { c.AuthorizeParams = "client_id=1" },
 			want:   "authorizeParams must not carry client_id, which plugin-oauth adds by itself",
 		},
@@ -207,7 +207,7 @@ func TestTenantNames(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
 		tenant         string
-		inHost, inPath bool // whether a shop, and a directory, can be called so
+		inHost, inPath bool // whether it is valid as a shop, and as a directory
 	}{
 		"label":               {tenant: "my-store", inHost: true, inPath: true},
 		"letter":              {tenant: "a", inHost: true, inPath: true},
@@ -267,8 +267,8 @@ func expectTenant(t *testing.T, entered Client, tenant string, good bool) {
 	}
 }
 
-// A client's own tenant is the only one that a request can name; else the request's, else the preset's
-// default.
+// The client's own tenant is the only one that a request can name. Without one, the request's counts, or else
+// the preset's default.
 func TestForTenant(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
@@ -319,7 +319,7 @@ func TestForTenant(t *testing.T) {
 	}
 }
 
-// ownShop is a client of one shop, which people also write as a whole host.
+// ownShop is a client of one shop, which is written as a whole host, as people do.
 var ownShop = Client{Provider: "shopify", Tenant: "mine.myshopify.com"}
 
 const (

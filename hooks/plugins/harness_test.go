@@ -39,7 +39,7 @@ var withKey = RecordsOptions{
 	Defaults:      Defaults{PublicURL: "https://backend.example"},
 }
 
-// fields are those of a record that is valid, with changes.
+// fields returns the fields of a valid record, with changes.
 func fields(slug string, changes map[string]any) map[string]any {
 	all := map[string]any{
 		"slug": slug, "enabled": true, "clientId": "id", "clientSecret": testSecret,
@@ -61,7 +61,7 @@ func (f *fixture) create(values map[string]any) (*core.Record, error) {
 	return record, f.app.Save(record)
 }
 
-// add is create of a valid record.
+// add saves a new record that is valid, with changes.
 func (f *fixture) add(slug string, changes map[string]any) *core.Record {
 	f.t.Helper()
 	record, err := f.create(fields(slug, changes))
@@ -71,7 +71,7 @@ func (f *fixture) add(slug string, changes map[string]any) *core.Record {
 	return record
 }
 
-// change saves changes of a record, as it is stored now.
+// change saves changes of a record as it is stored now.
 func (f *fixture) change(slug string, changes map[string]any) error {
 	f.t.Helper()
 	record, err := f.app.FindFirstRecordByData("plugins", "slug", slug)
@@ -100,8 +100,8 @@ func (f *fixture) execute(statement string) {
 	}
 }
 
-// again returns the records of the same app as a new start reads them, with another key.
-func (f *fixture) again(key string) *fixture {
+// reopen returns the records of the same app as they are read after a start with this key.
+func (f *fixture) reopen(key string) *fixture {
 	options := RecordsOptions{EncryptionKey: key, Defaults: f.defaults}
 	return &fixture{Records: NewRecords(f.app, options), t: f.t}
 }

@@ -10,7 +10,7 @@ import (
 // hostLabel has the characters that a plugin's label in a host may have. Browsers send it in lower case.
 const hostLabel = "abcdefghijklmnopqrstuvwxyz0123456789-_"
 
-// IsDomain reports whether a value consists of what a domain may have. A blank one does.
+// IsDomain reports whether a value has only characters that a domain may have. A blank one counts.
 func IsDomain(value string) bool { return strings.Trim(strings.ToLower(value), hostLabel+".") == "" }
 
 // Allows reports whether a page of this origin (RFC 6454 section 6.2) may read the plugin's answers.
@@ -77,7 +77,7 @@ func OriginOf(address string) (string, error) {
 	return u.Scheme + "://" + host, nil
 }
 
-// Origins says for people which origins the plugin allows.
+// Origins lists the origins that the plugin allows, for people to read.
 func (p *Plugin) Origins() []string {
 	allowed := []string{"http(s)://localhost, on any port"}
 	if p.PluginID != "" {

@@ -20,13 +20,13 @@ import (
 type Plugin struct {
 	oauth.Client
 
-	// Slug is the first part of the plugin's addresses. Blank: it answers at the root.
+	// Slug is the first part of the plugin's addresses. If it is blank, the plugin answers at the root.
 	Slug string
 
-	// Name is what people read on the pages. Blank: the slug, and at the root the pages do without.
+	// Name is what people read on the pages. If it is blank, they read the slug, and at the root nothing.
 	Name string
 
-	// ReturnApp is the app that people return to after the sign-in. Blank: Framer.
+	// ReturnApp is the app that people return to after the sign-in. Blank means Framer.
 	ReturnApp string
 
 	// PluginID and ParentDomain allow the origins https://<id>.<parent> and https://<id>-<version>.<parent>.
@@ -37,15 +37,16 @@ type Plugin struct {
 	// allows all.
 	AllowedOrigins []string
 
-	// RecordID is that of its record in the collection plugins. Blank: the environment configures the plugin.
+	// RecordID is the id of its record in the collection plugins. If it is blank, the environment configures
+	// the plugin.
 	RecordID string
 
-	// Fingerprint identifies the plugin with the client and the provider that it has now. A login that began
+	// Fingerprint identifies the plugin together with its present client and provider. A login that began
 	// under another one is not finished: its code would go to a provider that did not issue it (RFC 9700
-	// section 4.4). Nil: the plugin is not complete.
+	// section 4.4). It is nil until the plugin is complete.
 	Fingerprint []byte
 
-	// State says whether the plugin can be used. Invalid says why not if it is [Misconfigured].
+	// State says whether the plugin can be used. If it is [Misconfigured], Invalid says why.
 	State   State
 	Invalid oauth.FieldError
 }
@@ -56,15 +57,17 @@ type State int
 const (
 	// Available is the state of a plugin that answers.
 	Available State = iota
-	// SwitchedOff is that of a plugin which its admin has disabled.
+	// SwitchedOff is the state of a plugin that its admin has disabled.
 	SwitchedOff
-	// SecretUnreadable: the client secret does not open with the encryption key.
+	// SecretUnreadable is the state of a plugin whose client secret does not open with the encryption key.
 	SecretUnreadable
-	// Misconfigured: a field is not valid, which may depend on the environment.
+	// Misconfigured is the state of a plugin with a field that is not valid, which may depend on the
+	// environment.
 	Misconfigured
 )
 
-// Reason is a sentence that says why the plugin cannot be used, and what its admin can do. Blank: it can be.
+// Reason returns a sentence that says why the plugin cannot be used, and what its admin can do. It is blank
+// if the plugin can be used.
 func (p *Plugin) Reason() string {
 	switch p.State {
 	case SwitchedOff:
@@ -81,8 +84,12 @@ func (p *Plugin) Reason() string {
 
 // Defaults are the values that stand for the blank fields of any plugin.
 type Defaults struct {
-	ParentDomain string // blank: plugins.framercdn.com
-	PublicURL    string // where the world reaches the service, without a slash at the end; blank: unknown
+	// ParentDomain is what plugins are published under. Blank means plugins.framercdn.com.
+	ParentDomain string
+
+	// PublicURL is where the world reaches the service, without a slash at the end. It is blank if that is
+	// not known.
+	PublicURL string
 }
 
 const (
@@ -92,7 +99,8 @@ const (
 	defaultParentDomain = "plugins.framercdn.com"
 )
 
-// New reads a plugin's values by the names that they have in the collection plugins. It is not complete.
+// New reads a plugin's values by the names that they have in the collection plugins. The plugin is not
+// complete yet.
 func New(value func(field string) string) Plugin {
 	trimmed := func(field string) string { return strings.TrimSpace(value(field)) }
 	return Plugin{
@@ -119,7 +127,7 @@ func New(value func(field string) string) Plugin {
 	}
 }
 
-// SplitList reads a list with commas between. Blank items are left out.
+// SplitList reads a comma-separated list. Blank items are left out.
 func SplitList(value string) []string {
 	var list []string
 	for item := range strings.SplitSeq(value, ",") {
@@ -130,8 +138,7 @@ func SplitList(value string) []string {
 	return list
 }
 
-// Complete returns a copy in which every blank field has the value that it stands for. A complete plugin
-// comes back as it is.
+// Complete returns a copy in which every blank field has its default. A complete plugin is returned as it is.
 func (p Plugin) Complete(defaults Defaults) Plugin {
 	if p.Fingerprint != nil {
 		return p
@@ -150,12 +157,11 @@ func (p Plugin) Complete(defaults Defaults) Plugin {
 	return p
 }
 
-// DisplaySlug is a slug for people and for metrics: that of the plugin at the root, which is blank, becomes
-// "/".
+// DisplaySlug returns a slug for people and for metrics: the blank one of the plugin at the root becomes "/".
 func DisplaySlug(slug string) string { return cmp.Or(slug, "/") }
 
-// RedirectPath is how the plugin's redirect URI ends. No two plugins of the dashboard share one, so an answer
-// to the login of one cannot be given to another (RFC 9700 section 4.4.2).
+// RedirectPath returns how the plugin's redirect URI ends. No two plugins of the dashboard share one, so an
+// answer to the login of one cannot be given to another (RFC 9700 section 4.4.2).
 func (p *Plugin) RedirectPath() string {
 	if p.Slug == "" {
 		return "/redirect"
@@ -163,7 +169,7 @@ func (p *Plugin) RedirectPath() string {
 	return "/" + p.Slug + "/redirect"
 }
 
-// Variable is the environment variable of a field: CLIENT_ID of clientId.
+// Variable returns the environment variable of a field, such as CLIENT_ID for clientId.
 func Variable(field string) string {
 	if field == "name" {
 		return "PLUGIN_NAME"
@@ -178,7 +184,7 @@ func Variable(field string) string {
 	return b.String()
 }
 
-// Where names what an admin changes to change a field: a variable, or a field in the dashboard.
+// Where returns what an admin changes to change a field: a variable, or a field in the dashboard.
 func (p *Plugin) Where(field string) string {
 	if p.Slug == "" {
 		return Variable(field)
@@ -186,7 +192,7 @@ func (p *Plugin) Where(field string) string {
 	return "the field " + field + " of the plugin " + p.Slug + " in the dashboard"
 }
 
-// WhereElse is the short form of [Plugin.Where], for the second field in a sentence.
+// WhereElse returns the short form of [Plugin.Where], for the second field in a sentence.
 func (p *Plugin) WhereElse(field string) string {
 	if p.Slug == "" {
 		return Variable(field)
@@ -196,18 +202,18 @@ func (p *Plugin) WhereElse(field string) string {
 
 var slugForm = regexp.MustCompile(`^[a-z0-9-]{1,63}$`)
 
-// reservedSlugs are names that lead elsewhere: to PocketBase, or to the routes of the plugin at the root.
+// reservedSlugs are taken: by PocketBase, or by the routes of the plugin at the root.
 var reservedSlugs = []string{"api", "_", "authorize", "redirect", "poll", "refresh", "revoke"}
 
-// formOrder is the order in which a person fills the fields in.
+// formOrder is the order in which a person fills in the fields.
 var formOrder = []string{
 	"slug", "provider", "tenant", "clientId", "clientSecret", "redirectUri", "authorizeEndpoint",
-	"tokenEndpoint",
-	"revokeEndpoint", "issuer", "authorizeParams", "tokenAuth", "pkce", "pluginId", "allowedOrigins",
+	"tokenEndpoint", "revokeEndpoint", "issuer", "authorizeParams", "tokenAuth", "pkce", "pluginId",
+	"allowedOrigins",
 }
 
-// Validate returns what must be fixed, one error for each field, in the order in which a person would. The
-// plugin is a complete one.
+// Validate returns what must be fixed, one error for each field, in the order in which a person would fix
+// them. The plugin must be complete.
 func (p *Plugin) Validate() []oauth.FieldError {
 	errs := oauth.FieldErrors(p.Client.Validate())
 	if p.Slug != "" {
@@ -229,8 +235,7 @@ func (p *Plugin) Validate() []oauth.FieldError {
 func (p *Plugin) validateRedirectURI(errs *oauth.FieldErrors) {
 	path := p.RedirectPath()
 	errs.Check("redirectUri", p.RedirectURI != "", "must be set, or PUBLIC_URL in the environment: it is "+
-		"the address "+
-		"of this service with "+path+" behind it, such as http://localhost:8787"+path)
+		"the address of this service with "+path+" behind it, such as http://localhost:8787"+path)
 	if u, err := oauth.ParseAbsoluteURL(p.RedirectURI); err == nil {
 		errs.Check("redirectUri", strings.HasSuffix(strings.TrimSuffix(u.Path, "/"), path),
 			"must end in "+path+", such as https://my-backend.fly.dev"+path)
@@ -242,7 +247,7 @@ func (p *Plugin) validateOrigins(errs *oauth.FieldErrors) {
 		if allowed == "*" || allowed == "null" {
 			continue
 		}
-		// The values themselves are not repeated, since PocketBase keeps what is said here in its log.
+		// The values themselves are not repeated, since PocketBase logs what this returns.
 		origin, err := OriginOf(allowed)
 		errs.Check("allowedOrigins", err == nil,
 			fmt.Sprintf("must be origins such as https://plugin.example, with commas between; number %d "+

@@ -14,7 +14,7 @@ import (
 	"plugin-oauth/hooks/oauth"
 )
 
-// valueOf reads fields as New does.
+// valueOf returns a function that New can read the fields from.
 func valueOf(values map[string]string) func(string) string {
 	return func(field string) string { return values[field] }
 }
@@ -132,7 +132,7 @@ func TestCompleteTwice(t *testing.T) {
 	}
 }
 
-// Logins that began under the version before finish under this one, so a fingerprint must stay what it was.
+// Logins that began under the previous version finish under this one, so a fingerprint must not change.
 func TestFingerprint(t *testing.T) {
 	t.Parallel()
 	own := oauth.Client{
@@ -176,8 +176,8 @@ func TestFingerprint(t *testing.T) {
 	}
 }
 
-// Another client or another provider is another fingerprint; what else is changed is not.
-func TestFingerprintTells(t *testing.T) {
+// Another client or another provider has another fingerprint; other changes do not matter.
+func TestFingerprintChanges(t *testing.T) {
 	t.Parallel()
 	base := Plugin{RecordID: "r", Slug: "s", Client: oauth.Client{
 		ClientID: "id", ClientSecret: "secret",
@@ -298,7 +298,7 @@ var validFields = map[string]string{
 	"slug": "valid", "provider": "github", "clientId": "id", "clientSecret": "secret",
 }
 
-// fieldTests say what is wrong with one field of a plugin that is valid otherwise. There is no other error.
+// fieldTests say what is wrong with one field of a plugin that is otherwise valid. There is no other error.
 var fieldTests = []struct{ field, value, want string }{
 	{field: "slug", value: "Big", want: "slug must consist of a-z, 0-9 and -, such as google-sheets-plugin"},
 	{field: "slug", value: "a/b", want: "slug must consist of a-z, 0-9 and -"},
@@ -415,7 +415,7 @@ func TestValidateWithoutPublicURL(t *testing.T) {
 	}
 }
 
-// The errors come in the order in which a person fills the fields in, whichever package finds them.
+// The errors come in the order in which a person fills in the fields, whichever package finds them.
 func TestOrderOfErrors(t *testing.T) {
 	t.Parallel()
 	fieldsOf := func(plugin Plugin) (names []string) {
@@ -439,9 +439,8 @@ func TestOrderOfErrors(t *testing.T) {
 	}
 }
 
-// A plugin that is judged valid makes an authorization URL at its own endpoint, with each of our parameters
-// once and
-// unchanged, and sends its secret to absolute http(s) addresses only.
+// A plugin that passes Validate makes an authorization URL at its own endpoint, with each of our parameters
+// once and unchanged, and sends its secret to absolute http(s) addresses only.
 func FuzzPlugin(f *testing.F) {
 	f.Add("google", "", "", "", "", "id", "read write", "prompt=none", "")
 	f.Add("shopify", "my-store", "", "", "", "id&x=1", "a,b", "", "null, https://a.example")
@@ -487,7 +486,7 @@ func checkEndpoints(t *testing.T, client *oauth.Client) {
 	}
 }
 
-// fuzzTenant names the example of a tenant, if one is needed; the plugin may be for another one.
+// fuzzTenant names the example of a tenant if one is needed, unless the plugin is for another one.
 func fuzzTenant(t *testing.T, plugin *Plugin) *oauth.Client {
 	t.Helper()
 	name := ""

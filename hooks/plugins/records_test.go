@@ -14,6 +14,35 @@ import (
 	"github.com/pocketbase/pocketbase/core"
 )
 
+// A save has its own record read again, and leaves the thousands of others alone.
+func TestSaveReadsOneRecord(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, withKey)
+	f.add("one", nil)
+	f.add("two", nil)
+	f.add("three", nil)
+	one, two := f.mustFind("one"), f.mustFind("two")
+	if err := f.change("one", map[string]any{"slug": "renamed"}); err != nil {
+		t.Fatal(err)
+	}
+	if f.mustFind("renamed").RecordID != one.RecordID || f.mustFind("two") != two {
+		t.Error("it is not the saved record alone that was read again")
+	}
+	if plugin, err := f.Find("one"); plugin != nil || err != nil {
+		t.Errorf("the old slug finds %v, %v", plugin, err)
+	}
+	record, err := f.app.FindRecordById("plugins", two.RecordID)
+	if err == nil {
+		err = f.app.Delete(record)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if all, err := f.All(); err != nil || len(all) != 2 || all["renamed"] == nil || all["three"] == nil {
+		t.Errorf("the records are %v, %v", all, err)
+	}
+}
+
 // A save takes effect at once: new, changed, switched off and on, renamed, deleted.
 func TestRecordsAreLive(t *testing.T) {
 	t.Parallel()
@@ -151,7 +180,7 @@ func TestSavesRaceReads(t *testing.T) {
 	readers.Wait()
 }
 
-// What a plugin's state is, and what the start says of it in one line.
+// The state of a plugin, and what the start says about it in one line.
 func TestStates(t *testing.T) {
 	t.Parallel()
 	const unreadable = "The plugin's client secret cannot be read."
@@ -162,7 +191,7 @@ func TestStates(t *testing.T) {
 		key       string // of the next start; blank: as before
 		noKey     bool
 		want      State
-		reason    string // its start
+		reason    string // how it begins
 		unusable  string
 	}{
 		"as it was": {},
@@ -213,7 +242,7 @@ func TestStates(t *testing.T) {
 			if test.key != "" || test.noKey {
 				key = test.key
 			}
-			next := f.again(key)
+			next := f.reopen(key)
 			plugin := next.mustFind("one")
 			if plugin.State != test.want || !strings.HasPrefix(plugin.Reason(), test.reason) {
 				t.Errorf("its state is %d: %s", plugin.State, plugin.Reason())
@@ -221,7 +250,7 @@ func TestStates(t *testing.T) {
 			if (plugin.Reason() == "") != (test.want == Available) {
 				t.Errorf("the reason is %q", plugin.Reason())
 			}
-			// Whoever cannot open a secret has none.
+			// A secret that does not open is left blank.
 			if test.want == SecretUnreadable && plugin.ClientSecret != "" {
 				t.Errorf("the secret is %q", plugin.ClientSecret)
 			}
@@ -242,7 +271,7 @@ func TestUnusable(t *testing.T) {
 	f.execute("UPDATE plugins SET tokenEndpoint = 'https://evil.example/' WHERE slug LIKE '%lost'")
 	f.execute("UPDATE plugins SET pkce = 'x' WHERE slug = 'wrong'")
 	f.execute("UPDATE plugins SET enabled = FALSE, pkce = 'x' WHERE slug = 'off'")
-	line, err := f.again(testKey).Unusable()
+	line, err := f.reopen(testKey).Unusable()
 	const want = "wrong cannot be used: The plugin's field pkce must be on or off. " +
 		"ENCRYPTION_KEY is not the one that they were saved under, so the client secrets of these plugins " +
 		"cannot be read: also-lost, lost"
@@ -272,7 +301,7 @@ func TestReadDatabase(t *testing.T) {
 	if _, err := ReadDatabase(f.app.DB(), withKey); err == nil {
 		t.Error("without the table there is no error")
 	}
-	if _, err := f.again(testKey).Find("one"); err == nil {
+	if _, err := f.reopen(testKey).Find("one"); err == nil {
 		t.Error("without the table, Find has no error")
 	}
 }
@@ -322,7 +351,7 @@ func TestFieldErrorsOfRecords(t *testing.T) {
 	}
 }
 
-// A slug stands once, and what people type around it does not count.
+// No two records have the same slug, and the spaces around it do not count.
 func TestSlugIsUnique(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, withKey)
@@ -472,7 +501,7 @@ func TestSecretStaysWithItsHosts(t *testing.T) {
 			before: shop, change: map[string]any{"tenant": ""}, host: "https://{shop}.myshopify.com",
 		},
 		"a name": {before: shop, change: map[string]any{"name": "a shop"}},
-		// The authorization endpoint is sent no secret.
+		// The authorization endpoint is never sent the secret.
 		"authorization endpoint": {
 			before: preset, change: map[string]any{"authorizeEndpoint": "https://evil.example/"},
 		},
@@ -502,7 +531,7 @@ func TestSecretThatDoesNotOpen(t *testing.T) {
 	f.add("two", nil)
 	f.execute("UPDATE plugins SET sealedSecret = (SELECT sealedSecret FROM plugins WHERE slug = 'one') " +
 		"WHERE slug = 'two'")
-	next := f.again(testKey)
+	next := f.reopen(testKey)
 	one, two := next.mustFind("one"), next.mustFind("two")
 	if one.State != Available || two.State != SecretUnreadable {
 		t.Errorf("the states are %d and %d", one.State, two.State)
@@ -525,7 +554,7 @@ func TestSecretThatDoesNotOpen(t *testing.T) {
 	}
 }
 
-// A save that was begun before another one does not lead the new secret to the old host.
+// A save of a record that was loaded before another save does not send the new secret to the old host.
 func TestStaleSave(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, withKey)
@@ -545,7 +574,7 @@ func TestStaleSave(t *testing.T) {
 	}
 }
 
-// Record and secret are stored together, or neither.
+// Either both the record and its secret are stored, or neither.
 func TestSecretThatCannotBeStored(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, withKey)

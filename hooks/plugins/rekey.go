@@ -8,14 +8,15 @@ import (
 	"github.com/pocketbase/pocketbase/core"
 )
 
-// Rekeying is a change of the encryption key.
+// Rekeying is a change of encryption keys.
 type Rekeying struct {
-	OldKey, NewKey string // of [EncryptionKeyLength] bytes each
+	// OldKey and NewKey have [EncryptionKeyLength] bytes each.
+	OldKey, NewKey string
 }
 
 // Rekey seals the client secrets of all records under a new key, all or none. It returns how many records
-// there are. It fails, naming the plugins, if some open under neither key; those that are under the new key
-// already stay as they are.
+// there are. It fails, naming the plugins, if some secrets open under neither key. Those that are sealed
+// under the new key already stay as they are.
 func Rekey(app core.App, change Rekeying) (int, error) {
 	oldKey, newKey := encryptionKey(change.OldKey), encryptionKey(change.NewKey)
 	var rows []dbx.NullStringMap
@@ -26,15 +27,15 @@ func Rekey(app core.App, change Rekeying) (int, error) {
 		var unreadable []string
 		for _, row := range rows {
 			plugin := enteredIn(row)
-			owner := plugin.secretOwner()
-			secret, err := owner.open(oldKey, sealedIn(row))
+			binding := plugin.binding()
+			secret, err := binding.open(oldKey, sealedIn(row))
 			if err != nil {
-				if _, err := owner.open(newKey, sealedIn(row)); err != nil {
+				if _, err := binding.open(newKey, sealedIn(row)); err != nil {
 					unreadable = append(unreadable, plugin.Slug)
 				}
 				continue
 			}
-			sealed, err := owner.seal(newKey, secret)
+			sealed, err := binding.seal(newKey, secret)
 			if err != nil {
 				return err
 			}
@@ -44,8 +45,7 @@ func Rekey(app core.App, change Rekeying) (int, error) {
 		}
 		if len(unreadable) > 0 {
 			return fmt.Errorf("ENCRYPTION_KEY does not open the client secrets of %s; enter them again in "+
-				"the dashboard, "+
-				"or delete these plugins. Nothing was changed", strings.Join(unreadable, ", "))
+				"the dashboard, or delete these plugins. Nothing was changed", strings.Join(unreadable, ", "))
 		}
 		return nil
 	})

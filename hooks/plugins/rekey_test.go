@@ -12,7 +12,7 @@ func (f *fixture) opening(key encryptionKey) string {
 	for _, slug := range []string{"one", "two"} {
 		row := f.stored(slug)
 		plugin := enteredIn(row)
-		if secret, err := plugin.secretOwner().open(key, sealedIn(row)); err == nil && secret == testSecret {
+		if secret, err := plugin.binding().open(key, sealedIn(row)); err == nil && secret == testSecret {
 			slugs = append(slugs, slug)
 		}
 	}
@@ -109,13 +109,13 @@ func TestStartAfterRekey(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, withKey)
 	f.add("one", nil)
-	if state := f.again(otherKey).mustFind("one").State; state != SecretUnreadable {
+	if state := f.reopen(otherKey).mustFind("one").State; state != SecretUnreadable {
 		t.Errorf("before, the state is %d", state)
 	}
 	if _, err := Rekey(f.app, Rekeying{OldKey: testKey, NewKey: otherKey}); err != nil {
 		t.Fatal(err)
 	}
-	plugin := f.again(otherKey).mustFind("one")
+	plugin := f.reopen(otherKey).mustFind("one")
 	if plugin.State != Available || plugin.ClientSecret != testSecret {
 		t.Errorf("got %+v", plugin)
 	}

@@ -12,22 +12,22 @@ import (
 // EncryptionKeyLength is the length of an encryption key, in bytes: AES-256.
 const EncryptionKeyLength = 32
 
-// HowToMakeKey is said wherever a key is missing or has the wrong length.
+// HowToMakeKey is shown wherever a key is missing or has the wrong length.
 const HowToMakeKey = "make one with: openssl rand -base64 24"
 
-// secretOwner is what a sealed client secret is bound to. One that is moved to another row does not open, nor
-// does one whose row was changed behind the service's back to send it elsewhere.
-type secretOwner struct {
+// secretBinding is what a sealed client secret is bound to. A secret that is moved to another row does not
+// open, nor does one whose row was changed behind the service's back to send it elsewhere.
+type secretBinding struct {
 	recordID    string
 	destination string // where the admin has it sent
 }
 
-func (p *Plugin) secretOwner() secretOwner {
-	return secretOwner{recordID: p.RecordID, destination: p.destination()}
+func (p *Plugin) binding() secretBinding {
+	return secretBinding{recordID: p.RecordID, destination: p.destination()}
 }
 
-// destination is where the admin has the client secret sent: to a provider that is known, or to hosts of his
-// own. It holds what is entered, so that a preset may change with a new version.
+// destination is where the admin has the client secret sent: to a preset's provider, or to hosts that the
+// admin entered. It has only what was entered, so that a new version may change a preset.
 func (p *Plugin) destination() string {
 	parts := []string{p.Provider, p.Tenant}
 	for _, endpoint := range []string{p.TokenEndpoint, p.RevokeEndpoint} {
@@ -37,29 +37,29 @@ func (p *Plugin) destination() string {
 }
 
 // seal encrypts a client secret with AES-256-GCM: a random nonce, then the ciphertext.
-func (o secretOwner) seal(key encryptionKey, secret string) ([]byte, error) {
+func (b secretBinding) seal(key encryptionKey, secret string) ([]byte, error) {
 	gcm, err := key.cipher()
 	if err != nil {
 		return nil, err
 	}
-	return gcm.Seal(nil, nil, []byte(secret), o.associatedData()), nil
+	return gcm.Seal(nil, nil, []byte(secret), b.associatedData()), nil
 }
 
-// open reverses seal. It fails if the key, the record, the destination or the sealed secret is another.
-func (o secretOwner) open(key encryptionKey, sealed []byte) (string, error) {
+// open reverses seal. It fails if the key, the record, the destination or the sealed secret is not the same.
+func (b secretBinding) open(key encryptionKey, sealed []byte) (string, error) {
 	gcm, err := key.cipher()
 	if err != nil {
 		return "", err
 	}
-	secret, err := gcm.Open(nil, nil, sealed, o.associatedData())
+	secret, err := gcm.Open(nil, nil, sealed, b.associatedData())
 	return string(secret), err
 }
 
-func (o secretOwner) associatedData() []byte {
-	return []byte("plugin-oauth client secret " + o.recordID + "\n" + o.destination)
+func (b secretBinding) associatedData() []byte {
+	return []byte("plugin-oauth client secret " + b.recordID + "\n" + b.destination)
 }
 
-// encryptionKey is the value of ENCRYPTION_KEY. Blank: there is none.
+// encryptionKey is the value of ENCRYPTION_KEY, which may be blank.
 type encryptionKey string
 
 func (k encryptionKey) cipher() (cipher.AEAD, error) {

@@ -12,57 +12,57 @@ import (
 // A sealed secret opens under its key, in its record and for its destination only.
 func TestSealedSecret(t *testing.T) {
 	t.Parallel()
-	owner := secretOwner{recordID: "record", destination: "github"}
-	sealed, err := owner.seal(testKey, "secret")
+	binding := secretBinding{recordID: "record", destination: "github"}
+	sealed, err := binding.seal(testKey, "secret")
 	if err != nil {
 		t.Fatal(err)
 	}
 	if bytes.Contains(sealed, []byte("secret")) {
 		t.Error("it is not sealed")
 	}
-	elsewhere := secretOwner{recordID: "record", destination: "https://evil.example"}
+	elsewhere := secretBinding{recordID: "record", destination: "https://evil.example"}
 	flipped := bytes.Clone(sealed)
 	flipped[len(flipped)-1] ^= 1
 	for name, test := range map[string]struct {
-		owner  secretOwner
-		key    encryptionKey
-		sealed []byte
-		want   string // blank: it does not open
+		binding secretBinding
+		key     encryptionKey
+		sealed  []byte
+		want    string // blank: it does not open
 	}{
-		"its own": {owner: owner, key: testKey, sealed: sealed, want: "secret"},
+		"its own": {binding: binding, key: testKey, sealed: sealed, want: "secret"},
 		"another record": {
-			owner: secretOwner{recordID: "other", destination: "github"}, key: testKey, sealed: sealed,
+			binding: secretBinding{recordID: "other", destination: "github"}, key: testKey, sealed: sealed,
 		},
-		"another host":    {owner: elsewhere, key: testKey, sealed: sealed},
-		"another key":     {owner: owner, key: encryptionKey(strings.ToUpper(testKey)), sealed: sealed},
-		"no key":          {owner: owner, sealed: sealed},
-		"a short key":     {owner: owner, key: encryptionKey(testKey[:16]), sealed: sealed},
-		"nothing sealed":  {owner: owner, key: testKey},
-		"a bit is turned": {owner: owner, key: testKey, sealed: flipped},
-		"cut off":         {owner: owner, key: testKey, sealed: sealed[:10]},
+		"another host":    {binding: elsewhere, key: testKey, sealed: sealed},
+		"another key":     {binding: binding, key: encryptionKey(strings.ToUpper(testKey)), sealed: sealed},
+		"no key":          {binding: binding, sealed: sealed},
+		"a short key":     {binding: binding, key: encryptionKey(testKey[:16]), sealed: sealed},
+		"nothing sealed":  {binding: binding, key: testKey},
+		"a bit is turned": {binding: binding, key: testKey, sealed: flipped},
+		"cut off":         {binding: binding, key: testKey, sealed: sealed[:10]},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			got, err := test.owner.open(test.key, test.sealed)
+			got, err := test.binding.open(test.key, test.sealed)
 			if got != test.want || (err == nil) != (test.want != "") {
 				t.Errorf("got %q, %v", got, err)
 			}
 		})
 	}
-	again, err := owner.seal(testKey, "secret")
+	again, err := binding.seal(testKey, "secret")
 	if err != nil || bytes.Equal(again, sealed) {
 		t.Errorf("the same nonce is used twice: %v", err)
 	}
-	if _, err := owner.seal(encryptionKey(testKey[:16]), "secret"); err == nil {
+	if _, err := binding.seal(encryptionKey(testKey[:16]), "secret"); err == nil {
 		t.Error("a short key seals")
 	}
 }
 
-// sealedBefore is testSecret as the version before sealed it, of sealedBeforeOwner.
+// sealedBefore is testSecret as the previous version sealed it, for sealedBeforePlugin.
 const sealedBefore = "25c8a5b1fd171777278a2758fccff77d18ea627d5d8f8b9f943d024a12f0f8b6" +
 	"87a4442df5017aa076399ec90b"
 
-var sealedBeforeOwner = Plugin{
+var sealedBeforePlugin = Plugin{
 	RecordID: "rec0rd",
 	Client: oauth.Client{
 		Provider: "shopify", Tenant: "mine", RevokeEndpoint: "https://R.example/revoke",
@@ -70,14 +70,14 @@ var sealedBeforeOwner = Plugin{
 	},
 }
 
-// What the version before has sealed opens.
+// What the previous version has sealed opens.
 func TestSecretOfVersionBefore(t *testing.T) {
 	t.Parallel()
 	sealed, err := hex.DecodeString(sealedBefore)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, err := sealedBeforeOwner.secretOwner().open(testKey, sealed); err != nil || got != testSecret {
+	if got, err := sealedBeforePlugin.binding().open(testKey, sealed); err != nil || got != testSecret {
 		t.Errorf("got %q, %v", got, err)
 	}
 }

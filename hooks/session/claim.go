@@ -5,10 +5,10 @@ import (
 	"errors"
 )
 
-// Claim is the right to give the tokens of a session to its plugin. Whoever has one must call either Ack or
+// Claim is the right to give the tokens of a session to its plugin. Its holder must call either Ack or
 // Release.
 type Claim struct {
-	// SessionID is the session's, as the admin knows it.
+	// SessionID is the id by which the admin knows the session.
 	SessionID string
 	// Tokens is the provider's token response, byte for byte.
 	Tokens []byte
@@ -17,8 +17,8 @@ type Claim struct {
 	hold     Hold
 }
 
-// Claim returns the tokens of a read key. Of any number of concurrent calls one at most succeeds, until it is
-// released; after an Ack, none does. It fails with ErrUnknown, ErrPending, ErrTaken, ErrExpired, or with a
+// Claim returns the tokens of a read key. Of any number of concurrent calls at most one succeeds, until it is
+// released; after an Ack none does. It fails with ErrUnknown, ErrPending, ErrTaken, ErrExpired, or with a
 // *[Failure] if the login was denied or failed.
 func (s *Sessions) Claim(ctx context.Context, owner Owner, readKey string) (*Claim, error) {
 	if len(readKey) > maxKeyLength {
@@ -42,13 +42,13 @@ func (s *Sessions) Claim(ctx context.Context, owner Owner, readKey string) (*Cla
 	return &Claim{SessionID: hold.Row.ID, Tokens: tokens, sessions: s, hold: hold}, nil
 }
 
-// Ack says that the plugin has the tokens, which are erased. If that fails, nobody gets them again all the
-// same, and the sweep tries once more.
+// Ack records that the plugin has the tokens, and erases them. If that fails, nobody gets them again either,
+// and the sweep erases them later.
 func (c *Claim) Ack(ctx context.Context) error {
 	return c.sessions.table.Ack(ctx, c.hold, c.sessions.now())
 }
 
-// Release gives the claim back: the plugin was gone before it had the tokens, which wait for its next poll.
+// Release gives the claim back: the plugin left before it had the tokens, which wait for its next poll.
 func (c *Claim) Release(ctx context.Context) error {
 	return c.sessions.table.Release(ctx, c.hold)
 }

@@ -13,9 +13,8 @@ import (
 	"time"
 )
 
-// maxKeyLength bounds a state or read key that a stranger sends. Ours have 52 characters; nothing else about
-// their form is relied on, so that one day they may carry the id of the machine that owns the session in
-// front.
+// maxKeyLength bounds a state or read key that a stranger sends. Ours have 52 characters; nothing else relies
+// on their form, so that one day they may begin with the id of the machine that owns the session.
 const maxKeyLength = 256
 
 // A key is a time and a random part, in characters.
@@ -32,19 +31,20 @@ func newKey(now time.Time) string {
 	return timePrefix(now) + base64.RawURLEncoding.EncodeToString(random)
 }
 
-// newID returns the id of a session as PocketBase wants them, 15 of a-z and 0-9, that begins with the time.
+// newID returns the id of a session in PocketBase's form, 15 characters of a-z and 0-9. It begins with the
+// time.
 func newID(now time.Time) string {
 	return timePrefix(now) + strings.ToLower(rand.Text()[:15-timeLength])
 }
 
-// timePrefix sorts by time, to the millisecond. What is stored under it stands side by side in the database,
-// so that many starts write few pages of each index.
+// timePrefix sorts by time, to the millisecond, so that rows from the same time are side by side in each
+// index, and many starts write few pages.
 func timePrefix(now time.Time) string {
 	return strconv.FormatInt(now.UnixMilli(), 32)
 }
 
 // keyHash is the only form in which a state or a read key is stored: SHA-256, after the time of the key. A
-// key that is not of our form, as versions before 2026-12 made them, has no time.
+// key of another form, as versions before 2026-12 made them, has no time.
 func keyHash(key string) []byte {
 	hash := make([]byte, 0, timeLength+sha256.Size)
 	if len(key) == keyLength {
@@ -90,8 +90,8 @@ func (s sealing) info() []byte {
 
 // codeVerifier derives the PKCE code verifier (RFC 7636 section 4.1) from the state and the session's public
 // key. The state is not in the database and the public key is not in any URL, so neither alone yields the
-// verifier. And whoever swaps the public key in the database, to have the tokens sealed to a key of his own,
-// spoils the verifier: the provider then refuses the code.
+// verifier. And whoever swaps the public key in the database, to have the tokens sealed to another key,
+// changes the verifier: the provider then refuses the code.
 func codeVerifier(state string, publicKey []byte) string {
 	mac := hmac.New(sha256.New, []byte(state))
 	mac.Write([]byte("plugin-oauth code verifier"))

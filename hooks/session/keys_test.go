@@ -19,21 +19,21 @@ func TestSealing(t *testing.T) {
 		t.Fatal(err)
 	}
 	public := private.PublicKey().Bytes()
-	of := sealing{sessionID: "session"}
-	sealed, err := of.seal(public, response)
+	sealer := sealing{sessionID: "session"}
+	sealed, err := sealer.seal(public, response)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if opened, err := of.open(readKey, sealed); err != nil || string(opened) != string(response) {
+	if opened, err := sealer.open(readKey, sealed); err != nil || string(opened) != string(response) {
 		t.Errorf("opened %q, %v", opened, err)
 	}
 	if _, err := (sealing{sessionID: "other session"}).open(readKey, sealed); err == nil {
 		t.Error("tokens open in another session")
 	}
-	if _, err := of.open(newKey(time.Now()), sealed); err == nil {
+	if _, err := sealer.open(newKey(time.Now()), sealed); err == nil {
 		t.Error("tokens open with another key")
 	}
-	if again, _ := of.seal(public, response); string(again) == string(sealed) {
+	if again, _ := sealer.seal(public, response); string(again) == string(sealed) {
 		t.Error("sealing is not randomised")
 	}
 	verifier := codeVerifier(state, public)
@@ -46,7 +46,7 @@ func TestSealing(t *testing.T) {
 	}
 }
 
-// What a former version has stored must fit: these are its values.
+// What earlier versions stored must still be readable: these are their values.
 func TestFormats(t *testing.T) {
 	t.Parallel()
 	now := time.UnixMilli(1796000000000)
@@ -108,18 +108,18 @@ func TestFormats(t *testing.T) {
 }
 
 func BenchmarkSealing(b *testing.B) {
-	of := sealing{sessionID: "session"}
+	sealer := sealing{sessionID: "session"}
 	for b.Loop() {
 		readKey := newKey(time.Now())
 		private, err := keyPair(readKey)
 		if err != nil {
 			b.Fatal(err)
 		}
-		sealed, err := of.seal(private.PublicKey().Bytes(), response)
+		sealed, err := sealer.seal(private.PublicKey().Bytes(), response)
 		if err != nil {
 			b.Fatal(err)
 		}
-		if _, err := of.open(readKey, sealed); err != nil {
+		if _, err := sealer.open(readKey, sealed); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -5,13 +5,14 @@ import (
 	"time"
 )
 
-// Outcome is how a login ended, and when it came to which stage. A time that is zero was not reached.
+// Outcome is how a login ended, and when it reached each stage. The time of a stage that it did not reach is
+// zero.
 type Outcome struct {
-	// Session is the session's id.
+	// Session is the id of the session.
 	Session string
 	// Plugin is the slug of its plugin, which is empty for the one at the root.
 	Plugin string
-	// Status is the last one of the session.
+	// Status is the last status of the session.
 	Status Status
 	// Error is OAuth's error code of a login that was denied or failed.
 	Error string
@@ -21,9 +22,9 @@ type Outcome struct {
 	Created time.Time
 	// Redirected is when the browser came back from the provider.
 	Redirected time.Time
-	// Completed is when the login had its tokens, or ended without.
+	// Completed is when the login got its tokens, or ended without any.
 	Completed time.Time
-	// Ended is when the plugin had the tokens, or when the login ended otherwise.
+	// Ended is when the plugin got the tokens, or when the login ended in another way.
 	Ended time.Time
 }
 
@@ -44,8 +45,8 @@ func (f *Failure) Error() string {
 	return f.Code + ": " + f.Description
 }
 
-// CancelledByAdmin is the failure of a login that the admin ends. To the plugin it is as if the person had
-// cancelled.
+// CancelledByAdmin returns the failure of a login that the admin ends. To the plugin it looks as if the
+// person had cancelled.
 func CancelledByAdmin() Failure {
 	return Failure{
 		Status:      StatusDenied,
@@ -73,13 +74,13 @@ func (s *Sessions) Complete(ctx context.Context, pending Pending, tokens []byte)
 	}
 }
 
-// Fail ends the session with this id without tokens. It reports whether the session was pending until now.
+// Fail ends the session with this id without tokens. It reports whether the session was still pending.
 func (s *Sessions) Fail(ctx context.Context, id string, failure Failure) (ended bool, err error) {
 	return s.table.Fail(ctx, id, failure, s.now())
 }
 
 // Cancel ends the session with this id for the admin; see [CancelledByAdmin]. It reports whether the session
-// was under way until now, or its tokens not claimed yet.
+// was still under way, or its tokens were not claimed yet.
 func (s *Sessions) Cancel(ctx context.Context, id string) (cancelled bool, err error) {
 	return s.table.Cancel(ctx, id, CancelledByAdmin(), s.now())
 }

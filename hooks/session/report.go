@@ -1,9 +1,9 @@
 package session
 
-// Report is what the dashboard's page shows of the sign-ins in a span of time. Durations are in seconds. A
-// plugin is its slug, or "/" for the one at the root.
+// Report is what the dashboard's page shows about the sign-ins in a span of time. Durations are in seconds. A
+// plugin is named by its slug, or "/" for the one at the root.
 type Report struct {
-	// Retention is how long rows are kept, and with them Failures and ToClaim. The dashboard fills it.
+	// Retention is how long rows are kept, and with them Failures and ToClaim. The dashboard fills it in.
 	Retention float64 `json:"retention"`
 	// Live are the logins under way, at most 50, the newest first.
 	Live []Live `json:"live"`
@@ -11,7 +11,7 @@ type Report struct {
 	LiveCount int `json:"liveCount"`
 	// Funnel has one entry for each plugin that had logins, whatever plugin was asked for.
 	Funnel []Funnel `json:"funnel"`
-	// Hours has one entry for each hour, the oldest first and the present one last.
+	// Hours has one entry for each hour, the oldest first and the current one last.
 	Hours []Hour `json:"hours"`
 	// ToClaim says how long people took.
 	ToClaim ToClaim `json:"toClaim"`
@@ -27,7 +27,7 @@ type Live struct {
 	Plugin string `json:"plugin"`
 	// Stage is started, redirected or finished.
 	Stage string `json:"stage"`
-	// Origin is that of the page that started it.
+	// Origin is the origin of the page that started it.
 	Origin string `json:"origin"`
 	// Age is how long ago that was.
 	Age float64 `json:"age"`
@@ -35,15 +35,15 @@ type Live struct {
 	Left float64 `json:"left"`
 }
 
-// Funnel counts logins by how far they came.
+// Funnel counts logins by how far they got.
 type Funnel struct {
-	// Plugin is the plugin that they belong to. In an [Hour] it is empty.
+	// Plugin is the plugin that they belong to. It is empty in an [Hour].
 	Plugin string `json:"plugin"`
 	// Started counts all of them.
 	Started int `json:"started"`
 	// Redirected counts those whose browser came back from the provider.
 	Redirected int `json:"redirected"`
-	// Finished counts those that the provider gave tokens.
+	// Finished counts those that got tokens from the provider.
 	Finished int `json:"finished"`
 	// Claimed counts those whose plugin fetched the tokens.
 	Claimed int `json:"claimed"`
@@ -55,21 +55,21 @@ type Funnel struct {
 	Expired int `json:"expired"`
 }
 
-// Hour counts the logins that began in it.
+// Hour counts the logins that began in one hour.
 type Hour struct {
-	// Hour is when it began (RFC 3339).
+	// Hour is when the hour began (RFC 3339).
 	Hour string `json:"hour"`
 	Funnel
 }
 
-// ToClaim says how long people took, from the start of a login until the plugin had the tokens, in the latest
-// claims.
+// ToClaim says how long people took, from the start of a login until the plugin had the tokens. It is taken
+// from the latest claims.
 type ToClaim struct {
-	// Count is how many claims that is taken from, at most 1000.
+	// Count is how many claims it is taken from, at most 1000.
 	Count int `json:"count"`
-	// Median is what half of them did not exceed.
+	// Median is the time that half of them did not exceed.
 	Median float64 `json:"median"`
-	// P95 is what 95 of 100 did not exceed.
+	// P95 is the time that 95 of 100 did not exceed.
 	P95 float64 `json:"p95"`
 }
 
@@ -85,7 +85,7 @@ type FailedLogin struct {
 	Description string `json:"description"`
 	// Cause is why it failed, for the admin.
 	Cause string `json:"cause"`
-	// Fix is what usually helps. The dashboard fills it.
+	// Fix is what usually helps. The dashboard fills it in.
 	Fix string `json:"fix"`
 	// Ago is how long ago the login failed.
 	Ago float64 `json:"ago"`

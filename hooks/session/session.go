@@ -70,7 +70,7 @@ type Options struct {
 	// MaxPending is how many logins may be under way at a time. Zero means 100,000.
 	MaxPending int
 	// OnOutcome is called once for every login that ended here, when the table has stored it. Calls may be
-	// concurrent. If it is nil, nobody is told.
+	// concurrent. It may be nil.
 	OnOutcome func(Outcome)
 	// Now is the clock. If it is nil, it is [time.Now].
 	Now func() time.Time
@@ -88,6 +88,7 @@ type Sessions struct {
 
 	mu        sync.RWMutex
 	byReadKey map[string]*Login // the pending logins, by the hash of their read key
+	byState   map[string]*Login // the pending logins whose state is known to be unused, by its hash
 	byID      map[string]*Login
 }
 
@@ -102,6 +103,7 @@ func New(table Table, options Options) *Sessions {
 		onOutcome:  options.OnOutcome,
 		now:        options.Now,
 		byReadKey:  map[string]*Login{},
+		byState:    map[string]*Login{},
 		byID:       map[string]*Login{},
 	}
 	if s.onOutcome == nil {
@@ -114,8 +116,8 @@ func New(table Table, options Options) *Sessions {
 	return s
 }
 
-// Resume takes up the sessions that a former process left behind: a login whose code was being exchanged has
-// failed, and the others are pending again.
+// Resume takes up the sessions that an earlier process left behind: a login whose code was being exchanged
+// has failed, and the others are pending again.
 func (s *Sessions) Resume(ctx context.Context) error {
 	interrupted := Failure{
 		Status:      StatusFailed,

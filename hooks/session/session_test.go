@@ -172,8 +172,9 @@ func TestPendingLoginsAreBounded(t *testing.T) {
 	for range 3 {
 		last = s.start()
 	}
-	if _, err := s.Start(t.Context(), owner, request); !errors.Is(err, session.ErrFull) || s.Pending() != 3 {
-		t.Errorf("with %d logins under way: %v", s.Pending(), err)
+	_, err := s.Start(t.Context(), owner, request)
+	if !errors.Is(err, session.ErrFull) || s.PendingCount() != 3 {
+		t.Errorf("with %d logins under way: %v", s.PendingCount(), err)
 	}
 	if ended, err := s.Cancel(t.Context(), s.consume(last).ID); err != nil || !ended {
 		t.Fatal(ended, err)
@@ -233,8 +234,8 @@ func TestEnded(t *testing.T) {
 			default:
 				t.Error("the poll is not woken")
 			}
-			if _, found := s.FindPending(owner, started.ReadKey); found || s.Pending() != 0 {
-				t.Errorf("%d logins are pending", s.Pending())
+			if _, found := s.FindPending(owner, started.ReadKey); found || s.PendingCount() != 0 {
+				t.Errorf("%d logins are pending", s.PendingCount())
 			}
 			_, err := s.Claim(t.Context(), owner, started.ReadKey)
 			if told, ok := errors.AsType[*session.Failure](err); ok {
@@ -272,6 +273,72 @@ func TestFindPending(t *testing.T) {
 	s.advance(time.Millisecond)
 	find(owner, started.ReadKey, false)
 	s.expectClaim(started.ReadKey, session.ErrExpired)
+}
+
+// lookups counts the lookups by state that reach a table.
+type lookups struct {
+	session.Table
+	count int
+}
+
+func (l *lookups) ByState(ctx context.Context, owner session.Owner, hash []byte) (session.Row, error) {
+	l.count++
+	return l.Table.ByState(ctx, owner, hash)
+}
+
+// What the question of another network needs is in memory while the state has not been used. Everything else,
+// the table is asked.
+func TestPeekFromMemory(t *testing.T) {
+	t.Parallel()
+	store := sessiontest.NewMemory()
+	table := &lookups{Table: store.Open(t)}
+	s := session.New(table, session.Options{TTL: time.Minute})
+	started, err := s.Start(t.Context(), owner, request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pending, err := s.Peek(t.Context(), owner, started.State)
+	if err != nil || pending.ID == "" || pending.Tenant != request.Tenant || pending.Created.IsZero() {
+		t.Errorf("it finds %+v, %v", pending, err)
+	}
+	elsewhere := netip.MustParsePrefix("198.51.100.1/32")
+	isTheirs := pending.Verifier() == started.Verifier
+	if !isTheirs || pending.Elsewhere(request.Network) || !pending.Elsewhere(elsewhere) {
+		t.Error("what it finds is not the login that was started")
+	}
+	if table.count != 0 {
+		t.Errorf("the table was asked %d times", table.count)
+	}
+	other := session.Owner{Slug: "other", Fingerprint: owner.Fingerprint}
+	_, err = s.Peek(t.Context(), other, started.State)
+	if !errors.Is(err, session.ErrUnknown) || table.count != 1 {
+		t.Errorf("another plugin: %v; the table was asked %d times", err, table.count)
+	}
+	if _, err := s.Consume(t.Context(), owner, started.State); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Peek(t.Context(), owner, started.State); !errors.Is(err, session.ErrUsed) {
+		t.Errorf("a state that was used: %v", err)
+	}
+}
+
+// A sweep of many logins lets polls in between its steps, and leaves those alone that have time left.
+func TestSweepInSteps(t *testing.T) {
+	t.Parallel()
+	s := open(t, sessiontest.NewMemory(), session.Options{})
+	const many = 2_500
+	for range many {
+		s.start()
+	}
+	s.advance(time.Minute)
+	late := s.start()
+	s.advance(9 * time.Minute)
+	if _, err := s.Sweep(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if _, found := s.FindPending(owner, late.ReadKey); !found || s.PendingCount() != 1 {
+		t.Errorf("%d logins are pending", s.PendingCount())
+	}
 }
 
 // Finding a pending login is what most polls do.
@@ -315,8 +382,8 @@ func TestResume(t *testing.T) {
 
 	s := open(t, store, session.Options{})
 	login, found := s.FindPending(owner, pending.ReadKey)
-	if !found || s.Pending() != 1 {
-		t.Fatalf("%d logins are pending", s.Pending())
+	if !found || s.PendingCount() != 1 {
+		t.Fatalf("%d logins are pending", s.PendingCount())
 	}
 	if err := s.Resume(t.Context()); err != nil {
 		t.Fatal(err)

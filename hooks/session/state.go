@@ -31,7 +31,7 @@ type Started struct {
 
 // Start begins a login. It fails with ErrFull if too many are under way.
 func (s *Sessions) Start(ctx context.Context, owner Owner, request StartRequest) (Started, error) {
-	if s.Pending() >= s.maxPending {
+	if s.PendingCount() >= s.maxPending {
 		return Started{}, ErrFull
 	}
 	// As a table keeps it. It is the clock on the wall, too: the monotonic one stops while a machine sleeps.
@@ -93,7 +93,11 @@ func (s *Sessions) Peek(ctx context.Context, owner Owner, state string) (Pending
 	if len(state) > maxKeyLength {
 		return Pending{}, ErrUnknown
 	}
-	row, err := s.table.ByState(ctx, owner, keyHash(state))
+	hash := keyHash(state)
+	if row, found := s.findUnused(owner, hash); found {
+		return newPending(row, state), nil
+	}
+	row, err := s.table.ByState(ctx, owner, hash)
 	if err == nil {
 		err = row.CheckState(s.now())
 	}
@@ -109,10 +113,12 @@ func (s *Sessions) Consume(ctx context.Context, owner Owner, state string) (Pend
 	if len(state) > maxKeyLength {
 		return Pending{}, ErrUnknown
 	}
-	row, err := s.table.Consume(ctx, owner, keyHash(state), s.now())
+	hash := keyHash(state)
+	row, err := s.table.Consume(ctx, owner, hash, s.now())
 	if err != nil {
 		return Pending{}, err
 	}
+	s.markUsed(hash)
 	return newPending(row, state), nil
 }
 

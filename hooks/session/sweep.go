@@ -3,8 +3,8 @@ package session
 import "context"
 
 // Sweep erases what is secret in expired sessions, and removes the rows that are past their retention.
-// Nothing depends on when it runs, since expiry is checked at every read. One sweep runs at a time; another
-// waits for it.
+// Nothing depends on when it runs, since expiry is checked at every read. Only one sweep runs at a time;
+// others wait for it.
 func (s *Sessions) Sweep(ctx context.Context) (Swept, error) {
 	s.sweeping.Lock()
 	defer s.sweeping.Unlock()

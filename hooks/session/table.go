@@ -70,19 +70,21 @@ type Table interface {
 	// are right even if it fails. Callers call it one at a time.
 	Sweep(ctx context.Context, now, removeBefore time.Time) (Swept, error)
 
-	// Watch adds a watcher, which is told of what happens from now on.
-	Watch(watcher Watcher)
+	// Watch adds a watcher, which is notified of what happens from now on.
+	Watch(w Watcher)
 }
 
-// Watcher is told by a [Table] what has been stored, by this process or by another that shares the table. Its
-// methods return at once, may be called concurrently, and may be called again with the same row or id.
+// Watcher is notified by a [Table] of what has been stored, by this process or by another that shares the
+// table. Its methods return at once, may be called concurrently, and may be called again with the same row or
+// id.
 type Watcher interface {
-	// Pending says that a row is pending.
+	// Pending says that a row is pending. A row with a StateHash has all that a lookup by state gives. A
+	// table that several processes share says it again when another of them has consumed the state.
 	Pending(row Row)
 	// Woken says that the session with this id is no longer pending, or no longer there.
 	Woken(id string)
-	// Ended says how a login ended. Only the process that ended it is told, once, after it has been told of
-	// Woken. When an admin deletes a record it may be told before, inside the transaction that deletes it.
+	// Ended says how a login ended. Only the process that ended it is notified, once, after Woken. When an
+	// admin deletes a record it may be notified before, inside the transaction that deletes it.
 	Ended(outcome Outcome)
 }
 

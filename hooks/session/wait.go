@@ -1,14 +1,15 @@
 package session
 
-import "time"
+import (
+	"maps"
+	"slices"
+	"time"
+)
 
 // Login is a pending session in memory, so that a poll of it costs no query and can wait for its end.
 type Login struct {
-	id          string
-	owner       Owner
-	readKeyHash []byte
-	expires     time.Time
-	ended       chan struct{}
+	row   Row
+	ended chan struct{}
 }
 
 // Ended returns a channel that is closed when the login is no longer pending. What became of it,
@@ -16,7 +17,7 @@ type Login struct {
 func (l *Login) Ended() <-chan struct{} { return l.ended }
 
 // Expires is when the login expires. The channel of Ended may be closed some time later.
-func (l *Login) Expires() time.Time { return l.expires }
+func (l *Login) Expires() time.Time { return l.row.Expires }
 
 // FindPending returns the login of a read key, as long as it is under way. It looks in memory only. Whoever
 // wants to wait selects on [Login.Ended].
@@ -28,14 +29,33 @@ func (s *Sessions) FindPending(owner Owner, readKey string) (*Login, bool) {
 	s.mu.RLock()
 	login := s.byReadKey[string(hash)]
 	s.mu.RUnlock()
-	if login == nil || !owner.owns(login.owner) || !s.now().Before(login.expires) {
+	if login == nil || !owner.owns(login.row.Owner) || !s.now().Before(login.row.Expires) {
 		return nil, false
 	}
 	return login, true
 }
 
-// Pending returns how many logins are under way.
-func (s *Sessions) Pending() int {
+// findUnused returns the row of a pending login whose state has not been used, if memory knows that. If it
+// does not, only the table can tell what the state is.
+func (s *Sessions) findUnused(owner Owner, stateHash []byte) (Row, bool) {
+	s.mu.RLock()
+	login := s.byState[string(stateHash)]
+	s.mu.RUnlock()
+	if login == nil || !owner.owns(login.row.Owner) || !s.now().Before(login.row.Expires) {
+		return Row{}, false
+	}
+	return login.row, true
+}
+
+// markUsed notes that the state of a login has been used.
+func (s *Sessions) markUsed(stateHash []byte) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.byState, string(stateHash))
+}
+
+// PendingCount returns how many logins are under way.
+func (s *Sessions) PendingCount() int {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	return len(s.byID)
@@ -43,17 +63,18 @@ func (s *Sessions) Pending() int {
 
 // add remembers a pending login. One that is there already stays, since polls may wait for it.
 func (s *Sessions) add(row Row) {
-	login := &Login{
-		id:          row.ID,
-		owner:       row.Owner,
-		readKeyHash: row.ReadKeyHash,
-		expires:     row.Expires,
-		ended:       make(chan struct{}),
-	}
+	login := &Login{row: row, ended: make(chan struct{})}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.byID[row.ID] == nil {
-		s.byReadKey[string(row.ReadKeyHash)], s.byID[row.ID] = login, login
+	if !row.Redirected.IsZero() {
+		delete(s.byState, string(row.StateHash))
+	}
+	if s.byID[row.ID] != nil {
+		return
+	}
+	s.byReadKey[string(row.ReadKeyHash)], s.byID[row.ID] = login, login
+	if row.StateHash != nil && row.Redirected.IsZero() {
+		s.byState[string(row.StateHash)] = login
 	}
 }
 
@@ -66,21 +87,30 @@ func (s *Sessions) wake(id string) {
 	}
 }
 
-// wakeExpired does the same with those whose time is over.
+// expiryStep bounds the logins that are looked at while others wait for the lock.
+const expiryStep = 1_000
+
+// wakeExpired forgets the expired logins, and wakes their polls.
 func (s *Sessions) wakeExpired(now time.Time) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, login := range s.byID {
-		if !now.Before(login.expires) {
-			s.remove(login)
+	s.mu.RLock()
+	ids := slices.Collect(maps.Keys(s.byID))
+	s.mu.RUnlock()
+	for chunk := range slices.Chunk(ids, expiryStep) {
+		s.mu.Lock()
+		for _, id := range chunk {
+			if login := s.byID[id]; login != nil && !now.Before(login.row.Expires) {
+				s.remove(login)
+			}
 		}
+		s.mu.Unlock()
 	}
 }
 
 // remove takes a login out of memory and wakes its polls. The caller holds the lock.
 func (s *Sessions) remove(login *Login) {
-	delete(s.byReadKey, string(login.readKeyHash))
-	delete(s.byID, login.id)
+	delete(s.byReadKey, string(login.row.ReadKeyHash))
+	delete(s.byState, string(login.row.StateHash))
+	delete(s.byID, login.row.ID)
 	close(login.ended)
 }
 

@@ -11,16 +11,16 @@ import (
 )
 
 // Backend is the service as plugins, browsers and admins see it: an address, and a client that asks it. It is
-// safe for concurrent use, as far as the test it belongs to is.
+// safe for concurrent use, except that its methods may call T.Fatal.
 type Backend struct {
-	// T is the test that fails when an answer is not as it must be.
+	// T is the test that fails if an answer is not as it should be.
 	T testing.TB
 
 	// URL is what paths are appended to, such as http://127.0.0.1:1234 or, for a plugin of the dashboard,
 	// http://127.0.0.1:1234/slug.
 	URL string
 
-	// Client has connections of its own, and shows redirects instead of following them.
+	// Client has its own connections, and returns redirects instead of following them.
 	Client *http.Client
 
 	// Provider is where the people of the plugin sign in.
@@ -44,8 +44,8 @@ func NewBackend(t testing.TB, address string) *Backend {
 	return b
 }
 
-// NewClient returns a client that shows redirects, and that has connections of its own: those of
-// http.DefaultTransport are closed whenever the httptest.Server of another test is.
+// NewClient returns a client that does not follow redirects, and that has its own connections: those of
+// http.DefaultTransport are closed whenever another test closes its httptest.Server.
 func NewClient() *http.Client {
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	return &http.Client{CheckRedirect: ShowRedirects, Transport: transport}
@@ -55,7 +55,7 @@ func NewClient() *http.Client {
 func ShowRedirects(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 
 // Plugin returns the same backend at the address of a plugin of the dashboard, with a new provider. The
-// plugin itself is not made: see [Backend.CreatePlugin].
+// plugin itself is not created: see [Backend.CreatePlugin].
 func (b *Backend) Plugin(slug string) *Backend {
 	b.T.Helper()
 	plugin := *b
@@ -63,11 +63,16 @@ func (b *Backend) Plugin(slug string) *Backend {
 	return &plugin
 }
 
-// Answer is a response with its body.
+// Answer is a response that has been read.
 type Answer struct {
+	// Status is the HTTP status.
 	Status int
+
+	// Header has the response's headers.
 	Header http.Header
-	Body   string
+
+	// Body is the whole body.
+	Body string
 }
 
 // Request sends a request. A target without a scheme is appended to the backend's URL. Each header is written
@@ -146,7 +151,7 @@ func (b *Backend) Agree(authorizationURL *url.URL) string {
 	return got.Header.Get("Location")
 }
 
-// Login starts a login and goes through it up to the page that ends it, which it returns.
+// Login goes through a whole login, and returns the page at its end.
 func (b *Backend) Login() (page Answer, readKey string) {
 	b.T.Helper()
 	authorizationURL, readKey := b.Authorize()
@@ -164,7 +169,7 @@ func (b *Backend) Poll(readKey string) Answer {
 	return got
 }
 
-// Expect compares an answer's status and body. what names the answer if it is another.
+// Expect compares an answer's status and body. what names the answer in the error.
 func (b *Backend) Expect(what string, got Answer, status int, body string) {
 	b.T.Helper()
 	if got.Status != status || got.Body != body {
@@ -203,13 +208,13 @@ const (
 	SuperuserPassword = "superuser-password"
 )
 
-// SuperuserEnv are the environment variables that make the admin whom [Backend.Admin] signs in.
+// SuperuserEnv returns the environment variables that create the admin whom [Backend.Admin] signs in.
 func SuperuserEnv() []string {
 	return []string{"SUPERUSER_EMAIL=" + SuperuserEmail, "SUPERUSER_PASSWORD=" + SuperuserPassword}
 }
 
-// Admin returns the header of an admin's requests: "Authorization: …". The admin of a [Process] is the one of
-// [SuperuserEnv]; that of a [Server] is made.
+// Admin returns the header that authenticates an admin's requests: "Authorization: …". The admin of a
+// [Process] is the one of [SuperuserEnv]; a [Server] creates its own.
 func (b *Backend) Admin() string {
 	b.T.Helper()
 	b.admin.once.Do(func() { b.admin.header = b.admin.signIn() })
@@ -253,7 +258,7 @@ func (b *Backend) savePlugin(method string, fields map[string]any, path string) 
 	return b.Request(method, target, string(body), b.Admin(), "Content-Type: application/json")
 }
 
-// root is the backend's URL without the slug of a plugin.
+// root returns the backend's URL without the slug of a plugin.
 func (b *Backend) root() string {
 	u, err := url.Parse(b.URL)
 	if err != nil {

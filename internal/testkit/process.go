@@ -17,7 +17,7 @@ import (
 	"time"
 )
 
-// build is the program, once it has been asked for.
+// build is the program, once it has been built.
 var build struct {
 	once sync.Once
 	dir  string
@@ -58,9 +58,9 @@ func Main(m *testing.M) {
 
 const anyPort = "127.0.0.1:0"
 
-// FreeAddress returns an address of this machine, such as 127.0.0.1:12345, that nobody listens at. Its port is
-// below those that systems give to outgoing connections and to listeners that take any port, so it stays free
-// until the program that it is for listens.
+// FreeAddress returns an address of this machine, such as 127.0.0.1:12345, that nobody listens at. Its port
+// is below those that systems give to outgoing connections and to listeners that take any port, so it stays
+// free until the program that it is for listens.
 func FreeAddress() (string, error) {
 	const first, last, tries = 10_000, 32_000, 100
 	var err error
@@ -75,9 +75,9 @@ func FreeAddress() (string, error) {
 }
 
 // Command is a program that listens at an address, as a process of its own. It may be started again after it
-// has ended. Stop may be called at any time; the rest is not for concurrent use.
+// has ended. Stop may be called at any time; the other methods must not be called concurrently.
 type Command struct {
-	// Path is the binary. Blank: that of [Build].
+	// Path is the path of the binary. Blank means that of [Build].
 	Path string
 
 	// Args are its arguments, without its name.
@@ -86,20 +86,20 @@ type Command struct {
 	// Dir is its working folder.
 	Dir string
 
-	// Env is its whole environment. Nil: that of this process.
+	// Env is its whole environment. Nil means that of this process.
 	Env []string
 
 	// Address is where it listens once it is ready, such as 127.0.0.1:1234.
 	Address string
 
-	// Output gets what it prints on standard output and standard error. Nil: nobody.
+	// Output gets what it prints on standard output and standard error. It may be nil.
 	Output io.Writer
 
 	mu   sync.Mutex
 	last *running // the process that was started last
 }
 
-// running is a process from its start on, even when it has ended.
+// running is a process that has been started. It may have ended.
 type running struct {
 	*exec.Cmd
 
@@ -179,21 +179,20 @@ func (c *Command) PID() int {
 	return c.last.Process.Pid
 }
 
-// Printed is what a process has printed so far. Its zero value has nothing yet. It is safe for concurrent
-// use.
+// Printed is what a process has printed so far. The zero value is empty. It is safe for concurrent use.
 type Printed struct {
 	mu     sync.Mutex
 	buffer bytes.Buffer
 }
 
-// Write adds to it.
+// Write appends text.
 func (p *Printed) Write(text []byte) (int, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.buffer.Write(text)
 }
 
-// String returns all of it.
+// String returns all of the text.
 func (p *Printed) String() string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -210,8 +209,8 @@ type Process struct {
 	Out *Printed
 }
 
-// NewProcess prepares the program. [Process.Start] starts it, as often as wanted. Env has what it needs to
-// run one plugin; a test may add to it. More arguments for serve may follow.
+// NewProcess prepares the program. [Process.Start] starts it, as often as needed. Env has what it needs to
+// run one plugin; a test may add to it. args are further arguments for serve.
 func NewProcess(t testing.TB, args ...string) *Process {
 	t.Helper()
 	address, err := FreeAddress()
@@ -246,7 +245,7 @@ func NewProcess(t testing.TB, args ...string) *Process {
 func (p *Process) Start() {
 	p.T.Helper()
 	p.Output = p.Out
-	p.Client.CloseIdleConnections() // they led to the process before
+	p.Client.CloseIdleConnections() // they led to the previous process
 	p.T.Cleanup(func() { p.Stop(syscall.SIGKILL) })
 	if err := p.Command.Start(); err != nil {
 		p.T.Fatalf("%v\n%s", err, p.Out)
@@ -266,7 +265,7 @@ func (p *Process) Crash() {
 func (p *Process) Run(args ...string) (printed string, code int) {
 	p.T.Helper()
 	if p.Path == "" {
-		if _, err := Build(); err != nil { // now, since it may take longer than the command may
+		if _, err := Build(); err != nil { // now, since it may take longer than the time limit of the command
 			p.T.Fatal(err)
 		}
 	}

@@ -11,7 +11,7 @@ import (
 	"testing"
 )
 
-// TestMain lets the test program stand for a program that listens, where a test starts it as one.
+// TestMain makes the test program one that listens, or fails, if a test has started it as such.
 func TestMain(m *testing.M) {
 	switch os.Getenv("TESTKIT_PROGRAM") {
 	case "":

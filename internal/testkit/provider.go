@@ -33,23 +33,23 @@ const TokenResponse = "{ \"token_type\":\"bearer\",\n \"expires_in\": 3599.50, "
 	"\"z\":{\"b\":1,\"a\":[]}, \"id\": 12345678901234567890, \"text\":\"\\u003c\\/>\" }\n"
 
 // Provider is an authorization server that refuses every deviation from RFC 6749, 7636 and 7009, and from
-// what it knows of its client: another address, a parameter too many, another way to authenticate. It answers
-// such a request with 418, and keeps why. It is safe for concurrent use.
+// what it knows of its client: another address, an extra parameter, another way to authenticate. It answers
+// such a request with 418, and records why. It is safe for concurrent use.
 //
-// The zero value is a handler that knows no client yet; [NewProvider] makes one that listens.
+// The zero value is a handler that knows no client yet; [NewProvider] starts one that listens.
 type Provider struct {
-	// Server is where it listens. Nil: it is the handler of somebody else's server.
+	// Server is where it listens. It is nil if the provider is the handler of another server.
 	*httptest.Server
 
 	// ProbeCode is the code that the doctor sends in place of a real one; it is answered with invalid_grant.
-	// Blank: there is none. It must not be changed once there are requests.
+	// Blank means that there is none. It must not be changed once there are requests.
 	ProbeCode string
 
 	mu     sync.Mutex
 	client oauth.Client
 	answer http.HandlerFunc // nil: TokenResponse
 
-	// challenges has the code challenge of each code that was not redeemed: blank without PKCE.
+	// challenges has the code challenge of each code that has not been redeemed, which is blank without PKCE.
 	challenges map[string]string
 
 	refusals  []string
@@ -58,7 +58,7 @@ type Provider struct {
 	checks    int
 }
 
-// NewProvider starts a provider. When the test ends, it fails if the provider has refused a request.
+// NewProvider starts a provider until the test ends. The test fails if the provider has refused a request.
 func NewProvider(t testing.TB) *Provider {
 	p := &Provider{ProbeCode: "plugin-oauth-doctor"}
 	p.Server = httptest.NewServer(p)
@@ -71,7 +71,7 @@ func NewProvider(t testing.TB) *Provider {
 	return p
 }
 
-// Client is a client of this provider for the backend at an address.
+// Client returns a client of this provider for the backend at an address.
 func (p *Provider) Client(backendURL string) oauth.Client {
 	return oauth.Client{
 		ClientID:          ClientID,
@@ -83,8 +83,8 @@ func (p *Provider) Client(backendURL string) oauth.Client {
 	}
 }
 
-// Knows sets what the provider knows of its client. What comes from a preset or from a tenant must be filled
-// in; the other blank fields have their defaults. The client's id and secret are always [ClientID] and
+// Knows sets what the provider knows about its client. What comes from a preset or from a tenant must be
+// filled in; the other blank fields have their defaults. The client's id and secret are always [ClientID] and
 // [ClientSecret].
 func (p *Provider) Knows(client oauth.Client) {
 	client.RefreshEndpoint = cmp.Or(client.RefreshEndpoint, client.TokenEndpoint)
@@ -100,9 +100,9 @@ func (p *Provider) Known() oauth.Client {
 	return p.client
 }
 
-// Answers sets what answers token requests and revocations that are good, and returns what did before. Nil
-// stands for [TokenResponse], and for an empty answer to a revocation. The form of a token request has been
-// read into Form.
+// Answers sets the handler for valid token requests and revocations, and returns the previous one. Nil stands
+// for [TokenResponse], and for an empty answer to a revocation. The form of a token request has been read
+// into Form.
 func (p *Provider) Answers(handler http.HandlerFunc) (before http.HandlerFunc) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -110,28 +110,28 @@ func (p *Provider) Answers(handler http.HandlerFunc) (before http.HandlerFunc) {
 	return before
 }
 
-// Exchanges counts the good token requests, refreshes included.
+// Exchanges counts the valid token requests, including refreshes.
 func (p *Provider) Exchanges() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.exchanges
 }
 
-// Checks counts the doctor's token requests: those with ProbeCode that are good otherwise.
+// Checks counts the doctor's token requests: those with ProbeCode that are otherwise valid.
 func (p *Provider) Checks() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.checks
 }
 
-// Revoked returns the tokens of the good revocations.
+// Revoked returns the tokens of the valid revocations.
 func (p *Provider) Revoked() []string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return slices.Clone(p.revoked)
 }
 
-// Refusals returns what was wrong with the requests that were refused, and forgets it.
+// Refusals returns what was wrong with the requests that were refused, and clears it.
 func (p *Provider) Refusals() []string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -211,7 +211,7 @@ func (p *Provider) newCode(challenge string) string {
 	return code
 }
 
-// compare says in what parameters are not exactly those wanted; "*" wants any value.
+// compare returns an error unless the parameters are exactly the wanted ones; "*" stands for any value.
 func compare(got, want url.Values) error {
 	for name := range got {
 		if len(got[name]) != 1 || !want.Has(name) {
@@ -226,7 +226,7 @@ func compare(got, want url.Values) error {
 	return nil
 }
 
-// tokenRequest is a request to the token endpoint, or to the one that refreshes.
+// tokenRequest is a request to the token endpoint or to the refresh endpoint.
 type tokenRequest struct {
 	client   oauth.Client
 	endpoint string     // its address
@@ -279,8 +279,8 @@ func (p *Provider) token(w http.ResponseWriter, r *http.Request, request tokenRe
 	return nil
 }
 
-// checkCode checks what RFC 6749 section 4.1.3 and RFC 7636 section 4.6 say of a code, which it uses up. A
-// probe is right but for its code.
+// checkCode checks what RFC 6749 section 4.1.3 and RFC 7636 section 4.6 say about a code, and uses it up. A
+// probe is right except for its code.
 func (p *Provider) checkCode(request tokenRequest, probe bool) error {
 	tokenParams, err := url.ParseQuery(request.client.TokenParams)
 	if err != nil {
@@ -336,8 +336,8 @@ func readForm(r *http.Request) (url.Values, error) {
 	return url.ParseQuery(string(body))
 }
 
-// authenticate checks how the sender of a form authenticates (RFC 6749 section 2.3.1), and returns the
-// parameters that the form has for that.
+// authenticate checks how the sender of a form authenticates (RFC 6749 section 2.3.1), and returns the form's
+// parameters for that.
 func authenticate(r *http.Request, form url.Values, client oauth.Client) (params url.Values, err error) {
 	username, password, basic := r.BasicAuth()
 	params = url.Values{}

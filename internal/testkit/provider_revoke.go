@@ -14,7 +14,7 @@ import (
 	"plugin-oauth/hooks/oauth"
 )
 
-// revoke revokes a token in the one way that the client's RevokeKind stands for. It keeps the token.
+// revoke accepts a revocation in the one way that the client's RevokeKind stands for, and records the token.
 func (p *Provider) revoke(w http.ResponseWriter, r *http.Request, client oauth.Client) error {
 	var token string
 	var err error
@@ -70,7 +70,7 @@ func readRevocationForm(r *http.Request, client oauth.Client) (token string, err
 	return form.Get("token"), compare(form, want)
 }
 
-// readAnonymousRevocation is readRevocationForm of a client that does not authenticate.
+// readAnonymousRevocation is readRevocationForm for a client that does not authenticate.
 func readAnonymousRevocation(r *http.Request) (token string, err error) {
 	form, err := readForm(r)
 	if err != nil {
@@ -94,8 +94,8 @@ func readBearerRevocation(r *http.Request) (token string, err error) {
 	return token, nil
 }
 
-// readRevocationJSON reads a revocation whose body is an object of JSON: it has the token, and where the
-// client does not use Basic authentication the client's id and secret.
+// readRevocationJSON reads a revocation whose body is an object of JSON: it has the token, and if the client
+// does not use Basic authentication, the client's ID and secret.
 func readRevocationJSON(r *http.Request, client oauth.Client) (token string, err error) {
 	var body map[string]string
 	if err := json.NewDecoder(r.Body).Decode(&body); err != nil {

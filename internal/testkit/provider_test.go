@@ -14,7 +14,7 @@ import (
 	"plugin-oauth/hooks/oauth"
 )
 
-// asker asks a provider whose refusals are no failure.
+// asker sends requests to a provider whose refusals do not fail the test.
 type asker struct {
 	*Backend
 
@@ -24,7 +24,7 @@ type asker struct {
 
 func newAsker(t *testing.T) *asker {
 	t.Helper()
-	p := &Provider{ProbeCode: "made-up"}
+	p := &Provider{ProbeCode: "probe-code"}
 	p.Server = httptest.NewServer(p)
 	t.Cleanup(p.Close)
 	client := p.Client("https://backend.example")
@@ -55,7 +55,7 @@ func (a *asker) code() string {
 	return callback.Query().Get("code")
 }
 
-// exchange is a request that redeems a code.
+// exchange returns the form of a request that redeems a code.
 func (a *asker) exchange(code string) url.Values {
 	return url.Values{
 		"grant_type": {"authorization_code"}, "code": {code}, "redirect_uri": {a.client.RedirectURI},
@@ -73,7 +73,7 @@ func TestProvider(t *testing.T) {
 	t.Parallel()
 	a := newAsker(t)
 	code := a.code()
-	probe := a.send("/token", a.exchange("made-up"))
+	probe := a.send("/token", a.exchange("probe-code"))
 	a.Expect("probe", probe, http.StatusBadRequest, `{"error":"invalid_grant"}`)
 	a.Expect("exchange", a.send("/token", a.exchange(code)), http.StatusOK, TokenResponse)
 	refresh := url.Values{
@@ -87,8 +87,8 @@ func TestProvider(t *testing.T) {
 	if a.Provider.Answers(nil) == nil {
 		t.Error("Answers did not return what answered before")
 	}
-	revocation := url.Values{"token": {"RT"}, "client_id": {ClientID}, "client_secret": {ClientSecret}}
-	a.Expect("revoke", a.send("/revoke", revocation), http.StatusOK, "")
+	revocationForm := url.Values{"token": {"RT"}, "client_id": {ClientID}, "client_secret": {ClientSecret}}
+	a.Expect("revoke", a.send("/revoke", revocationForm), http.StatusOK, "")
 	exchanges, checks, revoked := a.Provider.Exchanges(), a.Provider.Checks(), a.Provider.Revoked()
 	if exchanges != 2 || checks != 1 || !slices.Equal(revoked, []string{"RT"}) {
 		t.Errorf("it counts %d exchanges, %d checks, and %v revoked", exchanges, checks, revoked)
@@ -98,7 +98,7 @@ func TestProvider(t *testing.T) {
 	}
 }
 
-// deviations are requests that the provider refuses, and words of the refusals.
+// deviations are requests that the provider refuses, each with words of the refusal.
 var deviations = map[string]struct {
 	ask  func(*asker) Answer
 	want string
@@ -146,7 +146,7 @@ var deviations = map[string]struct {
 	},
 }
 
-// changed redeems a code in a request with one parameter of another value.
+// changed redeems a code with another value for one parameter.
 func changed(name, value string) func(*asker) Answer {
 	return func(a *asker) Answer {
 		form := a.exchange(a.code())
@@ -181,23 +181,23 @@ type revocation struct {
 }
 
 // send sends it to a provider that knows a kind, and reports whether the provider revokes the token.
-func (revoked revocation) send(t *testing.T, known oauth.RevokeKind) bool {
+func (r revocation) send(t *testing.T, known oauth.RevokeKind) bool {
 	t.Helper()
 	a := newAsker(t)
 	a.client.RevokeKind = known
 	a.Provider.Knows(a.client)
-	body := strings.NewReader(revoked.body)
-	request, err := http.NewRequest(revoked.method, a.client.RevokeEndpoint, body)
+	body := strings.NewReader(r.body)
+	request, err := http.NewRequest(r.method, a.client.RevokeEndpoint, body)
 	if err != nil {
 		t.Fatal(err)
 	}
 	request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	request.Header.Set("Accept", "application/json")
-	if strings.HasPrefix(revoked.body, "{") {
+	if strings.HasPrefix(r.body, "{") {
 		request.Header.Set("Content-Type", "application/json")
 	}
-	if revoked.prepare != nil {
-		revoked.prepare(request)
+	if r.prepare != nil {
+		r.prepare(request)
 	}
 	response, err := a.Client.Do(request)
 	if err != nil {
@@ -211,7 +211,7 @@ func (revoked revocation) send(t *testing.T, known oauth.RevokeKind) bool {
 	return good
 }
 
-// Each kind of revocation is told from the others.
+// The provider tells each kind of revocation from the others.
 func TestProviderRevokes(t *testing.T) {
 	t.Parallel()
 	basic := func(r *http.Request) {

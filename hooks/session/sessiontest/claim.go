@@ -49,7 +49,7 @@ func tokensAreDeliveredOnce(t *testing.T, f *fixture) {
 		if delivered.Load() != 1 {
 			t.Fatalf("the tokens were delivered %d times", delivered.Load())
 		}
-		f.told.expectOutcomes(t, row.ID, session.StatusClaimed)
+		f.notified.expectOutcomes(t, row.ID, session.StatusClaimed)
 		f.expectPoll(t, row, f.now, session.ErrUnknown)
 		f.expectPoll(t, row, row.Expires, session.ErrUnknown)
 		f.must(t, false)(f.table.Cancel(t.Context(), row.ID, cancelled, f.now))
@@ -70,7 +70,7 @@ func claimIsReleased(t *testing.T, f *fixture) {
 			t.Fatal(err)
 		}
 	}
-	f.told.expectOutcomes(t, row.ID)
+	f.notified.expectOutcomes(t, row.ID)
 	f.take(t, row)
 }
 
@@ -92,12 +92,12 @@ func staleHold(t *testing.T, f *fixture) {
 	if err := f.table.Release(t.Context(), stale); err != nil {
 		t.Errorf("a stale release: %v", err)
 	}
-	f.told.expectOutcomes(t, row.ID)
+	f.notified.expectOutcomes(t, row.ID)
 	f.expectPoll(t, row, f.now, session.ErrTaken)
 	if err := f.table.Ack(t.Context(), present, f.now); err != nil {
 		t.Fatal(err)
 	}
-	f.told.expectOutcomes(t, row.ID, session.StatusClaimed)
+	f.notified.expectOutcomes(t, row.ID, session.StatusClaimed)
 	// It has been delivered.
 	for _, hold := range []session.Hold{stale, present} {
 		if err := f.table.Ack(t.Context(), hold, f.now); err != nil {
@@ -107,7 +107,7 @@ func staleHold(t *testing.T, f *fixture) {
 			t.Errorf("a release after the ack: %v", err)
 		}
 	}
-	f.told.expectOutcomes(t, row.ID, session.StatusClaimed)
+	f.notified.expectOutcomes(t, row.ID, session.StatusClaimed)
 	f.expectPoll(t, row, f.now, session.ErrUnknown)
 }
 
@@ -143,7 +143,7 @@ func readyExpires(t *testing.T, f *fixture) {
 	row := f.ready(t)
 	f.expectPoll(t, row, row.Expires.Add(time.Hour), session.ErrExpired)
 	f.expectPoll(t, row, row.Expires, session.ErrExpired)
-	// It was not held in vain.
+	// The polls that came too late did not hold the claim.
 	f.expectPoll(t, row, row.Expires.Add(-time.Millisecond), nil)
 }
 
@@ -156,7 +156,7 @@ func expiryDuringClaim(t *testing.T, f *fixture) {
 	if err := f.table.Ack(t.Context(), hold, row.Expires); err != nil {
 		t.Fatal(err)
 	}
-	f.told.expectOutcomes(t, row.ID, session.StatusExpired)
+	f.notified.expectOutcomes(t, row.ID, session.StatusExpired)
 	f.expectPoll(t, row, row.Expires, session.ErrExpired)
 }
 
@@ -177,12 +177,12 @@ func tokensSurvive(t *testing.T, f *fixture) {
 		f.now = hold.Until
 	}
 	f.take(t, held)
-	f.told.expectOutcomes(t, held.ID)
-	// Who held it before is gone, and if he is not after all, he changes nothing.
+	f.notified.expectOutcomes(t, held.ID)
+	// Whoever held it before is gone, or at least changes nothing any more.
 	if err := f.table.Ack(t.Context(), hold, f.now); err != nil {
 		t.Errorf("an ack from before the restart: %v", err)
 	}
-	f.told.expectOutcomes(t, held.ID)
+	f.notified.expectOutcomes(t, held.ID)
 }
 
 func twoProcesses(t *testing.T, f *fixture) {
@@ -192,10 +192,10 @@ func twoProcesses(t *testing.T, f *fixture) {
 	}
 	tables := []session.Table{f.table, second}
 	row := f.insert(t)
-	once := func(name string, lost error, one func(session.Table) error) {
+	once := func(name string, lost error, call func(session.Table) error) {
 		t.Helper()
 		winners := 0
-		for _, err := range race(racers, func(i int) error { return one(tables[i%2]) }) {
+		for _, err := range race(racers, func(i int) error { return call(tables[i%2]) }) {
 			if err == nil {
 				winners++
 			} else if !errors.Is(err, lost) {
@@ -203,7 +203,7 @@ func twoProcesses(t *testing.T, f *fixture) {
 			}
 		}
 		if winners != 1 {
-			t.Fatalf("%s: %d of both processes had it", name, winners)
+			t.Fatalf("%s: %d calls of both processes succeeded", name, winners)
 		}
 	}
 	once("the state", session.ErrUsed, func(table session.Table) error {
@@ -211,12 +211,12 @@ func twoProcesses(t *testing.T, f *fixture) {
 		return err
 	})
 	f.must(t, true)(second.Complete(t.Context(), row.ID, sealedTokens, f.now))
-	// The other's watcher hears of it, sooner or later.
+	// The other process is notified sooner or later.
 	deadline := time.Now().Add(10 * time.Second)
-	for !f.told.wasWoken(row.ID) && time.Now().Before(deadline) {
+	for !f.notified.wasWoken(row.ID) && time.Now().Before(deadline) {
 		time.Sleep(time.Millisecond)
 	}
-	if !f.told.wasWoken(row.ID) {
+	if !f.notified.wasWoken(row.ID) {
 		t.Error("a poll is not woken by the other process")
 	}
 	once("the claim", session.ErrTaken, func(table session.Table) error {

@@ -16,13 +16,12 @@ import (
 // lease is how long a claim in memory is held.
 const lease = 3 * time.Second
 
-// Memory is a [Store] without a database, for tests of what lies above a table. It is the second kind of
-// table besides that on SQLite: several processes share the rows, and a claim is held in the row for three
-// seconds.
+// Memory is a [Store] without a database, for tests of what uses a table. It is also another kind of table
+// than the one on SQLite: several processes share the rows, and a claim is held in the row for three seconds.
 type Memory struct {
 	mu     sync.Mutex
 	rows   []*memoryRow
-	tables []*memoryTable // of the processes that run
+	tables []*memoryTable // of the running processes
 }
 
 var _ Store = (*Memory)(nil)
@@ -30,7 +29,7 @@ var _ Store = (*Memory)(nil)
 // NewMemory returns a store without rows.
 func NewMemory() *Memory { return &Memory{} }
 
-// Open returns the table of a process that starts, after all others were killed.
+// Open returns the table of a process that starts after all others were killed.
 func (m *Memory) Open(*testing.T) session.Table {
 	m.mu.Lock()
 	m.tables = nil
@@ -49,7 +48,7 @@ func (m *Memory) join() *memoryTable {
 	return table
 }
 
-// memoryRow is a row, with what only the table knows of it.
+// memoryRow is a row, with what only the table knows about it.
 type memoryRow struct {
 	session.Row
 	sealed     []byte
@@ -60,13 +59,14 @@ type memoryRow struct {
 	until      time.Time
 }
 
-// memoryTable is the rows as one process has them.
+// memoryTable is the table of one process.
 type memoryTable struct {
 	memory   *Memory
 	watchers []session.Watcher
 }
 
-// change does something with all rows to itself. What it returns is told to the watchers when it is done.
+// change calls do while nothing else can use the rows, and then notifies the watchers of the events that do
+// returns.
 func (t *memoryTable) change(ctx context.Context, do func() ([]event, error)) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -79,32 +79,32 @@ func (t *memoryTable) change(ctx context.Context, do func() ([]event, error)) er
 	}
 	own := slices.Clone(t.watchers)
 	t.memory.mu.Unlock()
-	for _, one := range events {
+	for _, e := range events {
 		for _, watcher := range all {
 			switch {
-			case one.pending != nil:
-				watcher.Pending(*one.pending)
-			case one.woken != "":
-				watcher.Woken(one.woken)
+			case e.pending != nil:
+				watcher.Pending(*e.pending)
+			case e.woken != "":
+				watcher.Woken(e.woken)
 			}
 		}
-		if one.ended != nil {
+		if e.ended != nil {
 			for _, watcher := range own {
-				watcher.Ended(*one.ended)
+				watcher.Ended(*e.ended)
 			}
 		}
 	}
 	return err
 }
 
-// event is something to tell watchers: one of these.
+// event is what watchers are notified of. One of its fields is set.
 type event struct {
 	pending *session.Row
 	woken   string
 	ended   *session.Outcome
 }
 
-// end ends a session. The caller has the rows to itself.
+// end ends a session, and returns the events of that. The caller holds the lock.
 func (row *memoryRow) end(status session.Status, failure session.Failure, completed time.Time) []event {
 	row.Status, row.cause = status, failure.Cause
 	row.Code, row.Description = failure.Code, failure.Description
@@ -129,9 +129,9 @@ func (row *memoryRow) end(status session.Status, failure session.Failure, comple
 	}}}
 }
 
-// find returns the first row of which something is true, or nil.
-func (t *memoryTable) find(is func(row *memoryRow) bool) *memoryRow {
-	if i := slices.IndexFunc(t.memory.rows, is); i >= 0 {
+// find returns the first row that matches, or nil.
+func (t *memoryTable) find(matches func(row *memoryRow) bool) *memoryRow {
+	if i := slices.IndexFunc(t.memory.rows, matches); i >= 0 {
 		return t.memory.rows[i]
 	}
 	return nil
@@ -265,7 +265,7 @@ func (t *memoryTable) TakeClaim(
 	return hold, err
 }
 
-// held returns the row of a hold that is the present one, or nil.
+// held returns the row of a hold, or nil if the hold is no longer the current one.
 func (t *memoryTable) held(hold session.Hold) *memoryRow {
 	return t.find(func(row *memoryRow) bool {
 		return row.ID == hold.Row.ID && row.Status == session.StatusReady && row.holder == hold.Holder

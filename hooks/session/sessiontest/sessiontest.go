@@ -18,40 +18,39 @@ import (
 
 // Store is one set of rows that tables can be opened on.
 type Store interface {
-	// Open returns the table as a process that starts has it. The one that it returned before is that of a
-	// process that was killed; the suite does not use it any more.
+	// Open returns the table of a process that has just started. A table that it returned before belongs to a
+	// process that was killed; the suite no longer uses it.
 	Open(t *testing.T) session.Table
-	// Join returns the table as a second process has it, which runs beside the first. It is nil if one
-	// process owns the rows.
+	// Join returns the table of a second process, which runs beside the first. It is nil if only one process
+	// may own the rows.
 	Join(t *testing.T) session.Table
 }
 
-// Run runs the suite. Each of its tests asks for a store of its own, which is empty, and they run in
-// parallel.
+// Run runs the suite. Each of its tests creates an empty store of its own, and they run in parallel.
 func Run(t *testing.T, create func(t *testing.T) Store) {
 	for name, test := range map[string]func(*testing.T, *fixture){
-		"a row is kept":                       rowIsKept,
-		"a state is consumed once":            stateIsConsumedOnce,
-		"a state expires":                     stateExpires,
-		"another owner finds nothing":         ownerIsCompared,
-		"a session ends once":                 sessionEndsOnce,
-		"an expired session gets no tokens":   expiredGetsNoTokens,
-		"a ready session can be cancelled":    readyIsCancelled,
-		"a claim is taken once":               claimIsTakenOnce,
-		"tokens are delivered once":           tokensAreDeliveredOnce,
-		"a released claim is taken again":     claimIsReleased,
-		"a stale hold changes nothing":        staleHold,
-		"each poll learns what became of it":  statusForEveryPoll,
-		"a ready session expires":             readyExpires,
-		"a session expires during a claim":    expiryDuringClaim,
-		"tokens survive a restart":            tokensSurvive,
-		"an interrupted exchange has failed":  interruptedHasFailed,
-		"the watcher is told":                 watcherIsTold,
-		"the watcher is told of what was":     pendingIsReplayed,
-		"the sweep takes what is due":         sweepTakesWhatIsDue,
-		"an outcome has its times":            outcomeTimes,
-		"a context that ended changes nought": contextEnded,
-		"two processes":                       twoProcesses,
+		"a row is kept":                      rowIsKept,
+		"a state is consumed once":           stateIsConsumedOnce,
+		"a state expires":                    stateExpires,
+		"another owner finds nothing":        ownerIsCompared,
+		"a session ends once":                sessionEndsOnce,
+		"an expired session gets no tokens":  expiredGetsNoTokens,
+		"a ready session can be cancelled":   readyIsCancelled,
+		"a claim is taken once":              claimIsTakenOnce,
+		"tokens are delivered once":          tokensAreDeliveredOnce,
+		"a released claim is taken again":    claimIsReleased,
+		"a stale hold changes nothing":       staleHold,
+		"each poll learns what became of it": statusForEveryPoll,
+		"a ready session expires":            readyExpires,
+		"a session expires during a claim":   expiryDuringClaim,
+		"tokens survive a restart":           tokensSurvive,
+		"an interrupted exchange has failed": interruptedHasFailed,
+		"the watcher is notified":            watcherIsNotified,
+		"the watcher learns what is pending": pendingIsReplayed,
+		"the sweep takes what is due":        sweepTakesWhatIsDue,
+		"an outcome has its times":           outcomeTimes,
+		"an ended context changes nothing":   contextEnded,
+		"two processes":                      twoProcesses,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -60,7 +59,7 @@ func Run(t *testing.T, create func(t *testing.T) Store) {
 	}
 }
 
-// racers is how many ask for the same thing at a time.
+// racers is how many goroutines ask for the same thing at a time.
 const racers = 32
 
 // ttl is how long the sessions of the suite live.
@@ -74,7 +73,7 @@ var interrupted = session.Failure{
 	Cause:       "a restart",
 }
 
-// refused is that of one that the provider refused.
+// refused is the failure of a session that the provider refused.
 var refused = session.Failure{
 	Status:      session.StatusFailed,
 	Code:        "invalid_scope",
@@ -82,18 +81,18 @@ var refused = session.Failure{
 	Cause:       "the provider said so",
 }
 
-// cancelled is that of one that the admin ended.
+// cancelled is the failure of a session that the admin ended.
 var cancelled = session.CancelledByAdmin()
 
 // sealedTokens stand for sealed tokens. A table cannot tell.
 var sealedTokens = []byte("sealed\x00tokens")
 
-// fixture is a table with a watcher, at a time that stands still.
+// fixture is a table with a watcher. Its time stands still.
 type fixture struct {
-	store Store
-	table session.Table
-	now   time.Time
-	told  *recorder
+	store    Store
+	table    session.Table
+	now      time.Time
+	notified *recorder
 }
 
 func newFixture(t *testing.T, store Store) *fixture {
@@ -104,8 +103,8 @@ func newFixture(t *testing.T, store Store) *fixture {
 
 // open starts the process, or kills it and starts it again.
 func (f *fixture) open(t *testing.T) {
-	f.table, f.told = f.store.Open(t), newRecorder()
-	f.table.Watch(f.told)
+	f.table, f.notified = f.store.Open(t), newRecorder()
+	f.table.Watch(f.notified)
 }
 
 // insert stores a new session.
@@ -150,7 +149,7 @@ func (f *fixture) ready(t *testing.T) session.Row {
 	return row
 }
 
-// must checks what a method reports.
+// must returns a function that checks what a method reports.
 func (f *fixture) must(t *testing.T, want bool) func(got bool, err error) {
 	t.Helper()
 	return func(got bool, err error) {
@@ -161,7 +160,7 @@ func (f *fixture) must(t *testing.T, want bool) func(got bool, err error) {
 	}
 }
 
-// take takes the claim of a session, which must be free.
+// take takes the claim of a session, which must not be taken.
 func (f *fixture) take(t *testing.T, row session.Row) session.Hold {
 	t.Helper()
 	hold, err := f.table.TakeClaim(t.Context(), row.Owner, row.ReadKeyHash, f.now)
@@ -172,7 +171,7 @@ func (f *fixture) take(t *testing.T, row session.Row) session.Hold {
 	return hold
 }
 
-// poll says why there are no tokens for a session; nil means that they were claimed.
+// poll returns why there are no tokens for a session; nil means that they were claimed.
 func (f *fixture) poll(t *testing.T, table session.Table, row session.Row, now time.Time) error {
 	hold, err := table.TakeClaim(t.Context(), row.Owner, row.ReadKeyHash, now)
 	if err != nil || hold.Holder != "" {
@@ -203,7 +202,7 @@ func (f *fixture) expectFailure(t *testing.T, row session.Row, want session.Fail
 }
 
 // race calls a function from many goroutines at a time, and returns their errors.
-func race(count int, one func(i int) error) []error {
+func race(count int, call func(i int) error) []error {
 	failed := make([]error, count)
 	var ready, done sync.WaitGroup
 	start := make(chan struct{})
@@ -212,7 +211,7 @@ func race(count int, one func(i int) error) []error {
 		done.Go(func() {
 			ready.Done()
 			<-start
-			failed[i] = one(i)
+			failed[i] = call(i)
 		})
 	}
 	ready.Wait()
@@ -221,7 +220,7 @@ func race(count int, one func(i int) error) []error {
 	return failed
 }
 
-// recorder is a watcher that keeps what it is told.
+// recorder is a watcher that keeps what it is notified of.
 type recorder struct {
 	mu       sync.Mutex
 	pending  map[string]session.Row
@@ -251,7 +250,7 @@ func (r *recorder) Ended(outcome session.Outcome) {
 	r.outcomes = append(r.outcomes, outcome)
 }
 
-// row returns the pending row of a session as it was told.
+// row returns the pending row of a session, if the recorder was notified of it.
 func (r *recorder) row(id string) (session.Row, bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -278,12 +277,12 @@ func (r *recorder) ended(id string) (outcomes []session.Outcome) {
 	return outcomes
 }
 
-// expectOutcomes checks with which statuses a session ended, in the order in which that was told.
+// expectOutcomes checks with which statuses a session ended, in the order of the notifications.
 func (r *recorder) expectOutcomes(t *testing.T, id string, want ...session.Status) {
 	t.Helper()
 	got := r.ended(id)
 	if len(got) != len(want) {
-		t.Errorf("%d outcomes were told, want %d: %+v", len(got), len(want), got)
+		t.Errorf("there are %d outcomes, want %d: %+v", len(got), len(want), got)
 		return
 	}
 	for i, outcome := range got {

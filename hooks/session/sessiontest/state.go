@@ -38,8 +38,8 @@ func rowIsKept(t *testing.T, f *fixture) {
 		if err := f.table.Insert(t.Context(), again); err == nil {
 			t.Error("two rows have one state")
 		}
-		if _, found := f.told.row(again.ID); found {
-			t.Error("the watcher was told of a row that was refused")
+		if _, found := f.notified.row(again.ID); found {
+			t.Error("the watcher was notified of a row that was refused")
 		}
 	}
 }
@@ -61,7 +61,7 @@ func stateIsConsumedOnce(t *testing.T, f *fixture) {
 		if winners != 1 {
 			t.Fatalf("%d redirects got the session", winners)
 		}
-		if f.told.wasWoken(row.ID) {
+		if f.notified.wasWoken(row.ID) {
 			t.Error("a session that was consumed is still pending, but its polls were woken")
 		}
 	}
@@ -110,7 +110,7 @@ func ownerIsCompared(t *testing.T, f *fixture) {
 			t.Errorf("%s: TakeClaim: %+v, %v", name, hold, err)
 		}
 	}
-	// Others may ask at the same time, and keep its owner from nothing.
+	// Other owners may ask at the same time, and do not get in its owner's way.
 	other := session.Owner{Slug: "other", Fingerprint: ready.Owner.Fingerprint}
 	claimed := 0
 	for i, err := range race(racers, func(i int) error {
@@ -164,28 +164,28 @@ func sessionEndsOnce(t *testing.T, f *fixture) {
 			}
 		}
 		var completed, failed, denied int
-		for i, one := range ended {
+		for i, hasEnded := range ended {
 			switch {
-			case one && i%3 == 0:
+			case hasEnded && i%3 == 0:
 				completed++
-			case one && i%3 == 1:
+			case hasEnded && i%3 == 1:
 				failed++
-			case one:
+			case hasEnded:
 				denied++
 			}
 		}
-		// What is ready can still be cancelled, but can fail no more.
+		// A ready session can still be cancelled, but no longer fail.
 		if completed > 1 || failed+denied != 1 || completed+failed > 1 {
 			t.Fatalf("%d completed, %d failed, %d cancelled", completed, failed, denied)
 		}
 		if failed == 1 {
-			f.told.expectOutcomes(t, row.ID, session.StatusFailed)
+			f.notified.expectOutcomes(t, row.ID, session.StatusFailed)
 			f.expectFailure(t, row, refused)
 		} else {
-			f.told.expectOutcomes(t, row.ID, session.StatusDenied)
+			f.notified.expectOutcomes(t, row.ID, session.StatusDenied)
 			f.expectFailure(t, row, cancelled)
 		}
-		if !f.told.wasWoken(row.ID) {
+		if !f.notified.wasWoken(row.ID) {
 			t.Error("its polls were not woken")
 		}
 	}
@@ -201,7 +201,7 @@ func expiredGetsNoTokens(t *testing.T, f *fixture) {
 	f.must(t, false)(f.table.Fail(t.Context(), row.ID, refused, row.Expires))
 	f.must(t, false)(f.table.Cancel(t.Context(), row.ID, cancelled, row.Expires))
 	f.must(t, false)(f.table.Complete(t.Context(), row.ID, sealedTokens, f.now))
-	f.told.expectOutcomes(t, row.ID, session.StatusFailed)
+	f.notified.expectOutcomes(t, row.ID, session.StatusFailed)
 	f.must(t, false)(f.table.Fail(t.Context(), f.newRow().ID, refused, f.now))
 }
 
@@ -215,7 +215,7 @@ func readyIsCancelled(t *testing.T, f *fixture) {
 	if err := f.table.Ack(t.Context(), hold, f.now); err != nil {
 		t.Errorf("an ack after the cancellation: %v", err)
 	}
-	f.told.expectOutcomes(t, row.ID, session.StatusDenied)
+	f.notified.expectOutcomes(t, row.ID, session.StatusDenied)
 	f.expectFailure(t, row, cancelled)
 }
 

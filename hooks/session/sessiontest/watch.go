@@ -20,12 +20,12 @@ func interruptedHasFailed(t *testing.T, f *fixture) {
 			t.Fatal(err)
 		}
 	}
-	f.told.expectOutcomes(t, row.ID, session.StatusFailed)
+	f.notified.expectOutcomes(t, row.ID, session.StatusFailed)
 	f.expectFailure(t, row, interrupted)
-	if _, found := f.told.row(row.ID); found {
+	if _, found := f.notified.row(row.ID); found {
 		t.Error("it is said to be pending")
 	}
-	for _, outcome := range f.told.ended(row.ID) {
+	for _, outcome := range f.notified.ended(row.ID) {
 		if outcome.Error != interrupted.Code || outcome.Cause != interrupted.Cause ||
 			!outcome.Ended.Equal(later) {
 			t.Errorf("the outcome is %+v", outcome)
@@ -33,13 +33,13 @@ func interruptedHasFailed(t *testing.T, f *fixture) {
 	}
 }
 
-// isTold reports whether a watcher was told all that it needs of a pending row.
-func isTold(got, row session.Row) bool {
+// isComplete reports whether a watcher got all that it needs of a pending row.
+func isComplete(got, row session.Row) bool {
 	return got.Owner.Slug == row.Owner.Slug && bytes.Equal(got.Owner.Fingerprint, row.Owner.Fingerprint) &&
 		bytes.Equal(got.ReadKeyHash, row.ReadKeyHash) && got.Expires.Equal(row.Expires)
 }
 
-func watcherIsTold(t *testing.T, f *fixture) {
+func watcherIsNotified(t *testing.T, f *fixture) {
 	second := newRecorder()
 	f.table.Watch(second)
 	for name, end := range map[string]func(row session.Row) error{
@@ -61,19 +61,19 @@ func watcherIsTold(t *testing.T, f *fixture) {
 		},
 	} {
 		row := f.insert(t)
-		for _, told := range []*recorder{f.told, second} {
-			got, found := told.row(row.ID)
-			if !found || !isTold(got, row) {
-				t.Errorf("%s: told at the start: %+v", name, got)
+		for _, watcher := range []*recorder{f.notified, second} {
+			got, found := watcher.row(row.ID)
+			if !found || !isComplete(got, row) {
+				t.Errorf("%s: at the start: %+v", name, got)
 			}
-			if told.wasWoken(row.ID) {
+			if watcher.wasWoken(row.ID) {
 				t.Errorf("%s: its polls were woken at the start", name)
 			}
 		}
 		if err := end(row); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
-		if !f.told.wasWoken(row.ID) || !second.wasWoken(row.ID) {
+		if !f.notified.wasWoken(row.ID) || !second.wasWoken(row.ID) {
 			t.Errorf("%s: its polls were not woken", name)
 		}
 	}
@@ -96,16 +96,16 @@ func pendingIsReplayed(t *testing.T, f *fixture) {
 		t.Fatal(err)
 	}
 	for _, row := range []session.Row{ready, failed, expired} {
-		if _, found := f.told.row(row.ID); found {
+		if _, found := f.notified.row(row.ID); found {
 			t.Errorf("a row is said to be pending: %+v", row)
 		}
 	}
-	got, found := f.told.row(pending.ID)
-	if !found || !isTold(got, pending) {
-		t.Errorf("the pending row is told as %+v", got)
+	got, found := f.notified.row(pending.ID)
+	if !found || !isComplete(got, pending) {
+		t.Errorf("the pending row is %+v", got)
 	}
-	if got, found := f.told.row(old.ID); !found || got.Owner.Slug != "" || got.Owner.Fingerprint != nil {
-		t.Errorf("a row without a fingerprint is told as %+v", got)
+	if got, found := f.notified.row(old.ID); !found || got.Owner.Slug != "" || got.Owner.Fingerprint != nil {
+		t.Errorf("a row without a fingerprint is %+v", got)
 	}
 }
 
@@ -129,8 +129,8 @@ func sweepTakesWhatIsDue(t *testing.T, f *fixture) {
 	f.expectPoll(t, ready, f.now, session.ErrExpired)
 	f.expectPoll(t, claimed, f.now, session.ErrUnknown)
 	f.expectFailure(t, failed, refused)
-	f.told.expectOutcomes(t, pending.ID, session.StatusExpired)
-	f.told.expectOutcomes(t, ready.ID, session.StatusExpired)
+	f.notified.expectOutcomes(t, pending.ID, session.StatusExpired)
+	f.notified.expectOutcomes(t, ready.ID, session.StatusExpired)
 	sweep(expires, almost, session.Swept{})
 	later := f.newRow()
 	later.Expires = expires.Add(time.Millisecond)
@@ -146,7 +146,7 @@ func sweepTakesWhatIsDue(t *testing.T, f *fixture) {
 
 func outcomeTimes(t *testing.T, f *fixture) {
 	at := func(seconds int) time.Time { return f.now.Add(time.Duration(seconds) * time.Second) }
-	begun := func() session.Row {
+	consumed := func() session.Row {
 		row := f.insert(t)
 		if _, err := f.table.Consume(t.Context(), row.Owner, row.StateHash, at(1)); err != nil {
 			t.Fatal(err)
@@ -154,11 +154,11 @@ func outcomeTimes(t *testing.T, f *fixture) {
 		return row
 	}
 	finished := func() session.Row {
-		row := begun()
+		row := consumed()
 		f.must(t, true)(f.table.Complete(t.Context(), row.ID, sealedTokens, at(2)))
 		return row
 	}
-	claimed, failed, cancelledFirst, cancelledLast := finished(), begun(), f.insert(t), finished()
+	claimed, failed, cancelledFirst, cancelledLast := finished(), consumed(), f.insert(t), finished()
 	neverBack, neverClaimed := f.insert(t), finished()
 	if err := f.table.Ack(t.Context(), f.take(t, claimed), at(3)); err != nil {
 		t.Fatal(err)
@@ -203,9 +203,9 @@ func outcomeTimes(t *testing.T, f *fixture) {
 			redirected: at(1), completed: at(2), ended: expires,
 		},
 	} {
-		outcomes := f.told.ended(test.row.ID)
+		outcomes := f.notified.ended(test.row.ID)
 		if len(outcomes) != 1 {
-			t.Errorf("%s: %d outcomes were told", test.name, len(outcomes))
+			t.Errorf("%s: there are %d outcomes", test.name, len(outcomes))
 			continue
 		}
 		got := outcomes[0]

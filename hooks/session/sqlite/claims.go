@@ -11,114 +11,115 @@ import (
 	"plugin-oauth/hooks/session"
 )
 
-// claims says who is getting which tokens. It is in memory, since one process owns the data folder: a crash
-// frees all claims, and the tokens are still in their rows.
-type claims struct {
+// claimRegistry says who is getting which tokens. It is in memory, since one process owns the data folder: a
+// crash frees all claims, and the tokens are still in their rows.
+type claimRegistry struct {
 	mu        sync.Mutex
-	byReadKey map[string]*claim // by the hash of the read key
+	byReadKey map[string]*heldClaim // by the hash of the read key
 }
 
-// claim is held by the one caller that made it, from before it reads the row.
-type claim struct {
+// heldClaim is a claim that one caller holds, from before it reads the row.
+type heldClaim struct {
 	decided chan struct{} // closed when it is known whether the row could be claimed
-	taken   bool          // it could be
+	taken   bool          // the row could be claimed
 	acked   bool          // the plugin has the tokens, but that is not stored yet
 	hold    session.Hold  // what the caller got
 }
 
-// begin returns the claim of a read key, and whether the caller is the one who made it.
-func (c *claims) begin(readKeyHash []byte) (one *claim, mine bool) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if one := c.byReadKey[string(readKeyHash)]; one != nil {
-		return one, false
+// findOrAdd returns the claim of a read key, and whether it is new: then the caller holds it, and must decide
+// it.
+func (r *claimRegistry) findOrAdd(readKeyHash []byte) (claim *heldClaim, isNew bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if claim := r.byReadKey[string(readKeyHash)]; claim != nil {
+		return claim, false
 	}
-	one = &claim{decided: make(chan struct{})}
-	c.byReadKey[string(readKeyHash)] = one
-	return one, true
+	claim = &heldClaim{decided: make(chan struct{})}
+	r.byReadKey[string(readKeyHash)] = claim
+	return claim, true
 }
 
-// decide says what became of a claim that was begun: it is taken, or it is nobody's again.
-func (c *claims) decide(one *claim, taken bool, hold session.Hold) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	one.taken, one.hold = taken, hold
+// decide records whether a new claim is taken. If it is not, it is removed.
+func (r *claimRegistry) decide(claim *heldClaim, taken bool, hold session.Hold) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	claim.taken, claim.hold = taken, hold
 	if !taken {
-		delete(c.byReadKey, string(hold.Row.ReadKeyHash))
+		delete(r.byReadKey, string(hold.Row.ReadKeyHash))
 	}
-	close(one.decided)
+	close(claim.decided)
 }
 
-// held returns the claim that a hold stands for, or nil if it is the present one no more. The caller has the
-// lock.
-func (c *claims) held(hold session.Hold) *claim {
-	one := c.byReadKey[string(hold.Row.ReadKeyHash)]
-	if one == nil || !one.taken || one.hold.Holder != hold.Holder {
+// held returns the claim that a hold stands for, or nil if the hold is no longer the current one. The caller
+// holds the lock.
+func (r *claimRegistry) held(hold session.Hold) *heldClaim {
+	claim := r.byReadKey[string(hold.Row.ReadKeyHash)]
+	if claim == nil || !claim.taken || claim.hold.Holder != hold.Holder {
 		return nil
 	}
-	return one
+	return claim
 }
 
-// holds reports whether a hold is the present one.
-func (c *claims) holds(hold session.Hold) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.held(hold) != nil
+// isCurrent reports whether a hold is the current one of its row.
+func (r *claimRegistry) isCurrent(hold session.Hold) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.held(hold) != nil
 }
 
 // markAcked keeps a claim until a sweep has stored that the plugin has the tokens.
-func (c *claims) markAcked(hold session.Hold) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if one := c.held(hold); one != nil {
-		one.acked, one.hold.Sealed = true, nil
+func (r *claimRegistry) markAcked(hold session.Hold) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if claim := r.held(hold); claim != nil {
+		claim.acked, claim.hold.Sealed = true, nil
 	}
 }
 
 // release lets the next caller have the tokens, unless the plugin has them.
-func (c *claims) release(hold session.Hold) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if one := c.held(hold); one != nil && !one.acked {
-		delete(c.byReadKey, string(hold.Row.ReadKeyHash))
+func (r *claimRegistry) release(hold session.Hold) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if claim := r.held(hold); claim != nil && !claim.acked {
+		delete(r.byReadKey, string(hold.Row.ReadKeyHash))
 	}
 }
 
-// remove forgets a claim whose row has no tokens any more.
-func (c *claims) remove(hold session.Hold) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.held(hold) != nil {
-		delete(c.byReadKey, string(hold.Row.ReadKeyHash))
+// remove deletes a claim whose row no longer has tokens.
+func (r *claimRegistry) remove(hold session.Hold) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.held(hold) != nil {
+		delete(r.byReadKey, string(hold.Row.ReadKeyHash))
 	}
 }
 
-// await waits until it is decided what became of somebody else's claim. It fails with ErrTaken or ErrUnknown
-// if the tokens are the other's; else they are anybody's.
-func (c *claims) await(ctx context.Context, one *claim) error {
+// await waits until another caller's claim is decided. It fails with ErrTaken or ErrUnknown if the other
+// caller gets the tokens; otherwise the claim is free.
+func (r *claimRegistry) await(ctx context.Context, claim *heldClaim) error {
 	select {
-	case <-one.decided:
+	case <-claim.decided:
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	switch {
-	case one.taken && one.acked:
+	case claim.taken && claim.acked:
 		return session.ErrUnknown
-	case one.taken:
+	case claim.taken:
 		return session.ErrTaken
 	}
 	return nil
 }
 
 // acked returns the holds of the claims whose tokens the plugin has, though that is not stored yet.
-func (c *claims) acked() (holds []session.Hold) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for _, one := range c.byReadKey {
-		if one.acked {
-			holds = append(holds, one.hold)
+func (r *claimRegistry) acked() (holds []session.Hold) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, claim := range r.byReadKey {
+		if claim.acked {
+			holds = append(holds, claim.hold)
 		}
 	}
 	return holds
@@ -129,32 +130,32 @@ func (t *Table) TakeClaim(
 	ctx context.Context, owner session.Owner, readKeyHash []byte, now time.Time,
 ) (session.Hold, error) {
 	for {
-		one, mine := t.claims.begin(readKeyHash)
-		if mine {
-			return t.takeClaim(ctx, one, owner, readKeyHash, now)
+		claim, isNew := t.claims.findOrAdd(readKeyHash)
+		if isNew {
+			return t.takeClaim(ctx, claim, owner, readKeyHash, now)
 		}
-		// Somebody else's. Unless the row is ready that does not matter, and each is told what became of the
-		// login.
+		// Another caller's. That matters only if the row is ready; otherwise all callers are told what became
+		// of the login.
 		hold, err := t.readClaim(ctx, false, owner, readKeyHash)
 		if err != nil || hold.Row.CheckClaim(now) != nil {
 			return hold, err
 		}
-		if err := t.claims.await(ctx, one); err != nil {
+		if err := t.claims.await(ctx, claim); err != nil {
 			return session.Hold{}, err
 		}
-		// The other read the row before it was ready, or under another owner.
+		// The other caller read the row before it was ready, or as another owner.
 	}
 }
 
-// takeClaim reads the row of a claim that was begun, and decides the claim. The row is read only now that the
-// claim is the caller's: whoever held it before may have acknowledged it since.
+// takeClaim reads the row of a new claim, and decides the claim. The row is read only now that the caller
+// holds the claim: whoever held it before may have acknowledged it since.
 func (t *Table) takeClaim(
-	ctx context.Context, one *claim, owner session.Owner, readKeyHash []byte, now time.Time,
+	ctx context.Context, claim *heldClaim, owner session.Owner, readKeyHash []byte, now time.Time,
 ) (hold session.Hold, err error) {
 	taken := false
 	defer func() {
 		hold.Row.ReadKeyHash = readKeyHash
-		t.claims.decide(one, taken, hold)
+		t.claims.decide(claim, taken, hold)
 	}()
 	hold, err = t.readClaim(ctx, true, owner, readKeyHash)
 	if err != nil || hold.Row.CheckClaim(now) != nil {
@@ -186,7 +187,7 @@ func (t *Table) readClaim(
 
 // Ack erases the tokens.
 func (t *Table) Ack(ctx context.Context, hold session.Hold, now time.Time) error {
-	if !t.claims.holds(hold) {
+	if !t.claims.isCurrent(hold) {
 		return nil
 	}
 	outcomes, err := t.outcomes(ctx, t.statements.ack, timestamp(now), hold.Row.ID)

@@ -15,7 +15,7 @@ func IsReadOnly(err error) bool {
 	return resultCode(err) == codeReadOnly
 }
 
-// IsDamaged reports whether an error says that a file is no database, or a damaged one.
+// IsDamaged reports whether an error says that a file is damaged, or not a database at all.
 func IsDamaged(err error) bool {
 	code := resultCode(err)
 	return code == codeCorrupt || code == codeNotADB

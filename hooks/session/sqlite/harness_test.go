@@ -75,8 +75,8 @@ func (s *server) advance(by time.Duration) {
 	s.now = s.now.Add(by)
 }
 
-// told returns the outcomes so far.
-func (s *server) told() []session.Outcome {
+// ended returns the outcomes so far.
+func (s *server) ended() []session.Outcome {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.outcomes
@@ -101,7 +101,7 @@ func (s *server) redirect(owner session.Owner, started session.Started) session.
 	return pending
 }
 
-// login is one whose tokens wait to be claimed.
+// login goes through a login until its tokens wait to be claimed.
 func (s *server) login(owner session.Owner) (started session.Started, id string) {
 	s.t.Helper()
 	started = s.start(owner)
@@ -112,8 +112,8 @@ func (s *server) login(owner session.Owner) (started session.Started, id string)
 	return started, pending.ID
 }
 
-// claim gives the tokens of a login to its plugin.
-func (s *server) claim(owner session.Owner, started session.Started) {
+// claimTokens gives the tokens of a login to its plugin.
+func (s *server) claimTokens(owner session.Owner, started session.Started) {
 	s.t.Helper()
 	claim, err := s.sessions.Claim(s.t.Context(), owner, started.ReadKey)
 	if err != nil || string(claim.Tokens) != string(response) {
@@ -159,7 +159,7 @@ func (s *server) sweep() session.Swept {
 	return swept
 }
 
-// latest is the id of the session that began last.
+// latest returns the id of the session that began last.
 func (s *server) latest() (id string) {
 	s.t.Helper()
 	s.row("SELECT id FROM sessions ORDER BY rowid DESC LIMIT 1", &id)

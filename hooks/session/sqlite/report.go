@@ -13,21 +13,21 @@ import (
 
 const (
 	maxListed = 50
-	maxClaims = 1000 // that the times to claim are taken from
+	maxClaims = 1000 // from which the times to claim are taken
 )
 
 // ReportRequest says what a report is about.
 type ReportRequest struct {
 	// Span is how far back it reaches.
 	Span time.Duration
-	// Hours is how many hours it counts one by one, the present one included.
+	// Hours is how many hours it counts one by one, including the current one.
 	Hours int
 	// Plugin is the slug of one plugin, or "/" for the one at the root. If it is empty, the report is about
 	// all of them.
 	Plugin string
 }
 
-// The parts of the queries below. A plugin is its slug, or "/".
+// Parts of the queries below. A plugin is named by its slug, or "/".
 const (
 	slug   = `iif(plugin = '', '/', plugin)`
 	ofSlug = ` AND ({:slug} = '' OR ` + slug + ` = {:slug})`
@@ -57,8 +57,8 @@ const (
 		WHERE status = 'claimed' AND ` + within + ofSlug + ` ORDER BY expires DESC LIMIT {:claims}`
 )
 
-// Report reads what there is to know about the logins in a span of time, but for what the table does not
-// know: Retention, and what fixes a failure. The hours are as the last sweep counted them.
+// Report reports on the logins in a span of time. It leaves out what the table does not know: Retention, and
+// what fixes a failure. The hours are as the last sweep counted them.
 func (t *Table) Report(ctx context.Context, request ReportRequest) (session.Report, error) {
 	reader := &reportReader{ctx: ctx, db: t.app.ConcurrentDB(), now: t.Now(), request: request}
 	report := session.Report{
@@ -84,7 +84,7 @@ type reportReader struct {
 	err     error
 }
 
-// query binds what any of the queries may ask for.
+// query binds the parameters that any of the queries may use.
 func (r *reportReader) query(query string) *dbx.Query {
 	return r.db.NewQuery(query).WithContext(r.ctx).Bind(dbx.Params{
 		"now":    timestamp(r.now),
@@ -143,11 +143,11 @@ func (r *reportReader) hours() []session.Hour {
 }
 
 func (r *reportReader) toClaim() session.ToClaim {
-	var claims []struct{ Created, Claimed string }
-	r.all(latestClaims, &claims)
-	seconds := make([]float64, len(claims))
-	for i, claim := range claims {
-		seconds[i] = readTime(claim.Claimed).Sub(readTime(claim.Created)).Seconds()
+	var rows []struct{ Created, Claimed string }
+	r.all(latestClaims, &rows)
+	seconds := make([]float64, len(rows))
+	for i, row := range rows {
+		seconds[i] = readTime(row.Claimed).Sub(readTime(row.Created)).Seconds()
 	}
 	return session.ToClaim{Count: len(seconds), Median: quantile(seconds, 0.5), P95: quantile(seconds, 0.95)}
 }
@@ -166,7 +166,8 @@ func (r *reportReader) failures() []session.FailedLogin {
 	return failures
 }
 
-// quantile is the smallest value that the share q of all does not exceed (nearest rank), or 0 of none.
+// quantile returns the smallest value that the share q of all values does not exceed (nearest rank), or 0 if
+// there are none.
 func quantile(values []float64, q float64) float64 {
 	if len(values) == 0 {
 		return 0

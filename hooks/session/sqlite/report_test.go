@@ -83,7 +83,7 @@ func TestReport(t *testing.T) {
 			}
 		}
 	}
-	// One plugin: its own, but the funnel of all.
+	// For one plugin the report has only its own logins, but the funnel of all plugins.
 	report := s.report(ReportRequest{Span: lastDay.Span, Hours: lastDay.Hours, Plugin: "other"})
 	if len(report.Funnel) != 2 || report.LiveCount != 1 || len(report.Failures) != 0 ||
 		report.Hours[23].Started != 2 {
@@ -101,7 +101,7 @@ func near(seconds, want float64) bool {
 	return seconds > want-0.01 && seconds < want+0.01
 }
 
-// The page's script reads these names, and lists where nothing is.
+// The page's script reads these names, and expects empty lists instead of null.
 func TestReportJSON(t *testing.T) {
 	t.Parallel()
 	s := serve(t, session.Options{})
@@ -122,7 +122,7 @@ func TestReportJSON(t *testing.T) {
 	}
 }
 
-// Of many sign-ins the report has the newest, and the counts of all.
+// The report lists the newest of many sign-ins, and counts all of them.
 func TestReportOfMany(t *testing.T) {
 	t.Parallel()
 	s := serve(t, session.Options{Retention: 8 * 24 * time.Hour})
@@ -148,7 +148,7 @@ func TestReportOfMany(t *testing.T) {
 	}
 }
 
-// A span begins where it says, also for a login that outlasts its beginning.
+// A span leaves out logins that began before it, even if they ended in it.
 func TestReportSpan(t *testing.T) {
 	t.Parallel()
 	s := serve(t, session.Options{})

@@ -1,6 +1,6 @@
-// Package sqlite keeps sessions in the database of a PocketBase app. It writes past PocketBase's record
-// hooks: a prepared statement is never printed with its values, and what may happen once is one statement, or
-// a claim in memory. So one process owns a data folder.
+// Package sqlite keeps sessions in the database of a PocketBase app. It bypasses PocketBase's record hooks: a
+// prepared statement is never printed with its values, and whatever may happen only once is a single
+// statement, or a claim in memory. So only one process may use a data folder.
 package sqlite
 
 import (
@@ -19,14 +19,14 @@ import (
 
 // Table is a [session.Table] on a PocketBase app. Make it with [New]. It is safe for concurrent use.
 type Table struct {
-	// Now is the clock of what the table does without being told a time: [Table.Report] and
+	// Now is the clock for what the table does without being given a time: [Table.Report] and
 	// [Table.RecordDeleted]. New sets it to [time.Now]. To change it, do so before the table is used.
 	Now func() time.Time
 
 	app        core.App
 	writer     *writer
 	statements statements
-	claims     claims
+	claims     claimRegistry
 
 	mu       sync.RWMutex
 	watchers []session.Watcher
@@ -37,21 +37,21 @@ var _ session.Table = (*Table)(nil)
 // New prepares the statements on an app whose migrations have run. Reads run on PocketBase's pool, writes on
 // its single writer connection.
 func New(app core.App) (*Table, error) {
-	reader, err := database(app.ConcurrentDB())
+	readDB, err := database(app.ConcurrentDB())
 	if err != nil {
 		return nil, err
 	}
-	writing, err := database(app.NonconcurrentDB())
+	writeDB, err := database(app.NonconcurrentDB())
 	if err != nil {
 		return nil, err
 	}
 	t := &Table{
 		Now:    time.Now,
 		app:    app,
-		writer: &writer{db: writing},
-		claims: claims{byReadKey: map[string]*claim{}},
+		writer: &writer{db: writeDB},
+		claims: claimRegistry{byReadKey: map[string]*heldClaim{}},
 	}
-	for _, p := range t.statements.list(reader, writing) {
+	for _, p := range t.statements.list(readDB, writeDB) {
 		if *p.statement, err = p.db.Prepare(p.query); err != nil {
 			return nil, fmt.Errorf("the table sessions is not as this version needs it; restore a backup, "+
 				"or start with another --dir: %w", err)
@@ -86,9 +86,11 @@ func (t *Table) Insert(ctx context.Context, row session.Row) error {
 // ByState returns the row of a state, without its read key.
 func (t *Table) ByState(ctx context.Context, owner session.Owner, stateHash []byte) (session.Row, error) {
 	row := session.Row{Owner: owner, StateHash: stateHash}
-	var created, redirected, expires string
+	var redirected string
+	var life lifetime
 	err := t.statements.byState.QueryRowContext(ctx, nil, stateHash, owner.Slug, owner.Fingerprint).Scan(
-		&row.ID, &row.Status, &row.Tenant, &row.PublicKey, &row.Network, &created, &redirected, &expires)
+		&row.ID, &row.Status, &row.Tenant, &row.PublicKey, &row.Network, &life.created, &redirected,
+		&life.expires)
 	if errors.Is(err, sql.ErrNoRows) {
 		return session.Row{}, session.ErrUnknown
 	}
@@ -96,7 +98,7 @@ func (t *Table) ByState(ctx context.Context, owner session.Owner, stateHash []by
 		return session.Row{}, err
 	}
 	row.Redirected = readTime(redirected)
-	row.Created, row.Expires, err = readLife(created, expires)
+	err = life.read(&row)
 	return row, err
 }
 
@@ -105,12 +107,12 @@ func (t *Table) Consume(
 	ctx context.Context, owner session.Owner, stateHash []byte, now time.Time,
 ) (session.Row, error) {
 	row := session.Row{Owner: owner, Status: session.StatusPending, StateHash: stateHash, Redirected: now}
-	var created, expires string
+	var life lifetime
 	err := t.writer.queryRow(ctx, t.statements.consume,
 		[]any{timestamp(now), stateHash, owner.Slug, owner.Fingerprint},
-		[]any{&row.ID, &row.Tenant, &row.PublicKey, &row.Network, &created, &expires})
+		[]any{&row.ID, &row.Tenant, &row.PublicKey, &row.Network, &life.created, &life.expires})
 	if err == nil {
-		row.Created, row.Expires, err = readLife(created, expires)
+		err = life.read(&row)
 		return row, err
 	}
 	if !errors.Is(err, sql.ErrNoRows) {
@@ -154,13 +156,13 @@ func (t *Table) endOne(ctx context.Context, id string, statement *sql.Stmt, args
 	if err != nil {
 		return false, err
 	}
-	// Polls may wait even for one that had ended before.
+	// Polls may be waiting even if the session had ended before.
 	t.notify(func(w session.Watcher) { w.Woken(id) })
 	t.notifyEnded(outcomes)
 	return len(outcomes) > 0, nil
 }
 
-// Resume ends what a former process was exchanging, and tells of what is pending.
+// Resume ends what an earlier process was exchanging, and notifies the watchers of what is pending.
 func (t *Table) Resume(ctx context.Context, interrupted session.Failure, now time.Time) error {
 	outcomes, err := t.outcomes(ctx, t.statements.interrupted,
 		interrupted.Status, interrupted.Code, interrupted.Description, interrupted.Cause, timestamp(now))
@@ -176,13 +178,13 @@ func (t *Table) Resume(ctx context.Context, interrupted session.Failure, now tim
 	defer rows.Close()
 	for rows.Next() {
 		row := session.Row{Status: session.StatusPending}
-		var created, expires string
-		err := rows.Scan(
-			&row.ID, &row.Owner.Slug, &row.Owner.Fingerprint, &row.ReadKeyHash, &created, &expires)
+		var life lifetime
+		err := rows.Scan(&row.ID, &row.Owner.Slug, &row.Owner.Fingerprint, &row.ReadKeyHash,
+			&life.created, &life.expires)
 		if err != nil {
 			return err
 		}
-		if row.Created, row.Expires, err = readLife(created, expires); err != nil {
+		if err := life.read(&row); err != nil {
 			return err
 		}
 		t.notify(func(w session.Watcher) { w.Pending(row) })
@@ -231,13 +233,16 @@ func (t *Table) remove(ctx context.Context, removeBefore time.Time) (count int64
 	}
 }
 
-// readLife reads when a login began and when it expires. Without these nothing can be said of it.
-func readLife(created, expires string) (createdAt, expiresAt time.Time, err error) {
-	if createdAt, err = time.Parse(types.DefaultDateLayout, created); err != nil {
-		return createdAt, expiresAt, err
+// lifetime is when a login began and when it expires, as the database stores them.
+type lifetime struct{ created, expires string }
+
+// read sets both times of a row. Without them nothing can be said about its login.
+func (l lifetime) read(row *session.Row) (err error) {
+	if row.Created, err = time.Parse(types.DefaultDateLayout, l.created); err != nil {
+		return err
 	}
-	expiresAt, err = time.Parse(types.DefaultDateLayout, expires)
-	return createdAt, expiresAt, err
+	row.Expires, err = time.Parse(types.DefaultDateLayout, l.expires)
+	return err
 }
 
 // readTime reads a timestamp. A blank one is the zero time.
@@ -246,7 +251,7 @@ func readTime(timestamp string) time.Time {
 	return t
 }
 
-// timestamp is PocketBase's form of a time. Two of them compare as strings.
+// timestamp returns a time in PocketBase's form. Two of them compare as strings.
 func timestamp(t time.Time) string {
 	return t.UTC().Format(types.DefaultDateLayout)
 }

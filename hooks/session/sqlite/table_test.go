@@ -19,7 +19,7 @@ import (
 	"plugin-oauth/internal/testkit"
 )
 
-// store is a data folder. Opening it anew closes and opens its database, as a start of the service does.
+// store is a data folder. Open closes its database and opens it again, as a restart of the service does.
 type store struct{ app core.App }
 
 func (s *store) Open(t *testing.T) session.Table {
@@ -51,13 +51,13 @@ func TestQueryPlans(t *testing.T) {
 	queries := []string{
 		liveLogins, liveCount, failedLogins, latestClaims, funnelOfRows, funnelOfTotals, countedHours,
 	}
-	for _, prepared := range all.list(nil, nil) {
-		if prepared.statement != &all.insert && prepared.statement != &all.storeTotal {
-			queries = append(queries, prepared.query)
+	for _, p := range all.list(nil, nil) {
+		if p.statement != &all.insert && p.statement != &all.storeTotal {
+			queries = append(queries, p.query)
 		}
 	}
-	// The first is an index of the few that are alive. The others are of the hour that is under way, or sort
-	// and group the few rows of a report.
+	// The first is an index of the few sessions that are alive. The others read the current hour, or sort and
+	// group the few rows of a report.
 	const allowed = "SCAN sessions USING INDEX sessions_living\n" +
 		"USE TEMP B-TREE FOR GROUP BY\nUSE TEMP B-TREE FOR ORDER BY\nCOMPOUND QUERY\n" +
 		"LEFT-MOST SUBQUERY\nUNION ALL\n" +
@@ -106,7 +106,7 @@ func TestSweepOfMany(t *testing.T) {
 	}
 }
 
-// An admin who swaps the public key of a pending session for his own gets no tokens: the code verifier no
+// An admin who swaps the public key of a pending session for their own gets no tokens: the code verifier no
 // longer fits.
 func TestSwappedPublicKey(t *testing.T) {
 	t.Parallel()
@@ -157,8 +157,8 @@ func TestClaimOnce(t *testing.T) {
 	}
 }
 
-// A poll that finds the row ready, while another is still reading it, waits to learn whether the tokens are
-// the other's.
+// A poll that finds the row ready while another poll is still reading it waits to learn whether the other
+// gets the tokens.
 func TestClaimBesideAnother(t *testing.T) {
 	t.Parallel()
 	s := serve(t, session.Options{})
@@ -168,28 +168,28 @@ func TestClaimBesideAnother(t *testing.T) {
 	other := session.Hold{Row: session.Row{ReadKeyHash: readKeyHash}, Holder: "another"}
 	claims := &s.table.claims
 	for name, test := range map[string]struct {
-		decide func(one *claim)
+		decide func(claim *heldClaim)
 		want   error
 	}{
-		"not theirs": {decide: func(one *claim) { claims.decide(one, false, other) }, want: nil},
-		"theirs":     {decide: func(one *claim) { claims.decide(one, true, other) }, want: session.ErrTaken},
+		"not theirs": {decide: func(c *heldClaim) { claims.decide(c, false, other) }, want: nil},
+		"theirs":     {decide: func(c *heldClaim) { claims.decide(c, true, other) }, want: session.ErrTaken},
 		"delivered": {
-			decide: func(one *claim) {
+			decide: func(claim *heldClaim) {
 				claims.mu.Lock()
-				one.acked = true
+				claim.acked = true
 				claims.mu.Unlock()
-				claims.decide(one, true, other)
+				claims.decide(claim, true, other)
 			},
 			want: session.ErrUnknown,
 		},
 	} {
-		one, mine := claims.begin(readKeyHash)
-		if !mine {
+		claim, isNew := claims.findOrAdd(readKeyHash)
+		if !isNew {
 			t.Fatalf("%s: the claim before was left behind", name)
 		}
 		ended, end := context.WithCancel(t.Context())
 		end()
-		if err := claims.await(ended, one); !errors.Is(err, context.Canceled) {
+		if err := claims.await(ended, claim); !errors.Is(err, context.Canceled) {
 			t.Errorf("%s: undecided: %v", name, err)
 		}
 		polled := make(chan error, 1)
@@ -197,14 +197,14 @@ func TestClaimBesideAnother(t *testing.T) {
 			_, err := s.sessions.Claim(t.Context(), owner, started.ReadKey)
 			polled <- err
 		}()
-		test.decide(one)
-		if err := claims.await(t.Context(), one); !errors.Is(err, test.want) {
+		test.decide(claim)
+		if err := claims.await(t.Context(), claim); !errors.Is(err, test.want) {
 			t.Errorf("%s: decided: %v, want %v", name, err, test.want)
 		}
 		if err := <-polled; !errors.Is(err, test.want) {
 			t.Errorf("%s: the poll: %v, want %v", name, err, test.want)
 		}
-		claims.byReadKey = map[string]*claim{}
+		claims.byReadKey = map[string]*heldClaim{}
 	}
 }
 
@@ -243,16 +243,17 @@ func TestAckThatFails(t *testing.T) {
 	if s.row("SELECT sealed IS NULL FROM sessions WHERE status = 'claimed'", &erased); !erased {
 		t.Error("the tokens are not erased")
 	}
-	if told := s.told(); len(told) != 1 || told[0].Session != id || told[0].Status != session.StatusClaimed {
-		t.Errorf("told %+v", told)
+	if outcomes := s.ended(); len(outcomes) != 1 || outcomes[0].Session != id ||
+		outcomes[0].Status != session.StatusClaimed {
+		t.Errorf("the outcomes are %+v", outcomes)
 	}
 	if len(s.table.claims.byReadKey) != 0 {
 		t.Errorf("%d claims are kept", len(s.table.claims.byReadKey))
 	}
 }
 
-// A record that an admin deletes ends its login: its polls wake when the row is gone, and its outcome is told
-// once.
+// A record that an admin deletes ends its login: its polls wake when the row is gone, and its outcome is
+// reported once.
 func TestRecordDeleted(t *testing.T) {
 	t.Parallel()
 	s := serve(t, session.Options{})
@@ -281,13 +282,13 @@ func TestRecordDeleted(t *testing.T) {
 			t.Errorf("the redirect of a deleted session: %v", err)
 		}
 	}
-	told := s.told()
-	if len(told) != 2 || told[0].Session != pendingID || told[1].Session != readyID {
-		t.Fatalf("told %+v", told)
+	outcomes := s.ended()
+	if len(outcomes) != 2 || outcomes[0].Session != pendingID || outcomes[1].Session != readyID {
+		t.Fatalf("the outcomes are %+v", outcomes)
 	}
-	for _, outcome := range told {
+	for _, outcome := range outcomes {
 		if outcome.Status != session.StatusDenied || outcome.Error != "access_denied" {
-			t.Errorf("told %+v", outcome)
+			t.Errorf("the outcome is %+v", outcome)
 		}
 	}
 }

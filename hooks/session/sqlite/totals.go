@@ -9,15 +9,15 @@ import (
 // totalsKept is how long the totals of an hour stay.
 const totalsKept = 365 * 24 * time.Hour
 
-// outcomeCounts are the columns started, redirected, finished (with tokens), claimed, denied, failed and
-// expired of sessions.
+// outcomeCounts counts sessions in the columns started, redirected, finished (with tokens), claimed, denied,
+// failed and expired.
 const outcomeCounts = `count(*) AS started, sum(redirected != '') AS redirected,
 	sum(status IN ('ready', 'claimed') OR (status = 'expired' AND completed < expires)) AS finished,
 	sum(status = 'claimed') AS claimed, sum(status = 'denied') AS denied, sum(status = 'failed') AS failed,
 	sum(status = 'expired') AS expired`
 
-// hourTotals counts the logins of each hour and plugin since one: those that have a row, and those whose row
-// is gone, which a trigger has put into removed_logins.
+// hourTotals counts the logins of each hour and plugin since a given hour: those that have a row, and those
+// whose row is gone, which a trigger has put into removed_logins.
 const hourTotals = `SELECT hour, plugin, sum(started), sum(redirected), sum(finished), sum(claimed),
 	sum(denied), sum(failed), sum(expired) FROM (
 		SELECT substr(created, 1, 13) || ':00:00.000Z' AS hour, plugin, ` + outcomeCounts + `
@@ -33,9 +33,10 @@ const storeTotal = `INSERT INTO login_totals
 		finished = excluded.finished, claimed = excluded.claimed, denied = excluded.denied,
 		failed = excluded.failed, expired = excluded.expired`
 
-// addUp brings the totals up to date, and forgets those of a year ago. What was due to expire must have
-// expired: then a session changes no more once its time is over, and only the hours since the last total are
-// counted again. Nobody waits for the counting, since the one connection that writes has no part in it.
+// addUp brings the totals up to date, and deletes those that are older than a year. Whatever was due must
+// have expired before: then a session no longer changes once its time is over, and only the hours since the
+// last total are counted again. Nobody waits for the counting, since it does not use the one connection that
+// writes.
 func (t *Table) addUp(ctx context.Context, now time.Time) error {
 	since, err := t.openHour(ctx, now)
 	if err != nil {
@@ -55,18 +56,19 @@ func (t *Table) addUp(ctx context.Context, now time.Time) error {
 		}
 	}
 	yearAgo := timestamp(now.Add(-totalsKept))
-	for _, forget := range []*sql.Stmt{t.statements.forgetTotals, t.statements.forgetRemoved} {
-		if _, err := t.writer.exec(ctx, forget, yearAgo); err != nil {
+	for _, deletion := range []*sql.Stmt{t.statements.deleteTotals, t.statements.deleteRemoved} {
+		if _, err := t.writer.exec(ctx, deletion, yearAgo); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// openHour returns the first hour whose total may have changed since the last one was made: that in which the
-// oldest session began that was under way then. A minute is for what happened meanwhile.
+// openHour returns the first hour whose total may have changed since the last total was made: the hour in
+// which the oldest session began that was still under way then. It goes back a minute further, for what
+// happened in the meantime.
 func (t *Table) openHour(ctx context.Context, now time.Time) (hour string, err error) {
-	// A clock that was set back leaves an hour that is still to come.
+	// If the clock was set back, there may be an hour that is still to come.
 	err = t.statements.lastTotal.QueryRowContext(ctx, timestamp(now)).Scan(&hour)
 	if err != nil || hour == "" {
 		return "", err
@@ -82,7 +84,7 @@ func (t *Table) openHour(ctx context.Context, now time.Time) (hour string, err e
 	return hour, nil
 }
 
-// readRows reads all rows of so many columns.
+// readRows reads all rows, which have this number of columns.
 func readRows(rows *sql.Rows, columns int) (all [][]any, err error) {
 	defer rows.Close()
 	for rows.Next() {

@@ -15,12 +15,12 @@ import (
 var other = session.Owner{Slug: "other", Fingerprint: []byte("of the other's client")}
 
 // everyOutcome makes eight logins of the plugin at the root, at least one for each way to end, and one of the
-// other's that waits to be claimed.
+// other plugin that waits to be claimed.
 func (s *server) everyOutcome() {
 	s.t.Helper()
 	claimed, _ := s.login(owner)
 	s.advance(10 * time.Second)
-	s.claim(owner, claimed)
+	s.claimTokens(owner, claimed)
 	failed := session.StatusFailed
 	for _, status := range []session.Status{session.StatusDenied, failed, failed} {
 		s.fail(s.redirect(owner, s.start(owner)).ID, status)
@@ -49,7 +49,7 @@ func TestTotals(t *testing.T) {
 	s := serve(t, session.Options{Retention: time.Second})
 	s.startOfHour()
 	s.everyOutcome()
-	// Long enough for nothing of it to change any more.
+	// Long enough for nothing to change any more.
 	s.advance(3 * time.Hour)
 	const want = "/ started 8 redirected 6 finished 2 claimed 1 denied 3 failed 2 expired 2\n" +
 		"other started 1 redirected 1 finished 1 claimed 0 denied 0 failed 0 expired 1"
@@ -62,7 +62,7 @@ func TestTotals(t *testing.T) {
 			t.Errorf("%d rows are left", count)
 		}
 	}
-	// Another login in that hour would be news; one of today is a total of its own.
+	// A login of the current hour has a total of its own.
 	s.start(owner)
 	s.sweep()
 	const today = "\n/ started 1 redirected 0 finished 0 claimed 0 denied 0 failed 0 expired 0"
@@ -111,7 +111,7 @@ func TestTotalsOfOpenHour(t *testing.T) {
 	}
 }
 
-// A login that ends in another hour than it began in is counted in that.
+// A login that ends in another hour than it began in is counted in the hour in which it began.
 func TestTotalsAcrossTheHour(t *testing.T) {
 	t.Parallel()
 	s := serve(t, session.Options{TTL: 2 * time.Hour})
@@ -130,7 +130,7 @@ func TestTotalsAcrossTheHour(t *testing.T) {
 	}
 }
 
-// A clock that was set back, after an hour that is still to come was counted.
+// After the clock was set back, an hour that is still to come keeps its total, and the others are counted.
 func TestTotalsAfterTheClockWasSetBack(t *testing.T) {
 	t.Parallel()
 	s := serve(t, session.Options{})

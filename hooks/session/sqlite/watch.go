@@ -12,19 +12,19 @@ import (
 	"plugin-oauth/hooks/session"
 )
 
-// Watch adds a watcher. It is called after the commit, from the goroutine that asked for the change.
+// Watch adds a watcher. It is called after the commit, from the goroutine that made the change.
 func (t *Table) Watch(watcher session.Watcher) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.watchers = append(slices.Clip(t.watchers), watcher)
 }
 
-func (t *Table) notify(of func(session.Watcher)) {
+func (t *Table) notify(call func(session.Watcher)) {
 	t.mu.RLock()
 	watchers := t.watchers
 	t.mu.RUnlock()
 	for _, watcher := range watchers {
-		of(watcher)
+		call(watcher)
 	}
 }
 
@@ -40,7 +40,7 @@ func (t *Table) notifyEnded(outcomes []session.Outcome) {
 	}
 }
 
-// outcomes executes a statement that ends logins, and returns how.
+// outcomes executes a statement that ends logins, and returns how they ended.
 func (t *Table) outcomes(
 	ctx context.Context, statement *sql.Stmt, args ...any,
 ) (outcomes []session.Outcome, err error) {
@@ -76,13 +76,13 @@ func (t *Table) RecordDeleted(e *core.RecordEvent) error {
 		return err
 	}
 	t.notifyEnded(outcomes)
-	// Only when the row is gone: until then a poll may not see what has been written.
+	// Only when the row is gone: until then a poll may not see the change.
 	defer t.notify(func(w session.Watcher) { w.Woken(e.Record.Id) })
 	return e.Next()
 }
 
-// cancelWithin is Cancel on a connection of the caller's, who may be in a transaction: the writer would wait
-// for that.
+// cancelWithin is Cancel on the caller's connection. The caller may be in a transaction, which the writer
+// would wait for.
 func (t *Table) cancelWithin(db dbx.Builder, id string) ([]session.Outcome, error) {
 	failure := session.CancelledByAdmin()
 	rows, err := db.NewQuery(cancelSession).Bind(dbx.Params{

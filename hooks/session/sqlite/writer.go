@@ -9,21 +9,22 @@ import (
 	"sync"
 )
 
-// writer carries out the writes of sessions. Those that arrive while the database is busy share the next
+// writer executes the writes of sessions. Those that arrive while the database is busy share the next
 // transaction, which costs little more than one of them alone. Each is committed before its caller goes on.
 type writer struct {
 	db *sql.DB
 
 	mu    sync.Mutex
 	busy  bool // whether work is running
-	queue []*write
+	queue []*queuedWrite
 }
 
-// write is one prepared statement with its arguments.
-type write struct {
+// queuedWrite is one prepared statement with its arguments.
+type queuedWrite struct {
 	statement *sql.Stmt
 	args      []any
-	// read reads what the RETURNING clause gives, and may be called again. If it is nil, there is none.
+	// read reads the rows of the RETURNING clause, and may be called again. If it is nil, there is no such
+	// clause.
 	read    func(*sql.Rows) error
 	changed int64 // the rows that it changed, without RETURNING
 	err     error
@@ -35,17 +36,17 @@ const maxBatch = 64
 
 // exec executes a statement and returns the number of rows that it changed.
 func (w *writer) exec(ctx context.Context, statement *sql.Stmt, args ...any) (changed int64, err error) {
-	one := &write{statement: statement, args: args}
-	err = w.submit(ctx, one)
-	return one.changed, err
+	write := &queuedWrite{statement: statement, args: args}
+	err = w.submit(ctx, write)
+	return write.changed, err
 }
 
-// query executes a statement with a RETURNING clause, and has its rows read. If the first try is rolled back,
-// they are read anew.
+// query executes a statement with a RETURNING clause, and calls read for its rows. If the first try is rolled
+// back, it calls read again.
 func (w *writer) query(
 	ctx context.Context, statement *sql.Stmt, args []any, read func(*sql.Rows) error,
 ) error {
-	return w.submit(ctx, &write{statement: statement, args: args, read: read})
+	return w.submit(ctx, &queuedWrite{statement: statement, args: args, read: read})
 }
 
 // queryRow executes a statement that changes one row at most. It fails with sql.ErrNoRows if it changed none.
@@ -63,22 +64,22 @@ func oneRow(columns ...any) func(*sql.Rows) error {
 	}
 }
 
-// submit queues a write and awaits its outcome. A context that has ended keeps it out of the queue.
-// Afterwards it changes nothing: the caller must know what became of the write.
-func (w *writer) submit(ctx context.Context, one *write) error {
+// submit queues a write and waits for its outcome. If the context has ended, the write is not queued. Once it
+// is queued, the context no longer matters: the caller must learn what became of the write.
+func (w *writer) submit(ctx context.Context, write *queuedWrite) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	one.done = make(chan struct{})
+	write.done = make(chan struct{})
 	w.mu.Lock()
-	w.queue = append(w.queue, one)
+	w.queue = append(w.queue, write)
 	if !w.busy {
 		w.busy = true
 		go w.work()
 	}
 	w.mu.Unlock()
-	<-one.done
-	return one.err
+	<-write.done
+	return write.err
 }
 
 func (w *writer) work() {
@@ -87,7 +88,7 @@ func (w *writer) work() {
 		w.mu.Lock()
 		batch := w.queue[:min(len(w.queue), maxBatch)]
 		if w.queue = w.queue[len(batch):]; len(w.queue) == 0 {
-			w.queue = nil // else it would hold on to what was written
+			w.queue = nil // otherwise it would keep what was written in memory
 		}
 		w.busy = len(batch) > 0
 		w.mu.Unlock()
@@ -95,15 +96,15 @@ func (w *writer) work() {
 			return
 		}
 		w.commit(batch)
-		for _, one := range batch {
-			close(one.done)
+		for _, write := range batch {
+			close(write.done)
 		}
 	}
 }
 
-// commit carries out a batch in one transaction. If one of the writes fails, the others must not suffer:
-// SQLite may have rolled all of them back, so each is done alone.
-func (w *writer) commit(batch []*write) {
+// commit executes a batch in one transaction. If one of the writes fails, SQLite may have rolled all of them
+// back, so each is executed alone.
+func (w *writer) commit(batch []*queuedWrite) {
 	if len(batch) == 1 {
 		batch[0].execute(batch[0].statement)
 		return
@@ -113,47 +114,48 @@ func (w *writer) commit(batch []*write) {
 		return
 	}
 	if resultCode(err) == codeBusy {
-		// Another process has held the database for as long as we wait. Nobody is to wait so for each write.
-		for _, one := range batch {
-			one.err = err
+		// Another process has held the database for as long as we wait. Waiting as long for each write would
+		// be too much.
+		for _, write := range batch {
+			write.err = err
 		}
 		return
 	}
-	for _, one := range batch {
-		one.execute(one.statement)
+	for _, write := range batch {
+		write.execute(write.statement)
 	}
 }
 
-func (w *writer) transact(batch []*write) error {
+func (w *writer) transact(batch []*queuedWrite) error {
 	tx, err := w.db.Begin()
 	if err != nil {
 		return err
 	}
 	defer tx.Rollback() // does nothing once it is committed
-	for _, one := range batch {
-		if one.execute(tx.Stmt(one.statement)); one.err != nil && !errors.Is(one.err, sql.ErrNoRows) {
-			return one.err
+	for _, write := range batch {
+		if write.execute(tx.Stmt(write.statement)); write.err != nil && !errors.Is(write.err, sql.ErrNoRows) {
+			return write.err
 		}
 	}
 	return tx.Commit()
 }
 
-func (one *write) execute(statement *sql.Stmt) {
-	if one.read != nil {
-		one.err = one.query(statement)
+func (write *queuedWrite) execute(statement *sql.Stmt) {
+	if write.read != nil {
+		write.err = write.run(statement)
 		return
 	}
-	result, err := statement.Exec(one.args...)
+	result, err := statement.Exec(write.args...)
 	if err == nil {
-		one.changed, err = result.RowsAffected()
+		write.changed, err = result.RowsAffected()
 	}
-	one.err = err
+	write.err = err
 }
 
-func (one *write) query(statement *sql.Stmt) error {
-	rows, err := statement.Query(one.args...)
+func (write *queuedWrite) run(statement *sql.Stmt) error {
+	rows, err := statement.Query(write.args...)
 	if err != nil {
 		return err
 	}
-	return errors.Join(one.read(rows), rows.Close(), rows.Err())
+	return errors.Join(write.read(rows), rows.Close(), rows.Err())
 }

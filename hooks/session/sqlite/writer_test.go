@@ -26,18 +26,18 @@ func TestWritesOfOneBatch(t *testing.T) {
 			s := serve(t, session.Options{})
 			s.exec("CREATE TRIGGER refuse BEFORE INSERT ON sessions WHEN NEW.origin = 'refused'"+
 				" BEGIN "+trigger+"; END", nil)
-			insert := func(i int, origin string) *write {
+			insert := func(i int, origin string) *queuedWrite {
 				id := fmt.Sprintf("row%d", i)
 				hashes := []any{[]byte("s" + id), []byte("r" + id)}
 				args := append([]any{id, "", nil, "", origin, "2026", "2030"}, append(hashes, nil, nil)...)
-				return &write{statement: s.table.statements.insert, args: args}
+				return &queuedWrite{statement: s.table.statements.insert, args: args}
 			}
-			nobody := &write{
+			nobody := &queuedWrite{
 				statement: s.table.statements.consume,
 				args:      []any{"2027", []byte("nobody"), "", nil},
 				read:      oneRow(), // there is none
 			}
-			batch := []*write{insert(1, ""), insert(2, "refused"), insert(3, ""), nobody}
+			batch := []*queuedWrite{insert(1, ""), insert(2, "refused"), insert(3, ""), nobody}
 			s.table.writer.commit(batch)
 			for i, want := range []string{"<nil>", "this one", "<nil>", sql.ErrNoRows.Error()} {
 				if got := fmt.Sprint(batch[i].err); !strings.Contains(got, want) {
@@ -86,7 +86,7 @@ func TestManyWriters(t *testing.T) {
 	done.Wait()
 }
 
-// A write that is queued is awaited, though its context ends: its caller must know what became of it.
+// A queued write is awaited even if its context ends: its caller must learn what became of it.
 func TestQueuedWriteIsAwaited(t *testing.T) {
 	t.Parallel()
 	s := serve(t, session.Options{})
@@ -109,7 +109,7 @@ func TestQueuedWriteIsAwaited(t *testing.T) {
 	if err := connection.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if err := <-written; err != nil || s.count() != 1 || s.sessions.Pending() != 1 {
-		t.Errorf("%d rows, %d pending: %v", s.count(), s.sessions.Pending(), err)
+	if err := <-written; err != nil || s.count() != 1 || s.sessions.PendingCount() != 1 {
+		t.Errorf("%d rows, %d pending: %v", s.count(), s.sessions.PendingCount(), err)
 	}
 }

@@ -9,7 +9,7 @@ import (
 )
 
 // rooms say which other packages of this project each package may import, directly or not, and whether it may
-// import PocketBase. Imports run one way, and no room knows what lies above it.
+// import PocketBase. Imports run one way, and no package knows those above it.
 var rooms = map[string]struct {
 	may        []string
 	pocketBase bool
@@ -30,7 +30,7 @@ var rooms = map[string]struct {
 	"pb_migrations":    {pocketBase: true},
 }
 
-// Each room imports what it may, and each package below hooks has a rule.
+// Each package imports only what it may, and each package below hooks has a rule.
 func TestRooms(t *testing.T) {
 	t.Parallel()
 	const project = "plugin-oauth/"
