@@ -41,7 +41,7 @@ func main() {
 func execute() error {
 	app := pocketbase.NewWithConfig(pocketbase.Config{
 		DefaultDataDir:   "pb_data", // in the working folder, where .env is
-		DataMaxOpenConns: 8,         // each may cache 32 MB
+		DataMaxOpenConns: 8,         // each caches 2 MB: see sqlite.Connect
 		DataMaxIdleConns: 8,         // else the others are opened again and again
 		DBConnect:        quietDBConnect(),
 	})
@@ -58,7 +58,7 @@ func execute() error {
 	return app.Execute()
 }
 
-// helpWith says what to do about an error that an admin can do something about, or returns "".
+// helpWith returns advice about an error that an admin can fix, or "".
 func helpWith(err error) string {
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE):
@@ -80,7 +80,7 @@ func quietDBConnect() core.DBConnectFunc {
 		for _, db := range opened {
 			db.QueryLogFunc, db.ExecLogFunc = nil, nil
 		}
-		db, err := core.DefaultDBConnect(path)
+		db, err := sqlite.Connect(path)
 		if err != nil {
 			return nil, err
 		}

@@ -21,7 +21,7 @@ import (
 	"plugin-oauth/internal/testkit"
 )
 
-// kill -9 between each two steps of a login; the login finishes.
+// The login finishes in spite of a kill -9 between any two of its steps.
 func TestCrashBetweenSteps(t *testing.T) {
 	t.Parallel()
 	p := testkit.NewProcess(t)
@@ -43,10 +43,11 @@ func TestCrashBetweenSteps(t *testing.T) {
 	p.Expect("refresh", p.Post("/refresh?code=RT-1"), http.StatusOK, testkit.TokenResponse)
 }
 
-// heldExchanges lets a provider answer codes only once they are released, and refresh tokens at once.
+// heldExchanges makes a provider hold its answers to codes until they are released. It answers refresh tokens
+// at once.
 type heldExchanges struct {
-	asked   chan struct{} // gets a value for each code that was sent
-	release func()        // lets the answers come; the end of the test does, too
+	asked   chan struct{} // receives a value for each code that is sent
+	release func()        // releases the answers, as does the end of the test
 }
 
 func holdExchanges(t *testing.T, provider *testkit.Provider) heldExchanges {
@@ -68,7 +69,7 @@ func holdExchanges(t *testing.T, provider *testkit.Provider) heldExchanges {
 
 const textRestarting = "temporarily_unavailable: The service is restarting. Try again in a moment.\n"
 
-// awaitShutdown waits until a service that shuts down begins no token request any more.
+// awaitShutdown waits until a service that is shutting down begins no more token requests.
 func awaitShutdown(b *testkit.Backend) {
 	b.T.Helper()
 	var got testkit.Answer
@@ -79,8 +80,8 @@ func awaitShutdown(b *testkit.Backend) {
 	b.Expect("a refresh that comes now", got, http.StatusServiceUnavailable, textRestarting)
 }
 
-// SIGTERM while a code is exchanged: the exchange is finished and stored, since its code cannot be used
-// twice.
+// A SIGTERM while a code is exchanged lets the exchange finish and its tokens be stored, since the code
+// cannot be used twice.
 func TestShutdownFinishesTheExchange(t *testing.T) {
 	t.Parallel()
 	p := testkit.NewProcess(t)
@@ -102,7 +103,7 @@ func TestShutdownFinishesTheExchange(t *testing.T) {
 		!strings.Contains(restarting.Body, "This page loads again by itself.") {
 		t.Error("the page does not say that it loads again, or takes out of its address what it needs then")
 	}
-	time.Sleep(1500 * time.Millisecond) // longer than PocketBase waits by itself, which is no field of ours
+	time.Sleep(1500 * time.Millisecond) // longer than PocketBase itself waits, which is not one of our fields
 	held.release()
 	p.ExpectPage("the login in flight", <-page, http.StatusOK, "You are signed in")
 	if code := <-stopped; code != 0 {
@@ -113,7 +114,7 @@ func TestShutdownFinishesTheExchange(t *testing.T) {
 	p.ExpectPage("the page, reloaded", p.Get(lateCallback), http.StatusOK, "You are signed in")
 }
 
-// kill -9 during an exchange: the plugin learns at the next start that it must begin again.
+// After a kill -9 during an exchange, the plugin learns at the next start that it must begin again.
 func TestCrashDuringTheExchange(t *testing.T) {
 	t.Parallel()
 	p := testkit.NewProcess(t)
@@ -147,7 +148,7 @@ func TestFirstStart(t *testing.T) {
 	if !strings.Contains(printed, "Backend    http://localhost:") {
 		t.Errorf("printed:\n%s", printed)
 	}
-	for _, never := range []string{"eyJ", "INSERT", "pbinstall", testkit.ClientSecret} {
+	for _, never := range []string{"eyJ", "INSERT", "pbinstall", testkit.ClientSecret, "power cut"} {
 		if strings.Contains(printed, never) {
 			t.Errorf("%s is printed:\n%s", never, printed)
 		}
@@ -161,7 +162,7 @@ func TestFirstStart(t *testing.T) {
 	}
 }
 
-// A bad value stops the start with one line, and --help works all the same.
+// A bad value stops the start with one line, and --help works anyway.
 func TestStartErrors(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct{ name, variable, want string }{
@@ -193,7 +194,7 @@ func TestStartErrors(t *testing.T) {
 	}
 }
 
-// writeCertificate writes the files that mkcert writes to a folder, and returns who trusts them.
+// writeCertificate writes the files that mkcert writes to a folder, and returns a pool that trusts them.
 func writeCertificate(t *testing.T, folder string) *x509.CertPool {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -248,7 +249,7 @@ func TestCertificatesOfMkcert(t *testing.T) {
 	}
 }
 
-// port is that of an address, without the colon.
+// port returns the port of an address, without the colon.
 func port(address string) string { return address[strings.LastIndex(address, ":")+1:] }
 
 // The log as JSON, the metrics with the program's version, and what the start says of them.

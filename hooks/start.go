@@ -14,10 +14,11 @@ import (
 	"github.com/pocketbase/pocketbase/tools/hook"
 )
 
-// start readies the app, has it listen, and then puts the server in front of PocketBase's own routes.
+// start prepares the app, makes it listen, and then puts the server in front of PocketBase's own routes.
 func (s *server) start(e *core.ServeEvent, certificate *tls.Certificate) error {
 	e.InstallerFunc = nil // PocketBase's installer prints a superuser token
 	for _, prepare := range []func(*core.ServeEvent) error{
+		s.warnOfPowerCuts,
 		s.warnOfUnusablePlugins,
 		s.createSuperuser,
 		s.trustProxies,
@@ -41,15 +42,26 @@ func (s *server) start(e *core.ServeEvent, certificate *tls.Certificate) error {
 	if err := s.serveMetrics(); err != nil {
 		return err
 	}
-	// Not before the addresses are ours: a second start by mistake must not end the logins of the first.
+	// Only once this process has its addresses: a second one, started by mistake, must not end the logins of
+	// the first.
 	if err := s.sessions.Resume(context.Background()); err != nil {
 		return err
 	}
 	if s.config.CheckAtStart {
-		// The listener takes connections by now; its own answer to the check waits until it is served.
+		// The listener accepts connections by now; the check's request to the service itself waits until it
+		// is served.
 		s.checking.Go(s.checkAtStart)
 	}
 	return nil
+}
+
+// warnOfPowerCuts says so if the app that the service was registered with does not commit to the disk.
+func (s *server) warnOfPowerCuts(*core.ServeEvent) error {
+	durable, err := s.table.IsDurable(context.Background())
+	if err == nil && !durable {
+		s.log.Warn("a power cut may lose the latest sign-ins; open the app with sqlite.Connect")
+	}
+	return err
 }
 
 // warnOfUnusablePlugins says which plugins of the dashboard cannot be used. The others work.
@@ -143,7 +155,7 @@ func listenTLS(e *core.ServeEvent, certificate *tls.Certificate) error {
 	return nil
 }
 
-// finish answers the waiting polls, lets no token request begin any more, and waits for those under way.
+// finish answers the waiting polls, lets no new token request begin, and waits for those under way.
 func (s *server) finish() {
 	close(s.closing)
 	finished := make(chan struct{})

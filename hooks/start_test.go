@@ -1,6 +1,7 @@
 package hooks
 
 import (
+	"log/slog"
 	"net/http"
 	"strings"
 	"testing"
@@ -12,7 +13,8 @@ import (
 	"plugin-oauth/internal/testkit"
 )
 
-// secrets says of each session, the oldest first, whether it holds a public key and sealed tokens.
+// secrets returns for each session, the oldest first, its status, and whether it holds a public key and
+// sealed tokens.
 func (s *testServer) secrets() string {
 	s.T.Helper()
 	var held []string
@@ -24,7 +26,7 @@ func (s *testServer) secrets() string {
 	return strings.Join(held, ", ")
 }
 
-// What is secret goes when a login ends; its row goes after the retention.
+// The secrets of a login are erased when it ends, and its row is deleted after the retention.
 func TestSweep(t *testing.T) {
 	t.Parallel()
 	clock := newTestClock()
@@ -55,7 +57,7 @@ func TestSweep(t *testing.T) {
 	expect("after the retention", "")
 }
 
-// The sweep is a job of PocketBase's, so it runs each minute and stands in the dashboard.
+// The sweep is one of PocketBase's jobs, so it runs each minute and is listed in the dashboard.
 func TestSweepIsScheduled(t *testing.T) {
 	t.Parallel()
 	clock := newTestClock()
@@ -152,4 +154,14 @@ func TestFinishWaitsForTheExchange(t *testing.T) {
 	s.ExpectPage("the login in flight", <-page, http.StatusOK, "You are signed in")
 	<-finished
 	s.expectTokens(readKey)
+}
+
+// An app that does not commit to the disk gets a warning. That the program's own does is in TestFirstStart.
+func TestPowerCutWarning(t *testing.T) {
+	t.Parallel()
+	printed := &testkit.Printed{}
+	serve(t, func(c *Config) { c.Log = slog.NewTextHandler(printed, nil) })
+	if !strings.Contains(printed.String(), "a power cut may lose the latest sign-ins") {
+		t.Errorf("printed:\n%s", printed)
+	}
 }

@@ -19,6 +19,7 @@ import (
 	"plugin-oauth/hooks"
 	"plugin-oauth/hooks/oauth"
 	"plugin-oauth/hooks/plugins"
+	"plugin-oauth/hooks/session/sqlite"
 	"plugin-oauth/internal/testkit"
 )
 
@@ -173,6 +174,7 @@ func (d *demo) startBackend(listener net.Listener, confirmLogin string) error {
 		Dir:      dir,
 		Listener: listener,
 		Register: func(app core.App) error { return hooks.Register(app, config) },
+		Connect:  sqlite.Connect,
 	})
 	if err != nil {
 		return err

@@ -1,8 +1,8 @@
 // Package testkit starts the service inside this process, the built program as a process of its own, and an
-// OAuth provider that refuses every deviation from the RFCs. Tests use all of it, the demo and the bench a
-// part.
+// OAuth provider that refuses every deviation from the RFCs. Tests use all of it, the demo and the benchmark
+// a part of it.
 //
-// It does not know package hooks, so that the tests inside that package can use it: whoever starts an app
+// It does not import package hooks, so that the tests inside that package can use it: whoever starts an app
 // passes a function that registers the service with it.
 package testkit
 
@@ -26,7 +26,7 @@ import (
 	_ "plugin-oauth/pb_migrations"
 )
 
-// Options says what [Start] starts. All fields are needed.
+// Options says what [Start] starts. All fields except Connect are required.
 type Options struct {
 	// Dir is the data folder.
 	Dir string
@@ -37,29 +37,32 @@ type Options struct {
 
 	// Register registers the service with the app before it starts.
 	Register func(core.App) error
+
+	// Connect opens the app's databases. Nil means as PocketBase does.
+	Connect core.DBConnectFunc
 }
 
 // App is a PocketBase app that answers requests.
 type App struct {
 	core.App
 
-	served chan error // has what apis.Serve returned, and is closed
+	served chan error // gets what apis.Serve returned, and is then closed
 }
 
 // starting is held while an app starts: PocketBase sorts its list of migrations in place.
 var starting sync.Mutex
 
-// Start starts an app. When it returns, the last OnServe hook is done. It may be called concurrently; apps
+// Start starts an app. When it returns, all OnServe hooks have returned. It may be called concurrently; apps
 // start one after another.
 func Start(options Options) (*App, error) {
 	starting.Lock()
 	defer starting.Unlock()
 	app := &App{
-		App:    core.NewBaseApp(core.BaseAppConfig{DataDir: options.Dir}),
+		App:    core.NewBaseApp(core.BaseAppConfig{DataDir: options.Dir, DBConnect: options.Connect}),
 		served: make(chan error, 1),
 	}
 	if err := app.serve(options); err != nil {
-		_ = options.Listener.Close() // apis.Serve closes it too, if it came that far
+		_ = options.Listener.Close() // apis.Serve closes it too, if it got that far
 		return nil, errors.Join(fmt.Errorf("the app did not start: %w", err), app.ClearBootstrap())
 	}
 	return app, nil
@@ -70,7 +73,7 @@ func (a *App) serve(options Options) error {
 		return err
 	}
 	ready := make(chan struct{})
-	// The hook that is bound first ends last, so the service is ready by then, too.
+	// The hook that is bound first returns last, so by then the service is ready, too.
 	a.OnServe().BindFunc(func(e *core.ServeEvent) error {
 		e.Listener = options.Listener
 		err := e.Next()
@@ -103,8 +106,8 @@ func (a *App) Stop() error {
 	return errors.Join(err, <-a.served)
 }
 
-// migrated is a data folder on which all migrations have run, in memory: the name and content of each file.
-// They take a third of a second, and ten times that under the race detector.
+// migrated returns a data folder on which all migrations have run, in memory: the name and content of each
+// file. The migrations take a third of a second, and ten times that under the race detector.
 var migrated = sync.OnceValues(func() (files map[string][]byte, err error) {
 	dir, err := os.MkdirTemp("", "plugin-oauth-migrated")
 	if err != nil {
@@ -128,7 +131,7 @@ var migrated = sync.OnceValues(func() (files map[string][]byte, err error) {
 	return files, nil
 })
 
-// MigratedDir returns a new data folder on which all migrations have run. It goes when the test ends.
+// MigratedDir returns a new data folder on which all migrations have run. It is removed when the test ends.
 func MigratedDir(t testing.TB) string {
 	t.Helper()
 	starting.Lock()
@@ -169,7 +172,7 @@ func OpenApp(t testing.TB) core.App {
 	return app
 }
 
-// Server is an app in this process that a test asks over its listener.
+// Server is an app in this process. A test sends it requests over its listener.
 type Server struct {
 	*Backend
 
@@ -203,7 +206,8 @@ func Serve(t testing.TB, register func(core.App, *Backend) error) *Server {
 	return s
 }
 
-// Superuser makes an admin, and returns the header that signs requests of theirs: "Authorization: …".
+// Superuser creates an admin, and returns the header that authenticates the admin's requests: "Authorization:
+// …".
 func (s *Server) Superuser() string {
 	s.T.Helper()
 	collection, err := s.App.FindCollectionByNameOrId(core.CollectionNameSuperusers)
