@@ -534,7 +534,7 @@ func TestSwappedPublicKey(t *testing.T) {
 	t.Parallel()
 	s := serve(t, nil)
 	authorizationURL, readKey := s.Authorize()
-	private, err := hpke.DHKEM(ecdh.X25519()).GenerateKey()
+	private, err := hpke.DHKEM(ecdh.P256()).GenerateKey()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,6 +1,7 @@
 package session
 
 import (
+	"crypto/hpke"
 	"encoding/hex"
 	"net/netip"
 	"net/url"
@@ -11,10 +12,20 @@ import (
 
 var response = []byte("{ \"access_token\":\"AT/1+x==\",\n \"expires_in\": 3599.50 }\n")
 
+// A login that a version before 2026-12 has started is finished in its way.
 func TestSealing(t *testing.T) {
 	t.Parallel()
+	for name, kem := range map[string]hpke.KEM{"P-256": kemP256, "X25519": kemX25519} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			testSealing(t, kem)
+		})
+	}
+}
+
+func testSealing(t *testing.T, kem hpke.KEM) {
 	readKey, state := newKey(time.Now()), newKey(time.Now())
-	private, err := keyPair(readKey)
+	private, err := kem.DeriveKeyPair([]byte(readKey))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -46,6 +57,45 @@ func TestSealing(t *testing.T) {
 	}
 }
 
+// A key of X25519 may begin as one of P-256 does.
+func TestOpenX25519ThatLooksLikeP256(t *testing.T) {
+	t.Parallel()
+	readKey := newKey(time.Now())
+	private, err := kemX25519.DeriveKeyPair([]byte(readKey))
+	if err != nil {
+		t.Fatal(err)
+	}
+	sealer := sealing{sessionID: "session"}
+	for range 20_000 { // none of them begins so once in 10^33 runs
+		sealed, err := sealer.seal(private.PublicKey().Bytes(), response)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if sealed[0] != uncompressed {
+			continue
+		}
+		if opened, err := sealer.open(readKey, sealed); err != nil || string(opened) != string(response) {
+			t.Errorf("opened %q, %v", opened, err)
+		}
+		return
+	}
+	t.Error("no key began so")
+}
+
+// Sessions have keys of P-256.
+func TestKeyPair(t *testing.T) {
+	t.Parallel()
+	readKey := newKey(time.Now())
+	private, err := keyPair(readKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	public := private.PublicKey().Bytes()
+	if len(public) != 65 || public[0] != uncompressed {
+		t.Errorf("the public key is %x", public)
+	}
+}
+
 // What earlier versions stored must still be readable: these are their values.
 func TestFormats(t *testing.T) {
 	t.Parallel()
@@ -58,7 +108,7 @@ func TestFormats(t *testing.T) {
 	if id := newID(now); !form.MatchString(id) || id[:timeLength] != timePrefix(now) {
 		t.Errorf("an id is %q", id)
 	}
-	private, err := keyPair("a read key")
+	private, err := kemX25519.DeriveKeyPair([]byte("a read key"))
 	if err != nil {
 		t.Fatal(err)
 	}

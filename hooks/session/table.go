@@ -105,7 +105,8 @@ type Row struct {
 	// StateHash and ReadKeyHash are 41 bytes: the time of the key, then SHA-256. Versions before 2026-12
 	// wrote 32.
 	StateHash, ReadKeyHash []byte
-	// PublicKey is the X25519 key that the tokens are sealed to. It is nil once the login has ended.
+	// PublicKey is what the tokens are sealed to: 65 bytes, or 32 of a version before 2026-12. It is nil once
+	// the login has ended.
 	PublicKey []byte
 	// Network is a MAC of the network that started the session, or nil in a row of a version that had none.
 	Network []byte
