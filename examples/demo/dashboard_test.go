@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/chromedp/cdproto/network"
+	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/cdproto/target"
 	"github.com/chromedp/chromedp"
 	"github.com/pocketbase/dbx"
@@ -159,7 +160,16 @@ func click(t *testing.T, tab context.Context, selector string) {
 	t.Helper()
 	element := fmt.Sprintf("document.querySelector(%q)", selector)
 	until(t, tab, element)
-	evaluate[any](t, tab, element+".click()")
+	asPerson(t, tab, element+".click()")
+}
+
+// asPerson evaluates what a person does, so that the page may open a window.
+func asPerson(t *testing.T, tab context.Context, expression string) {
+	t.Helper()
+	gesture := func(params *runtime.EvaluateParams) { params.UserGesture = new(true) }
+	if _, err := chromedp.Run(tab, chromedp.Evaluate[any](expression, gesture)); err != nil {
+		t.Fatal(expression, err)
+	}
 }
 
 // until waits for a condition of the page. It asks from outside: a page in the background hardly runs.
@@ -252,7 +262,7 @@ type button struct {
 // pressButton clicks a button that chromedp's own selectors do not find.
 func pressButton(t *testing.T, tab context.Context, b button) {
 	t.Helper()
-	evaluate[any](t, tab, fmt.Sprintf(`[...document.querySelectorAll(%q)]
+	asPerson(t, tab, fmt.Sprintf(`[...document.querySelectorAll(%q)]
 		.find(button => button.innerText.trim() == %q).click()`, b.in+" button", b.says))
 }
 
