@@ -45,6 +45,7 @@ func execute() error {
 		DataMaxIdleConns: 8,         // else the others are opened again and again
 		DBConnect:        quietDBConnect(),
 	})
+	hooks.PrepareDataDir(app)
 	app.RootCmd.Short = "Signs people in to design-tool plugins with OAuth"
 	app.RootCmd.Version = buildVersion()
 	providers, doctor := hooks.NewProvidersCommand(), hooks.NewDoctorCommand(app)

@@ -2,9 +2,7 @@ package hooks
 
 import (
 	"context"
-	"math"
 	"net/http"
-	"strconv"
 
 	"plugin-oauth/hooks/oauth"
 	"plugin-oauth/hooks/plugins"
@@ -26,7 +24,7 @@ var errAuthorizeLimit = &responseError{
 func (s *server) authorize(e *request) error {
 	network := s.clientNetwork(e)
 	if wait := s.authorizeLimit.reserve(network, s.config.timing.now()); wait > 0 {
-		e.Response.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(wait.Seconds()))))
+		e.setRetryAfter(wait)
 		return errAuthorizeLimit
 	}
 	client, err := e.client()
@@ -38,6 +36,7 @@ func (s *server) authorize(e *request) error {
 			Tenant:  client.Tenant,
 			Origin:  originForAdmin(e.Request.Header.Get("Origin")),
 			Network: network,
+			Site:    siteOf(network),
 		})
 	if err != nil {
 		return err

@@ -45,7 +45,7 @@ func (s *server) checkSetUp(r *http.Request) ([]doctor.Finding, error) {
 		return nil, err
 	}
 	findings := s.newDoctor(records).Check(r.Context())
-	if header := doctor.UntrustedProxyHeader(r.Header, s.config.TrustedProxyHeaders); header != "" {
+	if header := s.headerToTrust(r.Header); header != "" {
 		if finding := doctor.UntrustedProxy(header); !slices.Contains(findings, finding) {
 			findings = append(findings, finding)
 		}

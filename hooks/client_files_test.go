@@ -57,7 +57,7 @@ func (s *testServer) expectFile(path string, content []byte) (etag string) {
 	return etag
 }
 
-// What every plugin loads stays under 3 KB with gzip.
+// What every plugin loads stays under 4 KB with gzip.
 func TestClientIsSmall(t *testing.T) {
 	t.Parallel()
 	var packed bytes.Buffer
@@ -69,7 +69,7 @@ func TestClientIsSmall(t *testing.T) {
 	if err := errors.Join(err, writer.Close()); err != nil {
 		t.Fatal(err)
 	}
-	if packed.Len() >= 3000 || len(client.JavaScript) < 1000 {
+	if packed.Len() >= 4000 || len(client.JavaScript) < 1000 {
 		t.Errorf("client.js has %d bytes, and %d when packed", len(client.JavaScript), packed.Len())
 	}
 }

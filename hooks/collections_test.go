@@ -112,16 +112,16 @@ func TestSessionsAreReadOnly(t *testing.T) {
 			body: `{"query":"SELECT * FROM sessions"}`, header: admin, status: 403},
 		{name: "SQL with a slash behind", method: "POST", path: "/api/sql/",
 			body: `{"query":"SELECT * FROM sessions"}`, header: admin, status: 404},
-		{name: "a stranger lists", method: "GET", path: sessions, status: 403},
+		{name: "a stranger lists", method: "GET", path: sessions, status: 401},
 		{name: "a stranger lists those pending", method: "GET",
-			path: "/api/collections/pending_sessions/records", status: 403},
-		{name: "a stranger counts", method: "GET", path: "/api/collections/login_stats/records", status: 403},
+			path: "/api/collections/pending_sessions/records", status: 401},
+		{name: "a stranger counts", method: "GET", path: "/api/collections/login_stats/records", status: 401},
 		{name: "a stranger adds up", method: "GET",
-			path: "/api/collections/login_totals/records", status: 403},
-		{name: "a stranger looks", method: "GET", path: record, status: 403},
-		{name: "a stranger deletes", method: "DELETE", path: record, status: 403},
+			path: "/api/collections/login_totals/records", status: 401},
+		{name: "a stranger looks", method: "GET", path: record, status: 401},
+		{name: "a stranger deletes", method: "DELETE", path: record, status: 401},
 		{name: "a stranger signs up", method: "POST", path: "/api/collections/users/records", body: person,
-			status: 404},
+			status: 401},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()

@@ -1,6 +1,7 @@
 package hooks
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/pocketbase/pocketbase/core"
@@ -52,6 +53,9 @@ func rekey(app core.App) (int, error) {
 	case len(change.NewKey) != plugins.EncryptionKeyLength || change.NewKey == change.OldKey:
 		return 0, fmt.Errorf("NEW_ENCRYPTION_KEY must be set to another key with %d characters; %s",
 			plugins.EncryptionKeyLength, plugins.HowToMakeKey)
+	case plugins.IsGuessable(change.NewKey):
+		return 0, errors.New("NEW_ENCRYPTION_KEY must not be one character over and over again; " +
+			plugins.HowToMakeKey)
 	}
 	if err := app.RunAllMigrations(); err != nil {
 		return 0, err

@@ -118,6 +118,16 @@ func TestRekeyCommand(t *testing.T) {
 		{name: "the same key", oldKey: otherEncryptionKey, newKey: otherEncryptionKey, want: another},
 		{name: "a long key", oldKey: otherEncryptionKey, newKey: otherEncryptionKey + "x", want: another},
 		{
+			name: "a guessable new key", oldKey: otherEncryptionKey, newKey: strings.Repeat("a", 32),
+			want: "NEW_ENCRYPTION_KEY must not be one character over and over again; " +
+				"make one with: openssl rand -base64 24\n",
+		},
+		{
+			// Otherwise nobody could get away from it.
+			name: "a guessable old key", oldKey: strings.Repeat("a", 32), newKey: testEncryptionKey,
+			want: "ENCRYPTION_KEY does not open the client secrets of one; ",
+		},
+		{
 			name: "a wrong old key", oldKey: otherEncryptionKey, newKey: "yet another with 32 characters!!",
 			want: "ENCRYPTION_KEY does not open the client secrets of two; " +
 				"enter them again in the dashboard, or delete these plugins. Nothing was changed\n",

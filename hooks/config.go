@@ -43,15 +43,24 @@ type Config struct {
 	// dashboard takes no client secret, and plugins that have one cannot be used.
 	EncryptionKey string
 
+	// AllowHTTP allows endpoints of providers with http:// that are not on this machine. They are sent the
+	// client secret, codes and tokens.
+	AllowHTTP bool
+
 	// SessionTTL is the life of a login, from /authorize until its secrets are erased. Zero means 10 minutes.
 	SessionTTL time.Duration
 
 	// SessionRetention is how long the row of a login stays for the admin after its secrets are gone. Zero
-	// means 168 hours.
+	// means 168 hours. That of a login which never came back goes after an hour, and of all rows the latest
+	// 100,000 stay at most.
 	SessionRetention time.Duration
 
 	// AuthorizeRateLimit bounds the logins that one client network may start. Zero means 60 a minute.
 	AuthorizeRateLimit RateLimit
+
+	// RefreshRateLimit bounds the refresh tokens of one client network that the provider refuses, and the
+	// revocations of tokens that the service does not know. Zero means 120 a minute.
+	RefreshRateLimit RateLimit
 
 	// ConfirmLogin says when a person is asked before a login is finished: "auto" (or blank), if it comes
 	// back from another network than it was started from; "always" or "never".
@@ -89,6 +98,7 @@ type timing struct {
 	now         func() time.Time
 	provider    time.Duration // bounds a request to a provider
 	body        time.Duration // bounds the reading of a request's body
+	headers     time.Duration // bounds the reading of a request's headers
 	refreshKept time.Duration // how long the answer to a rotated refresh token is given again
 	pollSecond  time.Duration // what a poll's wait=1 stands for
 	checkAfter  time.Duration // from the start until the set-up is checked
@@ -98,6 +108,7 @@ const (
 	defaultSessionTTL       = 10 * time.Minute
 	defaultSessionRetention = 168 * time.Hour
 	defaultBodyTimeout      = 10 * time.Second
+	defaultHeadersTimeout   = 10 * time.Second
 	defaultRefreshKept      = 5 * time.Second
 
 	// defaultCheckAfter keeps a service that crashes again and again from asking the providers each time.
@@ -132,13 +143,19 @@ func LoadConfig(dir string) (Config, error) {
 		TLSKeyFile:          get("TLS_KEY_FILE"),
 		onFly:               get("FLY_APP_NAME") != "",
 	}
+	if config.AllowHTTP, err = allowHTTP(get("ALLOW_HTTP")); err != nil {
+		return Config{}, err
+	}
 	if config.SessionTTL, err = duration(get, "SESSION_TTL"); err != nil {
 		return Config{}, err
 	}
 	if config.SessionRetention, err = duration(get, "SESSION_RETENTION"); err != nil {
 		return Config{}, err
 	}
-	if config.AuthorizeRateLimit, err = rateLimit(get("AUTHORIZE_RATE_LIMIT")); err != nil {
+	if config.AuthorizeRateLimit, err = rateLimit(get, "AUTHORIZE_RATE_LIMIT"); err != nil {
+		return Config{}, err
+	}
+	if config.RefreshRateLimit, err = rateLimit(get, "REFRESH_RATE_LIMIT"); err != nil {
 		return Config{}, err
 	}
 	if config.TLSCertFile == "" && config.TLSKeyFile == "" {
@@ -219,6 +236,13 @@ func mkcertFiles(dir string) (cert, key string) {
 	return cert, key
 }
 
+func allowHTTP(value string) (bool, error) {
+	if value != "" && value != "0" && value != "1" {
+		return false, errors.New("ALLOW_HTTP must be 1, or not be set at all")
+	}
+	return value == "1", nil
+}
+
 func duration(get func(string) string, name string) (time.Duration, error) {
 	value := get(name)
 	if value == "" {
@@ -232,7 +256,8 @@ func duration(get func(string) string, name string) (time.Duration, error) {
 }
 
 // rateLimit reads "60/1m", or "off".
-func rateLimit(value string) (RateLimit, error) {
+func rateLimit(get func(string) string, name string) (RateLimit, error) {
+	value := get(name)
 	switch value {
 	case "":
 		return RateLimit{}, nil
@@ -245,7 +270,7 @@ func rateLimit(value string) (RateLimit, error) {
 	limit.Requests, requestsErr = strconv.Atoi(requests)
 	limit.Window, windowErr = time.ParseDuration(window)
 	if requestsErr != nil || windowErr != nil || limit.Requests <= 0 || limit.Window <= 0 {
-		return RateLimit{}, fmt.Errorf("AUTHORIZE_RATE_LIMIT %q must be like 60/1m, or off", value)
+		return RateLimit{}, fmt.Errorf("%s %q must be like 60/1m, or off", name, value)
 	}
 	return limit, nil
 }
@@ -257,6 +282,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.AuthorizeRateLimit == (RateLimit{}) {
 		c.AuthorizeRateLimit = RateLimit{Requests: 60, Window: time.Minute}
+	}
+	if c.RefreshRateLimit == (RateLimit{}) {
+		c.RefreshRateLimit = RateLimit{Requests: 120, Window: time.Minute}
 	}
 	c.ConfirmLogin = cmp.Or(c.ConfirmLogin, "auto")
 	if c.Log == nil {
@@ -279,6 +307,7 @@ func (t timing) withDefaults() timing {
 	}
 	t.provider = cmp.Or(t.provider, oauth.DefaultTimeout)
 	t.body = cmp.Or(t.body, defaultBodyTimeout)
+	t.headers = cmp.Or(t.headers, defaultHeadersTimeout)
 	t.refreshKept = cmp.Or(t.refreshKept, defaultRefreshKept)
 	t.pollSecond = cmp.Or(t.pollSecond, time.Second)
 	t.checkAfter = cmp.Or(t.checkAfter, defaultCheckAfter)
@@ -286,7 +315,7 @@ func (t timing) withDefaults() timing {
 }
 
 func (c Config) pluginDefaults() plugins.Defaults {
-	return plugins.Defaults{ParentDomain: c.ParentDomain, PublicURL: c.baseURL()}
+	return plugins.Defaults{ParentDomain: c.ParentDomain, PublicURL: c.baseURL(), AllowHTTP: c.AllowHTTP}
 }
 
 func (c Config) recordsOptions() plugins.RecordsOptions {
@@ -366,6 +395,10 @@ func (c Config) validateSecrets() error {
 	case c.EncryptionKey != "" && len(c.EncryptionKey) != plugins.EncryptionKeyLength:
 		return fmt.Errorf("ENCRYPTION_KEY must have %d characters; %s", plugins.EncryptionKeyLength,
 			plugins.HowToMakeKey)
+	case plugins.IsGuessable(c.EncryptionKey):
+		return errors.New("ENCRYPTION_KEY must not be one character over and over again, which anybody can " +
+			"guess; " + plugins.HowToMakeKey + ". If client secrets are stored already, the command rekey " +
+			"moves them to the new key")
 	}
 	return nil
 }

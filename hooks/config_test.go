@@ -1,6 +1,7 @@
 package hooks
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -15,8 +16,9 @@ var variables = []string{
 	"PLUGIN_ID", "PLUGIN_PARENT_DOMAIN", "PLUGIN_URI", "PLUGIN_NAME", "RETURN_APP", "AUTHORIZE_PARAMS",
 	"TOKEN_AUTH", "PKCE", "ALLOWED_ORIGINS", "SESSION_TTL", "SESSION_RETENTION", "PROVIDER", "TENANT",
 	"ISSUER", "REVOKE_ENDPOINT", "PUBLIC_URL", "ENCRYPTION_KEY", "CONFIRM_LOGIN", "AUTHORIZE_RATE_LIMIT",
+	"REFRESH_RATE_LIMIT",
 	"TRUSTED_PROXY_HEADERS", "SUPERUSER_EMAIL", "SUPERUSER_PASSWORD", "METRICS_ADDR", "TLS_CERT_FILE",
-	"TLS_KEY_FILE", "FLY_APP_NAME",
+	"TLS_KEY_FILE", "FLY_APP_NAME", "ALLOW_HTTP",
 }
 
 // setEnv sets the reference's variables and those given as NAME=value, and clears all others.
@@ -107,6 +109,23 @@ func TestConfigErrors(t *testing.T) {
 			want:      "ENCRYPTION_KEY must have 32 characters; make one with: openssl rand -base64 24",
 		},
 		{
+			variables: "ENCRYPTION_KEY=" + strings.Repeat("a", 32),
+			want: "ENCRYPTION_KEY must not be one character over and over again, which anybody can guess; " +
+				"make one with: openssl rand -base64 24. If client secrets are stored already, the command " +
+				"rekey moves them to the new key",
+		},
+		{variables: "ALLOW_HTTP=yes", want: "ALLOW_HTTP must be 1, or not be set at all"},
+		{
+			variables: "TOKEN_ENDPOINT=http://p.example/token",
+			want: "TOKEN_ENDPOINT must start with https://, since secrets are sent there. Only on this " +
+				"machine it may be http://, or with ALLOW_HTTP=1 in the environment",
+		},
+		{
+			variables: "AUTHORIZE_ENDPOINT=http://p.example/\nALLOW_HTTP=0",
+			want:      "AUTHORIZE_ENDPOINT must start with https://",
+		},
+		{variables: "REVOKE_ENDPOINT=http://p.example/", want: "REVOKE_ENDPOINT must start with https://"},
+		{
 			variables: "PROVIDER=gogle",
 			want:      "PROVIDER must be one that the command plugin-oauth providers lists",
 		},
@@ -132,6 +151,7 @@ func TestConfigErrors(t *testing.T) {
 			variables: "AUTHORIZE_RATE_LIMIT=5/x",
 			want:      `AUTHORIZE_RATE_LIMIT "5/x" must be like 60/1m, or off`,
 		},
+		{variables: "REFRESH_RATE_LIMIT=on", want: `REFRESH_RATE_LIMIT "on" must be like 60/1m, or off`},
 		{variables: "TLS_CERT_FILE=cert.pem", want: "TLS_CERT_FILE and TLS_KEY_FILE belong together"},
 	} {
 		t.Run(test.variables, func(t *testing.T) {
@@ -178,6 +198,18 @@ func TestConfigFromEnvironment(t *testing.T) {
 	}
 }
 
+// With ALLOW_HTTP=1 secrets may go to a provider in the same room.
+func TestAllowHTTP(t *testing.T) {
+	setEnv(t, "TOKEN_ENDPOINT=http://p.example/token", "ALLOW_HTTP=1")
+	config, err := LoadConfig(t.TempDir())
+	if err := errors.Join(err, config.Validate()); err != nil {
+		t.Error(err)
+	}
+	if !config.recordsOptions().Defaults.AllowHTTP {
+		t.Error("it does not hold for the dashboard's plugins")
+	}
+}
+
 // A preset's parameter that is left out stays out, however often the defaults are filled in: LoadConfig does,
 // and Register.
 func TestParameterStaysLeftOut(t *testing.T) {
@@ -220,6 +252,7 @@ func TestTimingDefaults(t *testing.T) {
 	want := timing{
 		provider:    10 * time.Second,
 		body:        10 * time.Second,
+		headers:     10 * time.Second,
 		refreshKept: 5 * time.Second,
 		pollSecond:  time.Second,
 		checkAfter:  2 * time.Second,
@@ -308,5 +341,24 @@ func TestMkcertFilesAreFound(t *testing.T) {
 	}
 	if _, err := config.certificate(); err == nil || !strings.Contains(err.Error(), "TLS_CERT_FILE") {
 		t.Errorf("empty files: %v", err)
+	}
+}
+
+// The limits have defaults, and can be switched off one by one.
+func TestRateLimitsOfTheEnvironment(t *testing.T) {
+	minute := func(requests int) RateLimit { return RateLimit{Requests: requests, Window: time.Minute} }
+	for variables, want := range map[string][2]RateLimit{
+		"": {minute(60), minute(120)},
+		"AUTHORIZE_RATE_LIMIT=5/1m\nREFRESH_RATE_LIMIT=off": {minute(5), {Requests: -1}},
+		"AUTHORIZE_RATE_LIMIT=off\nREFRESH_RATE_LIMIT=7/1m": {{Requests: -1}, minute(7)},
+	} {
+		t.Run(variables, func(t *testing.T) {
+			setEnv(t, strings.Split(variables, "\n")...)
+			config, err := LoadConfig(t.TempDir())
+			if got := [2]RateLimit{config.AuthorizeRateLimit, config.RefreshRateLimit}; err != nil ||
+				got != want {
+				t.Errorf("the limits are %v, want %v; %v", got, want, err)
+			}
+		})
 	}
 }

@@ -7,38 +7,51 @@ import (
 	"net/url"
 
 	"plugin-oauth/hooks/oauth"
+	"plugin-oauth/hooks/plugins"
+	"plugin-oauth/hooks/session"
 	"plugin-oauth/views"
 )
 
 // mustConfirm returns what to ask the person before the login of a state is finished: a login that comes back
 // from another network than it was started from may have been started by somebody else, who waits for its
-// tokens (RFC 8628 section 5.4, cross-user session fixation). It returns nil if there is no need, and fails
-// like sessions.Peek.
+// tokens (RFC 8628 section 5.4, cross-user session fixation). A network that is not known is not the same as
+// any. If any page may call the plugin, one in the person's own browser may have started the login. It
+// returns nil if there is no need to ask, and fails like sessions.Peek.
 func (s *server) mustConfirm(e *request, state string) (*views.Question, error) {
 	if s.config.ConfirmLogin == "never" {
 		return nil, nil
 	}
-	question, err := s.question(e, state)
-	if err != nil || (s.config.ConfirmLogin == "auto" && !question.Elsewhere) {
+	pending, err := s.peek(e, state)
+	if err != nil {
 		return nil, err
 	}
+	network := s.clientNetwork(e)
+	sameNetwork := network != unknownNetwork && !pending.Elsewhere(network)
+	if s.config.ConfirmLogin == "auto" && sameNetwork && !e.plugin.AllowsAnyPage() {
+		return nil, nil
+	}
+	question := s.question(e, pending)
 	return &question, nil
 }
 
-// question returns what the person must know about a login before answering.
-func (s *server) question(e *request, state string) (views.Question, error) {
-	pending, err := s.sessions.Peek(context.WithoutCancel(e.Request.Context()), e.owner(), state)
-	if err != nil {
-		return views.Question{}, err
-	}
+// peek is sessions.Peek for the plugin of the request.
+func (s *server) peek(e *request, state string) (session.Pending, error) {
+	return s.sessions.Peek(context.WithoutCancel(e.Request.Context()), e.owner(), state)
+}
+
+// question returns what the person must know about a login before answering. It says that the login was
+// started elsewhere only if both networks are known.
+func (s *server) question(e *request, pending session.Pending) views.Question {
+	network := s.clientNetwork(e)
+	bothKnown := network != unknownNetwork && pending.Elsewhere(unknownNetwork)
 	return views.Question{
 		Plugin:    e.pluginName(),
 		ReturnApp: e.returnApp(),
 		Provider:  providerName(&e.plugin.Client),
-		Elsewhere: pending.Elsewhere(s.clientNetwork(e)),
+		Elsewhere: bothKnown && pending.Elsewhere(network),
 		Started:   pending.Created,
 		Ago:       max(0, s.config.timing.now().Sub(pending.Created)),
-	}, nil
+	}
 }
 
 // providerName is what people call the provider: the title of its preset, or a host.
@@ -54,12 +67,22 @@ func providerName(client *oauth.Client) string {
 	return u.Hostname()
 }
 
+// errForeignChoice is the error of a choice that did not come from our own page. The state stays unused.
+var errForeignChoice = &responseError{
+	Status: http.StatusForbidden,
+	Code:   "invalid_request",
+	Description: "The answer did not come from the page that asks. Nothing was shared. If you started this " +
+		"sign-in, start it again in the plugin.",
+}
+
 // ask shows the question. The code is kept in the page's form and nowhere else, and nothing is used up yet.
 func (s *server) ask(e *request, response authorizationResponse, question views.Question, status int) error {
 	question.Fields = []views.Field{
 		{Name: "state", Value: response.state}, {Name: "code", Value: response.code}, {Name: "iss",
 			Value: response.iss},
 	}
+	// Whoever opened the window could otherwise navigate it away and back at the right moment.
+	e.Response.Header().Set("Cross-Origin-Opener-Policy", "same-origin")
 	return e.writePage(status, views.ShowQuestion(question), formHere)
 }
 
@@ -80,6 +103,9 @@ func (s *server) confirm(e *request) error {
 	if response.state == "" || response.code == "" {
 		return errNothingToFinish
 	}
+	if !e.isFromOwnPage() {
+		return errForeignChoice
+	}
 	if choice == "cancel" {
 		response.errorCode = "access_denied"
 	}
@@ -89,10 +115,24 @@ func (s *server) confirm(e *request) error {
 	}
 	// The page's address has no code, so reloading it would not help: show the question again. Nothing is
 	// used up.
-	question, err := s.question(e, response.state)
+	pending, err := s.peek(e, response.state)
 	if err != nil {
 		return stateError(err)
 	}
+	question := s.question(e, pending)
 	question.Text = "The service is restarting. Please choose again in a moment."
 	return s.ask(e, response, question, http.StatusServiceUnavailable)
+}
+
+// isFromOwnPage reports whether a browser says that a page of this service sent the request, with
+// Sec-Fetch-Site, or where it does not know that, with Origin. Behind a proxy the host of the request may be
+// another than the one that browsers know, so the redirect URI counts, too.
+func (e *request) isFromOwnPage() bool {
+	protection := http.NewCrossOriginProtection()
+	if origin, err := plugins.OriginOf(e.plugin.RedirectURI); err == nil {
+		if err := protection.AddTrustedOrigin(origin); err != nil {
+			return false
+		}
+	}
+	return protection.Check(e.Request) == nil
 }

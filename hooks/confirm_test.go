@@ -53,7 +53,7 @@ func (s *testServer) confirm(c confirmation) testkit.Answer {
 		s.T.Fatalf("the page has no form:\n%s", c.page.Body)
 	}
 	return s.Request(http.MethodPost, "/redirect", form.Encode(), c.address,
-		"Content-Type: application/x-www-form-urlencoded", "Origin: null")
+		"Content-Type: application/x-www-form-urlencoded", "Origin: "+s.URL, "Sec-Fetch-Site: same-origin")
 }
 
 // A login that comes back from another network is asked about; one from the same is not.
@@ -106,9 +106,124 @@ func TestConfirmNetworks(t *testing.T) {
 		t.Parallel()
 		s := serve(t, nil)
 		callback, _ := s.startFrom(fromHome)
-		page := s.Request(http.MethodGet, callback, "", fromElsewhere)
-		s.ExpectPage("redirect", page, http.StatusOK, "You are signed in")
+		page := s.Request(http.MethodGet, callback, "", fromHome)
+		s.ExpectPage("redirect", page, http.StatusOK, questionTitle)
+		if strings.Contains(page.Body, "on another network") {
+			t.Error("the page says what nobody knows")
+		}
 	})
+}
+
+// A network that is not known is not the same as any, not even as another that is not known.
+func TestConfirmUnknownNetworks(t *testing.T) {
+	t.Parallel()
+	const unknown, hidden = "Fly-Client-IP: unknown", "Fly-Client-IP: _hidden"
+	const other, teredo = "X-Forwarded-For: 192.0.2.1", "Fly-Client-IP: 2001:0:c000:201::1"
+	root := serve(t, confirming("auto"))
+	for _, test := range []struct{ from, to string }{
+		{from: fromHome, to: unknown},
+		{from: unknown, to: fromHome},
+		{from: unknown, to: unknown},
+		{from: hidden, to: unknown},
+		{from: other, to: other},
+		{from: teredo, to: teredo},
+	} {
+		t.Run(test.from+" to "+test.to, func(t *testing.T) {
+			t.Parallel()
+			s := root.in(t)
+			callback, _ := s.startFrom(test.from)
+			page := s.Request(http.MethodGet, callback, "", test.to)
+			s.ExpectPage("redirect", page, http.StatusOK, questionTitle)
+			if strings.Contains(page.Body, "on another network") {
+				t.Error("the page says what nobody knows")
+			}
+		})
+	}
+}
+
+// If any page may start logins, one in the person's own browser may have done so, on the same network.
+func TestConfirmWhereAnyPageMayCall(t *testing.T) {
+	t.Parallel()
+	for _, origin := range []string{"null", "*", "https://one.example"} {
+		for _, mode := range []string{"auto", "never"} {
+			t.Run(origin+" "+mode, func(t *testing.T) {
+				t.Parallel()
+				s := serve(t, func(c *Config) {
+					confirming(mode)(c)
+					c.Plugin.AllowedOrigins = []string{"https://other.example", origin}
+				})
+				callback, _ := s.startFrom(fromHome)
+				words := "You are signed in"
+				if mode == "auto" && origin != "https://one.example" {
+					words = questionTitle
+				}
+				page := s.Request(http.MethodGet, callback, "", fromHome)
+				s.ExpectPage("redirect", page, http.StatusOK, words)
+			})
+		}
+	}
+}
+
+// A choice comes from the page of the question only, however the browser says where it comes from. What the
+// provider posts has no choice, and may come from anywhere.
+func TestConfirmOrigin(t *testing.T) {
+	t.Parallel()
+	root := serve(t, confirming("always"))
+	const crossSite, sameOrigin = "Sec-Fetch-Site: cross-site", "Sec-Fetch-Site: same-origin"
+	own, foreign := "Origin: "+root.URL, "Origin: https://attacker.example"
+	for name, test := range map[string]struct {
+		headers []string
+		allowed bool
+	}{
+		"own page":                     {headers: []string{sameOrigin, own}, allowed: true},
+		"own page, no origin":          {headers: []string{sameOrigin, "Origin: null"}, allowed: true},
+		"own page, old browser":        {headers: []string{own}, allowed: true},
+		"own page, very old browser":   {allowed: true},
+		"foreign page":                 {headers: []string{crossSite, foreign}},
+		"foreign page of this site":    {headers: []string{"Sec-Fetch-Site: same-site", foreign}},
+		"foreign page, old browser":    {headers: []string{foreign}},
+		"sandboxed frame":              {headers: []string{crossSite, "Origin: null"}},
+		"sandboxed frame, old browser": {headers: []string{"Origin: null"}},
+		"localhost, which may call":    {headers: []string{crossSite, "Origin: http://localhost:5173"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := root.in(t)
+			for _, choice := range []string{"continue", "cancel"} {
+				callback, readKey := s.startFrom(fromHome)
+				form := callback[strings.Index(callback, "?")+1:]
+				headers := append(test.headers, "Content-Type: application/x-www-form-urlencoded")
+				page := s.Request(http.MethodPost, "/redirect", form, headers...)
+				s.ExpectPage("form post", page, http.StatusOK, questionTitle)
+				got := s.Request(http.MethodPost, "/redirect", form+"&choice="+choice, headers...)
+				switch {
+				case !test.allowed:
+					s.ExpectPage(choice, got, http.StatusForbidden, "did not come from the page that asks")
+					s.Expect("poll", s.Poll(readKey), http.StatusNotFound, bodyPending)
+				case choice == "cancel":
+					s.ExpectPage(choice, got, http.StatusBadRequest, "Sign-in cancelled")
+				default:
+					s.ExpectPage(choice, got, http.StatusOK, "You are signed in")
+				}
+			}
+		})
+	}
+}
+
+// Behind a proxy that changes the host, an old browser's origin is that of the redirect URI.
+func TestConfirmOriginBehindAProxy(t *testing.T) {
+	t.Parallel()
+	s := serve(t, func(c *Config) {
+		confirming("always")(c)
+		c.Plugin.RedirectURI = "https://backend.example/redirect"
+	})
+	callback, _ := s.startFrom(fromHome)
+	form := callback[strings.Index(callback, "?")+1:] + "&choice=continue"
+	inForm := "Content-Type: application/x-www-form-urlencoded"
+	got := s.Request(http.MethodPost, "/redirect", form, inForm, "Origin: https://other.example")
+	s.ExpectPage("another", got, http.StatusForbidden, "did not come from the page that asks")
+	got = s.Request(http.MethodPost, "/redirect", form, inForm, "Origin: https://backend.example")
+	s.ExpectPage("the proxy's", got, http.StatusOK, "You are signed in")
 }
 
 func TestConfirmContinue(t *testing.T) {
@@ -124,7 +239,8 @@ func TestConfirmContinue(t *testing.T) {
 		}
 	}
 	policy := page.Header.Get("Content-Security-Policy")
-	if !strings.Contains(policy, "form-action 'self'") || page.Header.Get("Cache-Control") != "no-store" {
+	if !strings.Contains(policy, "form-action 'self'") || page.Header.Get("Cache-Control") != "no-store" ||
+		page.Header.Get("Cross-Origin-Opener-Policy") != "same-origin" {
 		t.Errorf("headers: %v", page.Header)
 	}
 	// A second tab and a reload show the question again, and use up nothing. The plugin still waits.

@@ -171,9 +171,11 @@ func panicCause(recovered any) error {
 // writeError answers with an error and logs it, once, if it has a cause.
 func (s *server) writeError(e *request, f format, err error) {
 	response := toResponse(err)
-	if response.cause != nil && !response.logged {
+	cause := logCause{message: "request failed", route: e.route, code: response.Code}
+	if response.cause != nil && !response.logged && s.failedRequests.admit(cause) {
 		s.log.LogAttrs(context.Background(), slog.LevelWarn, "request failed",
-			slog.String("route", e.Request.URL.Path), slog.String("plugin", plugins.DisplaySlug(e.slug())),
+			slog.String("route", cutPath(e.Request.URL.Path)),
+			slog.String("plugin", plugins.DisplaySlug(e.slug())),
 			slog.String("error", response.Code), slog.Int("status", response.Status),
 			slog.String("cause", response.cause.Error()))
 	}
@@ -190,6 +192,9 @@ func (s *server) writeError(e *request, f format, err error) {
 		_ = e.writeJSON(response.Status, response)
 	}
 }
+
+// cutPath bounds the path of a request for the log.
+func cutPath(path string) string { return path[:min(len(path), maxLoggedPath)] }
 
 func (e *request) accepts(contentType string) bool {
 	return strings.Contains(e.Request.Header.Get("Accept"), contentType)

@@ -196,7 +196,7 @@ func TestIdleAndSlowConnections(t *testing.T) {
 		}
 		connections = append(connections, connection)
 		if i%100 == 0 {
-			fmt.Fprint(connection, "POST /poll?readKey=x HTTP/1.1\r\nHost: x\r\nX-Slow: ") // without an end
+			fmt.Fprint(connection, "POST /poll?readKey=x HTTP/1.1\r\nHost: localhost\r\nX-Slow: ") // without an end
 		}
 	}
 	t.Logf("%d connections", len(connections))
@@ -209,7 +209,7 @@ func TestIdleAndSlowConnections(t *testing.T) {
 func TestLimits(t *testing.T) {
 	t.Parallel()
 	s := serve(t, nil)
-	const host = " HTTP/1.1\r\nHost: x\r\n"
+	const host = " HTTP/1.1\r\nHost: localhost\r\n"
 	const lastOne = host + "Connection: close\r\n\r\n"
 	t.Run("beyond", func(t *testing.T) {
 		for name, text := range map[string]string{

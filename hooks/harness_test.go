@@ -31,8 +31,15 @@ type testServer struct {
 // configuration.
 func serve(t testing.TB, edit func(*Config)) *testServer {
 	t.Helper()
+	return serveApp(t, func(core.App) {}, edit)
+}
+
+// serveApp is [serve] with an app that prepare has changed before the service is registered with it.
+func serveApp(t testing.TB, prepare func(core.App), edit func(*Config)) *testServer {
+	t.Helper()
 	s := &testServer{}
 	s.Server = testkit.Serve(t, func(app core.App, backend *testkit.Backend) error {
+		prepare(app)
 		config := Config{
 			Plugin:             testPlugin(backend),
 			AuthorizeRateLimit: RateLimit{Requests: -1},

@@ -6,7 +6,10 @@
 //
 //	config, err := hooks.LoadConfig(".")
 //	…
+//	hooks.PrepareDataDir(app) // before it bootstraps
 //	hooks.MustRegister(app, config)
+//
+// Open the app with sqlite.Connect as its DBConnect, so that sign-ins survive a power cut.
 //
 // Each route has a file of its own. What a route needs is in the packages below: oauth talks to providers,
 // session keeps logins, plugins has the plugins, doctor checks the set-up, and dashboard shows it all to an

@@ -21,7 +21,7 @@ func (s *server) index(e *request) error {
 	self := doctor.Self{
 		Service:              doctor.ServiceName,
 		Plugin:               e.plugin != nil || len(records) > 0,
-		UntrustedProxyHeader: doctor.UntrustedProxyHeader(e.Request.Header, s.config.TrustedProxyHeaders),
+		UntrustedProxyHeader: s.headerToTrust(e.Request.Header),
 	}
 	if e.accepts("application/json") {
 		return e.writeJSON(http.StatusOK, self)
@@ -30,10 +30,14 @@ func (s *server) index(e *request) error {
 	if !self.Plugin {
 		line = "plugin-oauth is running. " + HowToAddPlugin
 	}
-	if self.UntrustedProxyHeader != "" {
+	switch {
+	case self.UntrustedProxyHeader != "":
 		line += fmt.Sprintf("\nIt does not believe the header %s, which came with this request. If a "+
 			"proxy of yours sets "+
 			"it, name it in TRUSTED_PROXY_HEADERS.", self.UntrustedProxyHeader)
+	case s.clientNetwork(e) == unknownNetwork:
+		line += "\nIt cannot tell which network this request comes from. Have your proxy send the " +
+			"visitor's address in a header of its own, and name that in TRUSTED_PROXY_HEADERS."
 	}
 	return e.writeText(http.StatusOK, line)
 }

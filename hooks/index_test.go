@@ -5,7 +5,8 @@ import (
 	"testing"
 )
 
-// GET / names the header that it does not believe, unless a trusted one came too.
+// GET / names the header that it does not believe, unless a trusted one came too. It never names one with
+// which everybody would count as one network.
 func TestUntrustedProxyHeader(t *testing.T) {
 	t.Parallel()
 	trusting := serve(t, func(c *Config) { c.TrustedProxyHeaders = []string{"fly-client-ip"} })
@@ -22,6 +23,7 @@ func TestUntrustedProxyHeader(t *testing.T) {
 		at      *testServer
 		headers []string
 		want    string // the header that is not believed; blank: none
+		lost    bool   // nothing says where the request comes from
 	}{
 		{name: "Fly", at: trustless, headers: []string{fly}, want: "Fly-Client-IP"},
 		{name: "Cloudflare", at: trustless, headers: []string{cloudflare}, want: "CF-Connecting-IP"},
@@ -30,6 +32,13 @@ func TestUntrustedProxyHeader(t *testing.T) {
 		{name: "forwarded for", at: trustless, headers: []string{forwarded}, want: "X-Forwarded-For"},
 		{name: "RFC 7239", at: trustless, headers: []string{"Forwarded: for=192.0.2.1"}, want: "Forwarded"},
 		{name: "two", at: trustless, headers: []string{forwarded, realIP}, want: "X-Real-IP"},
+		{name: "two, one private", at: trustless, headers: []string{forwarded, "X-Real-IP: 10.0.0.1"},
+			want: "X-Forwarded-For"},
+		{name: "private", at: trustless, headers: []string{forwarded + ", 10.0.0.1"}, lost: true},
+		{name: "hidden", at: trustless, headers: []string{"Forwarded: for=_hidden"}, lost: true},
+		{name: "not RFC 7239", at: trustless, headers: []string{"Forwarded: 192.0.2.1"}, lost: true},
+		{name: "no address", at: trustless, headers: []string{"X-Forwarded-Proto: https"}, lost: true},
+		{name: "trusted, but unknown", at: trusting, headers: []string{"Fly-Client-IP: unknown"}, lost: true},
 		{name: "none", at: trustless},
 		{name: "unknown", at: trustless, headers: []string{"X-Client: 192.0.2.1"}},
 		{name: "trusted", at: trusting, headers: []string{fly, forwarded}},
@@ -42,6 +51,10 @@ func TestUntrustedProxyHeader(t *testing.T) {
 				line += "It does not believe the header " + test.want + ", which came with this request. " +
 					"If a proxy of yours sets it, name it in TRUSTED_PROXY_HEADERS.\n"
 				self = `{"service":"plugin-oauth","plugin":true,"untrustedProxyHeader":"` + test.want + `"}`
+			}
+			if test.lost {
+				line += "It cannot tell which network this request comes from. Have your proxy send the " +
+					"visitor's address in a header of its own, and name that in TRUSTED_PROXY_HEADERS.\n"
 			}
 			s := test.at
 			s.Expect("for people", s.Request(http.MethodGet, "/", "", test.headers...), http.StatusOK, line)

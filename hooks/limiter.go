@@ -1,12 +1,16 @@
 package hooks
 
 import (
+	"math"
+	"net/http"
 	"net/netip"
+	"strconv"
 	"sync"
 	"time"
 )
 
-// RateLimit allows a number of requests in each window of time. The zero value stands for 60 a minute.
+// RateLimit allows a number of requests in each window of time. The zero value stands for the default of what
+// is limited.
 type RateLimit struct {
 	// Requests is the number of requests. If it is negative, there is no limit.
 	Requests int
@@ -24,37 +28,158 @@ type limiter struct {
 	count   map[netip.Prefix]int
 }
 
-// maxNetworks bounds the memory of a limiter. A limit for each network does not stop anybody who has more
-// networks than these anyway.
-const maxNetworks = 50_000
+const (
+	// maxNetworks bounds the memory of a limiter. A limit for each network does not stop anybody who has more
+	// networks than these anyway.
+	maxNetworks = 50_000
+
+	// siteShare is how many times the limit of one network all networks of a site may use together.
+	siteShare = 10
+)
 
 func newLimiter(limit RateLimit) *limiter {
 	return &limiter{limit: limit, count: map[netip.Prefix]int{}}
 }
 
+// siteOf returns what an internet provider may give to one customer, and may share among thousands: the /48
+// of a /64 of IPv6 (RFC 6177). Any other network is a site of its own.
+func siteOf(network netip.Prefix) netip.Prefix {
+	if network.Bits() == 64 {
+		site, _ := network.Addr().Prefix(48)
+		return site
+	}
+	return network
+}
+
 // reserve counts a request. It returns 0 if the network is within its limit, else the time until it may try
-// again. An internet provider may give one customer a whole /48 of IPv6; all its networks together may start
-// ten times as many.
+// again.
 func (l *limiter) reserve(network netip.Prefix, now time.Time) time.Duration {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	wait := l.wait(network, now)
+	if wait == 0 {
+		l.add(network)
+	}
+	return wait
+}
+
+// peek returns what reserve would, and counts nothing.
+func (l *limiter) peek(network netip.Prefix, now time.Time) time.Duration {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.wait(network, now)
+}
+
+// spend counts a request even if the network is over its limit. It returns the end of the window if at least
+// half of the limit is used, or else zero.
+func (l *limiter) spend(network netip.Prefix, now time.Time) (resetAt time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.wait(network, now)
+	l.add(network)
+	if l.limit.Requests < 0 || 2*l.count[network] < l.limit.Requests {
+		return time.Time{}
+	}
+	return l.resetAt
+}
+
+// wait is how long a network must wait. The whole site has a limit, too: somebody who owns a /48 has 65,536
+// networks. Half of that is kept for networks that have used nothing in this window. So a few networks that
+// use all they can, or are flooded on purpose, take nothing from their neighbors but a second request in the
+// same window. The caller holds the lock.
+func (l *limiter) wait(network netip.Prefix, now time.Time) time.Duration {
 	if l.limit.Requests < 0 {
 		return 0
 	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
 	if !now.Before(l.resetAt) || len(l.count) >= maxNetworks {
 		clear(l.count)
 		l.resetAt = now.Add(l.limit.Window)
 	}
-	site := network
-	if network.Bits() == 64 {
-		site, _ = network.Addr().Prefix(48)
+	site := siteOf(network)
+	free := siteShare * l.limit.Requests
+	if l.count[network] > 0 {
+		free /= 2
 	}
-	if l.count[network] >= l.limit.Requests || (site != network && l.count[site] >= 10*l.limit.Requests) {
+	if l.count[network] >= l.limit.Requests || (site != network && l.count[site] >= free) {
 		return l.resetAt.Sub(now)
 	}
+	return 0
+}
+
+// add counts a request. The caller holds the lock.
+func (l *limiter) add(network netip.Prefix) {
+	if l.limit.Requests < 0 {
+		return
+	}
 	l.count[network]++
-	if site != network {
+	if site := siteOf(network); site != network {
 		l.count[site]++
 	}
-	return 0
+}
+
+// gate bounds how many requests of a kind are under way at a time, for each client network and in all.
+type gate struct {
+	perNetwork, inAll int
+
+	mu       sync.Mutex
+	underWay map[netip.Prefix]int
+	total    int
+}
+
+func newGate(perNetwork, inAll int) *gate {
+	return &gate{perNetwork: perNetwork, inAll: inAll, underWay: map[netip.Prefix]int{}}
+}
+
+// The errors of a gate.
+var (
+	errNetworkBusy = &responseError{
+		Status: http.StatusTooManyRequests,
+		Code:   "temporarily_unavailable",
+		Description: "Too many requests from this network are waiting for the provider. Try again in a " +
+			"moment.",
+	}
+	errBusy = &responseError{
+		Status:      http.StatusServiceUnavailable,
+		Code:        "temporarily_unavailable",
+		Description: "Too many requests are waiting for the provider. Try again in a moment.",
+	}
+)
+
+// enter lets a request in until leave is called. It fails with errNetworkBusy or errBusy. A site may have as
+// many under way as four networks.
+func (g *gate) enter(network netip.Prefix) (leave func(), err error) {
+	site := siteOf(network)
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	switch {
+	case g.underWay[network] >= g.perNetwork || (site != network && g.underWay[site] >= 4*g.perNetwork):
+		return nil, errNetworkBusy
+	case g.total >= g.inAll:
+		return nil, errBusy
+	}
+	g.add(network, 1)
+	return func() {
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		g.add(network, -1)
+	}, nil
+}
+
+// add counts one more, or one less. The caller holds the lock.
+func (g *gate) add(network netip.Prefix, change int) {
+	g.total += change
+	for _, prefix := range []netip.Prefix{network, siteOf(network)} {
+		g.underWay[prefix] += change
+		if g.underWay[prefix] == 0 {
+			delete(g.underWay, prefix)
+		}
+		if siteOf(network) == network {
+			return
+		}
+	}
+}
+
+// setRetryAfter tells the client when to try again (RFC 9110 section 10.2.3).
+func (e *request) setRetryAfter(wait time.Duration) {
+	e.Response.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(wait.Seconds()))))
 }

@@ -141,3 +141,74 @@ func TestLimiterOfASite(t *testing.T) {
 		t.Error("another site is limited with it")
 	}
 }
+
+// Networks that use all they can leave a first request to each of their neighbors, even where each customer
+// has 256 networks of the site. But whoever has the whole /48 has no more than its limit.
+func TestLimiterOfNeighbors(t *testing.T) {
+	t.Parallel()
+	network := func(i int) netip.Prefix { return netip.MustParsePrefix(fmt.Sprintf("2001:db8:7:%x::/64", i)) }
+	l, now, flood := newLimiter(RateLimit{Requests: 60, Window: time.Hour}), time.Now(), 0
+	for range 100 {
+		for i := range 256 {
+			if l.reserve(network(i), now) == 0 {
+				flood++
+			}
+		}
+	}
+	if flood > 300 {
+		t.Errorf("%d starts of one neighbor", flood)
+	}
+	for i := range 40 {
+		if l.reserve(network(1000+i), now) != 0 {
+			t.Errorf("neighbor %d is refused its first start", i)
+		}
+		if l.reserve(network(1000+i), now) == 0 {
+			t.Errorf("neighbor %d is not limited at all", i)
+		}
+	}
+	all := flood + 40
+	for i := range 65_536 {
+		if l.reserve(network(i), now) == 0 {
+			all++
+		}
+	}
+	if all != 600 {
+		t.Errorf("%d starts of one /48", all)
+	}
+}
+
+// A gate lets in so many of one network, of one site, and in all, and keeps nothing of those that have left.
+func TestGate(t *testing.T) {
+	t.Parallel()
+	g := newGate(2, 10)
+	var leaves []func()
+	enter := func(network string, want error) {
+		t.Helper()
+		leave, err := g.enter(netip.MustParsePrefix(network))
+		if err != want {
+			t.Fatalf("%s: %v, want %v", network, err, want)
+		}
+		if err == nil {
+			leaves = append(leaves, leave)
+		}
+	}
+	for i := range 4 {
+		network := fmt.Sprintf("2001:db8:7:%x::/64", i)
+		enter(network, nil)
+		enter(network, nil)
+		enter(network, errNetworkBusy)
+	}
+	enter("2001:db8:7:5::/64", errNetworkBusy) // eight of the site
+	enter("2001:db8:8::/64", nil)
+	enter("192.0.2.1/32", nil)
+	enter("192.0.2.2/32", errBusy)
+	leaves[0]()
+	leaves = leaves[1:]
+	enter("192.0.2.1/32", nil)
+	for _, leave := range leaves {
+		leave()
+	}
+	if g.total != 0 || len(g.underWay) != 0 {
+		t.Errorf("%d are left, of %v", g.total, g.underWay)
+	}
+}

@@ -184,7 +184,8 @@ func (s *server) serveMetrics() error {
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(s.metrics.registry, promhttp.HandlerOpts{}))
 	metricsServer := &http.Server{
-		Handler:           mux,
+		Handler:           s.ownHostsOnly(listener.Addr(), mux),
+		MaxHeaderBytes:    maxHeaders,
 		ReadHeaderTimeout: 10 * time.Second,
 		WriteTimeout:      30 * time.Second,
 		IdleTimeout:       time.Minute,

@@ -4,14 +4,26 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"net/url"
 	"strconv"
+	"strings"
 	"time"
 
 	"plugin-oauth/hooks/session"
 )
 
-// maxWait bounds how long a poll may be held, in seconds.
-const maxWait = 30
+const (
+	// maxWait bounds how long a poll may be held, in seconds.
+	maxWait = 30
+
+	// networkPolls bounds the polls that are held for one client network: a whole office, school or mobile
+	// network behind one address may sign in at the same time.
+	networkPolls = 1_000
+
+	// heldPolls bounds them in all. Each takes 20 to 25 KB, nearly all of it net/http's: three buffers, and
+	// two goroutines whose stacks have grown.
+	heldPolls = 5_000
+)
 
 var (
 	// errNoReadKey says that a poll has no read key.
@@ -23,9 +35,11 @@ var (
 
 // poll handles POST /poll?readKey=…[&wait=SECONDS]: 404 while the login is under way, 400 if it ended without
 // tokens (RFC 8628 section 3.5), and 200 with the provider's token response, once. With wait it is held until
-// the login ends, for 1 to 30 seconds.
+// the login ends, for 1 to 30 seconds. One that is one too many to hold is answered at once, as it would be
+// without wait: nothing is lost, and no plugin has to know another answer. Its connection is closed, since an
+// idle one takes nearly as much.
 func (s *server) poll(e *request) error {
-	readKey := e.param("readKey")
+	readKey := strings.Clone(e.param("readKey")) // it would keep the whole query in memory
 	login, pending := s.sessions.FindPending(e.owner(), readKey)
 	var err error
 	switch {
@@ -42,7 +56,7 @@ func (s *server) poll(e *request) error {
 }
 
 // waitForEnd waits for the end of a login for as long as the request says, and reports whether the login
-// ended.
+// ended. If the same login is polled again meanwhile, that poll waits instead.
 func (s *server) waitForEnd(e *request, login *session.Login) bool {
 	wait := e.param("wait")
 	if wait == "" {
@@ -52,6 +66,12 @@ func (s *server) waitForEnd(e *request, login *session.Login) bool {
 	if err != nil || seconds == 0 {
 		return false
 	}
+	held := s.hold(e, login)
+	if held == nil {
+		e.Response.Header().Set("Connection", "close")
+		return false
+	}
+	defer held.leave()
 	left := login.Expires().Sub(s.config.timing.now())
 	timer := time.NewTimer(min(time.Duration(min(seconds, maxWait))*s.config.timing.pollSecond, left))
 	defer timer.Stop()
@@ -62,11 +82,45 @@ func (s *server) waitForEnd(e *request, login *session.Login) bool {
 		return true
 	case <-timer.C:
 		return !s.config.timing.now().Before(login.Expires())
+	case <-held.replaced:
+		return false
 	case <-s.closing:
 		return false
 	case <-e.Request.Context().Done():
 		return false
 	}
+}
+
+// heldPoll is a poll that may wait.
+type heldPoll struct {
+	leave    func()          // must be called at its end
+	replaced <-chan struct{} // closed when the same login is polled again
+}
+
+// hold lets a poll wait. It returns nil if that would be one too many.
+func (s *server) hold(e *request, login *session.Login) (held *heldPoll) {
+	done := make(chan struct{})
+	// On a stack of its own. Otherwise what is needed here for a moment would double that of the poll, for as
+	// long as it waits.
+	go func() {
+		defer close(done)
+		leave, err := s.pollGate.enter(s.clientNetwork(e))
+		if err != nil {
+			return
+		}
+		held = &heldPoll{leave: leave, replaced: login.Replace()}
+		e.forgetRequest()
+	}()
+	<-done
+	return held
+}
+
+// forgetRequest gives up what the client sent, which may be tens of kilobytes, while the request waits. Only
+// its path and its context remain.
+func (e *request) forgetRequest() {
+	e.body = nil
+	e.Request.Header, e.Request.RequestURI = nil, ""
+	e.Request.URL = &url.URL{Path: strings.Clone(e.Request.URL.Path)}
 }
 
 // deliver claims the tokens and writes them. If the plugin is gone by then, they wait for its next poll. It
@@ -84,6 +138,7 @@ func (s *server) deliver(e *request, readKey string) error {
 	if err := e.writeTokens(claim.Tokens); err != nil {
 		return errors.Join(errPluginGone, claim.Release(ctx))
 	}
+	s.knownTokens.addGood(e, claim.Tokens)
 	// The answer has been sent. A failure from here on can only be logged; the sweep erases the tokens later.
 	if err := claim.Ack(ctx); err != nil {
 		s.log.Error("delivered tokens were not erased", "session", claim.SessionID, "cause", err.Error())

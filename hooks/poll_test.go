@@ -251,7 +251,8 @@ func TestSessionsOfOnePlugin(t *testing.T) {
 	one.expectTokens(readKey)
 }
 
-// Too many logins at a time are refused, with an error like any other.
+// With too many logins at a time the oldest that never came back from the provider ends, as one whose time is
+// over. If all of them came back, the next one is refused.
 func TestAuthorizeWhenFull(t *testing.T) {
 	t.Parallel()
 	s := serve(t, nil)
@@ -260,14 +261,49 @@ func TestAuthorizeWhenFull(t *testing.T) {
 		t.Fatal(err)
 	}
 	full.sessions = session.New(full.table, session.Options{TTL: time.Minute, MaxPending: 1})
-	authorize := func() testkit.Answer {
+	post := func(target string) testkit.Answer {
 		recorder := httptest.NewRecorder()
-		full.serve(recorder, httptest.NewRequest(http.MethodPost, "/authorize", nil))
+		full.serve(recorder, httptest.NewRequest(http.MethodPost, target, nil))
 		return testkit.Answer{Status: recorder.Code, Header: recorder.Header(), Body: recorder.Body.String()}
 	}
-	s.ParseLogin(authorize())
-	s.Expect("the next", authorize(), http.StatusServiceUnavailable, `{"error":"temporarily_unavailable",`+
-		`"error_description":"Too many sign-ins are under way. Try again in some minutes."}`)
+	_, oldest := s.ParseLogin(post("/authorize"))
+	authorizationURL, newest := s.ParseLogin(post("/authorize"))
+	s.ExpectError("the oldest", post("/poll?readKey="+oldest), http.StatusBadRequest, "expired_token")
+	s.Expect("the newest", post("/poll?readKey="+newest), http.StatusNotFound, bodyPending)
+	if count := s.countSessions("status = 'expired' AND sealed IS NULL AND publicKey IS NULL"); count != 1 {
+		t.Errorf("%d sessions are expired", count)
+	}
+	owner := (&request{plugin: full.config.Plugin}).owner()
+	state := authorizationURL.Query().Get("state")
+	if _, err := full.sessions.Consume(t.Context(), owner, state); err != nil {
+		t.Fatal(err)
+	}
+	s.Expect("the next", post("/authorize"), http.StatusServiceUnavailable,
+		`{"error":"temporarily_unavailable",`+
+			`"error_description":"Too many sign-ins are under way. Try again in some minutes."}`)
+}
+
+// A flood from one network ends its own logins, and none of another.
+func TestAuthorizeDuringAFlood(t *testing.T) {
+	t.Parallel()
+	s := serve(t, func(c *Config) { c.TrustedProxyHeaders = []string{"Fly-Client-IP"} })
+	full, err := newServer(s.App, s.server.config, s.server.records)
+	if err != nil {
+		t.Fatal(err)
+	}
+	full.sessions = session.New(full.table, session.Options{TTL: time.Minute, MaxPending: 3})
+	post := func(target, address string) testkit.Answer {
+		recorder, r := httptest.NewRecorder(), httptest.NewRequest(http.MethodPost, target, nil)
+		r.Header.Set("Fly-Client-IP", address)
+		full.serve(recorder, r)
+		return testkit.Answer{Status: recorder.Code, Header: recorder.Header(), Body: recorder.Body.String()}
+	}
+	_, readKey := s.ParseLogin(post("/authorize", "192.0.2.1"))
+	for range 9 {
+		s.ParseLogin(post("/authorize", "192.0.2.2"))
+	}
+	s.Expect("a login from elsewhere", post("/poll?readKey="+readKey, "192.0.2.1"), http.StatusNotFound,
+		bodyPending)
 }
 
 // The answer is complete before the database records it: a slow database keeps no plugin from its tokens.

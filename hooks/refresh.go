@@ -4,6 +4,9 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/json"
+	"errors"
+	"net/http"
+	"slices"
 	"sync"
 	"time"
 
@@ -14,6 +17,26 @@ import (
 
 // maxRefreshToken bounds a refresh token, in bytes. Those that are JWTs have a few thousand.
 const maxRefreshToken = 16 << 10
+
+const (
+	// networkProviderRequests bounds the refreshes and revocations under way for one client network. At a
+	// provider that answers in 0.3 seconds, an office behind one address has 200 of them a second.
+	networkProviderRequests = 64
+
+	// providerRequests bounds them in all. Each has two connections and some goroutines, and lasts up to ten
+	// seconds if the provider hangs.
+	providerRequests = 512
+
+	// retryBusy is when to try again a request that was one too many.
+	retryBusy = 5 * time.Second
+)
+
+var errRefreshLimit = &responseError{
+	Status: http.StatusTooManyRequests,
+	Code:   "temporarily_unavailable",
+	Description: "The provider refused too many refresh tokens from this network. Try again in a minute; " +
+		"nobody needs to sign in again.",
+}
 
 // refresh handles POST /refresh?code=… (or refresh_token=…): it redeems the refresh token and answers with
 // the provider's token response. An error has the provider's status and one line of text, because deployed
@@ -33,11 +56,7 @@ func (s *server) refresh(e *request) error {
 		return errRestarting
 	}
 	defer s.exchanging.RUnlock()
-	ctx := context.WithoutCancel(e.Request.Context())
-	key := newRefreshKey(e, client, refreshToken)
-	tokens, err := s.refreshes.do(key, refreshToken, func() ([]byte, error) {
-		return s.endpoint(e.plugin).Refresh(ctx, client, refreshToken)
-	})
+	tokens, err := s.redeem(e, client, refreshToken)
 	s.metrics.refresh(e.plugin.Slug, err)
 	if err != nil {
 		return err
@@ -45,11 +64,92 @@ func (s *server) refresh(e *request) error {
 	return e.writeTokens(tokens)
 }
 
+// redeem returns the provider's answer to a refresh token, from memory if it was given a moment ago.
+func (s *server) redeem(e *request, client *oauth.Client, refreshToken string) ([]byte, error) {
+	key := newRefreshKey(e, client, refreshToken)
+	if tokens, found := s.refreshes.find(key); found {
+		return tokens, nil
+	}
+	network, token := s.clientNetwork(e), newTokenKey(e, refreshToken)
+	if refusal, found := s.knownTokens.refusal(key, s.config.timing.now()); found {
+		return nil, refusal
+	}
+	wait := s.refreshLimit.peek(network, s.config.timing.now())
+	if wait > 0 && !s.knownTokens.isGood(token) {
+		e.setRetryAfter(wait)
+		return nil, errRefreshLimit
+	}
+	leave, err := s.providerGate.enter(network)
+	if err != nil {
+		e.setRetryAfter(retryBusy)
+		return nil, err
+	}
+	defer leave()
+	ctx := context.WithoutCancel(e.Request.Context())
+	return s.refreshes.do(key, func() (refreshAnswer, error) {
+		tokens, err := s.endpoint(e.plugin).Refresh(ctx, client, refreshToken)
+		if isRefusal(err) {
+			s.knownTokens.addRefusal(key, err, s.refreshLimit.spend(network, s.config.timing.now()))
+		}
+		if err != nil {
+			return refreshAnswer{}, err
+		}
+		s.knownTokens.addGood(e, tokens)
+		if !rotated(tokens, refreshToken) {
+			s.knownTokens.good.put(token, struct{}{})
+			return refreshAnswer{tokens: tokens}, nil
+		}
+		return refreshAnswer{tokens: tokens, about: append(tokenKeys(e, tokens), token)}, nil
+	})
+}
+
+// isRefusal reports whether an error is the provider's answer to a token that it does not accept. It is not
+// if the provider is down, slow or busy.
+func isRefusal(err error) bool {
+	provider, ok := errors.AsType[*oauth.Error](err)
+	return ok && provider.Status >= http.StatusBadRequest &&
+		provider.Status < http.StatusInternalServerError &&
+		provider.Status != http.StatusRequestTimeout && provider.Status != http.StatusTooManyRequests
+}
+
 // refreshKey is a hash of the plugin with its client, the tenant and the refresh token.
 type refreshKey [sha256.Size]byte
 
 func newRefreshKey(e *request, client *oauth.Client, refreshToken string) refreshKey {
 	return sha256.Sum256([]byte(string(e.plugin.Fingerprint) + client.Tenant + "\n" + refreshToken))
+}
+
+// tokenKey is a hash of the plugin with its client, and an access or refresh token.
+type tokenKey [sha256.Size]byte
+
+func newTokenKey(e *request, token string) tokenKey {
+	return sha256.Sum256([]byte(string(e.plugin.Fingerprint) + "\n" + token))
+}
+
+// tokenKeys returns the keys of the access and refresh tokens in a token response, at any depth.
+func tokenKeys(e *request, response []byte) (keys []tokenKey) {
+	var collect func(value any)
+	collect = func(value any) {
+		switch value := value.(type) {
+		case []any:
+			for _, element := range value {
+				collect(element)
+			}
+		case map[string]any:
+			for name, member := range value {
+				token, isString := member.(string)
+				if isString && token != "" && (name == "access_token" || name == "refresh_token") {
+					keys = append(keys, newTokenKey(e, token))
+				}
+				collect(member)
+			}
+		}
+	}
+	var decoded any
+	if json.Unmarshal(response, &decoded) == nil {
+		collect(decoded)
+	}
+	return keys
 }
 
 // refreshCache merges simultaneous refreshes with the same refresh token into one request, and gives its
@@ -60,31 +160,87 @@ func newRefreshKey(e *request, client *oauth.Client, refreshToken string) refres
 type refreshCache struct {
 	kept     time.Duration
 	inflight singleflight.Group
-	answers  sync.Map // by refreshKey
+
+	mu      sync.Mutex
+	answers map[refreshKey]*refreshAnswer
+	size    int // of the answers, in bytes
 }
 
-func newRefreshCache(kept time.Duration) *refreshCache { return &refreshCache{kept: kept} }
+// refreshAnswer is a provider's answer to a refresh.
+type refreshAnswer struct {
+	tokens []byte
+	about  []tokenKey // the tokens that it holds, and the one it replaces; none: it is not given again
+}
 
-func (c *refreshCache) do(key refreshKey, old string, send func() ([]byte, error)) ([]byte, error) {
-	answer, err, _ := c.inflight.Do(string(key[:]), func() (any, error) {
-		if answer, found := c.answers.Load(key); found {
-			return answer, nil
+// maxRefreshAnswers bounds the answers that are kept, in bytes. Only refreshes that succeeded fill it.
+const maxRefreshAnswers = 16 << 20
+
+func newRefreshCache(kept time.Duration) *refreshCache {
+	return &refreshCache{kept: kept, answers: map[refreshKey]*refreshAnswer{}}
+}
+
+func (c *refreshCache) do(key refreshKey, send func() (refreshAnswer, error)) ([]byte, error) {
+	tokens, err, _ := c.inflight.Do(string(key[:]), func() (any, error) {
+		if tokens, found := c.find(key); found {
+			return tokens, nil
 		}
-		tokens, err := send()
-		if err == nil && rotated(tokens, old) {
-			c.answers.Store(key, tokens)
-			time.AfterFunc(c.kept, func() { c.answers.Delete(key) })
+		answer, err := send()
+		if err == nil && len(answer.about) > 0 {
+			c.keep(key, &answer)
 		}
-		return tokens, err
+		return answer.tokens, err
 	})
 	if err != nil {
 		return nil, err
 	}
-	return answer.([]byte), nil
+	return tokens.([]byte), nil
 }
 
-// clear removes all answers.
-func (c *refreshCache) clear() { c.answers.Clear() }
+// find returns the tokens of an answer that is kept.
+func (c *refreshCache) find(key refreshKey) (tokens []byte, found bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	answer, found := c.answers[key]
+	if !found {
+		return nil, false
+	}
+	return answer.tokens, true
+}
+
+// keep keeps an answer for some seconds, if there is room for it.
+func (c *refreshCache) keep(key refreshKey, answer *refreshAnswer) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.size+len(answer.tokens) > maxRefreshAnswers {
+		return
+	}
+	c.answers[key] = answer
+	c.size += len(answer.tokens)
+	time.AfterFunc(c.kept, func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		if c.answers[key] == answer {
+			c.remove(key, answer)
+		}
+	})
+}
+
+// forget removes the answers about a token.
+func (c *refreshCache) forget(token tokenKey) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for key, answer := range c.answers {
+		if slices.Contains(answer.about, token) {
+			c.remove(key, answer)
+		}
+	}
+}
+
+// remove removes an answer. The caller holds the lock.
+func (c *refreshCache) remove(key refreshKey, answer *refreshAnswer) {
+	delete(c.answers, key)
+	c.size -= len(answer.tokens)
+}
 
 // rotated reports whether a token response has a refresh token that replaces the old one (RFC 6749 section
 // 6).
@@ -94,4 +250,76 @@ func rotated(tokens []byte, old string) bool {
 	}
 	return json.Unmarshal(tokens, &response) == nil && response.RefreshToken != "" &&
 		response.RefreshToken != old
+}
+
+// knownTokens is what this process has heard of tokens, so that whoever sends tokens that are refused spoils
+// nothing for others in the same network: a token that came from here may be refreshed even when the
+// network's limit is used up, and one that was refused is answered from memory once half of it is, instead of
+// using up the rest. It has only hashes. It is safe for concurrent use.
+type knownTokens struct {
+	good    recent[tokenKey, struct{}]
+	refused recent[refreshKey, refusedToken]
+}
+
+// refusedToken is what the provider said of a token, and how long that is repeated.
+type refusedToken struct {
+	err   error
+	until time.Time
+}
+
+// addGood adds the tokens of a token response.
+func (k *knownTokens) addGood(e *request, response []byte) {
+	for _, token := range tokenKeys(e, response) {
+		k.good.put(token, struct{}{})
+	}
+}
+
+// isGood reports whether a token came from here not long ago.
+func (k *knownTokens) isGood(token tokenKey) bool {
+	_, found := k.good.get(token)
+	return found
+}
+
+// addRefusal makes the refusal of a dead refresh token known until some time. Other refusals may be over
+// before: an admin corrects the secret.
+func (k *knownTokens) addRefusal(key refreshKey, err error, until time.Time) {
+	provider, ok := errors.AsType[*oauth.Error](err)
+	if ok && provider.Meaning == oauth.InvalidGrant && !until.IsZero() {
+		k.refused.put(key, refusedToken{err: err, until: until})
+	}
+}
+
+// refusal returns the error of a refresh token that is known to be dead.
+func (k *knownTokens) refusal(key refreshKey, now time.Time) (err error, found bool) {
+	refused, found := k.refused.get(key)
+	if !found || !now.Before(refused.until) {
+		return nil, false
+	}
+	return refused.err, true
+}
+
+// recent is a map that keeps at least the last maxRecent keys, and at most twice as many.
+type recent[K comparable, V any] struct {
+	mu       sync.Mutex
+	new, old map[K]V
+}
+
+const maxRecent = 20_000
+
+func (r *recent[K, V]) put(key K, value V) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.new == nil || len(r.new) >= maxRecent {
+		r.new, r.old = map[K]V{}, r.new
+	}
+	r.new[key] = value
+}
+
+func (r *recent[K, V]) get(key K) (value V, found bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if value, found = r.new[key]; !found {
+		value, found = r.old[key]
+	}
+	return value, found
 }

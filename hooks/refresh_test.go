@@ -2,10 +2,12 @@ package hooks
 
 import (
 	"crypto/rand"
+	"encoding/json"
 	"io"
 	"net/http"
 	"net/http/httptrace"
 	"net/url"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -26,8 +28,8 @@ func TestRefresh(t *testing.T) {
 	s.Expect("refresh_token", s.Post("/refresh?refresh_token=RT-1"), http.StatusOK, testkit.TokenResponse)
 	form := s.Request(http.MethodPost, "/refresh", "refresh_token=RT-1")
 	s.Expect("form", form, http.StatusOK, testkit.TokenResponse)
-	json := s.Request(http.MethodPost, "/refresh", `{"code":"RT-1"}`)
-	s.Expect("JSON", json, http.StatusOK, testkit.TokenResponse)
+	object := s.Request(http.MethodPost, "/refresh", `{"code":"RT-1"}`)
+	s.Expect("JSON", object, http.StatusOK, testkit.TokenResponse)
 }
 
 // Deployed plugins do not encode the refresh token; it must reach the provider as it is.
@@ -341,4 +343,288 @@ func TestRefreshLongAfterRotation(t *testing.T) {
 	s.expectTextError(got, http.StatusBadRequest, "invalid_grant")
 	s.Provider.Answers(nil)
 	s.Expect("after a failure", s.Post("/refresh?code=old"), http.StatusOK, testkit.TokenResponse)
+}
+
+// refreshFrom refreshes a token from an address.
+func (s *testServer) refreshFrom(address, refreshToken string) testkit.Answer {
+	s.T.Helper()
+	return s.Request(http.MethodPost, "/refresh?code="+refreshToken, "", "Fly-Client-IP: "+address)
+}
+
+// knowsTokens makes the provider refuse all refresh tokens but those that begin with "good".
+func (s *testServer) knowsTokens() {
+	s.Provider.Answers(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasPrefix(r.Form.Get("refresh_token"), "good") || r.Form.Get("code") != "" {
+			_, _ = io.WriteString(w,
+				`{"access_token":"`+rand.Text()+`","refresh_token":"good-`+rand.Text()+`"}`)
+			return
+		}
+		answerJSON(http.StatusBadRequest, `{"error":"invalid_grant"}`)(w, r)
+	})
+}
+
+// limitRefreshes allows ten refused refreshes in a minute.
+func limitRefreshes(clock *testClock) func(*Config) {
+	return func(c *Config) {
+		clock.setIn(c)
+		c.RefreshRateLimit = RateLimit{Requests: 10, Window: time.Minute}
+		c.TrustedProxyHeaders = []string{"Fly-Client-IP"}
+	}
+}
+
+// expectRefreshLimit checks that a refresh is refused for now, in one line of text, and that the provider is
+// not asked.
+func (s *testServer) expectRefreshLimit(refresh func() testkit.Answer) {
+	s.T.Helper()
+	asked := s.Provider.Exchanges()
+	got := refresh()
+	s.expectTextError(got, http.StatusTooManyRequests, "temporarily_unavailable")
+	if seconds, err := strconv.Atoi(got.Header.Get("Retry-After")); err != nil || seconds < 1 ||
+		seconds > 60 {
+		s.T.Errorf("Retry-After is %q", got.Header.Get("Retry-After"))
+	}
+	if s.Provider.Exchanges() != asked {
+		s.T.Error("the provider was asked")
+	}
+}
+
+// A network may send so many tokens that the provider refuses. Good ones do not count, and other networks are
+// not limited with it.
+func TestRefreshRateLimit(t *testing.T) {
+	t.Parallel()
+	clock := newTestClock()
+	s := serve(t, limitRefreshes(clock))
+	s.knowsTokens()
+	junk := func() testkit.Answer { return s.refreshFrom("192.0.2.1", rand.Text()) }
+	for range 10 {
+		for range 3 {
+			if got := s.refreshFrom("192.0.2.1", "good"+rand.Text()); got.Status != http.StatusOK {
+				t.Fatalf("a good token: %d %s", got.Status, got.Body)
+			}
+		}
+		s.expectTextError(junk(), http.StatusBadRequest, "invalid_grant")
+	}
+	for range 3 {
+		s.expectRefreshLimit(junk)
+	}
+	limited := s.Request(http.MethodPost, "/refresh?code=x", "", "Fly-Client-IP: 192.0.2.1",
+		"Accept: application/json")
+	s.ExpectError("as JSON", limited, http.StatusTooManyRequests, "temporarily_unavailable")
+	s.expectTextError(s.refreshFrom("192.0.2.2", "junk"), http.StatusBadRequest, "invalid_grant")
+	clock.move(time.Minute)
+	s.expectTextError(junk(), http.StatusBadRequest, "invalid_grant")
+}
+
+// Without a limit, none is enforced.
+func TestRefreshRateLimitOff(t *testing.T) {
+	t.Parallel()
+	s := serve(t, func(c *Config) { c.RefreshRateLimit = RateLimit{Requests: -1} })
+	s.knowsTokens()
+	for range 130 {
+		s.expectTextError(s.Post("/refresh?code="+rand.Text()), http.StatusBadRequest, "invalid_grant")
+	}
+}
+
+// A provider that is down, slow or busy says nothing about the token, so nothing counts.
+func TestRefreshFaultsAreNoRefusals(t *testing.T) {
+	t.Parallel()
+	root := serve(t, func(c *Config) {
+		c.RefreshRateLimit = RateLimit{Requests: 2, Window: time.Hour}
+		c.timing.provider = 300 * time.Millisecond
+	})
+	for name, answer := range map[string]http.HandlerFunc{
+		"down":    answerJSON(http.StatusServiceUnavailable, `{"error":"temporarily_unavailable"}`),
+		"busy":    answerJSON(http.StatusTooManyRequests, `{"error":"slow_down"}`),
+		"too old": answerJSON(http.StatusRequestTimeout, ""),
+		"HTML":    answerAs("text/html", "<h1>Welcome</h1>"),
+		"slow":    func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := root.in(t)
+			s.Provider.Answers(answer)
+			for range 4 {
+				asked := s.Provider.Exchanges()
+				if got := s.Post("/refresh?code=" + rand.Text()); s.Provider.Exchanges() != asked+1 {
+					t.Errorf("the provider was not asked: %d %s", got.Status, got.Body)
+				}
+			}
+		})
+	}
+}
+
+// A broken plugin that sends a dead token for ever neither asks the provider for ever nor uses up what its
+// whole office has.
+func TestBrokenPluginSpoilsNothing(t *testing.T) {
+	t.Parallel()
+	clock := newTestClock()
+	s := serve(t, limitRefreshes(clock))
+	s.knowsTokens()
+	for range 50 {
+		s.expectTextError(s.refreshFrom("192.0.2.1", "dead"), http.StatusBadRequest, "invalid_grant")
+	}
+	if asked := s.Provider.Exchanges(); asked != 5 {
+		t.Errorf("the provider was asked %d times", asked)
+	}
+	if got := s.refreshFrom("192.0.2.1", "good"); got.Status != http.StatusOK {
+		t.Errorf("another plugin of the office: %d %s", got.Status, got.Body)
+	}
+	clock.move(time.Minute)
+	asked := s.Provider.Exchanges()
+	s.refreshFrom("192.0.2.1", "dead")
+	if s.Provider.Exchanges() != asked+1 {
+		t.Error("the refusal outlives its window")
+	}
+}
+
+// Until its network has used up half of its limit, a refused token is sent again: it may be good by now.
+func TestRefusedTokenMayBecomeGood(t *testing.T) {
+	t.Parallel()
+	s := serve(t, limitRefreshes(newTestClock()))
+	s.knowsTokens()
+	for range 4 {
+		s.expectTextError(s.refreshFrom("192.0.2.1", "dead"), http.StatusBadRequest, "invalid_grant")
+	}
+	s.Provider.Answers(nil)
+	s.Expect("it is good now", s.refreshFrom("192.0.2.1", "dead"), http.StatusOK, testkit.TokenResponse)
+}
+
+// Only a dead token is refused from memory. What an admin can correct is asked again.
+func TestCorrectedSecretIsTried(t *testing.T) {
+	t.Parallel()
+	s := serve(t, limitRefreshes(newTestClock()))
+	s.Provider.Answers(answerJSON(http.StatusUnauthorized, `{"error":"invalid_client"}`))
+	for range 9 {
+		s.expectTextError(s.refreshFrom("192.0.2.1", "RT"), http.StatusUnauthorized, "invalid_client")
+	}
+	s.Provider.Answers(nil)
+	s.Expect("it is corrected", s.refreshFrom("192.0.2.1", "RT"), http.StatusOK, testkit.TokenResponse)
+}
+
+// Somebody who sends junk signs nobody out who shares the address: tokens that came from here are still
+// refreshed.
+func TestKnownTokensPassTheLimit(t *testing.T) {
+	t.Parallel()
+	s := serve(t, limitRefreshes(newTestClock()))
+	s.knowsTokens()
+	handedOut := func(answer testkit.Answer) string {
+		t.Helper()
+		var tokens struct {
+			RefreshToken string `json:"refresh_token"`
+		}
+		if err := json.Unmarshal([]byte(answer.Body), &tokens); err != nil || tokens.RefreshToken == "" {
+			t.Fatalf("%d %s", answer.Status, answer.Body)
+		}
+		return tokens.RefreshToken
+	}
+	_, readKey := s.Login()
+	polled := handedOut(s.Poll(readKey))
+	refreshed := handedOut(s.refreshFrom("192.0.2.2", "good"))
+	for range 10 {
+		s.refreshFrom("192.0.2.1", rand.Text())
+	}
+	s.expectRefreshLimit(func() testkit.Answer { return s.refreshFrom("192.0.2.1", "good-but-unknown") })
+	for range 3 {
+		polled = handedOut(s.refreshFrom("192.0.2.1", polled))
+		refreshed = handedOut(s.refreshFrom("192.0.2.1", refreshed))
+	}
+	s.Provider.Answers(answerJSON(http.StatusOK, `{"access_token":"x"}`)) // no rotation
+	s.Expect("another", s.refreshFrom("192.0.2.2", "kept"), http.StatusOK, `{"access_token":"x"}`)
+	for range 3 {
+		s.Expect("another", s.refreshFrom("192.0.2.1", "kept"), http.StatusOK, `{"access_token":"x"}`)
+		s.Expect("the same token", s.refreshFrom("192.0.2.1", polled), http.StatusOK, `{"access_token":"x"}`)
+	}
+}
+
+// At a provider that hangs, so many refreshes and revocations are under way for each network, and in all. The
+// others are told when to try again.
+func TestProviderRequestsAreBounded(t *testing.T) {
+	t.Parallel()
+	s := serve(t, func(c *Config) {
+		withRevoke("")(c)
+		c.TrustedProxyHeaders = []string{"Fly-Client-IP"}
+	})
+	s.server.providerGate = newGate(2, 3)
+	asked, answer := s.heldRefreshes()
+	answers := make(chan testkit.Answer, 3)
+	start := func(address, target string) {
+		go func() { answers <- s.Request(http.MethodPost, target, "", "Fly-Client-IP: "+address) }()
+		<-asked
+	}
+	start("192.0.2.1", "/refresh?code=a")
+	start("192.0.2.1", "/revoke?token=b")
+	for range 3 {
+		got := s.refreshFrom("192.0.2.1", "c")
+		s.expectTextError(got, http.StatusTooManyRequests, "temporarily_unavailable")
+		expectRetryAfter(t, got)
+		// The same token makes no request, but its caller waits, too.
+		s.expectTextError(s.refreshFrom("192.0.2.1", "a"), http.StatusTooManyRequests,
+			"temporarily_unavailable")
+	}
+	start("192.0.2.2", "/refresh?code=d")
+	got := s.refreshFrom("192.0.2.3", "e")
+	s.expectTextError(got, http.StatusServiceUnavailable, "temporarily_unavailable")
+	expectRetryAfter(t, got)
+	got = s.Request(http.MethodPost, "/revoke?token=f", "", "Fly-Client-IP: 192.0.2.3")
+	s.ExpectError("a revocation", got, http.StatusServiceUnavailable, "temporarily_unavailable")
+	expectRetryAfter(t, got)
+	close(answer)
+	for range cap(answers) {
+		if got := <-answers; got.Status != http.StatusOK {
+			t.Errorf("one that was under way: %d %s", got.Status, got.Body)
+		}
+	}
+	if got := s.refreshFrom("192.0.2.1", "c"); got.Status != http.StatusOK {
+		t.Errorf("afterwards: %d %s", got.Status, got.Body)
+	}
+	if asked := s.Provider.Exchanges(); asked != 3 {
+		t.Errorf("the provider had %d refreshes", asked)
+	}
+}
+
+func expectRetryAfter(t *testing.T, got testkit.Answer) {
+	t.Helper()
+	if got.Header.Get("Retry-After") != "5" {
+		t.Errorf("Retry-After is %q", got.Header.Get("Retry-After"))
+	}
+}
+
+// The answers of rotations that are kept have a bounded size, and leave nothing behind.
+func TestRefreshCacheIsBounded(t *testing.T) {
+	t.Parallel()
+	c := newRefreshCache(time.Hour)
+	about := []tokenKey{{1}}
+	for i := range 20 {
+		_, err := c.do(refreshKey{byte(i)}, func() (refreshAnswer, error) {
+			return refreshAnswer{tokens: make([]byte, 1<<20), about: about}, nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(c.answers) != 16 || c.size != 16<<20 {
+		t.Errorf("it keeps %d answers of %d bytes", len(c.answers), c.size)
+	}
+	c.forget(tokenKey{2})
+	if len(c.answers) != 16 {
+		t.Error("it forgets answers about other tokens")
+	}
+	c.forget(about[0])
+	if len(c.answers) != 0 || c.size != 0 {
+		t.Errorf("it still keeps %d answers of %d bytes", len(c.answers), c.size)
+	}
+}
+
+// What is known of tokens has a bounded size, and the latest is always known.
+func TestRecentIsBounded(t *testing.T) {
+	t.Parallel()
+	var r recent[int, int]
+	for i := range 5 * maxRecent {
+		r.put(i, -i)
+		if value, found := r.get(max(0, i-maxRecent/2)); !found || value != -max(0, i-maxRecent/2) {
+			t.Fatalf("at %d: %d %t", i, value, found)
+		}
+	}
+	if len(r.new)+len(r.old) > 2*maxRecent {
+		t.Errorf("it keeps %d", len(r.new)+len(r.old))
+	}
 }

@@ -17,6 +17,12 @@ var errNoRevokeEndpoint = &responseError{
 		"in the account's settings there.",
 }
 
+var errRevokeLimit = &responseError{
+	Status:      http.StatusTooManyRequests,
+	Code:        "temporarily_unavailable",
+	Description: "Too many sign-outs came from this network. Try again in a minute.",
+}
+
 // revoke handles POST /revoke?token=… (RFC 7009): it revokes a token at the provider, so that a sign-out in
 // the plugin ends its access. It answers 200 {}, even for a token that the provider does not know.
 func (s *server) revoke(e *request) error {
@@ -37,7 +43,22 @@ func (s *server) revoke(e *request) error {
 		return errRestarting
 	}
 	defer s.exchanging.RUnlock()
-	s.refreshes.clear() // one of the answers may have this token
+	network, key := s.clientNetwork(e), newTokenKey(e, token.Value)
+	// A provider says nothing about a token that it does not know (RFC 7009 section 2.2), so only those that
+	// came from here are certainly no junk.
+	if !s.knownTokens.isGood(key) {
+		if wait := s.revokeLimit.reserve(network, s.config.timing.now()); wait > 0 {
+			e.setRetryAfter(wait)
+			return errRevokeLimit
+		}
+	}
+	leave, err := s.providerGate.enter(network)
+	if err != nil {
+		e.setRetryAfter(retryBusy)
+		return err
+	}
+	defer leave()
+	s.refreshes.forget(key)
 	if err := s.endpoint(e.plugin).Revoke(context.WithoutCancel(e.Request.Context()), client,
 		token); err != nil {
 		return err

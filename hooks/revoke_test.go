@@ -2,6 +2,7 @@ package hooks
 
 import (
 	"cmp"
+	"crypto/rand"
 	"net/http"
 	"slices"
 	"strings"
@@ -224,18 +225,86 @@ func TestRevokeOutlivesThePlugin(t *testing.T) {
 	}
 }
 
-// After a sign-out, the answer of a refresh just before it is not given again.
+// After a sign-out, the answer of a refresh just before it is not given again, whichever of its tokens is
+// revoked.
 func TestRevokeForgetsRefreshes(t *testing.T) {
 	t.Parallel()
-	s := serve(t, func(c *Config) {
+	for name, token := range map[string]string{
+		"refresh token": "RT-1", "access token": "AT/1%2Bx==", "old refresh token": "old", "nested": "inner",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s, asked := rotatedOnce(t)
+			s.Expect("revoke", s.Post("/revoke?token="+token), http.StatusOK, "{}")
+			s.Post("/refresh?code=old")
+			if s.Provider.Exchanges() != asked+1 {
+				t.Error("the revoked tokens were given again")
+			}
+		})
+	}
+}
+
+// A stranger's junk, or words that stand in everybody's answer, take nobody's answer away.
+func TestRevokeOfJunkForgetsNothing(t *testing.T) {
+	t.Parallel()
+	s, asked := rotatedOnce(t)
+	for _, token := range []string{"junk", "bearer", "RT", "RT-1-", "1", "%7B", `"`, "my-id", "OLD"} {
+		s.Post("/revoke?token=" + token)
+	}
+	if got := s.Post("/refresh?code=old"); got.Status != http.StatusOK || s.Provider.Exchanges() != asked {
+		t.Errorf("the answer is not given again: %d %s", got.Status, got.Body)
+	}
+}
+
+// rotatedOnce serves a plugin whose token "old" has just been rotated, and returns how many requests that
+// took.
+func rotatedOnce(t *testing.T) (s *testServer, asked int) {
+	t.Helper()
+	s = serve(t, func(c *Config) {
 		withRevoke("")(c)
 		c.timing.refreshKept = time.Hour
 	})
-	s.Expect("refresh", s.Post("/refresh?code=old"), http.StatusOK, testkit.TokenResponse)
-	s.Expect("revoke", s.Post("/revoke?token=RT-1"), http.StatusOK, "{}")
-	asked := s.Provider.Exchanges()
-	s.Post("/refresh?code=old")
-	if s.Provider.Exchanges() != asked+1 {
-		t.Error("the revoked tokens were given again")
+	s.Provider.Answers(answerJSON(http.StatusOK,
+		`{"token_type":"bearer","id":"my-id","access_token":"AT/1+x==",`+
+			`"refresh_token":"RT-1","list":[{"authed_user":{"access_token":"inner"}}]}`))
+	if got := s.Post("/refresh?code=old"); got.Status != http.StatusOK {
+		t.Fatal(got.Status, got.Body)
 	}
+	s.Provider.Answers(nil)
+	return s, s.Provider.Exchanges()
+}
+
+// A network may revoke so many tokens that did not come from here, whatever the provider says of them. That
+// takes nothing from its refreshes.
+func TestRevokeRateLimit(t *testing.T) {
+	t.Parallel()
+	clock := newTestClock()
+	s := serve(t, func(c *Config) {
+		withRevoke("")(c)
+		limitRefreshes(clock)(c)
+	})
+	_, readKey := s.Login()
+	s.expectTokens(readKey)
+	revoke := func(address, token string) testkit.Answer {
+		return s.Request(http.MethodPost, "/revoke?token="+token, "", "Fly-Client-IP: "+address)
+	}
+	for i := range 12 {
+		got := revoke("192.0.2.1", "junk"+rand.Text())
+		if i < 10 {
+			s.Expect("junk", got, http.StatusOK, "{}")
+			continue
+		}
+		s.ExpectError("more junk", got, http.StatusTooManyRequests, "temporarily_unavailable")
+		if got.Header.Get("Retry-After") != "60" {
+			t.Errorf("Retry-After is %q", got.Header.Get("Retry-After"))
+		}
+	}
+	if count := len(s.Provider.Revoked()); count != 10 {
+		t.Errorf("the provider was asked %d times", count)
+	}
+	s.Expect("a token that came from here", revoke("192.0.2.1", "RT-1"), http.StatusOK, "{}")
+	s.Expect("another network", revoke("192.0.2.2", "junk"), http.StatusOK, "{}")
+	s.Expect("a refresh", s.refreshFrom("192.0.2.1", "RT-2"), http.StatusOK, testkit.TokenResponse)
+	clock.move(time.Minute)
+	s.Expect("a minute later", revoke("192.0.2.1", "junk"), http.StatusOK, "{}")
 }

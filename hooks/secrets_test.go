@@ -310,10 +310,14 @@ func (w *watched) sendEverywhere(refreshToken string) {
 			/api/collections/sessions/records /api/collections/nothing/records /api/files/a/b/c`) {
 			w.Request(method, path+"?"+query, `{"readKey":"`+readKey+`"}`, asJSON,
 				"Referer: "+callback, "Authorization: Bearer "+refreshToken)
+			if strings.HasPrefix(path, "/api/") || strings.HasPrefix(path, "/_/") {
+				w.Request(method, path+"?"+query, `{"readKey":"`+readKey+`"}`, asJSON,
+					"Referer: "+callback, w.Admin()) // only an admin's are in PocketBase's log
+			}
 		}
 	}
 	w.Request(http.MethodPost, "/redirect?"+query, "")
-	w.Get("/api/last?" + query)
+	w.Request(http.MethodGet, "/api/last?"+query, "", w.Admin())
 	eventually(w.T, "PocketBase has written its log", func() bool {
 		got := w.Request(http.MethodGet, "/api/logs?sort=-created&filter=data.url~'/api/last'", "", w.Admin())
 		return strings.Contains(got.Body, `"/api/last"`)

@@ -30,7 +30,16 @@ type server struct {
 	refreshes      *refreshCache
 	metrics        *metrics
 	log            *slog.Logger
+	failedRequests *repeats // bounds the log lines of failed requests
+	dashboardLines *repeats // bounds our lines in the dashboard's log
+	disk           *disk
 	authorizeLimit *limiter
+	refreshLimit   *limiter // counts refused refreshes only
+	revokeLimit    *limiter
+	providerGate   *gate // refreshes and revocations
+	pollGate       *gate // held polls
+	knownTokens    knownTokens
+	guesses        *guesses
 	routes         []route
 
 	closing    chan struct{}  // closed at shutdown: waiting polls are answered
@@ -46,6 +55,7 @@ func newServer(app core.App, config Config, records *plugins.Records) (*server, 
 		return nil, err
 	}
 	table.Now = config.timing.now
+	dashboardLines := &repeats{}
 	s := &server{
 		app:            app,
 		config:         config,
@@ -53,8 +63,16 @@ func newServer(app core.App, config Config, records *plugins.Records) (*server, 
 		table:          table,
 		providers:      oauth.NewHTTPClient(config.timing.provider),
 		refreshes:      newRefreshCache(config.timing.refreshKept),
-		log:            newLogger(config.Log, app.Logger().Handler()),
+		log:            newLogger(config.Log, app.Logger().Handler(), dashboardLines),
+		failedRequests: &repeats{},
+		dashboardLines: dashboardLines,
+		disk:           newDisk(app, table, config.timing.now),
 		authorizeLimit: newLimiter(config.AuthorizeRateLimit),
+		refreshLimit:   newLimiter(config.RefreshRateLimit),
+		revokeLimit:    newLimiter(config.RefreshRateLimit),
+		providerGate:   newGate(networkProviderRequests, providerRequests),
+		pollGate:       newGate(networkPolls, heldPolls),
+		guesses:        newGuesses(config.timing.now),
 		closing:        make(chan struct{}),
 	}
 	s.sessions = session.New(table, session.Options{
@@ -73,6 +91,7 @@ type request struct {
 	Response http.ResponseWriter
 	Request  *http.Request
 	plugin   *plugins.Plugin
+	route    string // its path in the route table
 	body     []byte
 }
 
@@ -144,6 +163,7 @@ func (s *server) serve(w http.ResponseWriter, r *http.Request) {
 		}
 	}()
 	found, err = s.match(e)
+	e.route = found.path
 	e.setHeaders()
 	e.readBody(s.config.timing.body)
 	switch {
@@ -165,9 +185,10 @@ func (s *server) serve(w http.ResponseWriter, r *http.Request) {
 // sweep sweeps the sessions, and counts that in the metrics.
 func (s *server) sweep() {
 	began := time.Now()
-	swept, err := s.sessions.Sweep(context.Background())
+	swept, err := s.sweepSessions(context.Background())
 	s.metrics.sweep(swept, time.Since(began), err)
 	if err != nil {
 		s.log.Error("the sweep failed; it runs again in a minute", "cause", err.Error())
 	}
+	s.sweepLog()
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"slices"
 	"time"
 
@@ -18,13 +19,18 @@ import (
 func (s *server) start(e *core.ServeEvent, certificate *tls.Certificate) error {
 	e.InstallerFunc = nil // PocketBase's installer prints a superuser token
 	for _, prepare := range []func(*core.ServeEvent) error{
+		s.bindDisk,
 		s.warnOfPowerCuts,
 		s.warnOfUnusablePlugins,
 		s.createSuperuser,
 		s.trustProxies,
+		s.bindHealth,
 		s.scheduleSweep,
+		logSuperusersOnly,
 		redactQueries,
 		disableSQLConsole,
+		s.closeToStrangers,
+		s.limitHeaders,
 		s.bindDashboard,
 		s.bindSessions,
 		s.bindShutdown,
@@ -38,7 +44,7 @@ func (s *server) start(e *core.ServeEvent, certificate *tls.Certificate) error {
 	if err := e.Next(); err != nil {
 		return err
 	}
-	e.Server.Handler = s.handler(e.Server.Handler)
+	e.Server.Handler = s.ownHostsOnly(listenerAddress(e), s.handler(e.Server.Handler))
 	if err := s.serveMetrics(); err != nil {
 		return err
 	}
@@ -154,6 +160,19 @@ func listenTLS(e *core.ServeEvent, certificate *tls.Certificate) error {
 	e.Listener = tls.NewListener(e.Listener, e.Server.TLSConfig)
 	return nil
 }
+
+// limitHeaders bounds the headers of a request: 32 KB, which may take 10 seconds to arrive. PocketBase's
+// server would take 1 MB, and wait for a minute.
+func (s *server) limitHeaders(e *core.ServeEvent) error {
+	timeout := s.config.timing.headers
+	e.Server.MaxHeaderBytes, e.Server.ReadHeaderTimeout = maxHeaders, timeout
+	// HTTP/2 has no such timeout, but a client in the middle of its headers cannot answer a ping.
+	e.Server.HTTP2 = &http.HTTP2Config{SendPingTimeout: timeout / 2, PingTimeout: timeout / 2}
+	return nil
+}
+
+// maxHeaders makes net/http refuse headers of more than 32 KB: it adds 4 KB.
+const maxHeaders = 28 << 10
 
 // finish answers the waiting polls, lets no new token request begin, and waits for those under way.
 func (s *server) finish() {

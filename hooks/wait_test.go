@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"strconv"
 	"strings"
 	"sync"
@@ -98,7 +99,6 @@ func TestWaitingPollEnds(t *testing.T) {
 	t.Parallel()
 	const second = 10 * time.Millisecond
 	root := serve(t, func(c *Config) { c.timing.pollSecond = second })
-	_, readKey := root.Authorize()
 	for wait, atLeast := range map[string]time.Duration{
 		"1": second, "20": 20 * second, "30": 30 * second, "65535": 30 * second,
 	} {
@@ -106,6 +106,7 @@ func TestWaitingPollEnds(t *testing.T) {
 			t.Parallel()
 			s := root.in(t)
 			s.Client.Timeout = 20 * time.Second
+			_, readKey := s.Authorize()
 			began := time.Now()
 			got := s.Post("/poll?wait=" + wait + "&readKey=" + readKey)
 			s.Expect("poll", got, http.StatusNotFound, bodyPending)
@@ -151,20 +152,110 @@ func TestWaitingPollExpires(t *testing.T) {
 	s.ExpectError("poll", got, http.StatusBadRequest, "expired_token")
 }
 
-// Of several polls that wait for one login, one gets the tokens, and the others a 404.
+// Of several polls that wait for one login the newest waits on, and gets the tokens; the others get a 404 at
+// once.
 func TestWaitingPollsOfOneLogin(t *testing.T) {
+	t.Parallel()
+	s := serve(t, nil)
+	authorizationURL, readKey := s.Authorize()
+	other := s.holdPolls(1, s.startLogin())[0]
+	newest := s.holdPolls(1, readKey)[0]
+	for range 15 {
+		before := newest
+		newest = startPoll(s.Backend, readKey)
+		s.Expect("the one before", <-before, http.StatusNotFound, bodyPending)
+	}
+	s.ExpectPage("redirect", s.Get(s.Agree(authorizationURL)), http.StatusOK, "You are signed in")
+	s.Expect("the newest", <-newest, http.StatusOK, testkit.TokenResponse)
+	select {
+	case got := <-other:
+		t.Errorf("a poll of another login was answered %d %s", got.Status, got.Body)
+	default:
+	}
+}
+
+// startLogin starts a login, and returns its read key.
+func (s *testServer) startLogin() (readKey string) {
+	s.T.Helper()
+	_, readKey = s.Authorize()
+	return readKey
+}
+
+// Polls that arrive together for one login leave one that waits, and the others are answered.
+func TestWaitingPollsInARace(t *testing.T) {
 	t.Parallel()
 	s := serve(t, nil)
 	for range 5 {
 		authorizationURL, readKey := s.Authorize()
-		callback := s.Agree(authorizationURL)
-		polls := s.holdPolls(16, readKey)
-		s.ExpectPage("redirect", s.Get(callback), http.StatusOK, "You are signed in")
-		answers := make([]testkit.Answer, len(polls))
-		for i, poll := range polls {
-			answers[i] = <-poll
+		polls := make(chan testkit.Answer, 16)
+		for range cap(polls) {
+			go func() { polls <- s.Post("/poll?wait=30&readKey=" + readKey) }()
 		}
-		s.expectOneWinner(answers)
+		answers := make([]testkit.Answer, 0, cap(polls))
+		for range cap(polls) - 1 {
+			answers = append(answers, <-polls)
+		}
+		s.Get(s.Agree(authorizationURL))
+		s.expectOneWinner(append(answers, <-polls))
+	}
+}
+
+// pollFrom polls from an address, and waits.
+func (s *testServer) pollFrom(address, readKey string) testkit.Answer {
+	s.T.Helper()
+	return s.Request(http.MethodPost, "/poll?wait=30&readKey="+readKey, "", "Fly-Client-IP: "+address)
+}
+
+// So many polls are held for each network, and in all. One more is answered at once, as without wait, and
+// plain polls are not limited.
+func TestHeldPollsAreBounded(t *testing.T) {
+	t.Parallel()
+	s := serve(t, func(c *Config) { c.TrustedProxyHeaders = []string{"Fly-Client-IP"} })
+	s.server.pollGate = newGate(2, 3)
+	held := make(chan testkit.Answer, 3)
+	hold := func(address, readKey string) {
+		t.Helper()
+		before := s.waitingPolls()
+		go func() { held <- s.pollFrom(address, readKey) }()
+		eventually(t, "the poll waits", func() bool { return s.waitingPolls() == before+1 })
+	}
+	authorizationURL, readKey := s.Authorize()
+	hold("192.0.2.1", readKey)
+	hold("192.0.2.1", s.startLogin())
+	s.Expect("a third of a network", s.pollFrom("192.0.2.1", s.startLogin()), http.StatusNotFound,
+		bodyPending)
+	hold("192.0.2.2", s.startLogin())
+	s.Expect("a fourth in all", s.pollFrom("192.0.2.3", s.startLogin()), http.StatusNotFound, bodyPending)
+	recorder := httptest.NewRecorder()
+	s.server.serve(recorder, httptest.NewRequest(http.MethodPost, "/poll?wait=30&readKey="+readKey, nil))
+	if recorder.Header().Get("Connection") != "close" {
+		t.Error("the connection of a poll that is not held stays open")
+	}
+	// One more of a login that is polled already does not end the one that waits.
+	s.Expect("one more", s.pollFrom("192.0.2.1", readKey), http.StatusNotFound, bodyPending)
+	for range 20 {
+		got := s.Request(http.MethodPost, "/poll?readKey="+readKey, "", "Fly-Client-IP: 192.0.2.1")
+		s.Expect("a plain poll", got, http.StatusNotFound, bodyPending)
+	}
+	s.Get(s.Agree(authorizationURL))
+	s.Expect("the first", <-held, http.StatusOK, testkit.TokenResponse)
+	hold("192.0.2.3", s.startLogin()) // there is room again
+}
+
+// A poll that waits keeps nothing of what the client sent, which may be tens of kilobytes.
+func TestHeldPollForgetsItsRequest(t *testing.T) {
+	t.Parallel()
+	s := serve(t, func(c *Config) { c.timing.pollSecond = time.Millisecond })
+	body := strings.NewReader(`{"wait":"30","readKey":"` + s.startLogin() + `"}`)
+	r := httptest.NewRequest(http.MethodPost, "/poll?x="+strings.Repeat("x", 10_000), body)
+	r.Header.Set("X-Padding", strings.Repeat("x", 10_000))
+	recorder := httptest.NewRecorder()
+	s.server.serve(recorder, r)
+	if recorder.Code != http.StatusNotFound || recorder.Body.String() != bodyPending {
+		t.Errorf("got %d %s", recorder.Code, recorder.Body)
+	}
+	if r.Header != nil || r.RequestURI != "" || r.URL.String() != "/poll" {
+		t.Errorf("it keeps %d headers and %q", len(r.Header), r.URL)
 	}
 }
 

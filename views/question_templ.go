@@ -190,7 +190,7 @@ func questionText(question Question) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 7, ". If somebody sent you a link, cancel. Do not reload this page.</p><form method=\"post\">")
+		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 7, ". If somebody sent you a link, cancel. Do not reload this page.</p><form method=\"post\" class=\"waits\">")
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
@@ -230,7 +230,7 @@ func questionText(question Question) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = sendOnce().Render(ctx, templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = answerOnce().Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
@@ -257,8 +257,10 @@ func questionText(question Question) templ.Component {
 	})
 }
 
-// sendOnce lets the form be sent only once, because a second click would be the second use of a code.
-func sendOnce() templ.Component {
+// answerOnce lets the form be sent only once, because a second click would be the second use of a code. And
+// it lets the buttons wait again when the window is shown or gets the focus: a click in that moment may be
+// meant for what was there before. In the first second the style of the page does that, without a script.
+func answerOnce() templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
 		if templ_7745c5c3_CtxErr := ctx.Err(); templ_7745c5c3_CtxErr != nil {
@@ -286,13 +288,13 @@ func sendOnce() templ.Component {
 		var templ_7745c5c3_Var14 string
 		templ_7745c5c3_Var14, templ_7745c5c3_Err = templ.JoinStringErrs(templ.GetNonce(ctx))
 		if templ_7745c5c3_Err != nil {
-			return templ.Error{Err: templ_7745c5c3_Err, FileName: `views/question.templ`, Line: 70, Col: 36}
+			return templ.Error{Err: templ_7745c5c3_Err, FileName: `views/question.templ`, Line: 72, Col: 36}
 		}
 		_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var14))
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 15, "\">\n\t\t// A second click would be the second use of a code.\n\t\tdocument.querySelector(\"form\").addEventListener(\"submit\", event => {\n\t\t\tif (event.target.dataset.sent) event.preventDefault();\n\t\t\tevent.target.dataset.sent = \"yes\";\n\t\t});\n\t\taddEventListener(\"pageshow\", () => delete document.querySelector(\"form\").dataset.sent);\n\t</script>")
+		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 15, "\">\n\t\tconst form = document.querySelector(\"form\");\n\t\tlet since = 0;\n\t\tconst wait = () => {\n\t\t\tsince = performance.now();\n\t\t\tform.classList.remove(\"waits\");\n\t\t\tform.offsetWidth; // so that the animation begins again\n\t\t\tform.classList.add(\"waits\");\n\t\t};\n\t\tform.addEventListener(\"submit\", event => {\n\t\t\tif (form.dataset.sent || performance.now() - since < 1000) {\n\t\t\t\tevent.preventDefault();\n\t\t\t} else {\n\t\t\t\tform.dataset.sent = \"yes\";\n\t\t\t}\n\t\t});\n\t\taddEventListener(\"pageshow\", () => { delete form.dataset.sent; wait(); });\n\t\taddEventListener(\"focus\", wait);\n\t\tdocument.addEventListener(\"visibilitychange\", wait);\n\t</script>")
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}

@@ -82,8 +82,10 @@ func TestShowResult(t *testing.T) {
 			test.result.ReturnApp = "Framer"
 			html := render(t, views.ShowResult(test.result))
 			title := test.result.Title
-			wanted := append(test.wanted, "<title>"+title+"<", "<h1>"+title+"</h1>", "history.replaceState")
-			expectParts(t, html, wanted, append(test.unwanted, `http-equiv="refresh"`, "<form"))
+			wanted := append(test.wanted, "<title>"+title+"<", "<h1>"+title+"</h1>",
+				`history.replaceState(null, "", location.origin + location.pathname)`)
+			expectParts(t, html, wanted, append(test.unwanted, `http-equiv="refresh"`, "<form",
+				`name="referrer"`))
 		})
 	}
 }
@@ -121,7 +123,8 @@ func TestShowQuestion(t *testing.T) {
 			question: views.Question{
 				Fields: []views.Field{{Name: "state", Value: "s-1"}, {Name: "code", Value: "c-2"}},
 			},
-			wanted: []string{`<form method="post"><input type="hidden" name="state" value="s-1"> ` +
+			wanted: []string{`<form method="post" class="waits">` +
+				`<input type="hidden" name="state" value="s-1"> ` +
 				`<input type="hidden" name="code" value="c-2"> ` +
 				`<button name="choice" value="cancel">Cancel</button> ` +
 				`<button name="choice" value="continue">Continue</button></form>`},
@@ -133,7 +136,8 @@ func TestShowQuestion(t *testing.T) {
 			question.Provider, question.ReturnApp, question.Started = "Google", "Framer", started
 			html := render(t, views.ShowQuestion(question))
 			wanted := append(test.wanted, `<main class="question">`, "<h1>Did you start this sign-in?</h1>",
-				"Continue only if that was you, in Framer.", "history.replaceState", "event.preventDefault()")
+				"Continue only if that was you, in Framer.", "history.replaceState", "event.preventDefault()",
+				".waits button { animation: wait 1s; }", `<meta name="referrer" content="strict-origin">`)
 			unwanted := append(test.unwanted, `http-equiv="refresh"`, `class="next"`, `class="code"`)
 			expectParts(t, html, wanted, unwanted)
 		})

@@ -1,3 +1,4 @@
+import { authError } from "./errors.js"
 import { createTokenSource } from "./refresh.js"
 import { createSignIn } from "./sign-in.js"
 import { createState } from "./state.js"
@@ -34,6 +35,8 @@ export interface AuthOptions {
 	storage?: TokenStorage
 	/** The key of the tokens in the storage. Default: a name made from the backend's address. */
 	storageKey?: string
+	/** The origins that auth.fetch sends the token to. Default: all with https, and localhost. */
+	origins?: string[]
 	/** Opens the provider's page outside the plugin. Default: window.open. */
 	open?: (url: string) => unknown
 }
@@ -71,8 +74,8 @@ export interface Auth {
 	readonly signIn: (options?: SignInOptions) => Promise<Tokens>
 	/**
 	 * The browser's fetch with the access token, which is refreshed shortly before it expires, and once if
-	 * the answer is 401. Rejects with an {@link AuthError} if there is no usable token, and otherwise as
-	 * fetch does.
+	 * the answer is 401. Rejects with an {@link AuthError} if there is no usable token, or if it may not be
+	 * sent there, and otherwise as fetch does.
 	 */
 	readonly fetch: (input: RequestInfo | URL, init?: RequestInit) => Promise<Response>
 	/**
@@ -92,11 +95,12 @@ export interface Auth {
  * - unavailable: there was no answer that a page of this origin may read, or the fault may pass, such as a
  *   storage that cannot be read. The tokens are kept.
  * - signed_out: there are no tokens, or they are not accepted any more. The person must sign in.
+ * - wrong_address: auth.fetch does not send the token there.
  * - anything else is the backend's or the provider's own code, such as invalid_scope.
  */
 export type AuthErrorCode =
 	| "access_denied" | "expired_token" | "timeout" | "aborted" | "popup_blocked" | "unavailable"
-	| "signed_out" | (string & {})
+	| "signed_out" | "wrong_address" | (string & {})
 
 /**
  * Why something failed, with a message that can be shown to people. `cause` is the error underneath, if any.
@@ -132,6 +136,10 @@ export function createAuth(options: AuthOptions): Auth {
 
 	async function fetchWithToken(input: RequestInfo | URL, init?: RequestInit) {
 		const request = new Request(input, init)
+		const { origin } = new URL(request.url)
+		if (!(options.origins?.includes(origin) ?? /^https:|^http:\/\/localhost(:|$)/.test(origin))) {
+			throw authError("wrong_address")
+		}
 		const send = ({ access_token }: Tokens) => {
 			const copy = request.clone()
 			copy.headers.set("Authorization", "Bearer " + access_token)

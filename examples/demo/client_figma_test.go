@@ -104,7 +104,9 @@ func TestClientInFigma(t *testing.T) {
 	p.clickUntil(40, "opened.length > 0")
 	systemBrowser := p.submitElsewhere(evaluate[string](t, p.tab, "opened.at(-1)"))
 	do(t, systemBrowser,
-		chromedp.WaitVisible(chromedp.CSS("button[value=continue]")),
+		chromedp.WaitVisible(chromedp.CSS("button[value=continue]")))
+	until(t, systemBrowser, buttonsShow)
+	do(t, systemBrowser,
 		chromedp.Click(chromedp.CSS("button[value=continue]")),
 		chromedp.WaitVisible(chromedp.CSS("main.success h1")))
 	if said := text(t, systemBrowser, "main"); !strings.Contains(said, "return to Figma") {

@@ -128,6 +128,8 @@ func clientScenarios() []scenario {
 		{name: "backend without a plugin", run: testBackendWithoutAPlugin},
 		{name: "without locks", behind: atWorker, run: testWithoutLocks},
 		{name: "each customer has tokens of their own", run: testEachCustomer},
+		{name: "tokens go where they belong", run: testTokensGoWhereTheyBelong},
+		{name: "codes that objects have", run: testCodesThatObjectsHave},
 		{name: "slow storage", run: testSlowStorage},
 		{name: "signed out while storing", run: testSignedOutWhileStoring},
 		{name: "storage that fails", run: testStorageThatFails},

@@ -277,6 +277,62 @@ func testEachCustomer(t *testing.T, p *plugin) {
 	}
 }
 
+// A token is sent over https and to localhost, or else only to the origins that the author names.
+func testTokensGoWhereTheyBelong(t *testing.T, p *plugin) {
+	p.signIn()
+	p.run(`sent = [], listed = createAuth({ backend: query.get("backend"), origins: [
+			"https://api.example", "http://10.0.0.1:8080",
+		] }),
+		fetch = async request => {
+			sent.push(request.url + " " + request.headers.get("Authorization").slice(0, 7))
+			return new Response()
+		},
+		to = (from, url) => watch(from.fetch(url).then(() => sent.splice(0).join()))`)
+	const refused = "wrong_address: The sign-in may not be used at this address."
+	for _, test := range []struct{ from, url, want string }{
+		{from: "auth", url: "https://api.example/a?b"},
+		{from: "auth", url: "http://localhost/a"},
+		{from: "auth", url: "http://localhost:1/a"},
+		{from: "auth", url: "/a"}, // the page is on localhost
+		{from: "auth", url: "http://api.example/a", want: refused},
+		{from: "auth", url: "http://localhost.example/a", want: refused},
+		{from: "auth", url: "http://api.example/https://localhost/", want: refused},
+		{from: "auth", url: "data:,a", want: refused},
+		{from: "listed", url: "https://api.example/a?b"},
+		{from: "listed", url: "http://10.0.0.1:8080/a"},
+		{from: "listed", url: "https://api.example:444/a", want: refused},
+		{from: "listed", url: "https://api.example.org/a", want: refused},
+		{from: "listed", url: "http://api.example/a", want: refused},
+		{from: "listed", url: "http://localhost:1/a", want: refused},
+	} {
+		t.Run(test.from+" "+test.url, func(t *testing.T) {
+			p := p.in(t)
+			p.run("to(" + test.from + ", " + strconv.Quote(test.url) + ")")
+			if test.want == "" {
+				p.ends(`"http`)
+				got := evaluate[string](t, p.tab, "outcome")
+				if !strings.HasSuffix(got, test.url+` Bearer "`) {
+					t.Errorf("sent is %s", got)
+				}
+				return
+			}
+			p.ends(test.want)
+			if evaluate[int](t, p.tab, "sent.length") != 0 {
+				t.Error("the request is sent")
+			}
+		})
+	}
+}
+
+// A code that is a property of every object has no message of its own.
+func testCodesThatObjectsHave(t *testing.T, p *plugin) {
+	for _, code := range []string{"constructor", "__proto__", "toString"} {
+		p.run(`fetch = async () => new Response('{"error":"` + code + `"}', { status: 400 }),
+			watch(createAuth({ backend: query.get("backend"), open() {} }).signIn())`)
+		p.ends(code + ": The sign-in failed. Please try again.")
+	}
+}
+
 // useSlowStorage makes slow, whose storage takes a while for each answer, and waits for hold before it
 // writes.
 func (p *plugin) useSlowStorage() {

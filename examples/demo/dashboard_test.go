@@ -286,6 +286,7 @@ func (d *demo) checkEveryState(t *testing.T, tab context.Context) {
 			d.backendURL + "/redirect", "http(s)://localhost, on any port",
 			`createAuth({ backend: "` + d.backendURL + `"`,
 		},
+		".po-admins": {"enable One-time password (OTP) and Multi-factor authentication (MFA)"},
 	} {
 		shown := text(t, tab, selector)
 		for _, want := range wants {

@@ -247,6 +247,7 @@ func TestBrowserConfirm(t *testing.T) {
 	d := startDemo(t, "always")
 	tab := browser(t)
 	poll := d.signInUpToTheQuestion(t, tab)
+	until(t, tab, buttonsShow)
 	look(t, tab, "page-confirm")
 	same := evaluate[bool](t, tab, `(([a, b]) => a.offsetWidth === b.offsetWidth &&
 		getComputedStyle(a).background === getComputedStyle(b).background
@@ -254,6 +255,7 @@ func TestBrowserConfirm(t *testing.T) {
 	if !same {
 		t.Error("one of the two choices stands out")
 	}
+	until(t, tab, buttonsShow) // the window may have got the focus
 	do(t, tab,
 		chromedp.Click(chromedp.CSS("button[value=cancel]")),
 		chromedp.WaitVisible(chromedp.CSS("main.denied h1")))
@@ -264,6 +266,7 @@ func TestBrowserConfirm(t *testing.T) {
 	}
 
 	poll = d.signInUpToTheQuestion(t, tab)
+	until(t, tab, buttonsShow)
 	// A double click sends the form once.
 	if sent := evaluate[int](t, tab, `(() => {
 		let sent = 0
@@ -281,10 +284,67 @@ func TestBrowserConfirm(t *testing.T) {
 	if _, err := post(t.Context(), poll, http.StatusOK); err != nil {
 		t.Error(err)
 	}
-	do(t, tab, chromedp.NavigateBack(), chromedp.WaitVisible(chromedp.CSS("h1")))
-	heading := evaluate[string](t, tab, "document.querySelector('h1').textContent")
-	if heading == "You are signed in" {
-		t.Error("Back leads nowhere")
+	// The page may come back as it was left, without being loaded.
+	evaluate[bool](t, tab, "(setTimeout(() => history.back()), true)")
+	until(t, tab, "document.querySelector('h1')?.textContent !== 'You are signed in'")
+}
+
+// buttonsShow is true once the buttons of the question take a click.
+const buttonsShow = `getComputedStyle(document.querySelector("button")).visibility === "visible" &&
+	performance.now() - since >= 1000`
+
+// A click that comes at once was meant for what was there before: the buttons of the question are not there
+// yet, neither for the mouse nor for the keyboard, and no form is sent. So it is again when the window gets
+// the focus, and without a script as well when it is shown.
+func TestBrowserConfirmWaits(t *testing.T) {
+	t.Parallel()
+	d := startDemo(t, "always")
+	tab := browser(t)
+	d.signInUpToTheQuestion(t, tab)
+	until(t, tab, buttonsShow)
+	const tryAll = `(() => {
+		const form = document.querySelector("form"), button = form.querySelector("button[value=continue]")
+		const { left, top, width, height } = button.getBoundingClientRect()
+		const hit = document.elementFromPoint(left + width / 2, top + height / 2) === button
+		button.blur()
+		button.focus()
+		let sent = false
+		const listen = event => {
+			sent = !event.defaultPrevented
+			event.preventDefault()
+		}
+		form.addEventListener("submit", listen)
+		form.requestSubmit(button)
+		form.removeEventListener("submit", listen)
+		delete form.dataset.sent
+		return [hit, document.activeElement === button, sent].join()
+	})()`
+	if got := evaluate[string](t, tab, tryAll); got != "true,true,true" {
+		t.Errorf("after a second: mouse, keyboard, form are %s", got)
+	}
+	for _, event := range []string{
+		`window, new Event("focus")`, `window, new Event("pageshow")`,
+		`document, new Event("visibilitychange")`,
+	} {
+		target, made, _ := strings.Cut(event, ", ")
+		got := evaluate[string](t, tab, "("+target+".dispatchEvent("+made+"), "+tryAll+")")
+		if got != "false,false,false" {
+			t.Errorf("after %s: mouse, keyboard, form are %s", event, got)
+		}
+		until(t, tab, buttonsShow)
+		if got := evaluate[string](t, tab, tryAll); got != "true,true,true" {
+			t.Errorf("a second after %s: mouse, keyboard, form are %s", event, got)
+		}
+	}
+	// The style alone is what a browser without scripts has.
+	got := evaluate[string](t, tab, `(() => {
+		const form = document.querySelector("form"), copy = form.cloneNode(true)
+		form.replaceWith(copy)
+		const style = getComputedStyle(copy.querySelector("button"))
+		return [style.animationName, style.animationDuration, style.visibility].join()
+	})()`)
+	if got != "wait,1s,hidden" {
+		t.Errorf("without a script the buttons are %s", got)
 	}
 }
 
@@ -377,6 +437,10 @@ var otherPages = []struct {
 	},
 	{
 		name: "page-unknown", path: "/redirect?code=made-up&state=made-up",
+		said: said{heading: "Sign-in failed", words: "not known here"},
+	},
+	{
+		name: "page-slashes", path: "//redirect?code=made-up&state=made-up",
 		said: said{heading: "Sign-in failed", words: "not known here"},
 	},
 	{

@@ -3,6 +3,7 @@ import { chart } from "./chart.js"
 import { choiceControls, readChoice } from "./controls.js"
 import { total } from "./counts.js"
 import { h, show } from "./dom.js"
+import { secondFactor } from "./factor.js"
 import { failureList } from "./failures.js"
 import { funnelTable } from "./funnel.js"
 import { liveList } from "./live.js"
@@ -19,6 +20,7 @@ export function signInsPage(query) {
 	const chosen = readChoice(query)
 	const parts = emptyParts()
 	const help = pluginHelp(parts.plugins)
+	secondFactor(parts.admins)
 	const fresh = h("span.po-fresh", { role: "status" })
 	const controls = choiceControls(choose)
 	const page = h("div.page", null, h("div.page-content.full-height.po", null,
@@ -86,6 +88,7 @@ function emptyParts() {
 		funnel: part("funnel", "How far they came"),
 		failures: part("failures", "Latest failures"),
 		plugins: part("plugins", "Plugins"),
+		admins: part("admins", "Admins"),
 	}
 }
 

@@ -83,8 +83,9 @@ func serveSelf(t *testing.T) string {
 		if r.Method != http.MethodGet || r.Header.Get("Accept") != "application/json" {
 			t.Errorf("the service was asked %s %s for %s", r.Method, r.URL, r.Header.Get("Accept"))
 		}
-		self := Self{
-			Service: ServiceName, Plugin: true, UntrustedProxyHeader: UntrustedProxyHeader(r.Header, nil),
+		self := Self{Service: ServiceName, Plugin: true}
+		if untrusted := UntrustedProxyHeaders(r.Header, nil); len(untrusted) > 0 {
+			self.UntrustedProxyHeader = untrusted[0]
 		}
 		if err := json.MarshalWrite(w, self); err != nil {
 			t.Error(err)

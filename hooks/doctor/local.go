@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+
+	"plugin-oauth/hooks/oauth"
 )
 
 // littleSpace and tooLittleSpace are the free bytes on the disk with the data folder that call for a warning,
@@ -12,7 +14,7 @@ import (
 const littleSpace, tooLittleSpace = 100 << 20, 10 << 20
 
 func (d *Doctor) checkPublicURL() []Finding {
-	if inTheClear(d.options.PublicURL) {
+	if oauth.InTheClear(d.options.PublicURL) {
 		return []Finding{notEncrypted(setting{name: "PUBLIC_URL"})}
 	}
 	return nil

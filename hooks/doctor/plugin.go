@@ -1,7 +1,6 @@
 package doctor
 
 import (
-	"net/netip"
 	"net/url"
 	"slices"
 	"strings"
@@ -51,7 +50,7 @@ func (d *Doctor) checkUnavailable(p *plugins.Plugin) []Finding {
 
 // checkEncryption requires https wherever a secret crosses a network.
 func (d *Doctor) checkEncryption(p *plugins.Plugin) (findings []Finding) {
-	if inTheClear(p.RedirectURI) {
+	if oauth.InTheClear(p.RedirectURI) {
 		findings = append(findings, notEncrypted(d.redirectURISource(p)))
 	}
 	// In the order of the form.
@@ -60,7 +59,7 @@ func (d *Doctor) checkEncryption(p *plugins.Plugin) (findings []Finding) {
 		{field: "tokenEndpoint", address: p.TokenEndpoint},
 		{field: "revokeEndpoint", address: p.RevokeEndpoint},
 	} {
-		if inTheClear(entered.address) {
+		if oauth.InTheClear(entered.address) {
 			source := setting{plugin: label(p), name: p.Where(entered.field)}
 			findings = append(findings, notEncrypted(source))
 		}
@@ -84,21 +83,11 @@ func notEncrypted(s setting) Finding {
 	}
 }
 
-// inTheClear reports whether what is sent to an address crosses a network without encryption.
-func inTheClear(address string) bool {
-	u, err := url.Parse(address)
-	return err == nil && u.Scheme == "http" && !isLoopback(u.Hostname())
-}
-
-func isLoopback(host string) bool {
-	address, _ := netip.ParseAddr(host)
-	return host == "localhost" || strings.HasSuffix(host, ".localhost") || address.Unmap().IsLoopback()
-}
-
 // checkOrigins checks whether the published plugin may call.
 func checkOrigins(p *plugins.Plugin) []Finding {
 	redirectURI, err := url.Parse(p.RedirectURI)
-	if err != nil || isLoopback(redirectURI.Hostname()) || p.PluginID != "" || len(p.AllowedOrigins) > 0 {
+	if err != nil || oauth.IsLoopback(redirectURI.Hostname()) || p.PluginID != "" ||
+		len(p.AllowedOrigins) > 0 {
 		return nil
 	}
 	return []Finding{{

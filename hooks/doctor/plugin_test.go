@@ -40,10 +40,14 @@ func TestPlugin(t *testing.T) {
 		{name: "all is well", edit: func(*setup) {}},
 
 		{name: "the secret is not sent in the clear",
-			edit: func(s *setup) { s.plugin.TokenEndpoint = "http://provider.invalid/token" },
+			edit: func(s *setup) {
+				s.plugin.AllowHTTP, s.plugin.TokenEndpoint = true, "http://provider.invalid/token"
+			},
 			want: []string{fmt.Sprintf(inTheOpen, "/", "TOKEN_ENDPOINT")}},
 		{name: "http to the provider",
-			edit: func(s *setup) { s.plugin.RevokeEndpoint = "http://provider.invalid/revoke" },
+			edit: func(s *setup) {
+				s.plugin.AllowHTTP, s.plugin.RevokeEndpoint = true, "http://provider.invalid/revoke"
+			},
 			want: []string{fmt.Sprintf(inTheOpen, "/", "REVOKE_ENDPOINT")}},
 		{name: "http back from it",
 			edit: func(s *setup) { s.plugin.RedirectURI = "http://backend.invalid/redirect" },

@@ -50,7 +50,7 @@ func (d *Doctor) checkProvider(ctx context.Context, providers *oauth.Endpoint, p
 	} else if f, found := classifyLogin(p, answer.Status, authorize); found {
 		findings = append(findings, f)
 	}
-	if inTheClear(token.address) {
+	if oauth.InTheClear(token.address) {
 		return findings // checkEncryption reports it; the secret is not sent for a check
 	}
 	_, err = providers.Exchange(ctx, client, oauth.CodeGrant{Code: ProbeCode, Verifier: verifier})

@@ -14,18 +14,19 @@ var proxyHeaders = []string{
 // flyClientIP is what the proxy of Fly.io sets on every request.
 const flyClientIP = "Fly-Client-IP"
 
-// UntrustedProxyHeader returns the name of a header in which well-known proxies send the client's address, if
-// a request has one, and none that is trusted. Otherwise it returns "". The names of trusted headers may be
-// in any case.
-func UntrustedProxyHeader(header http.Header, trusted []string) string {
+// UntrustedProxyHeaders returns the names of the headers of a request in which well-known proxies send the
+// client's address, unless it has one that is trusted. The names of trusted headers may be in any case.
+func UntrustedProxyHeaders(header http.Header, trusted []string) (untrusted []string) {
 	present := func(name string) bool { return len(header.Values(name)) > 0 }
 	if slices.ContainsFunc(trusted, present) {
-		return ""
+		return nil
 	}
-	if i := slices.IndexFunc(proxyHeaders, present); i >= 0 {
-		return proxyHeaders[i]
+	for _, name := range proxyHeaders {
+		if present(name) {
+			untrusted = append(untrusted, name)
+		}
 	}
-	return ""
+	return untrusted
 }
 
 // UntrustedProxy returns the finding for requests that come with a proxy's header that is not trusted.
@@ -33,8 +34,8 @@ func UntrustedProxy(header string) Finding {
 	return Finding{
 		Level: LevelWarning,
 		What:  "Requests come with the header " + header + ", which the service does not believe.",
-		Why: "Behind a proxy all visitors count as one, for the rate limit and for the question whether a " +
-			"login is their own.",
+		Why: "So nobody's address is known: all visitors share one rate limit, and each is asked whether " +
+			"the login is their own.",
 		Fix: "If a proxy of yours sets it on every request, name " + header + " in TRUSTED_PROXY_HEADERS.",
 	}
 }

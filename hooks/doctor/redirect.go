@@ -21,8 +21,8 @@ type Self struct {
 	// Plugin is false if no plugin is configured yet, neither in the environment nor in the dashboard.
 	Plugin bool `json:"plugin"`
 
-	// UntrustedProxyHeader is what [UntrustedProxyHeader] says of the request: only the service sees what a
-	// proxy sends. It is blank if there is none.
+	// UntrustedProxyHeader is one of [UntrustedProxyHeaders] that could be trusted: only the service sees
+	// what a proxy sends. It is blank if there is none.
 	UntrustedProxyHeader string `json:"untrustedProxyHeader,omitzero"`
 }
 

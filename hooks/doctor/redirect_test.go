@@ -6,6 +6,7 @@ import (
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
+	"strings"
 	"testing"
 )
 
@@ -96,8 +97,8 @@ func TestSelfJSON(t *testing.T) {
 	}
 }
 
-// The first of the well-known headers is reported, unless one that is trusted came too.
-func TestUntrustedProxyHeader(t *testing.T) {
+// The well-known headers are reported in their order, unless one that is trusted came too.
+func TestUntrustedProxyHeaders(t *testing.T) {
 	t.Parallel()
 	trustingFly := []string{"fly-client-ip"}
 	type test struct {
@@ -109,7 +110,7 @@ func TestUntrustedProxyHeader(t *testing.T) {
 	tests := []test{
 		{name: "none"},
 		{name: "unknown", headers: []string{"X-Client"}},
-		{name: "two", headers: []string{"X-Forwarded-For", "X-Real-IP"}, want: "X-Real-IP"},
+		{name: "two", headers: []string{"X-Forwarded-For", "X-Real-IP"}, want: "X-Real-IP X-Forwarded-For"},
 		{name: "trusted", headers: []string{"Fly-Client-IP", "X-Forwarded-For"}, trusted: trustingFly},
 		{name: "another is trusted", headers: []string{"Forwarded"}, trusted: trustingFly, want: "Forwarded"},
 	}
@@ -125,7 +126,7 @@ func TestUntrustedProxyHeader(t *testing.T) {
 			for _, name := range test.headers {
 				header.Set(name, "192.0.2.1")
 			}
-			if got := UntrustedProxyHeader(header, test.trusted); got != test.want {
+			if got := strings.Join(UntrustedProxyHeaders(header, test.trusted), " "); got != test.want {
 				t.Errorf("got %q, want %q", got, test.want)
 			}
 		})

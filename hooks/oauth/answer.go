@@ -119,10 +119,11 @@ var codeForm = regexp.MustCompile(`^[a-z_]{1,40}$`)
 
 // safeCode returns a provider's error code if it may be passed on, else "". What is not of a code's form may
 // be prose, or quote a secret; and a plugin must not take the provider's words for those that /poll has for
-// itself (RFC 8628 section 3.5).
+// itself (RFC 8628 section 3.5). Nor may it be a name that every object of JavaScript has, where plugins look
+// up what a code means.
 func safeCode(code string) string {
-	own := []string{"authorization_pending", "slow_down", "expired_token", "not_found"}
-	if !codeForm.MatchString(code) || slices.Contains(own, code) {
+	taken := []string{"authorization_pending", "slow_down", "expired_token", "not_found", "constructor"}
+	if !codeForm.MatchString(code) || slices.Contains(taken, code) || strings.HasPrefix(code, "__") {
 		return ""
 	}
 	return code

@@ -122,6 +122,9 @@ var tokenErrors = map[string]recorded{
 		code: "server_error", means: Refused,
 	},
 	"a word of /poll": {status: 400, body: `{"error":"slow_down"}`, code: "server_error", means: Refused},
+	"a name of every object": {
+		status: 400, body: `{"error":"constructor"}`, code: "server_error", means: Refused,
+	},
 	"not an error":    {status: 403, body: `{"message":"HIDDEN"}`, code: "server_error", means: Refused},
 	"too many":        {status: 429, body: `{}`, code: "server_error", means: Refused},
 	"too many, empty": {status: 429, code: "server_error", means: Refused, malformed: true},

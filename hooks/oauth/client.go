@@ -71,6 +71,9 @@ type Client struct {
 	// PKCE is "on" (or blank) or "off". A few providers refuse RFC 7636.
 	PKCE string
 
+	// AllowHTTP allows endpoints with http:// that are not on this machine. Secrets are sent there.
+	AllowHTTP bool
+
 	tenant *Tenant // the placeholder that is still in the endpoints; nil: there is none
 }
 

@@ -185,6 +185,8 @@ func TestAuthorizationError(t *testing.T) {
 		"slow down":          {sent: "slow_down", code: "server_error", means: ProviderFailed},
 		"expired":            {sent: "expired_token", code: "server_error", means: ProviderFailed},
 		"not found":          {sent: "not_found", code: "server_error", means: ProviderFailed},
+		"a property":         {sent: "constructor", code: "server_error", means: ProviderFailed},
+		"the prototype":      {sent: "__proto__", code: "server_error", means: ProviderFailed},
 		"HTML":               {sent: "<b>Bold & loud</b>", code: "server_error", means: ProviderFailed},
 		"long": {
 			sent: strings.Repeat("long", 100), code: "server_error", means: ProviderFailed,

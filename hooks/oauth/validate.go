@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"net/netip"
 	"net/url"
 	"regexp"
 	"slices"
@@ -125,6 +126,8 @@ const (
 	seeConsole       = "must be set; the provider's developer console shows it"
 	seeDocumentation = "must be set; the provider's documentation has it. Or choose a provider that " +
 		"plugin-oauth knows"
+	mustBeEncrypted = "must start with https://, since secrets are sent there. Only on this machine it may " +
+		"be http://, or with ALLOW_HTTP=1 in the environment"
 )
 
 // Validate returns what must be fixed, one error for each field. The client must be complete. A blank
@@ -206,6 +209,9 @@ func (c *Client) validateEndpoints(errs *FieldErrors, preset Preset) url.Values 
 			continue
 		}
 		u := validateURL(errs, fieldValue{field: endpoint.field, value: endpoint.value})
+		if endpoint.field != "issuer" && !c.AllowHTTP {
+			errs.Check(endpoint.field, !InTheClear(endpoint.value), mustBeEncrypted)
+		}
 		if endpoint.field == "authorizeEndpoint" && u != nil {
 			params = u.Query()
 		}
@@ -260,4 +266,17 @@ func ParseAbsoluteURL(value string) (*url.URL, error) {
 		return nil, errors.New("must have neither a fragment (#) nor a user name")
 	}
 	return u, nil
+}
+
+// InTheClear reports whether what is sent to an address crosses a network without encryption.
+func InTheClear(address string) bool {
+	u, err := url.Parse(address)
+	return err == nil && u.Scheme == "http" && !IsLoopback(u.Hostname())
+}
+
+// IsLoopback reports whether a host, as in [url.URL.Hostname], is this machine.
+func IsLoopback(host string) bool {
+	host = strings.ToLower(host)
+	address, _ := netip.ParseAddr(host)
+	return host == "localhost" || strings.HasSuffix(host, ".localhost") || address.Unmap().IsLoopback()
 }

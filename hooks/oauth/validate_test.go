@@ -31,6 +31,24 @@ func TestValidate(t *testing.T) {
 		"valid preset":     {change: preset("github")},
 		"no redirect URI":  {change: func(c *Client) { c.RedirectURI = "" }}, // which is left to the caller
 		"loopback address": {change: func(c *Client) { c.TokenEndpoint = "http://127.0.0.1:1/token" }},
+		"loopback addresses": {change: func(c *Client) {
+			c.AuthorizeEndpoint, c.TokenEndpoint = "http://localhost:1/a", "http://[::1]:1/token"
+			c.RevokeEndpoint = "http://provider.LOCALHOST/revoke"
+		}},
+		"not encrypted": {
+			change: func(c *Client) {
+				c.AuthorizeEndpoint = "http://p.example/a"
+				c.TokenEndpoint, c.RevokeEndpoint = "http://localhost.p.example/", "http://10.0.0.1/revoke"
+			},
+			want: "authorizeEndpoint must start with https://, since secrets are sent there.\n" +
+				"tokenEndpoint must start with https://\nrevokeEndpoint must start with https://",
+		},
+		"not encrypted, but allowed": {change: func(c *Client) {
+			c.AllowHTTP = true
+			c.AuthorizeEndpoint, c.TokenEndpoint = "http://p.example/a", "http://p.example/token"
+			c.RevokeEndpoint = "http://10.0.0.1/revoke"
+		}},
+		"an issuer is only compared": {change: func(c *Client) { c.Issuer = "http://p.example" }},
 		"blank": {
 			change: func(c *Client) { *c = Client{} },
 			want: "clientId must be set; the provider's developer console\n" +

@@ -28,6 +28,12 @@ func (p *Plugin) Allows(origin string) bool {
 		slices.Contains(p.AllowedOrigins, "*")
 }
 
+// AllowsAnyPage reports whether any page in a browser may read the plugin's answers: by "*", or by "null",
+// which any page gets for a sandboxed frame.
+func (p *Plugin) AllowsAnyPage() bool {
+	return slices.Contains(p.AllowedOrigins, "*") || slices.Contains(p.AllowedOrigins, "null")
+}
+
 // isLocalhost is true for http(s)://localhost on any port: a plugin under development.
 func isLocalhost(origin string) bool {
 	host, ok := strings.CutPrefix(origin, "https://")

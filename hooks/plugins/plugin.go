@@ -90,6 +90,9 @@ type Defaults struct {
 	// PublicURL is where the world reaches the service, without a slash at the end. It is blank if that is
 	// not known.
 	PublicURL string
+
+	// AllowHTTP is that of [oauth.Client], for all plugins.
+	AllowHTTP bool
 }
 
 const (
@@ -150,6 +153,7 @@ func (p Plugin) Complete(defaults Defaults) Plugin {
 	if p.RedirectURI == "" && defaults.PublicURL != "" {
 		p.RedirectURI = defaults.PublicURL + p.RedirectPath()
 	}
+	p.AllowHTTP = p.AllowHTTP || defaults.AllowHTTP
 	p.Client = p.Client.Complete()
 	parts := []string{p.RecordID, p.Slug, p.ClientID, p.AuthorizeEndpoint, p.TokenEndpoint, p.Tenant}
 	fingerprint := sha256.Sum256([]byte(strings.Join(parts, "\n")))

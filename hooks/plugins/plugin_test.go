@@ -325,6 +325,9 @@ var fieldTests = []struct{ field, value, want string }{
 		want: "authorizeEndpoint must not carry state",
 	},
 	{field: "tokenEndpoint", value: "https://:443/token", want: "tokenEndpoint must be an absolute URL"},
+	{field: "authorizeEndpoint", value: "http://p.example/", want: "authorizeEndpoint must start with https"},
+	{field: "tokenEndpoint", value: "http://p.example/", want: "tokenEndpoint must start with https://"},
+	{field: "revokeEndpoint", value: "http://p.example/", want: "revokeEndpoint must start with https://"},
 	{
 		field: "tokenEndpoint", value: "https://{shop}.example/",
 		want: "tokenEndpoint must not hold a placeholder",

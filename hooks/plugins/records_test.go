@@ -230,6 +230,11 @@ func TestStates(t *testing.T) {
 			unusable: "one cannot be used: The plugin's field clientId must be set; " +
 				"the provider's developer console shows it.",
 		},
+		"a login that is not encrypted": {
+			statement: "UPDATE plugins SET authorizeEndpoint = 'http://p.example/'", want: Misconfigured,
+			reason:   "The plugin's field authorizeEndpoint " + notEncrypted,
+			unusable: "one cannot be used: The plugin's field authorizeEndpoint " + notEncrypted,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -258,6 +263,27 @@ func TestStates(t *testing.T) {
 				t.Errorf("the start says %q, %v", line, err)
 			}
 		})
+	}
+}
+
+// notEncrypted is what is wrong with an endpoint that is sent secrets with http://.
+const notEncrypted = "must start with https://, since secrets are sent there. Only on this machine it may " +
+	"be http://, or with ALLOW_HTTP=1 in the environment."
+
+// A record that was saved with ALLOW_HTTP=1 says why it cannot be used without.
+func TestNotEncrypted(t *testing.T) {
+	t.Parallel()
+	options := withKey
+	options.Defaults.AllowHTTP = true
+	f := newFixture(t, options)
+	f.add("one", map[string]any{"tokenEndpoint": "http://p.example/token"})
+	if plugin := f.reopen(testKey).mustFind("one"); plugin.State != Available {
+		t.Errorf("with ALLOW_HTTP=1: %s", plugin.Reason())
+	}
+	without := &fixture{Records: NewRecords(f.app, withKey), t: t}
+	plugin := without.mustFind("one")
+	if plugin.State != Misconfigured || plugin.Reason() != "The plugin's field tokenEndpoint "+notEncrypted {
+		t.Errorf("its state is %d: %s", plugin.State, plugin.Reason())
 	}
 }
 
@@ -511,7 +537,9 @@ func TestSecretStaysWithItsHosts(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			f := newFixture(t, withKey)
+			options := withKey
+			options.Defaults.AllowHTTP = true
+			f := newFixture(t, options)
 			f.add("one", test.before)
 			err := f.change("one", test.change)
 			if test.host != "" {

@@ -5,6 +5,7 @@ import (
 	"crypto/cipher"
 	"errors"
 	"strings"
+	"unicode/utf8"
 
 	"plugin-oauth/hooks/oauth"
 )
@@ -14,6 +15,12 @@ const EncryptionKeyLength = 32
 
 // HowToMakeKey is shown wherever a key is missing or has the wrong length.
 const HowToMakeKey = "make one with: openssl rand -base64 24"
+
+// IsGuessable reports whether an encryption key is one character over and over again.
+func IsGuessable(key string) bool {
+	_, size := utf8.DecodeRuneInString(key)
+	return key != "" && strings.ReplaceAll(key, key[:size], "") == ""
+}
 
 // secretBinding is what a sealed client secret is bound to. A secret that is moved to another row does not
 // open, nor does one whose row was changed behind the service's back to send it elsewhere.

@@ -95,3 +95,21 @@ func TestDestination(t *testing.T) {
 		t.Errorf("got %q", got)
 	}
 }
+
+func TestIsGuessable(t *testing.T) {
+	t.Parallel()
+	for key, want := range map[string]bool{
+		"":                              false,
+		testKey:                         false,
+		strings.Repeat("a", 32):         true,
+		strings.Repeat("ü", 16):         true,
+		strings.Repeat("\xff", 32):      true,
+		strings.Repeat("a", 31) + "b":   false,
+		"b" + strings.Repeat("a", 31):   false,
+		strings.Repeat("0123456789", 3): false,
+	} {
+		if got := IsGuessable(key); got != want {
+			t.Errorf("%q: %t", key, got)
+		}
+	}
+}

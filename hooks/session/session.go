@@ -16,6 +16,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"net/netip"
 	"sync"
 	"time"
 )
@@ -67,7 +68,8 @@ type Options struct {
 	TTL time.Duration
 	// Retention is how long the row of a session stays after that, without secrets.
 	Retention time.Duration
-	// MaxPending is how many logins may be under way at a time. Zero means 100,000.
+	// MaxPending is how many logins may be under way at a time. Zero means 100,000. When there is no room for
+	// one more, the site that has started the most loses its oldest; see [Sessions.Start].
 	MaxPending int
 	// OnOutcome is called once for every login that ended here, when the table has stored it. Calls may be
 	// concurrent. It may be nil.
@@ -90,6 +92,8 @@ type Sessions struct {
 	byReadKey map[string]*Login // the pending logins, by the hash of their read key
 	byState   map[string]*Login // the pending logins whose state is known to be unused, by its hash
 	byID      map[string]*Login
+	starting  map[string]netip.Prefix // the sites of the logins that are being stored, by their ID
+	evictable evictable
 }
 
 // New returns the sessions in a table, and watches the table from now on. Call [Sessions.Resume] before the
@@ -105,6 +109,7 @@ func New(table Table, options Options) *Sessions {
 		byReadKey:  map[string]*Login{},
 		byState:    map[string]*Login{},
 		byID:       map[string]*Login{},
+		starting:   map[string]netip.Prefix{},
 	}
 	if s.onOutcome == nil {
 		s.onOutcome = func(Outcome) {}

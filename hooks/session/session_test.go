@@ -165,21 +165,253 @@ func TestKeysThatAreTooLong(t *testing.T) {
 	}
 }
 
+// startFrom starts a login from the site with this number.
+func (s *service) startFrom(site int) session.Started {
+	s.t.Helper()
+	from := request
+	from.Site = netip.PrefixFrom(netip.AddrFrom4([4]byte{192, 0, 2, byte(site)}), 32)
+	started, err := s.Start(s.t.Context(), owner, from)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return started
+}
+
+// expectUnderWay checks whether a login is under way, or expired early.
+func (s *service) expectUnderWay(what string, started session.Started, want bool) {
+	s.t.Helper()
+	_, pending := s.FindPending(owner, started.ReadKey)
+	_, err := s.Peek(s.t.Context(), owner, started.State)
+	if want != pending || want != (err == nil) {
+		s.t.Errorf("%s: in memory: %t, its state: %v", what, pending, err)
+	}
+	if want {
+		s.expectClaim(started.ReadKey, session.ErrPending)
+	} else {
+		s.expectClaim(started.ReadKey, session.ErrExpired)
+	}
+}
+
+// When there is no room, the oldest login that never came back from the provider expires early, and is told
+// so.
 func TestPendingLoginsAreBounded(t *testing.T) {
 	t.Parallel()
 	s := open(t, sessiontest.NewMemory(), session.Options{MaxPending: 3})
-	var last session.Started
+	used, oldest, other := s.start(), s.start(), s.start()
+	pending := s.consume(used)
+	login, found := s.FindPending(owner, oldest.ReadKey)
+	if !found {
+		t.Fatal("the oldest is not under way")
+	}
+	last := s.start()
+	<-login.Ended()
+	s.expectUnderWay("the oldest", oldest, false)
+	s.expectUnderWay("another", other, true)
+	s.expectUnderWay("the last", last, true)
+	if len(s.outcomes) != 1 || s.outcomes[0].Status != session.StatusExpired ||
+		!s.outcomes[0].Ended.Equal(s.clock()) {
+		t.Errorf("told %+v", s.outcomes)
+	}
+	if err := s.Complete(t.Context(), pending, response); err != nil {
+		t.Errorf("the one that came back: %v", err)
+	}
+}
+
+// A login that has come back from the provider is never ended for another one.
+func TestLoginsThatCameBackStay(t *testing.T) {
+	t.Parallel()
+	s := open(t, sessiontest.NewMemory(), session.Options{MaxPending: 3})
+	var last session.Pending
 	for range 3 {
-		last = s.start()
+		last = s.consume(s.start())
 	}
-	_, err := s.Start(t.Context(), owner, request)
-	if !errors.Is(err, session.ErrFull) || s.PendingCount() != 3 {
-		t.Errorf("with %d logins under way: %v", s.PendingCount(), err)
+	for range 2 {
+		_, err := s.Start(t.Context(), owner, request)
+		if !errors.Is(err, session.ErrFull) || s.PendingCount() != 3 {
+			t.Errorf("with %d logins under way: %v", s.PendingCount(), err)
+		}
 	}
-	if ended, err := s.Cancel(t.Context(), s.consume(last).ID); err != nil || !ended {
+	if ended, err := s.Cancel(t.Context(), last.ID); err != nil || !ended {
 		t.Fatal(ended, err)
 	}
 	s.start()
+}
+
+// A flood from 20 sites neither refuses a start from elsewhere nor ends a login that began there before.
+func TestFloodEndsItsOwnLogins(t *testing.T) {
+	t.Parallel()
+	const sites, capacity = 20, 100
+	s := open(t, sessiontest.NewMemory(), session.Options{MaxPending: capacity})
+	before := s.startFrom(100)
+	var flood []session.Started
+	for i := range 3 * capacity {
+		flood = append(flood, s.startFrom(i%sites))
+	}
+	// As many as each of the others has by now.
+	others := []session.Started{before}
+	for range 4 {
+		others = append(others, s.startFrom(101))
+	}
+	for i := range 3 * capacity {
+		flood = append(flood, s.startFrom(i%sites))
+	}
+	for _, other := range others {
+		s.expectUnderWay("a login from elsewhere", other, true)
+	}
+	if count := s.PendingCount(); count != capacity {
+		t.Errorf("%d logins are under way", count)
+	}
+	kept := capacity - len(others)
+	for _, ended := range flood[:len(flood)-kept-sites] {
+		s.expectUnderWay("an older one of the flood", ended, false)
+	}
+	for _, stays := range flood[len(flood)-kept+sites:] {
+		s.expectUnderWay("a later one of the flood", stays, true)
+	}
+	if err := s.Complete(t.Context(), s.consume(before), response); err != nil {
+		t.Error(err)
+	}
+	if _, err := s.Sweep(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
+// A site that has as many logins as another would then have loses none to it.
+func TestEqualSitesLoseTheirOwn(t *testing.T) {
+	t.Parallel()
+	s := open(t, sessiontest.NewMemory(), session.Options{MaxPending: 5})
+	before := []session.Started{s.startFrom(1), s.startFrom(1), s.startFrom(1)}
+	for range 6 {
+		s.startFrom(2)
+	}
+	for _, login := range before {
+		s.expectUnderWay("a login from elsewhere", login, true)
+	}
+}
+
+// After a restart nobody knows where the logins began, but there is room for others all the same.
+func TestRoomAfterARestart(t *testing.T) {
+	t.Parallel()
+	store := sessiontest.NewMemory()
+	s := open(t, store, session.Options{MaxPending: 3})
+	oldest, others := s.startFrom(1), []session.Started{s.startFrom(2), s.startFrom(3)}
+	s = open(t, store, session.Options{MaxPending: 3})
+	others = append(others, s.startFrom(4))
+	s.expectUnderWay("the oldest", oldest, false)
+	for _, other := range others {
+		s.expectUnderWay("another", other, true)
+	}
+}
+
+// Many starts at once exceed the bound no more than one after the other.
+func TestRoomInARace(t *testing.T) {
+	t.Parallel()
+	s := open(t, sessiontest.NewMemory(), session.Options{MaxPending: 5})
+	var done sync.WaitGroup
+	for i := range 200 {
+		done.Go(func() {
+			s.startFrom(i % 7)
+			if count := s.PendingCount(); count > 5 {
+				t.Errorf("%d logins are under way", count)
+			}
+		})
+	}
+	done.Wait()
+	if count := s.PendingCount(); count != 5 {
+		t.Errorf("%d logins are left", count)
+	}
+}
+
+// brokenTable can expire nothing, as a database on a full disk.
+type brokenTable struct {
+	session.Table
+	broken bool
+}
+
+var errBroken = errors.New("the disk is full")
+
+func (b *brokenTable) Expire(ctx context.Context, id string, now time.Time) (bool, error) {
+	if b.broken {
+		return false, errBroken
+	}
+	return b.Table.Expire(ctx, id, now)
+}
+
+// A login that could not be ended for another is the next to go all the same.
+func TestRoomThatCannotBeMade(t *testing.T) {
+	t.Parallel()
+	table := &brokenTable{Table: sessiontest.NewMemory().Open(t), broken: true}
+	sessions := session.New(table, session.Options{TTL: time.Minute, MaxPending: 2})
+	s := &service{Sessions: sessions, t: t}
+	oldest, other := s.start(), s.start()
+	for range 3 {
+		if _, err := s.Start(t.Context(), owner, request); !errors.Is(err, errBroken) {
+			t.Errorf("a start: %v", err)
+		}
+	}
+	table.broken = false
+	s.start()
+	s.expectUnderWay("the oldest", oldest, false)
+	s.expectUnderWay("another", other, true)
+}
+
+// countingTable stores nothing. It takes and ends whatever it is given.
+type countingTable struct {
+	session.Table
+	watcher session.Watcher
+}
+
+func (c *countingTable) Watch(watcher session.Watcher) { c.watcher = watcher }
+
+func (c *countingTable) Insert(_ context.Context, row session.Row) error {
+	c.watcher.Pending(row)
+	return nil
+}
+
+func (c *countingTable) Expire(_ context.Context, id string, _ time.Time) (bool, error) {
+	c.watcher.Woken(id)
+	return true, nil
+}
+
+// BenchmarkStartWhenFull starts logins from 10,000 sites while 100,000 are under way.
+func BenchmarkStartWhenFull(b *testing.B) {
+	s := session.New(&countingTable{}, session.Options{TTL: time.Hour})
+	started := 0
+	start := func() {
+		from := request
+		from.Site = netip.PrefixFrom(netip.AddrFrom4([4]byte{10, 0, byte(started % 10_000 >> 8),
+			byte(started)}), 32)
+		started++
+		if _, err := s.Start(b.Context(), owner, from); err != nil {
+			b.Fatal(err)
+		}
+	}
+	for range 100_000 {
+		start()
+	}
+	for b.Loop() {
+		start()
+	}
+	if count := s.PendingCount(); count != 100_000 {
+		b.Errorf("%d logins are under way", count)
+	}
+}
+
+// Of several polls that wait for one login the newest waits on.
+func TestReplace(t *testing.T) {
+	t.Parallel()
+	s := open(t, sessiontest.NewMemory(), session.Options{})
+	login, _ := s.FindPending(owner, s.start().ReadKey)
+	first := login.Replace()
+	second := login.Replace()
+	<-first
+	select {
+	case <-second:
+		t.Error("the newest does not wait")
+	default:
+	}
+	login.Replace()
+	<-second
 }
 
 // A poll that waits is woken, whichever way the login ends, and nothing of it is kept.

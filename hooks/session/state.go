@@ -15,6 +15,9 @@ type StartRequest struct {
 	Origin string
 	// Network is the client's. It is stored as a MAC only.
 	Network netip.Prefix
+	// Site is what one customer of an internet provider may have, and Network is a part of. It is kept in
+	// memory only. Logins without one count as one site.
+	Site netip.Prefix
 }
 
 // Started is a login that has begun. None of the three secrets is stored.
@@ -29,11 +32,9 @@ type Started struct {
 	Expires time.Time
 }
 
-// Start begins a login. It fails with ErrFull if too many are under way.
+// Start begins a login. If too many are under way, one of the site that has started the most expires early:
+// its oldest that never came back from the provider. Start fails with ErrFull if all of them have come back.
 func (s *Sessions) Start(ctx context.Context, owner Owner, request StartRequest) (Started, error) {
-	if s.PendingCount() >= s.maxPending {
-		return Started{}, ErrFull
-	}
 	// As a table keeps it. It is the clock on the wall, too: the monotonic one stops while a machine sleeps.
 	now := s.now().Truncate(time.Millisecond)
 	state, readKey := newKey(now), newKey(now)
@@ -54,7 +55,11 @@ func (s *Sessions) Start(ctx context.Context, owner Owner, request StartRequest)
 		Created:     now,
 		Expires:     now.Add(s.ttl).Truncate(time.Millisecond),
 	}
+	if err := s.makeRoom(ctx, row.ID, request.Site); err != nil {
+		return Started{}, err
+	}
 	if err := s.table.Insert(ctx, row); err != nil {
+		s.unreserve(row.ID)
 		return Started{}, err
 	}
 	verifier := codeVerifier(state, row.PublicKey)
@@ -118,7 +123,7 @@ func (s *Sessions) Consume(ctx context.Context, owner Owner, state string) (Pend
 	if err != nil {
 		return Pending{}, err
 	}
-	s.markUsed(hash)
+	s.markUsed(row)
 	return newPending(row, state), nil
 }
 

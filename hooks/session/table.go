@@ -36,6 +36,11 @@ type Table interface {
 	// session was pending.
 	Fail(ctx context.Context, id string, failure Failure, now time.Time) (bool, error)
 
+	// Expire makes a pending session whose state has not been consumed expired, and erases its public key. It
+	// has expired at now, or when it would have anyway if that is earlier. It reports whether the session was
+	// such a one.
+	Expire(ctx context.Context, id string, now time.Time) (bool, error)
+
 	// Cancel makes a pending or ready session denied, and erases its public key and its tokens. It reports
 	// whether the session was one of these.
 	Cancel(ctx context.Context, id string, failure Failure, now time.Time) (bool, error)
@@ -66,7 +71,9 @@ type Table interface {
 	Resume(ctx context.Context, interrupted Failure, now time.Time) error
 
 	// Sweep ends as expired what has expired, erasing keys and tokens, and then deletes the rows that expired
-	// at removeBefore or earlier. It stores the acknowledgements that could not be stored before. Its counts
+	// at removeBefore or earlier, and those whose state was never consumed and that expired an
+	// AbandonedRetention before now, or earlier. A table may delete more of the oldest that have expired, to
+	// bound its size. It stores the acknowledgements that could not be stored before. Its counts
 	// are right even if it fails. Callers call it one at a time.
 	Sweep(ctx context.Context, now, removeBefore time.Time) (Swept, error)
 

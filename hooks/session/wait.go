@@ -1,20 +1,37 @@
 package session
 
 import (
+	"container/list"
 	"maps"
+	"net/netip"
 	"slices"
+	"sync/atomic"
 	"time"
 )
 
 // Login is a pending session in memory, so that a poll of it costs no query and can wait for its end.
 type Login struct {
-	row   Row
-	ended chan struct{}
+	row    Row
+	ended  chan struct{}
+	newest atomic.Pointer[chan struct{}] // of the poll that waits
+
+	site  netip.Prefix
+	place *list.Element // among the evictable logins of the site, or nil
 }
 
 // Ended returns a channel that is closed when the login is no longer pending. What became of it,
 // [Sessions.Claim] says.
 func (l *Login) Ended() <-chan struct{} { return l.ended }
+
+// Replace makes the caller the one who waits for the login, and returns a channel that is closed when the
+// next one does.
+func (l *Login) Replace() <-chan struct{} {
+	replaced := make(chan struct{})
+	if before := l.newest.Swap(&replaced); before != nil {
+		close(*before)
+	}
+	return replaced
+}
 
 // Expires is when the login expires. The channel of Ended may be closed some time later.
 func (l *Login) Expires() time.Time { return l.row.Expires }
@@ -48,10 +65,13 @@ func (s *Sessions) findUnused(owner Owner, stateHash []byte) (Row, bool) {
 }
 
 // markUsed notes that the state of a login has been used.
-func (s *Sessions) markUsed(stateHash []byte) {
+func (s *Sessions) markUsed(row Row) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	delete(s.byState, string(stateHash))
+	delete(s.byState, string(row.StateHash))
+	if login := s.byID[row.ID]; login != nil {
+		s.evictable.remove(login)
+	}
 }
 
 // PendingCount returns how many logins are under way.
@@ -66,14 +86,21 @@ func (s *Sessions) add(row Row) {
 	login := &Login{row: row, ended: make(chan struct{})}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !row.Redirected.IsZero() {
-		delete(s.byState, string(row.StateHash))
-	}
-	if s.byID[row.ID] != nil {
+	login.site = s.starting[row.ID]
+	delete(s.starting, row.ID)
+	if known := s.byID[row.ID]; known != nil {
+		if !row.Redirected.IsZero() {
+			delete(s.byState, string(row.StateHash))
+			s.evictable.remove(known)
+		}
 		return
 	}
 	s.byReadKey[string(row.ReadKeyHash)], s.byID[row.ID] = login, login
-	if row.StateHash != nil && row.Redirected.IsZero() {
+	if !row.Redirected.IsZero() {
+		return
+	}
+	s.evictable.add(login)
+	if row.StateHash != nil {
 		s.byState[string(row.StateHash)] = login
 	}
 }
@@ -111,6 +138,7 @@ func (s *Sessions) remove(login *Login) {
 	delete(s.byReadKey, string(login.row.ReadKeyHash))
 	delete(s.byState, string(login.row.StateHash))
 	delete(s.byID, login.row.ID)
+	s.evictable.remove(login)
 	close(login.ended)
 }
 

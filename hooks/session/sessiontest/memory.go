@@ -218,6 +218,21 @@ func (t *memoryTable) Fail(
 	return t.endIn(ctx, id, failure, now, session.StatusPending)
 }
 
+func (t *memoryTable) Expire(ctx context.Context, id string, now time.Time) (done bool, err error) {
+	err = t.change(ctx, func() ([]event, error) {
+		row := t.find(func(row *memoryRow) bool { return row.ID == id })
+		if row == nil || row.Status != session.StatusPending || !row.Redirected.IsZero() {
+			return nil, nil
+		}
+		done = true
+		if now.Before(row.Expires) {
+			row.Expires = now
+		}
+		return row.end(session.StatusExpired, session.Failure{}, row.Expires), nil
+	})
+	return done, err
+}
+
 func (t *memoryTable) Cancel(
 	ctx context.Context, id string, failure session.Failure, now time.Time,
 ) (done bool, err error) {
@@ -326,7 +341,9 @@ func (t *memoryTable) Sweep(
 			swept.Expired++
 		}
 		t.memory.rows = slices.DeleteFunc(t.memory.rows, func(row *memoryRow) bool {
-			past := !row.Expires.After(removeBefore)
+			abandoned := row.Redirected.IsZero() &&
+				!row.Expires.After(now.Add(-session.AbandonedRetention))
+			past := abandoned || !row.Expires.After(removeBefore)
 			if past {
 				swept.Removed++
 			}

@@ -219,6 +219,42 @@ func readyIsCancelled(t *testing.T, f *fixture) {
 	f.expectFailure(t, row, cancelled)
 }
 
+// Only a session whose browser never came back can be expired before its time, and only once.
+func pendingExpiresEarly(t *testing.T, f *fixture) {
+	row, used, ready, due := f.insert(t), f.insert(t), f.ready(t), f.insert(t)
+	if _, err := f.table.Consume(t.Context(), used.Owner, used.StateHash, f.now); err != nil {
+		t.Fatal(err)
+	}
+	for _, other := range []session.Row{used, ready, f.newRow()} {
+		f.must(t, false)(f.table.Expire(t.Context(), other.ID, f.now))
+		f.notified.expectOutcomes(t, other.ID)
+	}
+	f.expectPoll(t, used, f.now, session.ErrPending)
+	when := f.now.Add(time.Second)
+	f.must(t, true)(f.table.Expire(t.Context(), row.ID, when))
+	f.must(t, false)(f.table.Expire(t.Context(), row.ID, when))
+	f.must(t, true)(f.table.Expire(t.Context(), due.ID, due.Expires.Add(time.Hour)))
+	for _, expired := range []struct {
+		row  session.Row
+		when time.Time
+	}{{row: row, when: when}, {row: due, when: due.Expires}} {
+		if !f.notified.wasWoken(expired.row.ID) {
+			t.Error("its polls were not woken")
+		}
+		f.notified.expectOutcomes(t, expired.row.ID, session.StatusExpired)
+		outcome := f.notified.ended(expired.row.ID)[0]
+		if !outcome.Completed.Equal(expired.when) || !outcome.Ended.Equal(expired.when) {
+			t.Errorf("it ended at %s and %s, not at %s", outcome.Completed, outcome.Ended, expired.when)
+		}
+		f.expectPoll(t, expired.row, f.now, session.ErrExpired)
+		_, err := f.table.Consume(t.Context(), expired.row.Owner, expired.row.StateHash, f.now)
+		if !errors.Is(err, session.ErrExpired) {
+			t.Errorf("its state: %v", err)
+		}
+	}
+	f.must(t, false)(f.table.Complete(t.Context(), row.ID, sealedTokens, f.now))
+}
+
 func contextEnded(t *testing.T, f *fixture) {
 	ended, end := context.WithCancel(t.Context())
 	end()

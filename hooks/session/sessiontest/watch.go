@@ -144,6 +144,34 @@ func sweepTakesWhatIsDue(t *testing.T, f *fixture) {
 	f.expectPoll(t, later, f.now, session.ErrPending)
 }
 
+// A login that never came back is not kept as long as the others.
+func sweepTakesAbandoned(t *testing.T, f *fixture) {
+	abandoned, cancelled, back := f.insert(t), f.insert(t), f.insert(t)
+	f.must(t, true)(f.table.Cancel(t.Context(), cancelled.ID, session.CancelledByAdmin(), f.now))
+	if _, err := f.table.Consume(t.Context(), back.Owner, back.StateHash, f.now); err != nil {
+		t.Fatal(err)
+	}
+	f.must(t, true)(f.table.Fail(t.Context(), back.ID, refused, f.now))
+	due := abandoned.Expires.Add(session.AbandonedRetention)
+	for _, step := range []struct {
+		name string
+		now  time.Time
+		want session.Swept
+	}{
+		{name: "before", now: due.Add(-time.Millisecond), want: session.Swept{Expired: 1}},
+		{name: "due", now: due, want: session.Swept{Removed: 2}},
+		{name: "after", now: due.Add(time.Minute), want: session.Swept{}},
+	} {
+		got, err := f.table.Sweep(t.Context(), step.now, f.now.Add(-time.Hour))
+		if err != nil || got != step.want {
+			t.Errorf("%s: the sweep reports %+v, %v; want %+v", step.name, got, err, step.want)
+		}
+	}
+	f.expectPoll(t, abandoned, f.now, session.ErrUnknown)
+	f.expectPoll(t, cancelled, f.now, session.ErrUnknown)
+	f.expectFailure(t, back, refused)
+}
+
 func outcomeTimes(t *testing.T, f *fixture) {
 	at := func(seconds int) time.Time { return f.now.Add(time.Duration(seconds) * time.Second) }
 	consumed := func() session.Row {

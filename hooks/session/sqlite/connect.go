@@ -20,7 +20,7 @@ func Connect(path string) (*dbx.DB, error) {
 	pragmas := url.Values{"_pragma": {
 		"busy_timeout(10000)", // first: the next one waits for other connections
 		"journal_mode(WAL)",
-		"journal_size_limit(200000000)",
+		"journal_size_limit(16000000)", // what stays of a write-ahead log that had to grow
 		"synchronous(" + synchronous + ")",
 		"foreign_keys(ON)",
 		"temp_store(MEMORY)",

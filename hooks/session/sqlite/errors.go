@@ -6,6 +6,7 @@ import "errors"
 const (
 	codeBusy     = 5  // SQLITE_BUSY: another process holds the database
 	codeReadOnly = 8  // SQLITE_READONLY
+	codeFull     = 13 // SQLITE_FULL
 	codeCorrupt  = 11 // SQLITE_CORRUPT
 	codeNotADB   = 26 // SQLITE_NOTADB
 )
@@ -13,6 +14,11 @@ const (
 // IsReadOnly reports whether an error says that the database, or its folder, cannot be written.
 func IsReadOnly(err error) bool {
 	return resultCode(err) == codeReadOnly
+}
+
+// IsFull reports whether an error says that the disk has no room.
+func IsFull(err error) bool {
+	return resultCode(err) == codeFull
 }
 
 // IsDamaged reports whether an error says that a file is damaged, or not a database at all.

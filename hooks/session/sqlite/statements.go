@@ -7,9 +7,10 @@ import (
 
 // statements are all the SQL that sessions need, prepared once.
 type statements struct {
-	insert, consume, complete, fail, cancel, ack, interrupted, expire, remove *sql.Stmt
+	insert, consume, complete, fail, cancel, ack, interrupted, expire, expireOne, remove,
+	removeAbandoned *sql.Stmt
 
-	byState, byReadKey, pending *sql.Stmt
+	byState, byReadKey, pending, surplus *sql.Stmt
 
 	lastTotal, earliest, hourTotals, storeTotal, deleteTotals, deleteRemoved *sql.Stmt
 }
@@ -79,8 +80,14 @@ func (s *statements) writes(db *sql.DB) []prepared {
 			WHERE id IN (SELECT id FROM sessions
 				WHERE ` + living + ` AND expires <= ? LIMIT ` + sweepStep + `)
 			RETURNING ` + outcomeColumns},
+		{statement: &s.expireOne, db: db, query: `UPDATE sessions SET status = 'expired',
+			expires = min(expires, ?1), completed = min(expires, ?1), publicKey = NULL
+			WHERE id = ?2 AND status = 'pending' AND redirected = '' RETURNING ` + outcomeColumns},
 		{statement: &s.remove, db: db, query: `DELETE FROM sessions
 			WHERE id IN (SELECT id FROM sessions WHERE expires <= ? LIMIT ` + sweepStep + `)`},
+		{statement: &s.removeAbandoned, db: db, query: `DELETE FROM sessions
+			WHERE id IN (SELECT id FROM sessions
+				WHERE expires > ? AND expires <= ? AND redirected = '' LIMIT ` + sweepStep + `)`},
 		{statement: &s.storeTotal, db: db, query: storeTotal},
 		{statement: &s.deleteTotals, db: db, query: `DELETE FROM login_totals WHERE hour < ?`},
 		{statement: &s.deleteRemoved, db: db, query: `DELETE FROM removed_logins WHERE hour < ?`},
@@ -97,6 +104,8 @@ func (s *statements) reads(db *sql.DB) []prepared {
 			FROM sessions WHERE readKeyHash = ?2 AND ` + ofOwner},
 		{statement: &s.pending, db: db, query: `SELECT id, plugin, client, readKeyHash, created, expires
 			FROM sessions WHERE status IN ('pending', 'ready') AND status = 'pending' AND expires > ?`},
+		{statement: &s.surplus, db: db, query: `SELECT expires
+			FROM sessions WHERE expires <= ? ORDER BY expires DESC LIMIT 1 OFFSET ?`},
 		{statement: &s.lastTotal, db: db, query: `SELECT coalesce(max(hour), '')
 			FROM login_totals WHERE hour <= ?`},
 		{statement: &s.earliest, db: db, query: `SELECT coalesce(min(created), '')

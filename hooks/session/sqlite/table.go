@@ -28,11 +28,21 @@ type Table struct {
 	statements statements
 	claims     claimRegistry
 
+	// maxExpired bounds the rows that have expired, and with them the size of the database. The oldest go
+	// first; the totals keep them.
+	maxExpired int
+	// abandonedUntil is up to which expiry the abandoned logins were removed, as a timestamp. Only Sweep uses
+	// it.
+	abandonedUntil string
+
 	mu       sync.RWMutex
 	watchers []session.Watcher
 }
 
 var _ session.Table = (*Table)(nil)
+
+// defaultMaxExpired is many times what a plugin has in a week. The rows take about 60 MB.
+const defaultMaxExpired = 100_000
 
 // New prepares the statements on an app whose migrations have run. Reads run on PocketBase's pool, writes on
 // its single writer connection.
@@ -50,6 +60,8 @@ func New(app core.App) (*Table, error) {
 		app:    app,
 		writer: &writer{db: writeDB},
 		claims: claimRegistry{byReadKey: map[string]*heldClaim{}},
+
+		maxExpired: defaultMaxExpired,
 	}
 	for _, p := range t.statements.list(readDB, writeDB) {
 		if *p.statement, err = p.db.Prepare(p.query); err != nil {
@@ -144,6 +156,11 @@ func (t *Table) Fail(ctx context.Context, id string, failure session.Failure, no
 		failure.Status, failure.Code, failure.Description, failure.Cause, timestamp(now), id)
 }
 
+// Expire makes a pending session expired before its time.
+func (t *Table) Expire(ctx context.Context, id string, now time.Time) (bool, error) {
+	return t.endOne(ctx, id, t.statements.expireOne, timestamp(now), id)
+}
+
 // Cancel makes a pending or ready session denied.
 func (t *Table) Cancel(ctx context.Context, id string, failure session.Failure, now time.Time) (bool, error) {
 	return t.endOne(ctx, id, t.statements.cancel,
@@ -205,7 +222,7 @@ func (t *Table) Sweep(ctx context.Context, now, removeBefore time.Time) (swept s
 	if err := t.addUp(ctx, now); err != nil {
 		return swept, err
 	}
-	swept.Removed, err = t.remove(ctx, removeBefore)
+	swept.Removed, err = t.removeDue(ctx, now, removeBefore)
 	return swept, err
 }
 
@@ -222,10 +239,27 @@ func (t *Table) expireDue(ctx context.Context, now time.Time) (count int64, err 
 	}
 }
 
-// remove deletes the rows whose retention is over.
-func (t *Table) remove(ctx context.Context, removeBefore time.Time) (count int64, err error) {
+// removeDue deletes the rows whose retention is over, and the oldest beyond what may be kept.
+func (t *Table) removeDue(ctx context.Context, now, removeBefore time.Time) (count int64, err error) {
+	abandoned := timestamp(now.Add(-session.AbandonedRetention))
+	count, err = t.remove(ctx, t.statements.removeAbandoned, t.abandonedUntil, abandoned)
+	if err != nil {
+		return count, err
+	}
+	t.abandonedUntil = abandoned
+	var surplus string // the latest expiry of a row that is one too many
+	err = t.statements.surplus.QueryRowContext(ctx, timestamp(now), t.maxExpired).Scan(&surplus)
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return count, err
+	}
+	removed, err := t.remove(ctx, t.statements.remove, max(timestamp(removeBefore), surplus))
+	return count + removed, err
+}
+
+// remove executes a statement that deletes some rows until it finds no more of them.
+func (t *Table) remove(ctx context.Context, statement *sql.Stmt, args ...any) (count int64, err error) {
 	for {
-		changed, err := t.writer.exec(ctx, t.statements.remove, timestamp(removeBefore))
+		changed, err := t.writer.exec(ctx, statement, args...)
 		if err != nil || changed == 0 {
 			return count, err
 		}

@@ -1,0 +1,233 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+)
+
+const (
+	// machineMemory is what the process may take of the 256 MB of fly.toml's machine.
+	machineMemory = 220
+
+	// settleTime is how long the service has for a crowd before anybody signs in. To open 10,000 connections
+	// in a second is a flood of its own, and costs the siege as much as the service, on the same cores.
+	settleTime = 3 * time.Second
+
+	// spareFiles are the open files that a process needs besides the connections.
+	spareFiles = 1000
+
+	// manyNetworks is from how many networks they come. At the default limit each may start 60 logins in a
+	// minute, so 10,000 held polls need 167.
+	manyNetworks = 200
+)
+
+// memory holds many connections of each kind.
+func (s *siege) memory() error {
+	if err := s.besiege(0, func(*server) kind { return kind{name: "nobody"} }); err != nil {
+		return err
+	}
+	for _, what := range []func(*server) kind{
+		silent, halfRequest(0), slowBody(0), heldPoll(0), hangingRefresh(0),
+	} {
+		if err := s.besiege(s.connections, what); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// padded does the same with as much in each request as the service takes before it refuses.
+func (s *siege) padded() error {
+	const header, body, refreshToken = 30_000, 19_000, 15_000
+	for _, what := range []func(*server) kind{
+		halfRequest(header), slowBody(body), heldPoll(header), hangingRefresh(refreshToken),
+	} {
+		if err := s.besiege(s.connections, what); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// silent says nothing.
+func silent(*server) kind {
+	return kind{name: "silent", begin: func(int) (string, error) { return "", nil }}
+}
+
+// head is the beginning of a request, up to the headers that the caller adds.
+func head(target string, i int) string {
+	return "POST " + target + " HTTP/1.1\r\nHost: localhost\r\nFly-Client-IP: " + besieger(i%manyNetworks) +
+		"\r\n"
+}
+
+// titled is a name, with the padding if there is any.
+func titled(name string, padding int) string {
+	if padding == 0 {
+		return name
+	}
+	return fmt.Sprintf("%s, %d KB", name, padding/1000)
+}
+
+// pad is a header of some length, or blank.
+func pad(padding int) string {
+	if padding == 0 {
+		return ""
+	}
+	return "X-Padding: " + strings.Repeat("a", padding) + "\r\n"
+}
+
+// halfRequest never ends its headers.
+func halfRequest(padding int) func(*server) kind {
+	padded := pad(padding)
+	return func(*server) kind {
+		return kind{
+			name:    titled("half a request", padding),
+			begin:   func(i int) (string, error) { return head("/poll", i) + padded + "X-Half: ", nil },
+			trickle: "a",
+		}
+	}
+}
+
+// slowBody never ends its body.
+func slowBody(padding int) func(*server) kind {
+	sent := strings.Repeat("a", padding)
+	return func(*server) kind {
+		return kind{
+			name: titled("slow body", padding),
+			begin: func(i int) (string, error) {
+				length := fmt.Sprintf("Content-Length: %d\r\n\r\n", padding+1000)
+				return head("/poll", i) + length + sent, nil
+			},
+			trickle: "a",
+		}
+	}
+}
+
+// heldPoll waits for a login that nobody finishes.
+func heldPoll(padding int) func(*server) kind {
+	padded := pad(padding)
+	return func(service *server) kind {
+		var readKeys sync.Map // by the number of the connection
+		return kind{
+			name: titled("held polls", padding),
+			begin: func(i int) (string, error) {
+				readKey, found := readKeys.Load(i)
+				if !found {
+					started, err := service.begin(besieger(i % manyNetworks))
+					if err != nil {
+						return "", err
+					}
+					readKey = started.readKey
+					readKeys.Store(i, readKey)
+				}
+				target := "/poll?wait=30&readKey=" + url.QueryEscape(readKey.(string))
+				return head(target, i) + padded + "Content-Length: 0\r\n\r\n", nil
+			},
+		}
+	}
+}
+
+// hangingRefresh is a refresh that the provider does not answer.
+func hangingRefresh(padding int) func(*server) kind {
+	filling := strings.Repeat("a", padding)
+	return func(*server) kind {
+		return kind{
+			name: titled("hanging refreshes", padding),
+			begin: func(i int) (string, error) {
+				target := fmt.Sprintf("/refresh?code=%s-%d-%s", hangToken, i, filling)
+				return head(target, i) + "Content-Length: 0\r\n\r\n", nil
+			},
+			twice: true,
+		}
+	}
+}
+
+// besiege holds connections at a new service, and watches its memory and the logins of others.
+func (s *siege) besiege(connections int, what func(*server) kind) error {
+	service, err := s.start()
+	if err != nil {
+		return err
+	}
+	defer service.stop()
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	held := newCrowd(what(service), service.command.Address, s.sources)
+	if allowed := s.allowed(held.kind); connections > allowed {
+		s.progress("%s: %d connections, since no more files may be open", held.kind.name, allowed)
+		connections = allowed
+	}
+	s.progress("%s: opening %d connections", held.kind.name, connections)
+	peak := make(chan *float64, 1)
+	go func() { peak <- watch(ctx, service) }()
+	held.gather(ctx, connections)
+	s.progress("%s: %s", held.kind.name, held.note())
+	time.Sleep(settleTime)
+	holding, done := context.WithTimeout(ctx, s.hold)
+	defer done()
+	logins := pace(holding, 50*time.Millisecond, func(i int) error {
+		_, err := service.signIn(bystander(i))
+		return err
+	})
+	note := held.note()
+	cancel()
+	resident := <-peak
+	held.wait()
+	s.report.add(row{
+		name:   held.kind.name + ": resident",
+		figure: resident,
+		unit:   "MB",
+		bound:  atMost(machineMemory),
+		note:   note,
+	})
+	s.reportLogins(held.kind.name, logins)
+	return nil
+}
+
+// reportLogins reports what became of the logins of others while connections of some kind were held.
+func (s *siege) reportLogins(title string, logins paced) {
+	s.report.add(row{
+		name:   title + ": a login of another, p99",
+		figure: percentile(logins.times, 99),
+		unit:   "ms",
+		bound:  atMost(50),
+		note:   logins.note(),
+	})
+	s.report.add(row{
+		name:   title + ": logins of others that failed",
+		figure: count(logins.failures),
+		bound:  none,
+	})
+}
+
+// allowed is how many connections of a kind the open files of this process and of the service allow.
+func (s *siege) allowed(what kind) int {
+	const plenty = 1 << 20
+	if s.files == 0 {
+		return plenty
+	}
+	allowed := int(min(s.files, plenty)) - spareFiles
+	if what.twice {
+		allowed /= 2
+	}
+	return max(allowed, 1)
+}
+
+// watch returns the most memory that a service had until the context ends.
+func watch(ctx context.Context, service *server) (most *float64) {
+	ticker := time.NewTicker(100 * time.Millisecond)
+	defer ticker.Stop()
+	for {
+		if now := service.resident(); now != nil && (most == nil || *now > *most) {
+			most = now
+		}
+		select {
+		case <-ctx.Done():
+			return most
+		case <-ticker.C:
+		}
+	}
+}

@@ -1,0 +1,102 @@
+package hooks
+
+import (
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/pocketbase/pocketbase/core"
+)
+
+// PrepareDataDir makes the data folder of an app, and all that is in it, readable by its owner only. Whoever
+// reads data.db can make the token of an admin. From then on this process makes no file that others can read.
+// If the disk is so full that the databases could not be opened, it makes room. Call it before the app is
+// bootstrapped.
+func PrepareDataDir(app core.App) {
+	app.OnBootstrap().BindFunc(func(e *core.BootstrapEvent) error {
+		restrictUmask()
+		if err := os.MkdirAll(e.App.DataDir(), 0o700); err != nil {
+			return err
+		}
+		tightened, err := tighten(e.App.DataDir())
+		if err != nil {
+			fmt.Fprintf(os.Stderr, "plugin-oauth: the data folder cannot be made private (%v). Others on "+
+				"this machine may read it; make its owner the user that runs plugin-oauth.\n", err)
+		} else if tightened {
+			fmt.Fprintf(os.Stderr, "plugin-oauth: others on this machine could read %s; from now on only "+
+				"its owner can. If you do not trust them, change the passwords of the admins.\n",
+				e.App.DataDir())
+		}
+		makeRoomToStart(e.App.DataDir())
+		return e.Next()
+	})
+}
+
+// makeRoomToStart gives up the reserve if SQLite would have no room for the files that it needs to open a
+// database. Versions without a reserve bounded no log, which is then what fills the disk.
+func makeRoomToStart(folder string) {
+	if !isFull(probeRoom(folder)) {
+		return
+	}
+	if (reserve{path: filepath.Join(folder, reserveName)}).release() {
+		fmt.Fprintln(os.Stderr, "plugin-oauth: the disk with the data folder is full; its reserve was given "+
+			"up. Make room on the disk.")
+		return
+	}
+	log := filepath.Join(folder, "auxiliary.db")
+	if info, err := os.Stat(log); err != nil || info.Size() < 2*maxLog {
+		return
+	}
+	for _, suffix := range []string{"", "-wal", "-shm"} {
+		_ = os.Remove(log + suffix) // one that stays is reported when it is opened
+	}
+	fmt.Fprintln(os.Stderr, "plugin-oauth: the disk with the data folder was full; the log of the "+
+		"dashboard, which took much of it, was deleted.")
+}
+
+// tighten takes the rights of others from the data folder and from what the service keeps in it, and reports
+// whether there were any. What else may be in the folder is left alone.
+func tighten(folder string) (changed bool, err error) {
+	folder, err = filepath.EvalSymlinks(folder)
+	if err != nil {
+		return false, err
+	}
+	err = filepath.WalkDir(folder, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if filepath.Dir(path) == folder && path != folder && !isOurs(entry.Name()) {
+			if entry.IsDir() {
+				return fs.SkipDir
+			}
+			return nil
+		}
+		if !entry.IsDir() && !entry.Type().IsRegular() {
+			return nil
+		}
+		info, err := entry.Info()
+		if err != nil || info.Mode().Perm()&0o077 == 0 {
+			return err
+		}
+		changed = true
+		return os.Chmod(path, info.Mode().Perm()&0o700)
+	})
+	return changed, err
+}
+
+// isOurs reports whether the service or PocketBase makes a file or a folder of this name in the data folder.
+func isOurs(name string) bool {
+	for _, database := range []string{"data.db", "auxiliary.db"} {
+		if strings.HasPrefix(name, database) { // -wal and -shm too
+			return true
+		}
+	}
+	ours := []string{
+		core.LocalBackupsDirName, core.LocalStorageDirName, core.LocalTempDirName, core.LocalNotifyDirName,
+		core.LocalAutocertCacheDirName, reserveName, probeName,
+	}
+	return slices.Contains(ours, name)
+}

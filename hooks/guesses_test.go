@@ -1,0 +1,327 @@
+package hooks
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/pocketbase/pocketbase/core"
+
+	"plugin-oauth/internal/testkit"
+)
+
+const signInPath = "/api/collections/_superusers/auth-with-password"
+
+// serveGuesses starts the service with the admin of the environment, behind a proxy that names networks.
+func serveGuesses(t *testing.T, prepare func(core.App)) *testServer {
+	t.Helper()
+	return serveApp(t, prepare, func(c *Config) {
+		c.SuperuserEmail, c.SuperuserPassword = testkit.SuperuserEmail, testkit.SuperuserPassword
+		c.TrustedProxyHeaders = []string{"X-Forwarded-For"}
+	})
+}
+
+func (s *testServer) signIn(password, network string) testkit.Answer {
+	s.T.Helper()
+	body := `{"identity":"` + testkit.SuperuserEmail + `","password":"` + password + `"}`
+	return s.Request(http.MethodPost, signInPath, body, asJSON, "X-Forwarded-For: "+network)
+}
+
+// addQuickAdmin makes an admin whose password takes hardly any time to hash.
+func (s *testServer) addQuickAdmin() {
+	s.T.Helper()
+	collection, err := s.App.FindCollectionByNameOrId(core.CollectionNameSuperusers)
+	if err != nil {
+		s.T.Fatal(err)
+	}
+	collection.Fields.GetByName("password").(*core.PasswordField).Cost = 4
+	record := core.NewRecord(collection)
+	record.SetEmail(testkit.SuperuserEmail)
+	record.SetPassword(testkit.SuperuserPassword)
+	if err := s.App.Save(record); err != nil {
+		s.T.Fatal(err)
+	}
+}
+
+// A network may try ten times a minute, however it spells the address. Others may try meanwhile.
+func TestGuessLimit(t *testing.T) {
+	t.Parallel()
+	clock := newTestClock()
+	s := serveApp(t, func(core.App) {}, func(c *Config) {
+		c.TrustedProxyHeaders = []string{"X-Forwarded-For"}
+		clock.setIn(c)
+	})
+	s.server.guesses.rest = 0
+	s.addQuickAdmin()
+	for i := range guessLimit.Requests {
+		if got := s.signIn("wrong", "192.0.2.1"); got.Status != http.StatusBadRequest {
+			t.Fatalf("guess %d: %d %s", i, got.Status, got.Body)
+		}
+	}
+	for _, path := range []string{
+		signInPath, "/" + signInPath, strings.Replace(signInPath, "_sup", "%5Fsup", 1),
+		"/api/collections/_superusers/request-otp", "/api/collections/_superusers/auth-with-otp",
+	} {
+		got := s.Request(http.MethodPost, path, strangersBody, asJSON, "X-Forwarded-For: 192.0.2.1")
+		if got.Status != http.StatusTooManyRequests || got.Header.Get("Retry-After") != "60" {
+			t.Errorf("%s: %d %s", path, got.Status, got.Body)
+		}
+	}
+	if got := s.signIn(testkit.SuperuserPassword, "198.51.100.7"); got.Status != http.StatusOK {
+		t.Errorf("the admin elsewhere: %d %s", got.Status, got.Body)
+	}
+	clock.move(guessLimit.Window)
+	if got := s.signIn(testkit.SuperuserPassword, "192.0.2.1"); got.Status != http.StatusOK {
+		t.Errorf("a minute later: %d %s", got.Status, got.Body)
+	}
+}
+
+// However many guess from however many networks, only one hash is computed at a time, and an admin elsewhere
+// gets in at the first try.
+func TestGuessesFromManyNetworks(t *testing.T) {
+	t.Parallel()
+	var hashing, most, guessed atomic.Int32
+	s := serveGuesses(t, func(app core.App) {
+		count := func(e *core.RecordAuthWithPasswordRequestEvent) error {
+			now := hashing.Add(1)
+			defer hashing.Add(-1)
+			if now > most.Load() {
+				most.Store(now)
+			}
+			guessed.Add(1)
+			return e.Next()
+		}
+		app.OnRecordAuthWithPasswordRequest().BindFunc(count)
+	})
+	ctx, stop := context.WithCancel(t.Context())
+	var workers sync.WaitGroup
+	defer workers.Wait()
+	defer stop()
+	for worker := range 100 {
+		workers.Go(func() {
+			for ctx.Err() == nil {
+				r, err := http.NewRequestWithContext(ctx, http.MethodPost, s.URL+signInPath,
+					strings.NewReader(strangersBody))
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				r.Header.Set("Content-Type", "application/json")
+				r.Header.Set("X-Forwarded-For", fmt.Sprintf("192.0.2.%d", worker))
+				if response, err := s.Client.Do(r); err == nil {
+					response.Body.Close()
+				}
+			}
+		})
+	}
+	eventually(t, "the guesses are under way", func() bool { return guessed.Load() > 5 })
+	var took []time.Duration
+	for range 200 {
+		began := time.Now()
+		s.Authorize()
+		took = append(took, time.Since(began))
+	}
+	if got := s.signIn(testkit.SuperuserPassword, "198.51.100.7"); got.Status != http.StatusOK {
+		t.Errorf("the admin elsewhere: %d %s", got.Status, got.Body)
+	}
+	slices.Sort(took)
+	t.Logf("/authorize meanwhile: median %v, p99 %v", took[100], took[198])
+	if most.Load() != 1 {
+		t.Errorf("%d hashes were computed at a time", most.Load())
+	}
+}
+
+// Whoever sends a body slowly waits alone.
+func TestGuessWithSlowBody(t *testing.T) {
+	t.Parallel()
+	s := serveGuesses(t, func(core.App) {})
+	connection, err := net.Dial("tcp", strings.TrimPrefix(s.URL, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer connection.Close()
+	const head = "POST " + signInPath + " HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n" +
+		"X-Forwarded-For: 192.0.2.1\r\nContent-Length: 100\r\n\r\n{"
+	if _, err := io.WriteString(connection, head); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the request is there", func() bool {
+		s.server.guesses.limit.mu.Lock()
+		defer s.server.guesses.limit.mu.Unlock()
+		return len(s.server.guesses.limit.count) > 0
+	})
+	if got := s.signIn(testkit.SuperuserPassword, "198.51.100.7"); got.Status != http.StatusOK {
+		t.Errorf("the admin elsewhere: %d %s", got.Status, got.Body)
+	}
+	large := s.signIn(strings.Repeat("x", maxSignIn), "198.51.100.7")
+	if large.Status != http.StatusRequestEntityTooLarge {
+		t.Errorf("a large body: %d %s", large.Status, large.Body)
+	}
+}
+
+// The next try is one of the network that has failed least, and the first of those.
+func TestGuessesInOrder(t *testing.T) {
+	t.Parallel()
+	g := newGuesses(time.Now)
+	g.rest, g.wait = 0, time.Hour
+	network := func(i int) netip.Prefix {
+		return netip.PrefixFrom(netip.AddrFrom4([4]byte{192, 0, 2, byte(i)}), 32)
+	}
+	enter := func(i int) <-chan bool {
+		entered := make(chan bool, 1)
+		before := g.places()
+		go func() { entered <- g.enter(t.Context(), network(i)) }()
+		eventually(t, "the try waits", func() bool { return g.places() > before || len(entered) > 0 })
+		return entered
+	}
+	for range 2 { // network 1 fails twice, and network 2 once
+		g.enter(t.Context(), network(1))
+		g.leave(network(1), false)
+	}
+	g.enter(t.Context(), network(2))
+	g.leave(network(2), false)
+	g.enter(t.Context(), network(9))
+	order := []<-chan bool{enter(1), enter(2), enter(3), enter(4)}
+	for _, next := range []int{3, 4, 2, 1} {
+		g.leave(network(9), true)
+		if !<-order[next-1] {
+			t.Errorf("network %d lost its place", next)
+		}
+	}
+	// With all places taken, a network that has failed more gives up its own.
+	failing := enter(1)
+	for g.places() < maxWaitingTries {
+		enter(3)
+	}
+	fresh := make(chan bool, 1)
+	go func() { fresh <- g.enter(t.Context(), network(4)) }()
+	if <-failing {
+		t.Error("the network that has failed kept its place")
+	}
+	if g.enter(t.Context(), network(4)) {
+		t.Error("a try found a place where there was none")
+	}
+	for range maxWaitingTries {
+		g.leave(network(9), true)
+	}
+	if !<-fresh {
+		t.Error("a network that has not failed lost its place")
+	}
+	// A request that is over, or has waited long enough, gives its place back.
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if g.enter(ctx, network(5)) || g.places() != 0 {
+		t.Error("a request that is over keeps its place")
+	}
+	g = newGuesses(time.Now)
+	g.wait = 0
+	g.enter(t.Context(), network(9))
+	if g.enter(t.Context(), network(5)) || g.places() != 0 {
+		t.Error("a request waits for ever")
+	}
+}
+
+// places is how many tries wait.
+func (g *guesses) places() int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return len(g.waiting)
+}
+
+// failing is how many networks have failed lately.
+func (g *guesses) failing() int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return len(g.failures)
+}
+
+// A network that goes on failing makes the next try wait, and what is known about networks is bounded.
+func TestFailuresRest(t *testing.T) {
+	t.Parallel()
+	clock := newTestClock()
+	g := newGuesses(clock.now)
+	g.rest, g.wait = time.Hour, time.Millisecond
+	one, other := netip.MustParsePrefix("2001:db8::/64"), netip.MustParsePrefix("2001:db8:0:1::/64")
+	fail := func(network netip.Prefix) bool {
+		entered := g.enter(t.Context(), network)
+		if entered {
+			g.leave(network, false)
+		}
+		return entered
+	}
+	if !fail(one) {
+		t.Error("the first try waits")
+	}
+	clock.move(rememberFailures)
+	if !fail(one) || !fail(other) { // the same /48
+		t.Error("a failure is never forgotten")
+	}
+	if fail(netip.MustParsePrefix("192.0.2.1/32")) {
+		t.Error("a second failure makes nobody wait")
+	}
+	g = newGuesses(clock.now)
+	for i := range maxNetworks + 10 {
+		fail(netip.PrefixFrom(netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)}), 32))
+	}
+	if len(g.failures) > maxNetworks {
+		t.Errorf("%d networks are known", len(g.failures))
+	}
+}
+
+// Admins who have turned on a second factor can sign in with it.
+func TestSecondFactor(t *testing.T) {
+	t.Parallel()
+	mailed := make(chan string, 1)
+	s := serveGuesses(t, func(app core.App) {
+		app.OnMailerRecordOTPSend().BindFunc(func(e *core.MailerRecordEvent) error {
+			mailed <- fmt.Sprint(e.Meta["password"])
+			return nil
+		})
+	})
+	superusers, err := s.App.FindCollectionByNameOrId(core.CollectionNameSuperusers)
+	if err != nil {
+		t.Fatal(err)
+	}
+	superusers.OTP.Enabled, superusers.MFA.Enabled = true, true
+	if err := s.App.Save(superusers); err != nil {
+		t.Fatal(err)
+	}
+	var answer struct{ MfaID, OtpID, Token string }
+	step := func(action string, status int, fields map[string]string) {
+		t.Helper()
+		body, err := json.Marshal(fields)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := s.Request(http.MethodPost, "/api/collections/_superusers/"+action, string(body), asJSON)
+		if err := json.Unmarshal([]byte(got.Body), &answer); err != nil || got.Status != status {
+			t.Fatalf("%s: %d %s", action, got.Status, got.Body)
+		}
+	}
+	step("auth-with-password", http.StatusUnauthorized, map[string]string{
+		"identity": testkit.SuperuserEmail, "password": testkit.SuperuserPassword,
+	})
+	if s.server.guesses.failing() != 0 {
+		t.Error("a right password counts as a failure")
+	}
+	step("request-otp", http.StatusOK, map[string]string{"email": testkit.SuperuserEmail})
+	step("auth-with-otp", http.StatusOK, map[string]string{
+		"mfaId": answer.MfaID, "otpId": answer.OtpID, "password": <-mailed,
+	})
+	if answer.Token == "" {
+		t.Error("the admin is not signed in")
+	}
+	if s.server.guesses.failing() != 0 {
+		t.Error("a sign-in counts as a failure")
+	}
+}

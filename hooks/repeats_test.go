@@ -1,0 +1,79 @@
+package hooks
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+)
+
+// Refused refreshes fill neither log: a minute has so many lines of each cause, and then one that counts the
+// rest.
+func TestRefusedRefreshesAreLoggedInBounds(t *testing.T) {
+	t.Parallel()
+	s, _, out := serveLogged(t)
+	var code string
+	s.Provider.Answers(func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(http.StatusBadRequest)
+		_, _ = io.WriteString(w, `{"error":"`+code+`"}`)
+	})
+	refused := func(name string, count int) {
+		code = name
+		for i := range count {
+			s.Post(fmt.Sprintf("/refresh?code=%s%d", name, i))
+		}
+	}
+	refused("invalid_client", 3*maxRepeats)
+	refused("invalid_scope", 1)
+	s.server.sweep()
+	refused("invalid_client", 1)
+	s.waitLogged("log lines were left out")
+	for where, text := range map[string]string{"standard error": out.String(), "dashboard": s.Logged()} {
+		lines := strings.Count(text, `"cause":"the token endpoint`)
+		omitted := strings.Count(text, "log lines were left out")
+		if lines != maxRepeats+2 || omitted != 1 {
+			t.Errorf("%s: %d lines, %d that count the rest:\n%s", where, lines, omitted, text)
+		}
+		if !strings.Contains(text, fmt.Sprintf(`"count":%d`, 2*maxRepeats)) {
+			t.Errorf("%s does not count the rest:\n%s", where, text)
+		}
+	}
+}
+
+// Strangers who make up error codes, or long addresses, fill no log either. Each login that failed still has
+// its line on standard error.
+func TestFailedLoginsAreLoggedInBounds(t *testing.T) {
+	t.Parallel()
+	s, _, out := serveLogged(t)
+	const logins = maxCauses + 3*maxRepeats
+	for i := range logins {
+		authorizationURL, _ := s.Authorize()
+		state := authorizationURL.Query().Get("state")
+		code := "made_up_" + string([]byte{'a' + byte(i/26), 'a' + byte(i%26)})
+		s.Get("/redirect?error=" + code + "&state=" + state)
+	}
+	s.server.sweep()
+	if lines := len(out.of(t, "login ended")); lines != logins {
+		t.Errorf("standard error has %d lines for %d logins", lines, logins)
+	}
+	logged := s.waitLogged("log lines were left out")
+	// One more cause is the warning of the start.
+	if lines := strings.Count(logged, "plugin-oauth: login ended"); lines != maxCauses+maxRepeats-1 {
+		t.Errorf("the dashboard's log has %d lines", lines)
+	}
+	if !strings.Contains(logged, fmt.Sprintf(`"count":%d`, 2*maxRepeats+1)) {
+		t.Errorf("the rest is not counted:\n%s", logged)
+	}
+	r := httptest.NewRequest(http.MethodGet, "/"+strings.Repeat("x", 100_000), nil)
+	e := &request{Response: httptest.NewRecorder(), Request: r}
+	s.server.writeError(e, formatText, internalError.because(io.EOF))
+	for line := range strings.Lines(out.String()) {
+		var attributes map[string]any
+		if err := json.Unmarshal([]byte(line), &attributes); err != nil || len(line) > 1000 {
+			t.Errorf("a line has %d bytes: %v", len(line), err)
+		}
+	}
+}

@@ -1,0 +1,128 @@
+package sqlite
+
+import (
+	"io/fs"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/pocketbase/dbx"
+
+	"plugin-oauth/hooks/session"
+)
+
+// folderSize returns the bytes of all files in the data folder.
+func (s *server) folderSize() (bytes int64) {
+	s.t.Helper()
+	err := filepath.WalkDir(s.app.DataDir(), func(_ string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			return err
+		}
+		info, err := entry.Info()
+		if err == nil {
+			bytes += info.Size()
+		}
+		return err
+	})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return bytes
+}
+
+// dataSize returns the bytes of data.db that are in use.
+func (s *server) dataSize() int64 {
+	s.t.Helper()
+	var pages, free, size int64
+	s.row("PRAGMA page_count", &pages)
+	s.row("PRAGMA freelist_count", &free)
+	s.row("PRAGMA page_size", &size)
+	return (pages - free) * size
+}
+
+// A week of logins that never come back, at the limit of one /48 of IPv6, 600 a minute, leaves the data
+// folder under 200 MB. The test starts one login in 300 and sweeps every ten minutes. What the rows take in
+// the database is multiplied by 300, and the rest of the folder is counted as it is.
+func TestWeekOfAbandonedLogins(t *testing.T) {
+	t.Parallel()
+	const scale, perMinute, every = 300, 600, 10
+	s := serve(t, session.Options{Retention: 7 * 24 * time.Hour})
+	empty := s.dataSize()
+	var largest, rows int64
+	started := 0
+	for range 7 * 24 * 60 / every {
+		for range perMinute * every / scale {
+			s.start(owner)
+			started++
+		}
+		s.advance(every * time.Minute)
+		s.sweep()
+		if size := (s.dataSize()-empty)*scale + s.folderSize(); size > largest {
+			largest, rows = size, s.count()
+		}
+	}
+	t.Logf("%d logins; at most %d rows and %d MB, scaled", started, rows*scale, largest>>20)
+	if largest >= 200<<20 {
+		t.Errorf("the folder would have %d MB", largest>>20)
+	}
+	// They are still counted.
+	s.advance(2 * time.Hour)
+	s.sweep()
+	var counted, expired int
+	s.row("SELECT sum(started), sum(expired) FROM login_totals", &counted, &expired)
+	if counted != started || expired != started || s.count() != 0 {
+		t.Errorf("%d are counted, %d expired, of %d; %d rows are left", counted, expired, started, s.count())
+	}
+}
+
+// Logins that do come back, as a stranger can make them with errors, are bounded in number: the oldest go.
+func TestExpiredRowsAreBounded(t *testing.T) {
+	t.Parallel()
+	s := serve(t, session.Options{Retention: 7 * 24 * time.Hour})
+	s.table.maxExpired = 20
+	var ids []string
+	for range 50 {
+		s.fail(s.redirect(owner, s.start(owner)).ID, session.StatusFailed)
+		ids = append(ids, s.latest())
+		s.advance(time.Second)
+	}
+	s.sweep()
+	if count := s.count(); count != 50 {
+		t.Errorf("%d rows are left that have not expired", count)
+	}
+	s.advance(10 * time.Minute)
+	living := s.start(owner)
+	if swept := s.sweep(); swept.Removed != 30 {
+		t.Errorf("%d were removed", swept.Removed)
+	}
+	left := s.column("SELECT id FROM sessions WHERE status = 'failed' ORDER BY rowid")
+	if strings.Join(left, " ") != strings.Join(ids[30:], " ") {
+		t.Errorf("left are %v of %v", left, ids)
+	}
+	s.redirect(owner, living)
+	var counted int
+	s.row("SELECT sum(failed) FROM login_totals", &counted)
+	if counted != 50 {
+		t.Errorf("%d are counted", counted)
+	}
+}
+
+// The rows that are kept when all bounds are reached leave room on a disk of 1 GB.
+func TestSizeAtTheBounds(t *testing.T) {
+	t.Parallel()
+	s := serve(t, session.Options{})
+	const rows = 5000
+	s.exec(`WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {:rows})
+		INSERT INTO sessions (id, plugin, client, status, error, errorDescription, cause, origin, created,
+			redirected, completed, expires, stateHash, readKeyHash, network)
+		SELECT 'row' || i, 'plugin', randomblob(32), 'failed', 'invalid_request', {:text}, {:text},
+			'https://abc123.plugins.framercdn.com', {:time}, {:time}, {:time}, {:time} || i, randomblob(41),
+			randomblob(41), randomblob(32) FROM n`,
+		dbx.Params{"rows": rows, "time": timestamp(s.clock()), "text": strings.Repeat("x", 100)})
+	size := s.dataSize() / rows * defaultMaxExpired
+	t.Logf("%d rows take %d MB", defaultMaxExpired, size>>20)
+	if size > 150<<20 {
+		t.Errorf("%d rows take %d MB", defaultMaxExpired, size>>20)
+	}
+}

@@ -1,0 +1,85 @@
+package hooks
+
+import (
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/pocketbase/pocketbase/apis"
+	"github.com/pocketbase/pocketbase/core"
+	"github.com/pocketbase/pocketbase/tools/hook"
+)
+
+// Patterns of PocketBase's routes with which a person signs in as an admin.
+const (
+	patternAuthMethods      = "GET /api/collections/{collection}/auth-methods"
+	patternAuthWithPassword = "POST /api/collections/{collection}/auth-with-password"
+	patternRequestOTP       = "POST /api/collections/{collection}/request-otp"
+	patternAuthWithOTP      = "POST /api/collections/{collection}/auth-with-otp"
+)
+
+// closeToStrangers lets only admins use PocketBase's routes, except for what a person needs to sign in as
+// one. PocketBase leaves many open that this service has no use for, and they cost memory, mail or rows. A
+// stranger is refused before PocketBase reads a body, or looks up anything but the token.
+func (s *server) closeToStrangers(e *core.ServeEvent) error {
+	e.Router.Bind(&hook.Handler[*core.RequestEvent]{
+		Id:       "closeToStrangers",
+		Priority: apis.DefaultSecurityHeadersMiddlewarePriority + 1, // the token is loaded by then
+		Func: func(e *core.RequestEvent) error {
+			if !e.HasSuperuserAuth() {
+				s.limitBody(e)
+				if err := refuseStranger(e); err != nil {
+					return err
+				}
+			}
+			switch e.Request.Pattern {
+			case patternAuthWithPassword, patternRequestOTP, patternAuthWithOTP:
+				return s.letGuess(e)
+			}
+			return e.Next()
+		},
+	})
+	return nil
+}
+
+// refuseStranger returns the error for a request without the token of an admin, or nil if it may pass. It
+// goes by the pattern that the router has matched, so no spelling of an address passes by it.
+func refuseStranger(e *core.RequestEvent) error {
+	ofSuperusers := e.Request.PathValue("collection") == core.CollectionNameSuperusers
+	switch pattern := e.Request.Pattern; pattern {
+	case "GET /api/health":
+		return nil
+	case "/", "/api/{path...}", "/_/{path...}": // answer that there is no such address
+		return nil
+	case patternAuthMethods, patternAuthWithPassword, patternRequestOTP, patternAuthWithOTP:
+		if ofSuperusers {
+			return nil
+		}
+	case "GET /api/backups/{key}", "GET /api/files/{collection}/{recordId}/{filename}":
+		// Browsers load these by links, which carry the token of an admin in their query.
+		admin, err := e.App.FindAuthRecordByToken(e.Request.URL.Query().Get("token"), core.TokenTypeFile)
+		if err == nil && admin.IsSuperuser() {
+			return nil
+		}
+	case "POST /api/collections/{collection}/request-password-reset",
+		"POST /api/collections/{collection}/confirm-password-reset":
+		if ofSuperusers {
+			return e.ForbiddenError("A forgotten password is not reset by email. Set a new one on the "+
+				"server with: plugin-oauth superuser upsert EMAIL PASSWORD", nil)
+		}
+	default:
+		if strings.HasPrefix(pattern, "GET /_/") {
+			return nil // the dashboard's files, which anybody may read at PocketBase's own repository
+		}
+	}
+	return e.UnauthorizedError("Only admins may use this address. Sign in at /_/ first.", nil)
+}
+
+// limitBody gives a stranger little time to send a body, even if nobody reads it: net/http waits for the rest
+// before it answers.
+func (s *server) limitBody(e *core.RequestEvent) {
+	if e.Request.ContentLength != 0 {
+		// If the connection has no deadlines, the server's own still applies.
+		_ = http.NewResponseController(e.Response).SetReadDeadline(time.Now().Add(s.config.timing.body))
+	}
+}
