@@ -99,13 +99,13 @@ func TestWaitingPollEnds(t *testing.T) {
 	t.Parallel()
 	const second = 10 * time.Millisecond
 	root := serve(t, func(c *Config) { c.timing.pollSecond = second })
+	root.Client.Timeout = 20 * time.Second
 	for wait, atLeast := range map[string]time.Duration{
 		"1": second, "20": 20 * second, "30": 30 * second, "65535": 30 * second,
 	} {
 		t.Run(wait, func(t *testing.T) {
 			t.Parallel()
 			s := root.in(t)
-			s.Client.Timeout = 20 * time.Second
 			_, readKey := s.Authorize()
 			began := time.Now()
 			got := s.Post("/poll?wait=" + wait + "&readKey=" + readKey)
