@@ -42,11 +42,11 @@ func (s *server) dataSize() int64 {
 }
 
 // A week of logins that never come back, at the limit of one /48 of IPv6, 600 a minute, leaves the data
-// folder under 200 MB. The test starts one login in 300 and sweeps every ten minutes. What the rows take in
-// the database is multiplied by 300, and the rest of the folder is counted as it is.
+// folder under 200 MB. The test starts one login in 600 and sweeps every half hour. What the rows take in
+// the database is multiplied by 600, and the rest of the folder is counted as it is.
 func TestWeekOfAbandonedLogins(t *testing.T) {
 	t.Parallel()
-	const scale, perMinute, every = 300, 600, 10
+	const scale, perMinute, every = 600, 600, 30
 	s := serve(t, session.Options{Retention: 7 * 24 * time.Hour})
 	empty := s.dataSize()
 	var largest, rows int64
