@@ -6,7 +6,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/pocketbase/dbx"
 	"github.com/pocketbase/pocketbase/core"
@@ -44,17 +43,16 @@ func fillLog(t *testing.T, app core.App, lines int) {
 func TestLogIsTrimmed(t *testing.T) {
 	t.Parallel()
 	s := serve(t, nil)
-	const lines = 8000 // 130 MB
+	const lines = 3000 // 49 MB
 	fillLog(t, s.App, lines)
-	if size := fileSize(t, s.App, "auxiliary.db"); size < 100<<20 {
+	if size := fileSize(t, s.App, "auxiliary.db"); size < 40<<20 {
 		t.Fatalf("it has only %d bytes", size)
 	}
-	began := time.Now()
-	s.server.sweep()
-	t.Logf("the sweep took %s", time.Since(began))
-	if size := fileSize(t, s.App, "auxiliary.db"); size > maxLog+maxLog/4 {
-		t.Errorf("it still has %d bytes", size)
-	}
+	// On a slow machine one sweep may not get to the end, and the next goes on.
+	eventually(t, "the file is small again", func() bool {
+		s.server.sweep()
+		return fileSize(t, s.App, "auxiliary.db") <= maxLog+maxLog/4
+	})
 	var first, last int
 	query := s.App.AuxDB().NewQuery(`SELECT min(substr(message, 6) + 0), max(substr(message, 6) + 0)
 		FROM _logs WHERE message LIKE 'line %'`)
