@@ -196,7 +196,8 @@ func TestIdleAndSlowConnections(t *testing.T) {
 		}
 		connections = append(connections, connection)
 		if i%100 == 0 {
-			fmt.Fprint(connection, "POST /poll?readKey=x HTTP/1.1\r\nHost: localhost\r\nX-Slow: ") // without an end
+			// A header without an end.
+			fmt.Fprint(connection, "POST /poll?readKey=x HTTP/1.1\r\nHost: localhost\r\nX-Slow: ")
 		}
 	}
 	t.Logf("%d connections", len(connections))
