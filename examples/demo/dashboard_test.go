@@ -19,6 +19,7 @@ import (
 	"github.com/chromedp/cdproto/target"
 	"github.com/chromedp/chromedp"
 	"github.com/pocketbase/dbx"
+	"github.com/pocketbase/pocketbase/core"
 	"github.com/pocketbase/pocketbase/tools/types"
 )
 
@@ -29,45 +30,56 @@ type stored struct {
 	claimed                        time.Duration
 }
 
-// store puts sessions into the backend's table.
-func (d *demo) store(t *testing.T, sessions ...stored) {
-	t.Helper()
-	now := time.Now().UTC()
+// row returns the session as a row of the table.
+func (s stored) row(id string, now time.Time) dbx.Params {
 	at := func(ago time.Duration) string {
 		if ago == 0 {
 			return ""
 		}
 		return now.Add(-ago).Format(types.DefaultDateLayout)
 	}
-	for i, session := range sessions {
-		id := fmt.Sprintf("past00%09d", i)
-		if session.status == "pending" || session.status == "ready" {
-			id = fmt.Sprintf("live00%09d", i)
+	description, cause := "", ""
+	if s.error != "" {
+		description = "The sign-in did not work."
+		cause = "the token endpoint answered 400 with the error " + s.error
+	}
+	return dbx.Params{
+		"id":               id,
+		"plugin":           s.plugin,
+		"status":           s.status,
+		"error":            s.error,
+		"errorDescription": description,
+		"cause":            cause,
+		"origin":           "https://abc123.plugins.framercdn.com",
+		"created":          at(s.created),
+		"redirected":       at(s.redirected),
+		"completed":        at(s.completed),
+		"claimed":          at(s.claimed),
+		"expires":          now.Add(10*time.Minute - s.created).Format(types.DefaultDateLayout),
+		"stateHash":        []byte("s" + id),
+		"readKeyHash":      []byte("r" + id),
+	}
+}
+
+// store puts sessions into the backend's table, all at once: a sweep that came in between would count the
+// hours of some, and never look at these hours again.
+func (d *demo) store(t *testing.T, sessions ...stored) {
+	t.Helper()
+	now := time.Now().UTC()
+	insert := func(tx core.App) error {
+		for i, session := range sessions {
+			id := fmt.Sprintf("past00%09d", i)
+			if session.status == "pending" || session.status == "ready" {
+				id = fmt.Sprintf("live00%09d", i)
+			}
+			if _, err := tx.DB().Insert("sessions", session.row(id, now)).Execute(); err != nil {
+				return err
+			}
 		}
-		description, cause := "", ""
-		if session.error != "" {
-			description = "The sign-in did not work."
-			cause = "the token endpoint answered 400 with the error " + session.error
-		}
-		_, err := d.app.DB().Insert("sessions", dbx.Params{
-			"id":               id,
-			"plugin":           session.plugin,
-			"status":           session.status,
-			"error":            session.error,
-			"errorDescription": description,
-			"cause":            cause,
-			"origin":           "https://abc123.plugins.framercdn.com",
-			"created":          at(session.created),
-			"redirected":       at(session.redirected),
-			"completed":        at(session.completed),
-			"claimed":          at(session.claimed),
-			"expires":          now.Add(10*time.Minute - session.created).Format(types.DefaultDateLayout),
-			"stateHash":        []byte("s" + id),
-			"readKeyHash":      []byte("r" + id),
-		}).Execute()
-		if err != nil {
-			t.Fatal(err)
-		}
+		return nil
+	}
+	if err := d.app.RunInTransaction(insert); err != nil {
+		t.Fatal(err)
 	}
 }
 
