@@ -53,6 +53,7 @@ func serveApp(t testing.TB, prepare func(core.App), edit func(*Config)) *testSer
 		}
 		return register(app, config, func(started *server) { s.server = started })
 	})
+	s.App.Cron().Stop() // a test says itself when it sweeps; by the clock it could be at any moment
 	return s
 }
 
