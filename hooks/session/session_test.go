@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"net/netip"
+	"reflect"
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"plugin-oauth/hooks/session"
@@ -144,6 +146,119 @@ func TestLogin(t *testing.T) {
 }
 
 // What a stranger sends is looked up only if it may be a key.
+// A browser that comes back once more learns what became of the login, and waits for that while its code is
+// exchanged.
+func TestRevisit(t *testing.T) {
+	t.Parallel()
+	refusal := session.Failure{Status: session.StatusFailed, Code: "invalid_client", Description: "No."}
+	for name, test := range map[string]struct {
+		end  func(s *service, started session.Started, pending session.Pending) error
+		want session.Row
+		err  error
+	}{
+		"success": {
+			end: func(s *service, _ session.Started, pending session.Pending) error {
+				return s.Complete(t.Context(), pending, response)
+			},
+			want: session.Row{Status: session.StatusReady},
+		},
+		"claimed": {
+			end: func(s *service, started session.Started, pending session.Pending) error {
+				if err := s.Complete(t.Context(), pending, response); err != nil {
+					return err
+				}
+				claim, err := s.Claim(t.Context(), owner, started.ReadKey)
+				if err != nil {
+					return err
+				}
+				return claim.Ack(t.Context())
+			},
+			want: session.Row{Status: session.StatusClaimed},
+		},
+		"failure": {
+			end: func(s *service, _ session.Started, pending session.Pending) error {
+				_, err := s.Fail(t.Context(), pending.ID, refusal)
+				return err
+			},
+			want: session.Row{Status: refusal.Status, Code: refusal.Code, Description: refusal.Description},
+		},
+		"too late": {
+			end: func(s *service, _ session.Started, _ session.Pending) error {
+				s.advance(10 * time.Minute)
+				_, err := s.Sweep(t.Context())
+				return err
+			},
+			err: session.ErrExpired,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				s := open(t, sessiontest.NewMemory(), session.Options{})
+				started := s.start()
+				pending := s.consume(started)
+				type visit struct {
+					row session.Row
+					err error
+				}
+				var waited visit
+				go func() {
+					waited.row, waited.err = s.Revisit(t.Context(), owner, started.State)
+				}()
+				synctest.Wait()
+				if waited.err != nil || waited.row.Status != "" {
+					t.Fatalf("it does not wait: %+v, %v", waited.row, waited.err)
+				}
+				if err := test.end(s, started, pending); err != nil {
+					t.Fatal(err)
+				}
+				synctest.Wait()
+				var again visit
+				again.row, again.err = s.Revisit(t.Context(), owner, started.State)
+				for _, got := range []visit{waited, again} {
+					got.row = session.Row{
+						Status: got.row.Status, Code: got.row.Code, Description: got.row.Description,
+					}
+					// Who waited may have been told before the plugin claimed the tokens.
+					if test.want.Status == session.StatusClaimed && got.row.Status == session.StatusReady {
+						got.row.Status = session.StatusClaimed
+					}
+					if !errors.Is(got.err, test.err) || !reflect.DeepEqual(got.row, test.want) {
+						t.Errorf("got %+v, %v", got.row, got.err)
+					}
+				}
+			})
+		})
+	}
+}
+
+// Nobody waits longer than the context says, nor for the login of another plugin.
+func TestRevisitInVain(t *testing.T) {
+	t.Parallel()
+	s := open(t, sessiontest.NewMemory(), session.Options{})
+	started := s.start()
+	s.consume(started)
+	leaving, leave := context.WithCancel(t.Context())
+	leave()
+	other := session.Owner{Slug: "other", Fingerprint: owner.Fingerprint}
+	for name, test := range map[string]struct {
+		owner session.Owner
+		state string
+		err   error
+	}{
+		"who leaves":     {owner: owner, state: started.State, err: session.ErrPending},
+		"another plugin": {owner: other, state: started.State, err: session.ErrUnknown},
+		"unknown":        {owner: owner, state: started.ReadKey, err: session.ErrUnknown},
+		"too long":       {owner: owner, state: strings.Repeat("s", 10_000), err: session.ErrUnknown},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if _, err := s.Revisit(leaving, test.owner, test.state); !errors.Is(err, test.err) {
+				t.Errorf("got %v, want %v", err, test.err)
+			}
+		})
+	}
+}
+
 func TestKeysThatAreTooLong(t *testing.T) {
 	t.Parallel()
 	s := open(t, sessiontest.NewMemory(), session.Options{})

@@ -3,6 +3,7 @@ package session
 import (
 	"context"
 	"crypto/hmac"
+	"errors"
 	"net/netip"
 	"time"
 )
@@ -125,6 +126,46 @@ func (s *Sessions) Consume(ctx context.Context, owner Owner, state string) (Pend
 	}
 	s.markUsed(row)
 	return newPending(row, state), nil
+}
+
+// Revisit returns the row of a state that has been used, for a browser that comes back once more: its Status,
+// Code and Description say what became of the login. While that is not decided, Revisit waits. It fails with
+// ErrUnknown, with ErrExpired if the time was over before the plugin had the tokens, or with ErrPending if
+// the context ended first.
+func (s *Sessions) Revisit(ctx context.Context, owner Owner, state string) (Row, error) {
+	if len(state) > maxKeyLength {
+		return Row{}, ErrUnknown
+	}
+	row, err := s.ended(ctx, owner, state)
+	if !errors.Is(err, ErrPending) {
+		return row, err
+	}
+	s.mu.RLock()
+	login := s.byID[row.ID]
+	s.mu.RUnlock()
+	if login != nil { // else it has ended just now
+		select {
+		case <-login.ended:
+		case <-ctx.Done():
+		}
+	}
+	return s.ended(ctx, owner, state)
+}
+
+// ended returns the row of a state. It fails with ErrPending if the login is under way, and the row has its
+// ID then.
+func (s *Sessions) ended(ctx context.Context, owner Owner, state string) (Row, error) {
+	// What is known is told even if the context has ended.
+	row, err := s.table.ByState(context.WithoutCancel(ctx), owner, keyHash(state))
+	switch {
+	case err != nil:
+		return Row{}, err
+	case errors.Is(row.CheckState(s.now()), ErrExpired):
+		return Row{}, ErrExpired
+	case row.Status == StatusPending:
+		return row, ErrPending
+	}
+	return row, nil
 }
 
 func newPending(row Row, state string) Pending {

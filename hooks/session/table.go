@@ -20,7 +20,8 @@ type Table interface {
 	// Insert stores a new row, which is pending. The watcher has been told of it when Insert returns.
 	Insert(ctx context.Context, row Row) error
 
-	// ByState returns the row of a state. It fails with ErrUnknown.
+	// ByState returns the row of a state, with the Code and Description of one that is denied or failed. It
+	// fails with ErrUnknown.
 	ByState(ctx context.Context, owner Owner, stateHash []byte) (Row, error)
 
 	// Consume uses up a state: it stores when that was, and returns the row. Of any number of calls with one

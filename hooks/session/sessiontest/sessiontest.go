@@ -201,6 +201,11 @@ func (f *fixture) expectFailure(t *testing.T, row session.Row, want session.Fail
 	if !ok || *failure != want {
 		t.Errorf("the poll learns %+v, want %+v", failure, want)
 	}
+	revisited, err := f.table.ByState(t.Context(), row.Owner, row.StateHash)
+	if err != nil || revisited.Status != want.Status || revisited.Code != want.Code ||
+		revisited.Description != want.Description {
+		t.Errorf("the browser learns %+v, %v, want %+v", revisited, err, want)
+	}
 }
 
 // race calls a function from many goroutines at a time, and returns their errors.

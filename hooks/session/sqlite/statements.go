@@ -97,7 +97,7 @@ func (s *statements) writes(db *sql.DB) []prepared {
 func (s *statements) reads(db *sql.DB) []prepared {
 	return []prepared{
 		{statement: &s.byState, db: db, query: `SELECT
-			id, status, tenant, publicKey, network, created, redirected, expires
+			id, status, tenant, publicKey, network, created, redirected, expires, error, errorDescription
 			FROM sessions WHERE stateHash = ?2 AND ` + ofOwner},
 		{statement: &s.byReadKey, db: db, query: `SELECT
 			id, status, error, errorDescription, expires, iif(?1, sealed, NULL)

@@ -102,7 +102,7 @@ func (t *Table) ByState(ctx context.Context, owner session.Owner, stateHash []by
 	var life lifetime
 	err := t.statements.byState.QueryRowContext(ctx, nil, stateHash, owner.Slug, owner.Fingerprint).Scan(
 		&row.ID, &row.Status, &row.Tenant, &row.PublicKey, &row.Network, &life.created, &redirected,
-		&life.expires)
+		&life.expires, &row.Code, &row.Description)
 	if errors.Is(err, sql.ErrNoRows) {
 		return session.Row{}, session.ErrUnknown
 	}
