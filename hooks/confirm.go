@@ -76,10 +76,13 @@ var errForeignChoice = &responseError{
 }
 
 // ask shows the question. The code is kept in the page's form and nowhere else, and nothing is used up yet.
-func (s *server) ask(e *request, response authorizationResponse, question views.Question, status int) error {
+func (s *server) ask(
+	e *request, response oauth.AuthorizationResponse, question views.Question, status int,
+) error {
 	question.Fields = []views.Field{
-		{Name: "state", Value: response.state}, {Name: "code", Value: response.code}, {Name: "iss",
-			Value: response.iss},
+		{Name: "state", Value: response.State},
+		{Name: "code", Value: response.Code},
+		{Name: "iss", Value: response.Issuer},
 	}
 	// Whoever opened the window could otherwise navigate it away and back at the right moment.
 	e.Response.Header().Set("Cross-Origin-Opener-Policy", "same-origin")
@@ -90,24 +93,19 @@ func (s *server) ask(e *request, response authorizationResponse, question views.
 // the provider's own answer (OAuth 2.0 Form Post Response Mode), about which the person may have to be asked
 // first.
 func (s *server) confirm(e *request) error {
-	response := authorizationResponse{
-		state:     e.bodyParam("state"),
-		code:      e.bodyParam("code"),
-		iss:       e.bodyParam("iss"),
-		errorCode: e.bodyParam("error"),
-	}
+	response := oauth.ReadAuthorizationResponse(func(name string) string { return e.bodyParam(name) })
 	choice := e.bodyParam("choice")
 	if choice != "continue" && choice != "cancel" {
 		return s.receive(e, response)
 	}
-	if response.state == "" || response.code == "" {
+	if response.State == "" || response.Code == "" {
 		return errNothingToFinish
 	}
 	if !e.isFromOwnPage() {
 		return errForeignChoice
 	}
 	if choice == "cancel" {
-		response.errorCode = "access_denied"
+		response.Refusal = oauth.AuthorizationError("access_denied")
 	}
 	err := s.finishLogin(e, response)
 	if !errors.Is(err, errRestarting) {
@@ -115,9 +113,9 @@ func (s *server) confirm(e *request) error {
 	}
 	// The page's address has no code, so reloading it would not help: show the question again. Nothing is
 	// used up.
-	pending, err := s.peek(e, response.state)
+	pending, err := s.peek(e, response.State)
 	if err != nil {
-		return stateError(err)
+		return s.stateError(e, response.State, err)
 	}
 	question := s.question(e, pending)
 	question.Text = "The service is restarting. Please choose again in a moment."

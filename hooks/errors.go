@@ -23,6 +23,7 @@ type responseError struct {
 	Code        string `json:"error"`
 	Description string `json:"error_description,omitempty"` // a sentence that is safe to show
 
+	author   string // what the page adds for the plugin's author, if there is a cause
 	page     errorPage
 	internal bool  // the service itself is at fault
 	cause    error // makes it appear in the log; it quotes no request, no response and no key
@@ -139,16 +140,16 @@ func unavailableError(plugin *plugins.Plugin) *responseError {
 	return response
 }
 
-// stateError says what is wrong with a state.
-func stateError(err error) error {
+// stateError says what is wrong with a state, or if it has been used what became of its login.
+func (s *server) stateError(e *request, state string, err error) error {
+	if errors.Is(err, session.ErrUsed) {
+		err = s.revisit(e, state)
+	}
 	switch {
 	case errors.Is(err, session.ErrExpired):
 		response := invalidRequest("Too much time passed before it was finished. Nothing was shared.")
 		response.Code = "expired_token"
 		return response
-	case errors.Is(err, session.ErrUsed):
-		return invalidRequest("This sign-in was already finished. If the plugin is not signed in, start " +
-			"again there.")
 	case errors.Is(err, session.ErrCancelled):
 		return invalidRequest("This sign-in was ended before it was finished. Nothing was shared.")
 	case errors.Is(err, session.ErrUnknown):
@@ -200,8 +201,8 @@ func (e *request) accepts(contentType string) bool {
 	return strings.Contains(e.Request.Header.Get("Accept"), contentType)
 }
 
-// writeErrorPage shows an error to a person. The page has the code, for the plugin's author, only if there is
-// a cause that the author can fix.
+// writeErrorPage shows an error to a person. The page has a part for the plugin's author, with the code, only
+// if there is something that the author can fix.
 func (e *request) writeErrorPage(err *responseError) error {
 	if err.page == pageRestarting {
 		restarting := views.Restarting{Text: err.Description, Plugin: e.pluginName()}
@@ -214,11 +215,11 @@ func (e *request) writeErrorPage(err *responseError) error {
 	case err.Code == "expired_token":
 		result.Kind, result.Title = views.Expired, "This sign-in took too long"
 	case err.Code == "not_found":
-		result.Kind, result.Title = views.Denied, "Nothing here"
+		result.Kind, result.Title = views.Notice, "Nothing here"
 	case err.page == pageNothingToFinish:
-		result.Kind, result.Title = views.Denied, "Nothing to finish here"
-	case err.cause != nil:
-		result.Code = err.Code
+		result.Kind, result.Title = views.Notice, "Nothing to finish here"
+	case err.cause != nil || err.author != "":
+		result.Code, result.Author = err.Code, err.author
 	}
 	return e.writeResult(err.Status, result)
 }

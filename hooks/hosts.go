@@ -35,7 +35,7 @@ func (s *server) ownHostsOnly(listener net.Addr, next http.Handler) http.Handler
 			return
 		}
 		e := &request{Response: w, Request: r, plugin: s.config.Plugin}
-		e.setHeaders()
+		s.setHeaders(e)
 		e.readBody(s.config.timing.body)
 		s.writeError(e, formatText, errMisdirected)
 	})

@@ -4,18 +4,14 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"regexp"
+	"strings"
+	"time"
 
 	"plugin-oauth/hooks/oauth"
 	"plugin-oauth/hooks/session"
 	"plugin-oauth/views"
 )
-
-// authorizationResponse is what the provider sends back with the browser (RFC 6749 sections 4.1.2 and
-// 4.1.2.1, RFC 9207).
-type authorizationResponse struct {
-	state, code, iss string
-	errorCode        string // the parameter error
-}
 
 var errNothingToFinish = &responseError{
 	Status:      http.StatusBadRequest,
@@ -28,24 +24,52 @@ var errNothingToFinish = &responseError{
 // and shows the person a page. The plugin learns the outcome from /poll. If the login was started elsewhere,
 // the person is asked first.
 func (s *server) redirect(e *request) error {
-	query := e.Request.URL.RawQuery
-	return s.receive(e, authorizationResponse{
-		state:     queryParam(query, "state"),
-		code:      queryParam(query, "code"),
-		iss:       queryParam(query, "iss"),
-		errorCode: queryParam(query, "error"),
-	})
+	if isPrefetch(e.Request.Header) {
+		e.Response.Header().Add("Vary", "Sec-Purpose, Purpose, X-Moz, X-Purpose")
+		return e.writeText(http.StatusServiceUnavailable, "Open this address to finish the sign-in.")
+	}
+	return s.receive(e, oauth.ReadAuthorizationResponse(func(name string) string {
+		return redirectParam(e.Request.URL.RawQuery, name)
+	}))
 }
 
+// isPrefetch reports whether a browser fetches a page that nobody has opened yet. That must not use up the
+// code. Chromium takes no page under an error, and asks again when somebody opens it.
+func isPrefetch(header http.Header) bool {
+	for _, name := range []string{"Sec-Purpose", "Purpose", "X-Purpose", "X-Moz"} {
+		for _, value := range header.Values(name) {
+			if prefetchPurpose.MatchString(value) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+var prefetchPurpose = regexp.MustCompile(`(?i)\b(prefetch|prerender|preview)`)
+
+// redirectParam reads a parameter of a redirect. Some providers write ? before their parameters although the
+// redirect URI has a query, and some escape the & between them as in HTML.
+func redirectParam(query, name string) string {
+	query = strings.ReplaceAll(query, "&amp;", "&")
+	return queryParam(secondQuery.ReplaceAllString(query, "&$1="), name)
+}
+
+// secondQuery is a question mark that begins the parameters a second time.
+var secondQuery = regexp.MustCompile(`\?(state|code|iss|error|error_[a-z]+|setup_action)=`)
+
 // receive asks the person first if need be, and finishes the login otherwise.
-func (s *server) receive(e *request, response authorizationResponse) error {
-	if response.state == "" || (response.code == "" && response.errorCode == "") {
+func (s *server) receive(e *request, response oauth.AuthorizationResponse) error {
+	switch {
+	case response.State == "" && response.Refusal != nil:
+		return withoutState(response.Refusal)
+	case response.State == "":
 		return errNothingToFinish
 	}
-	if response.errorCode == "" {
-		question, err := s.mustConfirm(e, response.state)
+	if response.Err() == nil {
+		question, err := s.mustConfirm(e, response.State)
 		if err != nil {
-			return stateError(err)
+			return s.stateError(e, response.State, err)
 		}
 		if question != nil {
 			return s.ask(e, response, *question, http.StatusOK)
@@ -54,8 +78,23 @@ func (s *server) receive(e *request, response authorizationResponse) error {
 	return s.finishLogin(e, response)
 }
 
-// finishLogin ends the session of an authorization response, with tokens or without.
-func (s *server) finishLogin(e *request, response authorizationResponse) error {
+// withoutState is the answer to a refusal that names no login. The plugin cannot be told, so the log must say
+// it even if the person said no.
+func withoutState(refusal *oauth.Error) error {
+	response := providerError(refusal)
+	response.cause = errors.New("the provider redirected with the error " + refusal.Code + ", without a state")
+	return response
+}
+
+// finishLogin ends the session of an authorization response, with tokens or without. If its state has been
+// used already, the answer is what became of that login.
+func (s *server) finishLogin(e *request, response oauth.AuthorizationResponse) error {
+	err := s.useState(e, response)
+	return s.stateError(e, response.State, err)
+}
+
+// useState consumes the state of an authorization response, and ends its session.
+func (s *server) useState(e *request, response oauth.AuthorizationResponse) error {
 	// A code can be exchanged only once, so a shutdown waits for the exchanges under way and lets no new one
 	// begin: the state is still unused when the page is loaded again.
 	if !s.exchanging.TryRLock() {
@@ -64,9 +103,9 @@ func (s *server) finishLogin(e *request, response authorizationResponse) error {
 	defer s.exchanging.RUnlock()
 	// The code is as good as used, so nothing is cancelled when the browser leaves.
 	ctx := context.WithoutCancel(e.Request.Context())
-	pending, err := s.sessions.Consume(ctx, e.owner(), response.state)
+	pending, err := s.sessions.Consume(ctx, e.owner(), response.State)
 	if err != nil {
-		return stateError(err)
+		return err
 	}
 	tokens, err := s.exchange(ctx, e, pending, response)
 	if err != nil {
@@ -75,17 +114,26 @@ func (s *server) finishLogin(e *request, response authorizationResponse) error {
 	err = s.sessions.Complete(ctx, pending, tokens)
 	switch {
 	case errors.Is(err, session.ErrExpired) || errors.Is(err, session.ErrCancelled):
-		return stateError(err)
+		return err
 	case err != nil:
 		return s.failLogin(ctx, pending, err)
 	}
-	return e.writeResult(http.StatusOK, views.Result{Kind: views.Success, Title: "You are signed in"})
+	return s.writeSuccess(e)
+}
+
+// writeSuccess says that the person is signed in.
+func (s *server) writeSuccess(e *request) error {
+	return e.writeResult(http.StatusOK, views.Result{
+		Kind:     views.Success,
+		Title:    "You are signed in",
+		Provider: providerName(&e.plugin.Client),
+	})
 }
 
 // exchange redeems the code of an authorization response, and returns the provider's token response. It fails
 // if the response is an error, or comes from another issuer.
 func (s *server) exchange(
-	ctx context.Context, e *request, pending session.Pending, response authorizationResponse,
+	ctx context.Context, e *request, pending session.Pending, response oauth.AuthorizationResponse,
 ) ([]byte, error) {
 	client, err := e.plugin.ForTenant(pending.Tenant)
 	if err != nil {
@@ -93,13 +141,13 @@ func (s *server) exchange(
 	}
 	// Most providers send no issuer. What keeps plugins apart in any case is that each has a redirect URI of
 	// its own.
-	if err := client.CheckIssuer(response.iss); err != nil {
+	if err := client.CheckIssuer(response.Issuer); err != nil {
 		return nil, err
 	}
-	if response.errorCode != "" {
-		return nil, oauth.AuthorizationError(response.errorCode)
+	if err := response.Err(); err != nil {
+		return nil, err
 	}
-	grant := oauth.CodeGrant{Code: response.code, Verifier: pending.Verifier()}
+	grant := oauth.CodeGrant{Code: response.Code, Verifier: pending.Verifier()}
 	return s.endpoint(e.plugin).Exchange(ctx, client, grant)
 }
 
@@ -125,4 +173,51 @@ func (s *server) failLogin(ctx context.Context, pending session.Pending, cause e
 		response.Status = http.StatusBadGateway
 	}
 	return &response
+}
+
+// revisit says what became of the login of a state that has been used: people reload pages, and some
+// providers redirect twice. It waits for a code that is being exchanged, with a bound on how many may wait.
+func (s *server) revisit(e *request, state string) error {
+	leave, err := s.pollGate.enter(s.clientNetwork(e))
+	if err != nil {
+		return errUnderWay
+	}
+	defer leave()
+	ctx, cancel := context.WithTimeout(e.Request.Context(), s.config.timing.provider+time.Second)
+	defer cancel()
+	go func() {
+		defer cancel()
+		select {
+		case <-s.closing:
+		case <-ctx.Done():
+		}
+	}()
+	row, err := s.sessions.Revisit(ctx, e.owner(), state)
+	switch {
+	case errors.Is(err, session.ErrPending):
+		return errUnderWay
+	case err != nil:
+		return err
+	}
+	switch row.Status {
+	case session.StatusReady, session.StatusClaimed:
+		return s.writeSuccess(e)
+	case session.StatusDenied:
+		return &responseError{Status: http.StatusBadRequest, Code: row.Code, Description: row.Description}
+	default:
+		return &responseError{
+			Status:      http.StatusBadGateway,
+			Code:        row.Code,
+			Description: "This sign-in did not work. Start it again in the plugin.",
+			author:      row.Description,
+		}
+	}
+}
+
+// errUnderWay is the answer to whom cannot wait for an exchange. The page loads itself again.
+var errUnderWay = &responseError{
+	Status:      http.StatusServiceUnavailable,
+	Code:        "temporarily_unavailable",
+	Description: "Your sign-in is being finished.",
+	page:        pageRestarting,
 }

@@ -78,7 +78,6 @@ func TestRedirectBadInput(t *testing.T) {
 			"no query":          {query: "", words: nothing},
 			"blank query":       {query: "?", words: nothing},
 			"no state":          {query: "?code=x", words: nothing},
-			"only a state":      {query: "?state=" + state, words: nothing},
 			"blank state":       {query: "?state=&code=x", words: nothing},
 			"unknown state":     {query: "?state=unknown&code=x", words: unknown},
 			"unknown, refused":  {query: "?state=unknown&error=x", words: unknown},
@@ -101,13 +100,12 @@ func TestRedirectBadInput(t *testing.T) {
 	})
 	s.Expect("still pending", s.Poll(readKey), http.StatusNotFound, bodyPending)
 	s.ExpectPage("the real redirect", s.Get(callback), http.StatusOK, "You are signed in")
-	const finished = "This sign-in was already finished"
-	s.ExpectPage("the same again", s.Get(callback), http.StatusBadRequest, finished)
+	s.ExpectPage("the same again", s.Get(callback), http.StatusOK, "You are signed in")
 	if s.Provider.Exchanges() != 1 {
 		t.Errorf("one state served %d exchanges", s.Provider.Exchanges())
 	}
 	s.expectTokens(readKey)
-	s.ExpectPage("and after the poll", s.Get(callback), http.StatusBadRequest, finished)
+	s.ExpectPage("and after the poll", s.Get(callback), http.StatusOK, "You are signed in")
 }
 
 func TestRedirectRefusals(t *testing.T) {
@@ -447,36 +445,305 @@ func TestRedirectBrowserGone(t *testing.T) {
 	s.Expect("poll", s.Post("/poll?wait=20&readKey="+readKey), http.StatusOK, testkit.TokenResponse)
 }
 
-// Eight redirects with one state that arrive together cause one exchange.
+// Redirects with one state that come while its code is exchanged wait for that, and cause no other exchange.
+// After a double click some providers send each with a code of its own.
 func TestRedirectExchangesOnce(t *testing.T) {
 	t.Parallel()
+	for name, test := range map[string]struct {
+		answer http.HandlerFunc
+		status int
+		words  string
+	}{
+		"success": {
+			answer: answerJSON(200, testkit.TokenResponse), status: http.StatusOK, words: "You are signed in",
+		},
+		"failure": {
+			answer: answerJSON(400, `{"error":"invalid_grant"}`), status: http.StatusBadGateway,
+			words: "Sign-in failed",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := serve(t, nil)
+			const others = 7
+			asked := make(chan struct{})
+			s.Provider.Answers(func(w http.ResponseWriter, r *http.Request) {
+				close(asked)
+				eventually(t, "the others wait", func() bool { return s.heldRequests() == others })
+				test.answer(w, r)
+			})
+			authorizationURL, readKey := s.Authorize()
+			callback := s.Agree(authorizationURL)
+			pages := make(chan testkit.Answer, others+1)
+			var done sync.WaitGroup
+			done.Go(func() { pages <- s.Get(callback) })
+			<-asked
+			for i := range others {
+				again := callback
+				if i%2 == 0 {
+					again = "/redirect?code=another&state=" + authorizationURL.Query().Get("state")
+				}
+				done.Go(func() { pages <- s.Get(again) })
+			}
+			done.Wait()
+			for range others + 1 {
+				s.ExpectPage("each", <-pages, test.status, test.words)
+			}
+			if s.Provider.Exchanges() != 1 {
+				t.Errorf("%d exchanges", s.Provider.Exchanges())
+			}
+			if test.status == http.StatusOK {
+				s.expectTokens(readKey)
+			} else {
+				s.ExpectError("poll", s.Poll(readKey), http.StatusBadRequest, "invalid_grant")
+			}
+		})
+	}
+}
+
+// heldRequests returns how many polls and redirects wait.
+func (s *testServer) heldRequests() int {
+	s.server.pollGate.mu.Lock()
+	defer s.server.pollGate.mu.Unlock()
+	return s.server.pollGate.total
+}
+
+// A redirect that comes again is told what became of its login, whatever it brings, and ends nothing.
+func TestRedirectAgain(t *testing.T) {
+	t.Parallel()
+	clock := newTestClock()
+	root := serve(t, clock.setIn)
+	for name, test := range map[string]struct {
+		end    func(s *testServer, callback, state, readKey string)
+		status int
+		words  []string
+	}{
+		"signed in": {
+			end:    func(s *testServer, callback, _, _ string) { s.Get(callback) },
+			status: http.StatusOK,
+			words:  []string{"You are signed in", "Test plugin is connected to 127.0.0.1."},
+		},
+		"claimed": {
+			end: func(s *testServer, callback, _, readKey string) {
+				s.Get(callback)
+				s.expectTokens(readKey)
+			},
+			status: http.StatusOK,
+			words:  []string{"You are signed in"},
+		},
+		"cancelled": {
+			end: func(s *testServer, _, state, _ string) {
+				s.Get("/redirect?error=access_denied&state=" + state)
+			},
+			status: http.StatusBadRequest,
+			words:  []string{"Sign-in cancelled", "If the plugin still seems to wait"},
+		},
+		"failed": {
+			end: func(s *testServer, _, state, _ string) {
+				s.Get("/redirect?error=invalid_scope&state=" + state)
+			},
+			status: http.StatusBadGateway,
+			words:  []string{"Sign-in failed", "did not work", "<code>invalid_scope</code>", "SCOPE"},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := root.in(t)
+			authorizationURL, readKey := s.Authorize()
+			state := authorizationURL.Query().Get("state")
+			callback := s.Agree(authorizationURL)
+			test.end(s, callback, state, readKey)
+			exchanges := s.Provider.Exchanges()
+			status := s.lastStatus()
+			for what, query := range map[string]string{
+				"reload":       strings.TrimPrefix(callback, "/redirect?"),
+				"another code": "code=another&state=" + state,
+				"an error":     "error=server_error&state=" + state,
+				"a denial":     "error=access_denied&state=" + state,
+				"no code":      "state=" + state,
+			} {
+				page := s.Get("/redirect?" + query)
+				for _, words := range test.words {
+					s.ExpectPage(what, page, test.status, words)
+				}
+			}
+			if got := s.lastStatus(); got != status || s.Provider.Exchanges() != exchanges {
+				t.Errorf("the login was %s and is %s", status, got)
+			}
+		})
+	}
+	t.Run("too late", func(t *testing.T) {
+		s := root.in(t)
+		authorizationURL, _ := s.Authorize()
+		callback := s.Agree(authorizationURL)
+		s.Get(callback)
+		clock.move(defaultSessionTTL)
+		s.ExpectPage("again", s.Get(callback), http.StatusBadRequest, "This sign-in took too long")
+	})
+}
+
+// Who comes again does not wait for ever, nor hold up a shutdown.
+func TestRedirectAgainInVain(t *testing.T) {
+	t.Parallel()
 	s := serve(t, nil)
-	others := make(chan struct{})
+	asked, answer := make(chan struct{}), make(chan struct{})
 	s.Provider.Answers(func(w http.ResponseWriter, _ *http.Request) {
-		select {
-		case <-others: // so that all of them come during the exchange
-		case <-time.After(5 * time.Second):
-			t.Error("the others are not answered while the code is exchanged")
-		}
+		close(asked)
+		<-answer
 		_, _ = io.WriteString(w, testkit.TokenResponse)
 	})
 	authorizationURL, readKey := s.Authorize()
 	callback := s.Agree(authorizationURL)
-	pages := make(chan testkit.Answer, 8)
 	var done sync.WaitGroup
-	for range cap(pages) {
-		done.Go(func() { pages <- s.Get(callback) })
-	}
-	for range cap(pages) - 1 {
-		s.ExpectPage("the others", <-pages, http.StatusBadRequest, "already finished")
-	}
-	close(others)
+	done.Go(func() { s.ExpectPage("the first", s.Get(callback), http.StatusOK, "You are signed in") })
+	<-asked
+	done.Go(func() {
+		again := s.Get(callback)
+		s.ExpectPage("the second", again, http.StatusServiceUnavailable, "Your sign-in is being finished.")
+		if !strings.Contains(again.Body, `http-equiv="refresh"`) {
+			t.Error("it does not load again")
+		}
+	})
+	eventually(t, "the second waits", func() bool { return s.heldRequests() == 1 })
+	close(s.server.closing)
+	eventually(t, "the second has its answer", func() bool { return s.heldRequests() == 0 })
+	s.server.closing = make(chan struct{}) // for the real shutdown
+	close(answer)
 	done.Wait()
-	s.ExpectPage("the first", <-pages, http.StatusOK, "You are signed in")
-	if s.Provider.Exchanges() != 1 {
-		t.Errorf("%d exchanges", s.Provider.Exchanges())
-	}
 	s.expectTokens(readKey)
+}
+
+// What a browser fetches before anybody opens it uses up nothing, and no browser keeps the answer.
+func TestRedirectPrefetch(t *testing.T) {
+	t.Parallel()
+	s := serve(t, nil)
+	authorizationURL, readKey := s.Authorize()
+	callback := s.Agree(authorizationURL)
+	onlyState := "/redirect?state=" + authorizationURL.Query().Get("state")
+	for _, header := range []string{
+		"Sec-Purpose: prefetch", "Sec-Purpose: prefetch;prerender", "Sec-Purpose: prefetch;anonymous-client-ip",
+		"Purpose: prefetch", "purpose: Prefetch", "X-Moz: prefetch", "X-Purpose: preview",
+		"Sec-Purpose: prerender",
+	} {
+		for _, target := range []string{callback, onlyState, onlyState + "&error=access_denied"} {
+			got := s.Request(http.MethodGet, target, "", header)
+			if got.Status != http.StatusServiceUnavailable || got.Header.Get("Cache-Control") != "no-store" {
+				t.Errorf("%s: %d %s", header, got.Status, got.Body)
+			}
+		}
+	}
+	s.Expect("poll", s.Poll(readKey), http.StatusNotFound, bodyPending)
+	got := s.Request(http.MethodGet, callback, "", "Sec-Purpose: something-else", "Purpose:", "X-Moz: x")
+	s.ExpectPage("opened", got, http.StatusOK, "You are signed in")
+	s.expectTokens(readKey)
+}
+
+// A redirect with a good state and no code ends the login at once, on a page that fits.
+func TestRedirectWithoutCode(t *testing.T) {
+	t.Parallel()
+	root := serve(t, nil)
+	for name, test := range map[string]struct {
+		query  string
+		code   string
+		status session.Status
+		words  string
+	}{
+		"only the state": {code: "server_error", status: session.StatusFailed, words: "without an answer"},
+		"blank code": {
+			query: "&code=", code: "server_error", status: session.StatusFailed, words: "without an answer",
+		},
+		"a number": {
+			query: "&error_code=901&error_message=x", code: "server_error", status: session.StatusFailed,
+			words: "problem of its own",
+		},
+		"denied": {
+			query: "&error_reason=user_denied", code: "access_denied", status: session.StatusDenied,
+			words: "Sign-in cancelled",
+		},
+		"to be approved": {
+			query: "&setup_action=request", code: "consent_required", status: session.StatusFailed,
+			words: "owner of the account",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for _, method := range []string{http.MethodGet, http.MethodPost} {
+				s := root.in(t)
+				authorizationURL, readKey := s.Authorize()
+				query := "state=" + authorizationURL.Query().Get("state") + test.query
+				wanted := http.StatusBadGateway
+				if test.status == session.StatusDenied {
+					wanted = http.StatusBadRequest
+				}
+				var page testkit.Answer
+				if method == http.MethodGet {
+					page = s.Get("/redirect?" + query)
+				} else {
+					page = s.Request(method, "/redirect", query, "Content-Type: application/x-www-form-urlencoded")
+				}
+				s.ExpectPage(method, page, wanted, test.words)
+				s.ExpectError("poll", s.Poll(readKey), http.StatusBadRequest, test.code)
+				if got := s.lastStatus(); got != test.status {
+					t.Errorf("the admin sees %s", got)
+				}
+			}
+		})
+	}
+}
+
+// The plugin cannot be told of an error without a state. The person is, and the log.
+func TestRedirectErrorWithoutState(t *testing.T) {
+	t.Parallel()
+	for query, test := range map[string]struct{ title, code string }{
+		"error=access_denied":                           {title: "Sign-in cancelled", code: "access_denied"},
+		"error=invalid_client&error_description=HIDDEN": {title: "Sign-in failed", code: "invalid_client"},
+		"error_code=901":                                {title: "Sign-in failed", code: "server_error"},
+		"error=HIDDEN%20words":                          {title: "Sign-in failed", code: "server_error"},
+	} {
+		t.Run(query, func(t *testing.T) {
+			t.Parallel()
+			s := serve(t, nil)
+			page := s.Get("/redirect?" + query)
+			s.ExpectPage("page", page, http.StatusBadRequest, test.title)
+			if test.code != "access_denied" && !strings.Contains(page.Body, "<code>"+test.code+"</code>") {
+				t.Error("the page does not have the code")
+			}
+			logged := s.waitLogged("without a state")
+			if strings.Count(logged, "without a state") != 1 || !strings.Contains(logged, test.code) {
+				t.Errorf("the log says %s", logged)
+			}
+			if strings.Contains(logged+page.Body, "HIDDEN") {
+				t.Error("the provider's words are shown")
+			}
+		})
+	}
+}
+
+// Addresses that providers build badly are read.
+func TestRedirectBuiltBadly(t *testing.T) {
+	t.Parallel()
+	root := serve(t, nil)
+	for name, query := range map[string]string{
+		"a second question mark":    "app=1?code=CODE&state=STATE",
+		"state behind it":           "app=1?state=STATE&code=CODE",
+		"only a question mark":      "?code=CODE&state=STATE",
+		"escaped as in HTML":        "code=CODE&amp;state=STATE",
+		"everything escaped":        "amp;x=1&amp;state=STATE&amp;code=CODE",
+		"both":                      "app=1?code=CODE&amp;state=STATE",
+		"further parameters around": "a=b&code=CODE&c&&state=STATE&d=?",
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := root.in(t)
+			authorizationURL, readKey := s.Authorize()
+			agreed, err := url.Parse(s.Agree(authorizationURL))
+			if err != nil {
+				t.Fatal(err)
+			}
+			sent := agreed.Query()
+			filled := strings.NewReplacer("CODE", url.QueryEscape(sent.Get("code")), "STATE", sent.Get("state"))
+			page := s.Get("/redirect?" + filled.Replace(query))
+			s.ExpectPage("page", page, http.StatusOK, "You are signed in")
+			s.expectTokens(readKey)
+		})
+	}
 }
 
 // If the tokens cannot be stored, the person and the plugin learn at once that the login failed.

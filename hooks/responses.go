@@ -29,7 +29,7 @@ var fixedHeaders = http.Header{
 
 // setHeaders sets the fixed headers, and lets a page of an allowed origin read the answer, errors and
 // preflights (Fetch standard, CORS protocol) included.
-func (e *request) setHeaders() {
+func (s *server) setHeaders(e *request) {
 	header := e.Response.Header()
 	maps.Copy(header, fixedHeaders)
 	// Only where this server itself terminates TLS. On localhost it would break every other server under
@@ -38,17 +38,47 @@ func (e *request) setHeaders() {
 		header.Set("Strict-Transport-Security", "max-age=31536000")
 	}
 	origin := e.Request.Header.Get("Origin")
-	if !e.plugin.Allows(origin) {
+	if !s.allows(e.plugin, origin) {
 		return
 	}
 	header.Set("Access-Control-Allow-Origin", origin)
-	if e.Request.Method == http.MethodOptions {
-		header.Set("Access-Control-Allow-Methods", "GET, HEAD, POST")
-		if requested := e.Request.Header.Get("Access-Control-Request-Headers"); requested != "" {
-			header.Set("Access-Control-Allow-Headers", requested)
-		}
-		header.Set("Access-Control-Max-Age", "86400")
+	if e.Request.Method != http.MethodOptions {
+		header.Set("Access-Control-Expose-Headers", "Retry-After")
+		return
 	}
+	header.Set("Access-Control-Allow-Methods", "GET, HEAD, POST")
+	if requested := e.Request.Header.Get("Access-Control-Request-Headers"); requested != "" {
+		header.Set("Access-Control-Allow-Headers", requested)
+	}
+	header.Set("Access-Control-Max-Age", "86400")
+}
+
+// allows reports whether a page may read the answers to its requests. At an address that is no plugin's, the
+// pages of all plugins may: it is misspelled, and the answer says so.
+func (s *server) allows(plugin *plugins.Plugin, origin string) bool {
+	if plugin != nil || origin == "" {
+		return plugin.Allows(origin)
+	}
+	if s.config.Plugin.Allows(origin) {
+		return true
+	}
+	records, err := s.records.All()
+	if err != nil {
+		return false
+	}
+	for _, plugin := range records {
+		if plugin.Allows(origin) {
+			return true
+		}
+	}
+	return false
+}
+
+// isPreflight reports whether a browser asks whether a page may send a request.
+func (e *request) isPreflight() bool {
+	header := e.Request.Header
+	return e.Request.Method == http.MethodOptions && header.Get("Origin") != "" &&
+		header.Get("Access-Control-Request-Method") != ""
 }
 
 // pluginName is what pages call the plugin. If it is blank, they leave it out.

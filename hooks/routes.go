@@ -70,7 +70,8 @@ func (s *server) match(e *request) (route, error) {
 	}
 }
 
-// resolvePlugin puts the plugin of the slug into the request, and returns the path without it.
+// resolvePlugin puts the plugin of the slug into the request, or none if the address is nobody's, and returns
+// the path without the slug.
 func (s *server) resolvePlugin(e *request) (path string, err error) {
 	path = e.Request.URL.Path
 	if len(path) > 1 {
@@ -80,9 +81,9 @@ func (s *server) resolvePlugin(e *request) (path string, err error) {
 		return path, nil
 	}
 	slug, rest, _ := strings.Cut(path[1:], "/")
-	plugin, err := s.records.Find(slug)
-	if plugin != nil {
-		e.plugin, path = plugin, "/"+rest
+	e.plugin, err = s.records.Find(slug)
+	if e.plugin != nil {
+		path = "/" + rest
 	}
 	return path, err
 }

@@ -153,7 +153,7 @@ func (w *watched) signInEachWay() {
 	if got := w.Poll(readKey); got.Status != http.StatusOK {
 		w.T.Fatalf("poll: %d %s", got.Status, got.Body)
 	}
-	w.ExpectPage("replay", w.Get(claimed), http.StatusBadRequest, "already finished")
+	w.ExpectPage("replay", w.Get(claimed), http.StatusOK, "You are signed in")
 	denied, _ := w.newLogin()
 	w.ExpectPage("denied", w.Get(denied+"&error=access_denied"), http.StatusBadRequest, "cancelled")
 

@@ -164,9 +164,12 @@ func (s *server) serve(w http.ResponseWriter, r *http.Request) {
 	}()
 	found, err = s.match(e)
 	e.route = found.path
-	e.setHeaders()
+	s.setHeaders(e)
 	e.readBody(s.config.timing.body)
 	switch {
+	case e.isPreflight(): // of an unknown address, too: the page is to read the error behind it
+		err = nil
+		w.WriteHeader(http.StatusNoContent)
 	case err != nil:
 	case r.Method == http.MethodOptions:
 		w.WriteHeader(http.StatusNoContent)

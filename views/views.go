@@ -12,6 +12,7 @@ const (
 	Denied  Kind = "denied"
 	Failed  Kind = "failed"
 	Expired Kind = "expired"
+	Notice  Kind = "notice" // not about a sign-in
 )
 
 // undecided is the kind of a question.

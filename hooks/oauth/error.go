@@ -57,6 +57,8 @@ const (
 	NotOAuth                          // an answer that OAuth does not have
 	NotRevoked                        // a token that may still be good (RFC 7009 section 2.2.1)
 	OtherIssuer                       // an authorization response of another provider (RFC 9207 section 2.4)
+	NoCode                            // an authorization response without a code and without an error
+	ConsentRequired                   // somebody must sign in or allow the access at the provider first
 )
 
 // Names returns what an admin changes to change a field: a variable such as CLIENT_ID, or a field of the
@@ -192,6 +194,23 @@ var errorTable = []errorRow{
 		code:    "invalid_request",
 		person:  "The answer comes from another provider than the one that was asked. Nothing was shared.",
 	},
+	{
+		meaning: NoCode,
+		code:    "server_error",
+		person:  "The provider sent you back without an answer. Nothing was shared. Please try again.",
+	},
+	{
+		meaning: ConsentRequired,
+		codes: []string{
+			"interaction_required", "login_required", "consent_required", "account_selection_required",
+		},
+		person: "The provider waits for you, or for the owner of the account, to sign in there or to allow " +
+			"the access. After that, start the sign-in again in the plugin.",
+		fix: func(_ *Client, names Names) string {
+			return "Somebody must sign in or allow the access at the provider first. If it is every time, " +
+				"look for prompt=none in " + names("authorizeParams") + "."
+		},
+	},
 }
 
 func seeProvidersDocumentation(*Client, Names) string {
@@ -242,7 +261,7 @@ var errRedirected = errors.New("the provider redirected with this error")
 // AuthorizationError returns the error of an authorization error response (RFC 6749 section 4.1.2.1). Some
 // providers have a code of their own for a person who says no.
 func AuthorizationError(code string) *Error {
-	if slices.Contains([]string{"user_denied", "user_cancelled_login", "user_cancelled_authorize"}, code) {
+	if len(code) <= maxWords && personSaidNo.MatchString(code) {
 		code = "access_denied"
 	}
 	code = cmp.Or(safeCode(code), "server_error")

@@ -10,7 +10,7 @@ import (
 
 // meanings returns all meanings.
 func meanings() (all []Meaning) {
-	for meaning := Refused; meaning <= OtherIssuer; meaning++ {
+	for meaning := Refused; meaning <= ConsentRequired; meaning++ {
 		all = append(all, meaning)
 	}
 	return all

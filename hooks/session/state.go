@@ -160,7 +160,7 @@ func (s *Sessions) ended(ctx context.Context, owner Owner, state string) (Row, e
 	switch {
 	case err != nil:
 		return Row{}, err
-	case errors.Is(row.CheckState(s.now()), ErrExpired):
+	case errors.Is(row.CheckClaim(s.now()), ErrExpired):
 		return Row{}, ErrExpired
 	case row.Status == StatusPending:
 		return row, ErrPending
