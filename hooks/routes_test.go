@@ -135,14 +135,56 @@ func TestCORS(t *testing.T) {
 				preflighted := allowed.Status == http.StatusNoContent &&
 					allowed.Header.Get("Access-Control-Allow-Headers") == "content-type" &&
 					allowed.Header.Get("Access-Control-Allow-Methods") == "GET, HEAD, POST"
-				if method == "OPTIONS" && path != "/nothing" && !preflighted {
+				if method == "OPTIONS" && !preflighted {
 					t.Errorf("the preflight gets %d %v", allowed.Status, allowed.Header)
+				}
+				exposed := allowed.Header.Get("Access-Control-Expose-Headers")
+				if method != "OPTIONS" && exposed != "Retry-After" {
+					t.Errorf("it exposes %q", exposed)
 				}
 				for _, other := range []string{"https://evil.example", "null", plugin + ".evil.example", ""} {
 					expectCORS(t, s.Request(method, path, "", "Origin: "+other).Header, "")
 				}
 			})
 		}
+	}
+}
+
+// A plugin with a misspelled address can read that it is one. The page for people names no other plugin.
+func TestUnknownAddress(t *testing.T) {
+	t.Parallel()
+	s := serve(t, withKey)
+	s.add("sheets", func(fields map[string]any) { fields["pluginId"] = "def456" })
+	for _, path := range []string{"/sheet/poll", "/sheet", "/sheets/pole"} {
+		for _, origin := range []string{
+			"https://abc123.plugins.framercdn.com", "https://def456.plugins.framercdn.com",
+			"https://evil.example",
+		} {
+			t.Run(path+" for "+origin, func(t *testing.T) {
+				s := s.in(t)
+				readable := origin
+				if strings.Contains(origin, "evil") || (strings.Contains(origin, "abc123") &&
+					strings.HasPrefix(path, "/sheets/")) {
+					readable = ""
+				}
+				preflight := s.Request("OPTIONS", path, "", "Origin: "+origin,
+					"Access-Control-Request-Method: POST")
+				expectCORS(t, preflight.Header, readable)
+				if preflight.Status != http.StatusNoContent {
+					t.Errorf("the preflight gets %d", preflight.Status)
+				}
+				got := s.Request("POST", path, "", "Origin: "+origin)
+				expectCORS(t, got.Header, readable)
+				s.ExpectError("the request", got, http.StatusNotFound, "not_found")
+			})
+		}
+	}
+	s.Expect("not a preflight", s.Request("OPTIONS", "/sheet/poll", ""), http.StatusNotFound,
+		s.Post("/sheet/poll").Body)
+	page := s.Request("GET", "/sheet/redirect", "", "Accept: text/html")
+	s.ExpectPage("page", page, http.StatusNotFound, "Nothing here")
+	if strings.Contains(page.Body, "Test plugin") || strings.Contains(page.Body, "sheets") {
+		t.Error("it names another plugin")
 	}
 }
 

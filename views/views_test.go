@@ -44,6 +44,7 @@ func TestShowResult(t *testing.T) {
 	const (
 		closeIt = `<p class="next">You can close this window and return to Framer.</p>`
 		again   = `<p class="next">Close this window, return to Framer and start the sign-in again.</p>`
+		waits   = `<p class="next">If the plugin still seems to wait, close it and open it again.</p>`
 	)
 	for name, test := range map[string]struct {
 		result   views.Result
@@ -51,30 +52,49 @@ func TestShowResult(t *testing.T) {
 		unwanted []string
 	}{
 		"success": {
-			result:   views.Result{Kind: views.Success, Title: "You are signed in", Plugin: "Sheets"},
-			wanted:   []string{`<main class="success">`, `<p class="plugin">Sheets</p>`, closeIt},
-			unwanted: []string{"<p>", `class="code"`, again},
+			result: views.Result{
+				Kind: views.Success, Title: "You are signed in", Plugin: "Sheets", Provider: "Google",
+			},
+			wanted: []string{
+				`<main class="success">`, `<p class="plugin">Sheets</p>`,
+				"<p>Sheets is connected to Google.</p>" + closeIt,
+			},
+			unwanted: []string{`class="code"`, again, waits},
+		},
+		"success without a name": {
+			result:   views.Result{Kind: views.Success, Title: "You are signed in", Provider: "127.0.0.1"},
+			wanted:   []string{"<p>The plugin is connected to 127.0.0.1.</p>" + closeIt},
+			unwanted: []string{`class="plugin"`},
 		},
 		"denied": {
 			result: views.Result{
 				Kind: views.Denied, Title: "Sign-in cancelled", Text: "You said no.", Plugin: "Sheets",
 			},
-			wanted:   []string{`<main class="denied">`, `>Sheets</p><p>You said no.</p>` + closeIt},
-			unwanted: []string{`class="code"`, again},
+			wanted: []string{
+				`<main class="denied">`, `>Sheets</p><p>You said no.</p>` + closeIt + waits,
+			},
+			unwanted: []string{`class="code"`, again, "connected"},
 		},
 		"failed": {
 			result: views.Result{
 				Kind: views.Failed, Title: "Sign-in failed", Text: "It broke.", Code: "invalid_scope",
+				Author: "Check SCOPE.",
 			},
 			wanted: []string{
-				`<main class="failed">`, "<p>It broke.</p>" + closeIt, "author: <code>invalid_scope</code>",
+				`<main class="failed">`, "<p>It broke.</p>" + closeIt + waits,
+				"author: <code>invalid_scope</code> Check SCOPE.</p>",
 			},
 			unwanted: []string{`class="plugin"`, again},
 		},
 		"expired": {
 			result:   views.Result{Kind: views.Expired, Title: "This sign-in took too long"},
-			wanted:   []string{`<main class="expired">`, again},
+			wanted:   []string{`<main class="expired">`, again + waits},
 			unwanted: []string{closeIt, `class="plugin"`, `class="code"`},
+		},
+		"notice": {
+			result:   views.Result{Kind: views.Notice, Title: "Nothing here"},
+			wanted:   []string{`<main class="notice">`, closeIt},
+			unwanted: []string{again, waits},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -164,7 +184,7 @@ func TestEveryPage(t *testing.T) {
 	for name, page := range map[string]templ.Component{
 		"result": views.ShowResult(views.Result{
 			Kind: views.Kind(hostile), Title: hostile, Text: hostile, Code: hostile,
-			Plugin: hostile, ReturnApp: hostile,
+			Plugin: hostile, ReturnApp: hostile, Provider: hostile, Author: hostile,
 		}),
 		"question": views.ShowQuestion(views.Question{
 			Plugin: hostile, ReturnApp: hostile, Provider: hostile, Text: hostile,
