@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"fmt"
 	"io"
 	"net/http"
 	"strconv"
@@ -18,14 +19,14 @@ func testBusy(t *testing.T, p *plugin) {
 	for _, test := range []struct {
 		name  string
 		with  answer
-		early int // milliseconds after which it is still left alone; 0: it never is
-		late  int // milliseconds after which it is asked again
+		early int // seconds after which it is still left alone; 0: it never is
+		late  int // seconds after which it is asked again
 	}{
-		{name: "seconds", with: answer{status: 429, body: busy, retryAfter: "120"}, early: 110e3, late: 120e3},
-		{name: "a restart", with: answer{status: 503, body: busy, retryAfter: "30"}, early: 20e3, late: 30e3},
-		{name: "a proxy", with: answer{status: 503, body: page, retryAfter: "30"}, early: 20e3, late: 30e3},
-		{name: "a day", with: answer{status: 429, body: busy, retryAfter: "86400"}, early: 280e3, late: 300e3},
-		{name: "a date", with: answer{status: 429, body: busy, retryAfter: future}, early: 280e3, late: 300e3},
+		{name: "seconds", with: answer{status: 429, body: busy, retryAfter: "120"}, early: 110, late: 120},
+		{name: "a restart", with: answer{status: 503, body: busy, retryAfter: "30"}, early: 20, late: 30},
+		{name: "a proxy", with: answer{status: 503, body: page, retryAfter: "30"}, early: 20, late: 30},
+		{name: "a day", with: answer{status: 429, body: busy, retryAfter: "86400"}, early: 280, late: 300},
+		{name: "a date", with: answer{status: 429, body: busy, retryAfter: future}, early: 280, late: 300},
 		{name: "a date of the past", with: answer{status: 429, body: busy, retryAfter: past}},
 		{name: "at once", with: answer{status: 429, body: busy, retryAfter: "0"}},
 		{name: "nonsense", with: answer{status: 429, body: busy, retryAfter: "soon"}},
@@ -39,18 +40,18 @@ func testBusy(t *testing.T, p *plugin) {
 			p.front.refreshAnswer.Store(&test.with)
 			before := p.front.refreshes.Load()
 			ask := func(later int, want string) (times int64) {
-				p.run("passed += " + strconv.Itoa(later) + ", watch(auth.accessToken())")
+				p.run(fmt.Sprintf("passed += %d * 1000, watch(auth.accessToken())", later))
 				p.ends(want)
 				return p.front.refreshes.Load() - before
 			}
 			ask(0, "unavailable: ")
 			asked := ask(test.early, "unavailable: ")
 			if leftAlone := asked == 1; leftAlone != (test.early > 0) {
-				t.Errorf("after %d ms it was asked %d times", test.early, asked)
+				t.Errorf("after %d s it was asked %d times", test.early, asked)
 			}
 			p.front.refreshAnswer.Store(nil)
 			if now := ask(test.late-test.early, `"`); now != asked+1 {
-				t.Errorf("after %d ms it was asked %d times", test.late, now)
+				t.Errorf("after %d s it was asked %d times", test.late, now)
 			}
 		})
 	}
