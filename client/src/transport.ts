@@ -8,7 +8,8 @@ export type PostResult = [status: number, answer: Answer, inQuery: boolean]
 
 /**
  * Posts to a route of the backend, and reads its answer. The timeout is in milliseconds, by default
- * requestTimeout. Rejects with "unavailable" if no answer comes in time.
+ * requestTimeout. Rejects with "unavailable" if no answer comes in time. While the backend is busy, as its
+ * Retry-After says, a refresh is not sent, and gets the same answer again.
  */
 export type Post = (
 	route: string, parameters: Record<string, string>, timeout?: number, signal?: AbortSignal,
@@ -17,7 +18,7 @@ export type Post = (
 /** How long a Retry-After is heeded at most, in milliseconds. */
 const longestRest = 300_000
 
-/** Returns what a Retry-After says (RFC 9110 section 10.2.3), in milliseconds, or 0. */
+/** Returns what a Retry-After says (RFC 9110 section 10.2.3), in milliseconds. Not above zero: nothing. */
 function restOf({ status, headers }: Response): number {
 	const after = headers.get("Retry-After")
 	if (!after || (status !== 429 && status !== 503)) return 0
@@ -30,7 +31,7 @@ export function createTransport(backend: string, always: Record<string, string> 
 	let inQuery = false // until the backend says that it misses a parameter of the body
 
 	return async (route, parameters, timeout = requestTimeout, outer?) => {
-		// Every call of auth.fetch may want a refresh: whoever is busy is asked again only when it says so.
+		// Each call of auth.fetch may want a refresh, and would make it worse.
 		if (route === "/refresh" && busy && performance.now() < busy.until) return busy.result
 		const body = new URLSearchParams({ ...always, ...parameters })
 		try {
@@ -46,11 +47,10 @@ export function createTransport(backend: string, always: Record<string, string> 
 					})
 					const text = await response.text()
 					const result: PostResult = [response.status, parseObject(text), sent]
-					if (route === "/refresh") busy = { result, until: performance.now() + restOf(response) }
+					const rest = restOf(response)
+					if (rest > 0 && route === "/refresh") busy = { result, until: performance.now() + rest }
 					if (/^\s*</.test(text)) throw Error("not the backend") // a hotel's sign-in page
-					if (sent || response.status !== 400 || !/^missing/i.test(text)) {
-						return result
-					}
+					if (sent || response.status !== 400 || !/^missing/i.test(text)) return result
 					inQuery = true
 				}
 			})
