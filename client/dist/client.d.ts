@@ -1,5 +1,9 @@
-/** The provider's answer (RFC 6749 section 5.1), with everything else that it sent. */
+/**
+ * The provider's answer (RFC 6749 section 5.1), with everything else that it sent. Tokens that it nests are
+ * found, and stand here with what is beside them.
+ */
 export interface Tokens {
+    /** What APIs are sent. Where the provider gives no access token, it is the ID token. */
     access_token: string;
     /** The latest that the provider gave. Missing: it gives none. */
     refresh_token?: string;
@@ -40,6 +44,11 @@ export interface SignInOptions {
     }) => void;
     /** How long to wait, in milliseconds. Default: 600,000, which is how long the backend keeps a sign-in. */
     timeout?: number;
+    /**
+     * Sent to the provider's page, if the backend's setting LOGIN_PARAMS names them:
+     * `{ prompt: "select_account" }` for somebody who wants to change accounts. Others are ignored.
+     */
+    parameters?: Record<string, string>;
 }
 /** What there is to show. Each change makes a new object. */
 export interface AuthState {

@@ -15,15 +15,29 @@ export function parseObject(json: string): Answer {
 }
 
 /**
- * Takes the tokens from an answer. Slack nests a person's tokens. Throws if there are none:
- * framer/plugin-oauth passes on errors that the provider sent with status 200.
+ * Returns the object in an answer, at any depth, in which the named token stands: Slack's authed_user, or the
+ * data of TikTok's advertising API. Undefined: the answer has none that is a string and not blank.
  */
-export function parseTokens(answer: Answer): Tokens {
-	const tokens = { ...answer, ...(answer?.access_token ? null : answer?.authed_user as object) } as Tokens
-	if (typeof tokens.access_token !== "string" || !tokens.access_token) {
-		throw refusal(200, tokens, "server_error")
+function holder(value: unknown, name: "access_token" | "id_token"): Tokens | undefined {
+	const object = Object(value) as Tokens
+	if (typeof object[name] === "string" && object[name].trim()) return object
+	for (const member of Object.values(object)) {
+		const found = typeof member === "object" && holder(member, name)
+		if (found) return found
 	}
-	return tokens
+	return undefined
+}
+
+/**
+ * Takes the tokens from an answer, or undefined if there are none: framer/plugin-oauth passes on errors that
+ * the provider sent with status 200. The backend looks at the same places. What stands beside a nested token,
+ * such as its lifetime, belongs to it. Where there is only an ID token, that is what APIs are sent.
+ */
+export function parseTokens(answer: Answer): Tokens | undefined {
+	const found = holder(answer, "access_token")
+	if (found) return { ...answer, ...found }
+	const identity = holder(answer, "id_token")
+	return identity && { ...answer, ...identity, access_token: identity.id_token! }
 }
 
 /** Makes the error of an answer without tokens. Rate limits and server errors pass, so are "unavailable". */

@@ -1,3 +1,4 @@
+import { parseTokens } from "./answer.js"
 import { authError } from "./errors.js"
 import { createTokenSource } from "./refresh.js"
 import { createSignIn } from "./sign-in.js"
@@ -5,8 +6,12 @@ import { createState } from "./state.js"
 import { createStore, defaultStorage, expired } from "./storage.js"
 import { createTransport, revoke } from "./transport.js"
 
-/** The provider's answer (RFC 6749 section 5.1), with everything else that it sent. */
+/**
+ * The provider's answer (RFC 6749 section 5.1), with everything else that it sent. Tokens that it nests are
+ * found, and stand here with what is beside them.
+ */
 export interface Tokens {
+	/** What APIs are sent. Where the provider gives no access token, it is the ID token. */
 	access_token: string
 	/** The latest that the provider gave. Missing: it gives none. */
 	refresh_token?: string
@@ -48,6 +53,11 @@ export interface SignInOptions {
 	onWaiting?: (waiting: { url: string }) => void
 	/** How long to wait, in milliseconds. Default: 600,000, which is how long the backend keeps a sign-in. */
 	timeout?: number
+	/**
+	 * Sent to the provider's page, if the backend's setting LOGIN_PARAMS names them:
+	 * `{ prompt: "select_account" }` for somebody who wants to change accounts. Others are ignored.
+	 */
+	parameters?: Record<string, string>
 }
 
 /** What there is to show. Each change makes a new object. */
@@ -163,7 +173,7 @@ export function createAuth(options: AuthOptions): Auth {
 		const [, fresh] = expired(stored)
 			? await post("/refresh", { code: tokens.refresh_token! }).catch(() => [])
 			: []
-		await revoke(post, { ...tokens, ...fresh })
+		await revoke(post, { ...tokens, ...parseTokens(fresh ?? null) })
 	}
 
 	return {

@@ -32,14 +32,15 @@ async function withLock<T>(name: string, task: () => Promise<T>): Promise<T> {
 }
 
 /**
- * Reports whether the provider no longer accepts the refresh token. Only these errors are about what the
- * person granted. All others pass, or are about the backend's configuration (invalid_client).
- * framer/plugin-oauth answers with the provider's status and a text.
+ * Reports whether the person must sign in again. The backend says invalid_grant for that, whatever the
+ * provider's words are. All other errors pass, or are about the backend's configuration (invalid_client).
+ * framer/plugin-oauth passes on what comes with status 200, and of the rest the status.
  */
 function refused([status, answer, inQuery]: PostResult): boolean {
-	return answer
-		? status < 429 && /grant$|token|code$|expired|revoked/.test(answer.error as string)
-		: inQuery && (status === 400 || status === 401)
+	const { code } = refusal(status, answer)
+	return code === "invalid_grant" || inQuery && (answer
+		? /grant$|token|code$|expired|revoked/.test(code)
+		: status === 400 || status === 401)
 }
 
 /** Makes the functions that return usable tokens. */
@@ -67,8 +68,9 @@ export function createTokenSource(
 				await forget(error)
 				throw error
 			}
-			if (status !== 200 || !answer || answer.error) throw refusal(500, answer)
-			const fresh = { ...old, ...parseTokens(answer) }
+			const given = status === 200 && parseTokens(answer)
+			if (!given) throw refusal(500, answer) // the old tokens are better than none
+			const fresh = { ...old, ...given }
 			// A provider whose refresh token stays valid sends none (RFC 6749 section 6).
 			fresh.refresh_token ||= old.refresh_token
 			return save(fresh, () => !!now && before === signOuts)

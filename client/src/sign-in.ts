@@ -40,7 +40,11 @@ async function poll(post: Post, readKey: string, end: number, signal: AbortSigna
 		const request = post("/poll", { readKey, wait: `${seconds}` }, timeout, signal)
 		const [status, answer] = await request.catch(() => [])
 		signal.throwIfAborted()
-		if (status === 200 && answer) return parseTokens(answer)
+		if (status === 200 && answer) {
+			const tokens = parseTokens(answer)
+			if (tokens) return tokens
+			throw refusal(status, answer, "server_error")
+		}
 		if (answer?.error === "not_found") throw authError("expired_token")
 		if (status === 400 && answer) throw refusal(status, answer)
 		await pause(Math.min(pollInterval, start + pollInterval - Date.now(), end - Date.now()), signal)
@@ -53,7 +57,9 @@ export function createSignIn(
 ): [signIn: Auth["signIn"], abort: () => void] {
 	let abortCurrent: (() => void) | undefined // undefined: no sign-in is under way
 
-	async function signIn({ signal: outer, onWaiting, timeout = 600_000 }: SignInOptions = {}) {
+	async function signIn(
+		{ signal: outer, onWaiting, timeout = 600_000, parameters = {} }: SignInOptions = {},
+	) {
 		const end = Date.now() + timeout
 		const [signal, abort, unlink] = linkedSignal(outer)
 		abortCurrent?.()
@@ -64,7 +70,9 @@ export function createSignIn(
 			signal.throwIfAborted()
 			page = openBlank(custom)
 			show({ url: null, error }, true)
-			const [status, answer] = await post("/authorize", {}, Math.min(requestTimeout, timeout), signal)
+			const [status, answer] = await post(
+				"/authorize", parameters, Math.min(requestTimeout, timeout), signal,
+			)
 			const { url, readKey } = answer ?? {}
 			if (
 				status !== 200 || typeof readKey !== "string"

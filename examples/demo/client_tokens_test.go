@@ -164,6 +164,12 @@ func testSignedOutDuringRefresh(t *testing.T, p *plugin) {
 	}
 }
 
+// store puts a value where the client keeps the tokens.
+func (p *plugin) store(value string) {
+	p.t.Helper()
+	p.run("localStorage.setItem('plugin-oauth " + p.backendURL + "', " + strconv.Quote(value) + ")")
+}
+
 // refreshAnswer is what a refresh may be answered, and how the outcome begins.
 type refreshAnswer struct {
 	status     int
@@ -175,12 +181,16 @@ func testRefreshAnswers(t *testing.T, p *plugin) {
 	kept := evaluate[string](t, p.tab, "Object.values(localStorage)[0]")
 	const hasRefreshToken = "!!JSON.parse(Object.values(localStorage)[0]).tokens.refresh_token"
 	for _, test := range []refreshAnswer{
-		// The grant has ended.
+		// The grant has ended. The backend has one word for that, under the status of the provider.
 		{status: 400, body: `{"error":"invalid_grant"}`, want: "signed_out: "},
+		{status: 401, body: `{"error":"invalid_grant","error_description":"Sign in."}`, want: "signed_out: "},
 		{status: 403, body: `{"error":"invalid_grant","error_description":""}`, want: "signed_out: "},
-		{status: 200, body: `{"error":"bad_refresh_token"}`, want: "signed_out: "},
-		{status: 401, body: `{"error":"token_revoked"}`, want: "signed_out: "},
 		// It has not, or nobody knows.
+		{status: 400, body: `{"error":"invalid_request"}`, want: "unavailable: "},
+		{status: 400, body: `{"error":"server_error"}`, want: "unavailable: "},
+		{status: 401, body: `{"error":"token_revoked"}`, want: "unavailable: "},
+		{status: 403, body: `{"error":{"code":"invalid_grant"}}`, want: "unavailable: "},
+		{status: 200, body: `{"error":"bad_refresh_token"}`, want: "unavailable: "},
 		{
 			status: 401,
 			body:   `{"error":"invalid_client","error_description":"Check CLIENT_SECRET."}`,
@@ -191,13 +201,20 @@ func testRefreshAnswers(t *testing.T, p *plugin) {
 		{status: 400, body: `{"error":"unsupported_grant_type"}`, want: "unavailable: "},
 		{status: 400, body: `<h1>Bad request</h1>`, want: "unavailable: "},
 		{status: 429, body: `{"error":"invalid_grant_rate"}`, want: "unavailable: "},
+		{status: 429, body: `{"error":"invalid_grant"}`, want: "unavailable: "},
 		{status: 500, body: `{"error":"invalid_grant"}`, want: "unavailable: "},
 		{status: 200, body: `<h1>Sign in to the hotel's network</h1>`, want: "unavailable: "},
 		{status: 200, body: ``, want: "unavailable: "},
 		{status: 200, body: `[]`, want: "unavailable: "},
 		{status: 200, body: `null`, want: "unavailable: "},
-		{status: 200, body: `{"token_type":"bearer"}`, want: "server_error: "},
+		{status: 200, body: `{}`, want: "unavailable: "},
+		{status: 200, body: `{"errcode":40029,"errmsg":"invalid code"}`, want: "unavailable: "},
+		{status: 200, body: `{"token_type":"bearer"}`, want: "unavailable: "},
+		{status: 200, body: `{"access_token":" "}`, want: "unavailable: "},
 		// Tokens; the refresh token stays.
+		{status: 200, body: `{"access_token":"new","error":{}}`, want: `"new"`},
+		{status: 200, body: `{"id_token":"new"}`, want: `"new"`},
+		{status: 200, body: `{"code":0,"data":{"access_token":"nested"}}`, want: `"nested"`},
 		{
 			status: 200,
 			body:   `{"access_token":"new","refresh_token":null,"expires_in":"3600.5"}`,
@@ -211,7 +228,7 @@ func testRefreshAnswers(t *testing.T, p *plugin) {
 	} {
 		t.Run(fmt.Sprintf("%d %s", test.status, test.body), func(t *testing.T) {
 			p := p.in(t)
-			p.run("localStorage.setItem('plugin-oauth " + p.backendURL + "', " + strconv.Quote(kept) + ")")
+			p.store(kept)
 			p.expireIn(-1000)
 			p.front.refreshAnswer.Store(&answer{status: test.status, body: test.body})
 			p.run("watch(auth.accessToken())")
@@ -232,13 +249,18 @@ func testRefreshAnswers(t *testing.T, p *plugin) {
 
 func testRefreshAnswersInText(t *testing.T, p *plugin) {
 	p.signIn()
+	kept := evaluate[string](t, p.tab, "Object.values(localStorage)[0]")
 	for _, test := range []refreshAnswer{
 		{status: 503, body: "Service Unavailable", want: "unavailable: "},
 		{status: 400, body: "<h1>Bad Request</h1>", want: "unavailable: "}, // of a proxy
+		{status: 200, body: `{"error":"temporarily_unavailable"}`, want: "unavailable: "},
 		{status: 400, body: "Bad Request", want: "signed_out: "},
+		{status: 401, body: "Unauthorized", want: "signed_out: "},
+		{status: 200, body: `{"error":"bad_refresh_token"}`, want: "signed_out: "}, // as GitHub has it
 	} {
 		t.Run(fmt.Sprintf("%d %s", test.status, test.body), func(t *testing.T) {
 			p := p.in(t)
+			p.store(kept)
 			p.expireIn(-1000)
 			p.front.refreshAnswer.Store(&answer{status: test.status, body: test.body})
 			p.run("watch(auth.accessToken())")

@@ -180,8 +180,9 @@ type front struct {
 
 // answer is a status and a body.
 type answer struct {
-	status int
-	body   string
+	status     int
+	body       string
+	retryAfter string // the header; blank: none
 }
 
 func newFront(r *relay, worker bool) *front {
@@ -273,6 +274,10 @@ func (f *front) answers(w http.ResponseWriter, r *http.Request) bool {
 		f.refreshes.Add(1)
 		if instead := f.refreshAnswer.Load(); instead != nil {
 			w.Header().Set("Access-Control-Allow-Origin", "*")
+			w.Header().Set("Access-Control-Expose-Headers", "Retry-After")
+			if instead.retryAfter != "" {
+				w.Header().Set("Retry-After", instead.retryAfter)
+			}
 			w.WriteHeader(instead.status)
 			io.WriteString(w, instead.body)
 			return true

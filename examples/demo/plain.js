@@ -51,8 +51,13 @@ function waitForTokens(readKey) {
 element("refresh").onclick = async () => {
 	const old = JSON.parse(localStorage.getItem("tokens"));
 	const response = await fetch(`${backend}/refresh?code=${encodeURIComponent(old.refresh_token)}`, { method: "POST" });
-	if (response.status !== 200) return show(await response.text(), true);
-	store(await response.json(), old);
+	const answer = await response.text();
+	if (response.status < 429 && answer.startsWith("invalid_grant")) {
+		localStorage.removeItem("tokens");
+		return show("Please sign in again.", true);
+	}
+	if (response.status !== 200) return show(answer, true); // a passing fault, or the backend's settings
+	store(JSON.parse(answer), old);
 	show("The tokens are fresh.");
 };
 
