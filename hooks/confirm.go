@@ -108,7 +108,8 @@ func (s *server) confirm(e *request) error {
 		response.Refusal = oauth.AuthorizationError("access_denied")
 	}
 	err := s.finishLogin(e, response)
-	if !errors.Is(err, errRestarting) {
+	busy := errors.Is(err, errManySignIns)
+	if !busy && !errors.Is(err, errRestarting) {
 		return err
 	}
 	// The page's address has no code, so reloading it would not help: show the question again. Nothing is
@@ -119,6 +120,9 @@ func (s *server) confirm(e *request) error {
 	}
 	question := s.question(e, pending)
 	question.Text = "The service is restarting. Please choose again in a moment."
+	if busy {
+		question.Text = "Many people are signing in. Please choose again in a moment."
+	}
 	return s.ask(e, response, question, http.StatusServiceUnavailable)
 }
 

@@ -3,6 +3,7 @@ package hooks
 import (
 	"html"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"regexp"
 	"strings"
@@ -296,6 +297,25 @@ func TestConfirmDuringRestart(t *testing.T) {
 	cancelled := s.confirm(confirmation{page: page, choice: "cancel", address: fromHome})
 	s.ExpectPage("cancel", cancelled, http.StatusServiceUnavailable, questionTitle)
 	s.server.exchanging.Unlock()
+	got := s.confirm(confirmation{page: again, choice: "continue", address: fromHome})
+	s.ExpectPage("afterwards", got, http.StatusOK, "You are signed in")
+	s.expectTokens(readKey)
+}
+
+// When too many people sign in, the question comes again, and nothing is used up.
+func TestConfirmWhenBusy(t *testing.T) {
+	t.Parallel()
+	s := serve(t, confirming("always"))
+	s.server.exchangeGate = newGate(bounds{network: 1, inAll: 1})
+	leave, err := s.server.exchangeGate.enter(netip.MustParsePrefix("192.0.2.9/32"), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	callback, readKey := s.startFrom(fromHome)
+	page := s.Get(callback)
+	again := s.confirm(confirmation{page: page, choice: "continue", address: fromHome})
+	s.ExpectPage("continue", again, http.StatusServiceUnavailable, "Many people are signing in.")
+	leave()
 	got := s.confirm(confirmation{page: again, choice: "continue", address: fromHome})
 	s.ExpectPage("afterwards", got, http.StatusOK, "You are signed in")
 	s.expectTokens(readKey)

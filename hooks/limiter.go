@@ -1,6 +1,7 @@
 package hooks
 
 import (
+	"cmp"
 	"math"
 	"net/http"
 	"net/netip"
@@ -117,17 +118,26 @@ func (l *limiter) add(network netip.Prefix) {
 	}
 }
 
-// gate bounds how many requests of a kind are under way at a time, for each client network and in all.
-type gate struct {
-	perNetwork, inAll int
-
-	mu       sync.Mutex
-	underWay map[netip.Prefix]int
-	total    int
+// bounds are how many requests of a kind may be under way at a time.
+type bounds struct {
+	network  int // from one client network
+	provider int // to one provider, so that one that hangs leaves room for the others; zero: as many as inAll
+	inAll    int
 }
 
-func newGate(perNetwork, inAll int) *gate {
-	return &gate{perNetwork: perNetwork, inAll: inAll, underWay: map[netip.Prefix]int{}}
+// gate bounds how many requests of a kind are under way at a time.
+type gate struct {
+	bounds bounds
+
+	mu         sync.Mutex
+	underWay   map[netip.Prefix]int
+	toProvider map[string]int
+	total      int
+}
+
+func newGate(bounds bounds) *gate {
+	bounds.provider = cmp.Or(bounds.provider, bounds.inAll)
+	return &gate{bounds: bounds, underWay: map[netip.Prefix]int{}, toProvider: map[string]int{}}
 }
 
 // The errors of a gate.
@@ -145,37 +155,46 @@ var (
 	}
 )
 
-// enter lets a request in until leave is called. It fails with errNetworkBusy or errBusy. A site may have as
-// many under way as four networks.
-func (g *gate) enter(network netip.Prefix) (leave func(), err error) {
+// enter lets a request in until leave is called. The provider is a host, or blank if the requests go to none.
+// It fails with errNetworkBusy or errBusy. A site may have as many under way as four networks, and as many
+// again from networks that have none: a few networks do not take the place of their neighbors.
+func (g *gate) enter(network netip.Prefix, provider string) (leave func(), err error) {
 	site := siteOf(network)
+	ofSite := 4 * g.bounds.network
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	if g.underWay[network] == 0 {
+		ofSite *= 2
+	}
 	switch {
-	case g.underWay[network] >= g.perNetwork || (site != network && g.underWay[site] >= 4*g.perNetwork):
+	case g.underWay[network] >= g.bounds.network || (site != network && g.underWay[site] >= ofSite):
 		return nil, errNetworkBusy
-	case g.total >= g.inAll:
+	case g.total >= g.bounds.inAll || g.toProvider[provider] >= g.bounds.provider:
 		return nil, errBusy
 	}
-	g.add(network, 1)
+	g.add(network, provider, 1)
 	return func() {
 		g.mu.Lock()
 		defer g.mu.Unlock()
-		g.add(network, -1)
+		g.add(network, provider, -1)
 	}, nil
 }
 
 // add counts one more, or one less. The caller holds the lock.
-func (g *gate) add(network netip.Prefix, change int) {
+func (g *gate) add(network netip.Prefix, provider string, change int) {
 	g.total += change
-	for _, prefix := range []netip.Prefix{network, siteOf(network)} {
-		g.underWay[prefix] += change
-		if g.underWay[prefix] == 0 {
-			delete(g.underWay, prefix)
-		}
-		if siteOf(network) == network {
-			return
-		}
+	count(g.toProvider, provider, change)
+	count(g.underWay, network, change)
+	if site := siteOf(network); site != network {
+		count(g.underWay, site, change)
+	}
+}
+
+// count changes a count, and forgets it when it is zero.
+func count[K comparable](counts map[K]int, key K, change int) {
+	counts[key] += change
+	if counts[key] == 0 {
+		delete(counts, key)
 	}
 }
 

@@ -177,14 +177,15 @@ func TestLimiterOfNeighbors(t *testing.T) {
 	}
 }
 
-// A gate lets in so many of one network, of one site, and in all, and keeps nothing of those that have left.
+// A gate lets in so many of one network, of one site, to one provider, and in all, and keeps nothing of those
+// that have left.
 func TestGate(t *testing.T) {
 	t.Parallel()
-	g := newGate(2, 10)
+	g := newGate(bounds{network: 2, provider: 10, inAll: 12})
 	var leaves []func()
-	enter := func(network string, want error) {
+	enter := func(network, provider string, want error) {
 		t.Helper()
-		leave, err := g.enter(netip.MustParsePrefix(network))
+		leave, err := g.enter(netip.MustParsePrefix(network), provider)
 		if err != want {
 			t.Fatalf("%s: %v, want %v", network, err, want)
 		}
@@ -194,21 +195,42 @@ func TestGate(t *testing.T) {
 	}
 	for i := range 4 {
 		network := fmt.Sprintf("2001:db8:7:%x::/64", i)
-		enter(network, nil)
-		enter(network, nil)
-		enter(network, errNetworkBusy)
+		enter(network, "hangs", nil)
+		enter(network, "hangs", nil)
+		enter(network, "hangs", errNetworkBusy)
 	}
-	enter("2001:db8:7:5::/64", errNetworkBusy) // eight of the site
-	enter("2001:db8:8::/64", nil)
-	enter("192.0.2.1/32", nil)
-	enter("192.0.2.2/32", errBusy)
+	enter("2001:db8:7:5::/64", "hangs", nil) // the ninth of the site, of a neighbor
+	enter("2001:db8:7:5::/64", "hangs", errNetworkBusy)
+	enter("2001:db8:8::/64", "hangs", nil)
+	enter("192.0.2.1/32", "hangs", errBusy)
+	enter("192.0.2.1/32", "works", nil)
+	enter("192.0.2.2/32", "works", nil)
+	enter("192.0.2.3/32", "works", errBusy)
 	leaves[0]()
 	leaves = leaves[1:]
-	enter("192.0.2.1/32", nil)
+	enter("192.0.2.3/32", "hangs", nil)
 	for _, leave := range leaves {
 		leave()
 	}
-	if g.total != 0 || len(g.underWay) != 0 {
-		t.Errorf("%d are left, of %v", g.total, g.underWay)
+	if g.total != 0 || len(g.underWay) != 0 || len(g.toProvider) != 0 {
+		t.Errorf("%d are left, of %v to %v", g.total, g.underWay, g.toProvider)
+	}
+}
+
+// However many networks of one site send requests, it has a bound.
+func TestGateOfSite(t *testing.T) {
+	t.Parallel()
+	g := newGate(bounds{network: 2, inAll: 1000})
+	entered := 0
+	for i := range 100 {
+		for range 2 {
+			network := netip.MustParsePrefix(fmt.Sprintf("2001:db8:7:%x::/64", i))
+			if _, err := g.enter(network, ""); err == nil {
+				entered++
+			}
+		}
+	}
+	if entered != 16 {
+		t.Errorf("%d of one /48", entered)
 	}
 }

@@ -104,7 +104,7 @@ func (s *server) hold(e *request, login *session.Login) (held *heldPoll) {
 	// long as it waits.
 	go func() {
 		defer close(done)
-		leave, err := s.pollGate.enter(s.clientNetwork(e))
+		leave, err := s.pollGate.enter(s.clientNetwork(e), "")
 		if err != nil {
 			return
 		}

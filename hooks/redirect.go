@@ -101,6 +101,12 @@ func (s *server) useState(e *request, response oauth.AuthorizationResponse) erro
 		return errRestarting
 	}
 	defer s.exchanging.RUnlock()
+	leave, err := s.exchangeGate.enter(s.clientNetwork(e), oauth.HostOf(e.plugin.TokenEndpoint))
+	if err != nil {
+		e.setRetryAfter(retryBusy)
+		return errManySignIns
+	}
+	defer leave()
 	// The code is as good as used, so nothing is cancelled when the browser leaves.
 	ctx := context.WithoutCancel(e.Request.Context())
 	pending, err := s.sessions.Consume(ctx, e.owner(), response.State)
@@ -178,7 +184,7 @@ func (s *server) failLogin(ctx context.Context, pending session.Pending, cause e
 // revisit says what became of the login of a state that has been used: people reload pages, and some
 // providers redirect twice. It waits for a code that is being exchanged, with a bound on how many may wait.
 func (s *server) revisit(e *request, state string) error {
-	leave, err := s.pollGate.enter(s.clientNetwork(e))
+	leave, err := s.pollGate.enter(s.clientNetwork(e), "")
 	if err != nil {
 		return errUnderWay
 	}
@@ -212,6 +218,19 @@ func (s *server) revisit(e *request, state string) error {
 			author:      row.Description,
 		}
 	}
+}
+
+// exchangeBounds bounds the exchanges of codes under way. Strangers can start logins and bring them back with
+// codes that they made up, all at once; each has two connections, and lasts up to ten seconds if the provider
+// hangs. What is one too many loads its page again, with the state unused.
+var exchangeBounds = bounds{network: 32, provider: 128, inAll: 256}
+
+// errManySignIns is the answer to an exchange that is one too many.
+var errManySignIns = &responseError{
+	Status:      http.StatusServiceUnavailable,
+	Code:        "temporarily_unavailable",
+	Description: "Many people are signing in at the moment.",
+	page:        pageRestarting,
 }
 
 // errUnderWay is the answer to whom cannot wait for an exchange. The page loads itself again.

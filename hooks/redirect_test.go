@@ -612,6 +612,39 @@ func TestRedirectAgainInVain(t *testing.T) {
 	s.expectTokens(readKey)
 }
 
+// At a provider that hangs, so many exchanges are under way. One more uses up nothing and loads its page again;
+// another plugin, with another provider, does not notice.
+func TestExchangesAreBounded(t *testing.T) {
+	t.Parallel()
+	s := serve(t, withKey)
+	s.server.exchangeGate = newGate(bounds{network: 100, provider: 1, inAll: 2})
+	other := s.add("sheets", nil)
+	asked, answer := make(chan struct{}, 1), make(chan struct{})
+	s.Provider.Answers(func(w http.ResponseWriter, _ *http.Request) {
+		asked <- struct{}{}
+		<-answer
+		_, _ = io.WriteString(w, testkit.TokenResponse)
+	})
+	first, _ := s.Authorize()
+	var done sync.WaitGroup
+	done.Go(func() { s.ExpectPage("the first", s.Get(s.Agree(first)), http.StatusOK, "You are signed in") })
+	<-asked
+	second, readKey := s.Authorize()
+	callback := s.Agree(second)
+	page := s.Get(callback)
+	s.ExpectPage("one more", page, http.StatusServiceUnavailable, "Many people are signing in")
+	expectRetryAfter(t, page)
+	if !strings.Contains(page.Body, `http-equiv="refresh"`) {
+		t.Error("it does not load again")
+	}
+	elsewhere, _ := other.Login()
+	other.ExpectPage("another plugin", elsewhere, http.StatusOK, "You are signed in")
+	close(answer)
+	done.Wait()
+	s.ExpectPage("again", s.Get(callback), http.StatusOK, "You are signed in")
+	s.expectTokens(readKey)
+}
+
 // What a browser fetches before anybody opens it uses up nothing, and no browser keeps the answer.
 func TestRedirectPrefetch(t *testing.T) {
 	t.Parallel()

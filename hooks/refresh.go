@@ -18,18 +18,13 @@ import (
 // maxRefreshToken bounds a refresh token, in bytes. Those that are JWTs have a few thousand.
 const maxRefreshToken = 16 << 10
 
-const (
-	// networkProviderRequests bounds the refreshes and revocations under way for one client network. At a
-	// provider that answers in 0.3 seconds, an office behind one address has 200 of them a second.
-	networkProviderRequests = 64
+// providerBounds bounds the refreshes and revocations under way. At a provider that answers in 0.3 seconds, an
+// office behind one address has 200 of them a second. Each has two connections and some goroutines, and lasts
+// up to ten seconds if the provider hangs.
+var providerBounds = bounds{network: 64, provider: 256, inAll: 512}
 
-	// providerRequests bounds them in all. Each has two connections and some goroutines, and lasts up to ten
-	// seconds if the provider hangs.
-	providerRequests = 512
-
-	// retryBusy is when to try again a request that was one too many.
-	retryBusy = 5 * time.Second
-)
+// retryBusy is when to try again a request that was one too many.
+const retryBusy = 5 * time.Second
 
 var errRefreshLimit = &responseError{
 	Status: http.StatusTooManyRequests,
@@ -79,7 +74,7 @@ func (s *server) redeem(e *request, client *oauth.Client, refreshToken string) (
 		e.setRetryAfter(wait)
 		return nil, errRefreshLimit
 	}
-	leave, err := s.providerGate.enter(network)
+	leave, err := s.providerGate.enter(network, oauth.HostOf(client.RefreshEndpoint))
 	if err != nil {
 		e.setRetryAfter(retryBusy)
 		return nil, err

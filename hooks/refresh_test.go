@@ -543,7 +543,7 @@ func TestProviderRequestsAreBounded(t *testing.T) {
 		withRevoke("")(c)
 		c.TrustedProxyHeaders = []string{"Fly-Client-IP"}
 	})
-	s.server.providerGate = newGate(2, 3)
+	s.server.providerGate = newGate(bounds{network: 2, inAll: 3})
 	asked, answer := s.heldRefreshes()
 	answers := make(chan testkit.Answer, 3)
 	start := func(address, target string) {

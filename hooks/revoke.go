@@ -52,7 +52,7 @@ func (s *server) revoke(e *request) error {
 			return errRevokeLimit
 		}
 	}
-	leave, err := s.providerGate.enter(network)
+	leave, err := s.providerGate.enter(network, oauth.HostOf(client.RevokeEndpoint))
 	if err != nil {
 		e.setRetryAfter(retryBusy)
 		return err

@@ -36,8 +36,9 @@ type server struct {
 	authorizeLimit *limiter
 	refreshLimit   *limiter // counts refused refreshes only
 	revokeLimit    *limiter
+	exchangeGate   *gate // of codes
 	providerGate   *gate // refreshes and revocations
-	pollGate       *gate // held polls
+	pollGate       *gate // held polls, and redirects that wait
 	knownTokens    knownTokens
 	guesses        *guesses
 	routes         []route
@@ -70,8 +71,9 @@ func newServer(app core.App, config Config, records *plugins.Records) (*server, 
 		authorizeLimit: newLimiter(config.AuthorizeRateLimit),
 		refreshLimit:   newLimiter(config.RefreshRateLimit),
 		revokeLimit:    newLimiter(config.RefreshRateLimit),
-		providerGate:   newGate(networkProviderRequests, providerRequests),
-		pollGate:       newGate(networkPolls, heldPolls),
+		exchangeGate:   newGate(exchangeBounds),
+		providerGate:   newGate(providerBounds),
+		pollGate:       newGate(bounds{network: networkPolls, inAll: heldPolls}),
 		guesses:        newGuesses(config.timing.now),
 		closing:        make(chan struct{}),
 	}

@@ -211,7 +211,7 @@ func (s *testServer) pollFrom(address, readKey string) testkit.Answer {
 func TestHeldPollsAreBounded(t *testing.T) {
 	t.Parallel()
 	s := serve(t, func(c *Config) { c.TrustedProxyHeaders = []string{"Fly-Client-IP"} })
-	s.server.pollGate = newGate(2, 3)
+	s.server.pollGate = newGate(bounds{network: 2, inAll: 3})
 	held := make(chan testkit.Answer, 3)
 	hold := func(address, readKey string) {
 		t.Helper()
