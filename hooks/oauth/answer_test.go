@@ -59,6 +59,7 @@ var tokenResponses = map[string]recorded{
 		body:   "access_token=1&expires_in=28800&refresh_token_expires_in=15811200&X-Own=a\n",
 		tokens: `{"X-Own":"a","access_token":"1","expires_in":28800,"refresh_token_expires_in":15811200}`,
 	},
+	"form, ID token only": {body: "id_token=x", tokens: `{"id_token":"x"}`},
 	"form, odd lifetime": {
 		body:   "access_token=1&expires_in=never",
 		tokens: `{"access_token":"1","expires_in":"never"}`,
