@@ -244,6 +244,10 @@ var recordedAnswers = []recordedAnswer{
 		source: "https://docs.spring.io/spring-boot/reference/web/servlet.html",
 	},
 	{
+		provider: "a name in place of a code", grant: refresh, want: dead,
+		body: `{"error":"BadRequest","message":"x"}`, source: "https://www.npmjs.com/package/http-errors",
+	},
+	{
 		provider: "RFC 6750's word", grant: refresh, status: 401, want: dead,
 		body:   `{"error":"invalid_token","error_description":"x"}`,
 		source: "https://www.rfc-editor.org/rfc/rfc6750#section-3.1",
