@@ -109,7 +109,7 @@ const (
 	defaultSessionRetention = 168 * time.Hour
 	defaultBodyTimeout      = 10 * time.Second
 	defaultHeadersTimeout   = 10 * time.Second
-	defaultRefreshKept      = 5 * time.Second
+	defaultRefreshKept      = 30 * time.Second
 
 	// defaultCheckAfter keeps a service that crashes again and again from asking the providers each time.
 	defaultCheckAfter = 2 * time.Second

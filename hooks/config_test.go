@@ -253,7 +253,7 @@ func TestTimingDefaults(t *testing.T) {
 		provider:    10 * time.Second,
 		body:        10 * time.Second,
 		headers:     10 * time.Second,
-		refreshKept: 5 * time.Second,
+		refreshKept: 30 * time.Second,
 		pollSecond:  time.Second,
 		checkAfter:  2 * time.Second,
 	}

@@ -8,15 +8,22 @@ import (
 	"mime"
 	"mime/multipart"
 	"net/http"
+	"strconv"
 	"strings"
 	"time"
 )
 
-// maxBody bounds a request body, in bytes. A refresh token is the largest thing that a plugin sends.
-const maxBody = maxRefreshToken + 4<<10
+// maxBody bounds a request body, in bytes: 64 KB. A refresh token is the largest thing that a plugin sends,
+// and in a form each of its bytes may be encoded as three.
+const maxBody = 3*maxRefreshToken + 4<<10
+
+// errBodyTooLarge says that the parameters of a request were not read.
+var errBodyTooLarge = invalidRequest("The request's body has more than " + strconv.Itoa(maxBody) +
+	" bytes, so it was not read.")
 
 // param returns the first of the named parameters that the request carries, from the query, else from the
-// body: a JSON object, or a form of either kind. It is blank if there is none.
+// body: a JSON object, or a form of either kind. A number in JSON stands for its digits. It is blank if there
+// is none.
 func (e *request) param(names ...string) string {
 	if value := queryParam(e.Request.URL.RawQuery, names...); value != "" {
 		return value
@@ -77,12 +84,12 @@ func (e *request) bodyParam(names ...string) string {
 		}
 	// fetch labels a string body text/plain, so the body itself tells what it is.
 	case bytes.HasPrefix(bytes.TrimSpace(e.body), []byte("{")):
-		var object map[string]any
+		var object map[string]json.RawMessage
 		if json.Unmarshal(e.body, &object) != nil {
 			return ""
 		}
 		for _, name := range names {
-			if value, ok := object[name].(string); ok && value != "" {
+			if value := stringOrDigits(object[name]); value != "" {
 				return value
 			}
 		}
@@ -90,6 +97,18 @@ func (e *request) bodyParam(names ...string) string {
 		return queryParam(string(e.body), names...)
 	}
 	return ""
+}
+
+// stringOrDigits returns a string of JSON, or the digits of a number as they stand: a float would round those
+// of a long key. It is blank for anything else.
+func stringOrDigits(raw json.RawMessage) (value string) {
+	if len(raw) > 0 && (raw[0] == '-' || raw[0] >= '0' && raw[0] <= '9') {
+		return string(raw)
+	}
+	if json.Unmarshal(raw, &value) != nil {
+		return ""
+	}
+	return value
 }
 
 // readBody reads the whole body, or nothing of one that is too large or too slow. Every request's body is
@@ -105,6 +124,7 @@ func (e *request) readBody(timeout time.Duration) {
 	if err != nil || len(body) > maxBody {
 		// Otherwise net/http would wait for the rest before it answers.
 		e.Response.Header().Set("Connection", "close")
+		e.tooLarge = err == nil
 		return
 	}
 	_ = connection.SetReadDeadline(time.Time{})

@@ -1,6 +1,8 @@
 package hooks
 
 import (
+	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"strings"
 	"testing"
@@ -35,6 +37,37 @@ func TestQueryParam(t *testing.T) {
 			t.Parallel()
 			if got := queryParam(query, "code", "refresh_token"); got != want {
 				t.Errorf("got %q, want %q", got, want)
+			}
+		})
+	}
+}
+
+// In JSON a string counts, and a number stands for its digits, however many they are.
+func TestJSONParam(t *testing.T) {
+	t.Parallel()
+	for body, want := range map[string]string{
+		`{"wait": 25}`:                                "25",
+		`{"wait":"25"}`:                               "25",
+		`{"wait":12345678901234567890123}`:            "12345678901234567890123",
+		`{"wait":-1.50e3 }`:                           "-1.50e3",
+		`{"wait":0}`:                                  "0",
+		`{"wait":"a\u0041\"b"}`:                       `aA"b`,
+		`{"other":[1,{"wait":2}],"second":"x"}`:       "x",
+		`{"wait":null,"second":7}`:                    "7",
+		`{"wait":"","second":7}`:                      "7",
+		`{"wait":true}`:                               "",
+		`{"wait":[25]}`:                               "",
+		`{"wait":{"a":25}}`:                           "",
+		`{"wait":25} {}`:                              "",
+		`{"wait":25`:                                  "",
+		`{"wait":` + strings.Repeat("[", 20_000):      "",
+		`{"wait":` + strings.Repeat("1", 1_000) + "}": strings.Repeat("1", 1_000),
+	} {
+		t.Run(body[:min(len(body), 40)], func(t *testing.T) {
+			t.Parallel()
+			e := &request{Request: httptest.NewRequest(http.MethodPost, "/", nil), body: []byte(body)}
+			if got := e.param("wait", "second"); got != want {
+				t.Errorf("got %q", got)
 			}
 		})
 	}

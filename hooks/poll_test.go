@@ -75,7 +75,7 @@ func TestPollTakesTheKeyFromTheBody(t *testing.T) {
 	}
 	for name, broken := range map[string]string{
 		"half an object":     `{"readKey":`,
-		"a number":           `{"readKey":7}`,
+		"a boolean":          `{"readKey":true}`,
 		"an array":           `{"readKey":["a"]}`,
 		"half an escape":     "%",
 		"separators":         "&&==",

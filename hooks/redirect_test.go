@@ -120,7 +120,7 @@ func TestRedirectRefusals(t *testing.T) {
 	}{
 		"access_denied":         {words: "Sign-in cancelled", denied: true},
 		"user_cancelled_login":  {words: "Sign-in cancelled", code: "access_denied", denied: true},
-		"invalid_scope":         {words: "must check SCOPE"},
+		"invalid_scope":         {words: "Check SCOPE"},
 		"some_new_error":        {words: "refused the sign-in"},
 		"not_found":             {words: failed, code: "server_error"},
 		"expired_token":         {words: failed, code: "server_error"},

@@ -6,7 +6,9 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"net/netip"
 	"slices"
+	"strconv"
 	"sync"
 	"time"
 
@@ -15,8 +17,9 @@ import (
 	"plugin-oauth/hooks/oauth"
 )
 
-// maxRefreshToken bounds a refresh token, in bytes. Those that are JWTs have a few thousand.
-const maxRefreshToken = 16 << 10
+// maxRefreshToken bounds a refresh token, in bytes: 20 KB. Those that are JWTs have a few thousand; the
+// largest that people reported have nearly 20,000.
+const maxRefreshToken = 20 << 10
 
 // providerBounds bounds the refreshes and revocations under way. At a provider that answers in 0.3 seconds, an
 // office behind one address has 200 of them a second. Each has two connections and some goroutines, and lasts
@@ -33,13 +36,22 @@ var errRefreshLimit = &responseError{
 		"nobody needs to sign in again.",
 }
 
+// errTokenTooLong says that a token is longer than any that a provider is known to issue.
+var errTokenTooLong = invalidRequest("The token has more than " + strconv.Itoa(maxRefreshToken) +
+	" bytes. No longer one is passed on to the provider.")
+
 // refresh handles POST /refresh?code=… (or refresh_token=…): it redeems the refresh token and answers with
 // the provider's token response. An error has the provider's status and one line of text, because deployed
 // plugins take any JSON for tokens; a plugin that accepts application/json gets its errors as JSON.
 func (s *server) refresh(e *request) error {
 	refreshToken := e.param("code", "refresh_token")
-	if refreshToken == "" || len(refreshToken) > maxRefreshToken {
-		return invalidRequest("The refresh token is missing or too long. Send it as code or refresh_token.")
+	switch {
+	case refreshToken == "" && e.tooLarge:
+		return errBodyTooLarge
+	case refreshToken == "":
+		return invalidRequest("The refresh token is missing. Send it as code or refresh_token.")
+	case len(refreshToken) > maxRefreshToken:
+		return errTokenTooLong
 	}
 	client, err := e.client()
 	if err != nil {
@@ -54,9 +66,17 @@ func (s *server) refresh(e *request) error {
 	tokens, err := s.redeem(e, client, refreshToken)
 	s.metrics.refresh(e.plugin.Slug, err)
 	if err != nil {
+		e.passRetryAfter(err)
 		return err
 	}
 	return e.writeTokens(tokens)
+}
+
+// passRetryAfter tells the plugin how long the provider asks to wait, if it does.
+func (e *request) passRetryAfter(err error) {
+	if provider, ok := errors.AsType[*oauth.Error](err); ok && provider.RetryAfter > 0 {
+		e.setRetryAfter(provider.RetryAfter)
+	}
 }
 
 // redeem returns the provider's answer to a refresh token, from memory if it was given a moment ago.
@@ -94,7 +114,9 @@ func (s *server) redeem(e *request, client *oauth.Client, refreshToken string) (
 			s.knownTokens.good.put(token, struct{}{})
 			return refreshAnswer{tokens: tokens}, nil
 		}
-		return refreshAnswer{tokens: tokens, about: append(tokenKeys(e, tokens), token)}, nil
+		return refreshAnswer{
+			tokens: tokens, about: append(tokenKeys(e, tokens), token), site: siteOf(network),
+		}, nil
 	})
 }
 
@@ -150,7 +172,7 @@ func tokenKeys(e *request, response []byte) (keys []tokenKey) {
 // refreshCache merges simultaneous refreshes with the same refresh token into one request, and gives its
 // answer to all of them. To a provider that rotates refresh tokens, a second request would look like a stolen
 // token (RFC 9700 section 4.14.2). An answer that brings a new refresh token is given again for some seconds,
-// to a second window of the plugin that was just too late to share the request. Everything is in memory only.
+// to a second window of the plugin that was too late to share the request. Everything is in memory only.
 // A cache is safe for concurrent use.
 type refreshCache struct {
 	kept     time.Duration
@@ -158,20 +180,40 @@ type refreshCache struct {
 
 	mu      sync.Mutex
 	answers map[refreshKey]*refreshAnswer
-	size    int // of the answers, in bytes
+	size    int                  // of the answers, in bytes
+	sites   map[netip.Prefix]int // the same for those of each site
 }
 
 // refreshAnswer is a provider's answer to a refresh.
 type refreshAnswer struct {
 	tokens []byte
 	about  []tokenKey // the tokens that it holds, and the one it replaces; none: it is not given again
+	site   netip.Prefix
 }
 
-// maxRefreshAnswers bounds the answers that are kept, in bytes. Only refreshes that succeeded fill it.
-const maxRefreshAnswers = 16 << 20
+const (
+	// maxRefreshAnswers bounds the answers that are kept, in bytes. Only refreshes that succeeded fill it.
+	maxRefreshAnswers = 16 << 20
+
+	// siteRefreshAnswers bounds those of one site, so that nobody alone can take all the room.
+	siteRefreshAnswers = maxRefreshAnswers / 4
+
+	// refreshAnswerOverhead is what an answer takes beside its tokens: its key twice, a timer, and its share
+	// of the maps.
+	refreshAnswerOverhead = 512
+)
+
+// size is the memory that an answer takes, in bytes.
+func (a *refreshAnswer) size() int {
+	return len(a.tokens) + len(a.about)*len(tokenKey{}) + refreshAnswerOverhead
+}
 
 func newRefreshCache(kept time.Duration) *refreshCache {
-	return &refreshCache{kept: kept, answers: map[refreshKey]*refreshAnswer{}}
+	return &refreshCache{
+		kept:    kept,
+		answers: map[refreshKey]*refreshAnswer{},
+		sites:   map[netip.Prefix]int{},
+	}
 }
 
 func (c *refreshCache) do(key refreshKey, send func() (refreshAnswer, error)) ([]byte, error) {
@@ -206,11 +248,13 @@ func (c *refreshCache) find(key refreshKey) (tokens []byte, found bool) {
 func (c *refreshCache) keep(key refreshKey, answer *refreshAnswer) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.size+len(answer.tokens) > maxRefreshAnswers {
+	size := answer.size()
+	if c.size+size > maxRefreshAnswers || c.sites[answer.site]+size > siteRefreshAnswers {
 		return
 	}
 	c.answers[key] = answer
-	c.size += len(answer.tokens)
+	c.size += size
+	c.sites[answer.site] += size
 	time.AfterFunc(c.kept, func() {
 		c.mu.Lock()
 		defer c.mu.Unlock()
@@ -234,7 +278,10 @@ func (c *refreshCache) forget(token tokenKey) {
 // remove removes an answer. The caller holds the lock.
 func (c *refreshCache) remove(key refreshKey, answer *refreshAnswer) {
 	delete(c.answers, key)
-	c.size -= len(answer.tokens)
+	c.size -= answer.size()
+	if c.sites[answer.site] -= answer.size(); c.sites[answer.site] == 0 {
+		delete(c.sites, answer.site)
+	}
 }
 
 // rotated reports whether a token response has a refresh token that replaces the old one (RFC 6749 section

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptrace"
+	"net/netip"
 	"net/url"
 	"strconv"
 	"strings"
@@ -38,7 +39,7 @@ func TestRefreshTokenIsReadLeniently(t *testing.T) {
 	root := serve(t, nil)
 	for _, token := range []string{
 		"oaa1.v1/x+y==", "1//0g-plain_x", "50%", "%zz%4", "a;b", "a=b==", "+", "ü", "a%b;c+d/e==",
-		strings.Repeat("j", 12_000),
+		strings.Repeat("j", 20_000),
 	} {
 		for how, sent := range map[string]string{
 			"as it is": token,
@@ -84,6 +85,17 @@ func TestRefreshFaults(t *testing.T) {
 				`"error_description":"refresh_token is invalid"}`},
 			code: "invalid_grant",
 		},
+		"Strava's": {
+			answer: providerAnswer{status: 400, body: `{"message":"Bad Request",` +
+				`"errors":[{"resource":"RefreshToken","field":"refresh_token","code":"invalid"}]}`},
+			code: "invalid_grant",
+		},
+		"empty 400": {answer: providerAnswer{status: 400}, code: "invalid_grant"},
+		"no token":  {answer: providerAnswer{body: `{}`}, status: 502, code: "server_error"},
+		"another number": {
+			answer: providerAnswer{body: `{"errcode":-1,"errmsg":"RT-HIDDEN"}`},
+			status: 502, code: "server_error",
+		},
 		"client's fault": {
 			answer: providerAnswer{status: 400, body: `{"status":"BAD_CLIENT_SECRET",` +
 				`"message":"the client secret is wrong"}`},
@@ -114,11 +126,11 @@ func TestRefreshFaults(t *testing.T) {
 		},
 		"GitHub": {
 			answer: providerAnswer{body: `{"error":"bad_refresh_token"}`},
-			status: 400, code: "bad_refresh_token",
+			status: 400, code: "invalid_grant",
 		},
 		"Slack": {
 			answer: providerAnswer{body: `{"ok":false,"error":"invalid_refresh_token"}`},
-			status: 400, code: "invalid_refresh_token",
+			status: 400, code: "invalid_grant",
 		},
 		"HTML":     {answer: providerAnswer{body: `<h1>RT-HIDDEN</h1>`}, status: 502, code: "server_error"},
 		"empty":    {answer: providerAnswer{}, status: 502, code: "server_error"},
@@ -155,16 +167,85 @@ func TestRefreshWithoutToken(t *testing.T) {
 	t.Parallel()
 	root := serve(t, nil)
 	for name, query := range map[string]string{
-		"no query":  "",
-		"blank":     "?code=",
-		"as token":  "?token=x",
-		"too large": "?code=" + strings.Repeat("x", maxRefreshToken+1),
+		"no query": "",
+		"blank":    "?code=",
+		"as token": "?token=x",
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := root.in(t)
 			s.Expect("refresh", s.Post("/refresh"+query), http.StatusBadRequest, "invalid_request: "+
-				"The refresh token is missing or too long. Send it as code or refresh_token.\n")
+				"The refresh token is missing. Send it as code or refresh_token.\n")
+		})
+	}
+}
+
+// A refresh token of 20,000 bytes passes in a body of any kind, and whoever sends a longer one is told so.
+func TestLongRefreshTokens(t *testing.T) {
+	t.Parallel()
+	root := serve(t, withRevoke(""))
+	long := strings.Repeat("%", 20_000)
+	const tokenTooLong = "The token has more than 20480 bytes. No longer one is passed on to the provider."
+	const bodyTooLarge = "The request's body has more than 65536 bytes, so it was not read."
+	for name, test := range map[string]struct {
+		path, body string
+		refusal    string // blank: it reaches the provider
+	}{
+		"form":           {path: "/refresh", body: "refresh_token=" + strings.Repeat("%25", 20_000)},
+		"JSON":           {path: "/refresh", body: `{"refresh_token":"` + long + `"}`},
+		"query":          {path: "/refresh?code=" + strings.Repeat("x", 20_000)},
+		"64 KB":          {path: "/refresh", body: "code=" + long + "&x=" + strings.Repeat("x", 45_528)},
+		"a byte more":    {path: "/refresh", body: strings.Repeat("x", 65_537), refusal: bodyTooLarge},
+		"token":          {path: "/refresh", body: "code=" + strings.Repeat("x", 20_481), refusal: tokenTooLong},
+		"revoke":         {path: "/revoke", body: "token=" + strings.Repeat("x", 20_000)},
+		"revoke, token":  {path: "/revoke", body: "token=" + strings.Repeat("x", 20_481), refusal: tokenTooLong},
+		"revoke, larger": {path: "/revoke", body: strings.Repeat("x", 65_537), refusal: bodyTooLarge},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := root.in(t)
+			got := s.Request(http.MethodPost, test.path, test.body)
+			if test.refusal == "" && got.Status != http.StatusOK {
+				t.Errorf("%d %.200s", got.Status, got.Body)
+			}
+			if test.refusal != "" &&
+				(got.Status != http.StatusBadRequest || !strings.Contains(got.Body, test.refusal)) {
+				t.Errorf("%d %.200s", got.Status, got.Body)
+			}
+		})
+	}
+}
+
+// How long a provider asks to wait is passed on in seconds, whichever way the provider says it, and nothing
+// else that stands there.
+func TestRetryAfterPassesThrough(t *testing.T) {
+	t.Parallel()
+	root := serve(t, withRevoke(""))
+	now := time.Now().UTC()
+	for name, test := range map[string]struct{ sent, want string }{
+		"seconds":       {sent: "17", want: "17"},
+		"a date":        {sent: now.Add(90 * time.Second).Format(http.TimeFormat), want: "90"},
+		"a date before": {sent: now.Add(-time.Hour).Format(http.TimeFormat), want: ""},
+		"none":          {sent: "", want: ""},
+		"zero":          {sent: "0", want: ""},
+		"negative":      {sent: "-5", want: ""},
+		"words":         {sent: "soon, RT-HIDDEN", want: ""},
+		"a week":        {sent: "604800", want: "86400"},
+		"for ever":      {sent: strings.Repeat("9", 60), want: "86400"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := root.in(t)
+			for _, path := range []string{"/refresh?code=" + rand.Text(), "/revoke?token=" + rand.Text()} {
+				s.Provider.Answers(func(w http.ResponseWriter, _ *http.Request) {
+					w.Header().Set("Date", now.Format(http.TimeFormat))
+					w.Header().Set("Retry-After", test.sent)
+					w.WriteHeader(http.StatusTooManyRequests)
+				})
+				got := s.Post(path)
+				if got.Status != http.StatusTooManyRequests || got.Header.Get("Retry-After") != test.want {
+					t.Errorf("%d, Retry-After %q", got.Status, got.Header.Get("Retry-After"))
+				}
+			}
 		})
 	}
 }
@@ -174,7 +255,8 @@ func TestRefreshTooSlow(t *testing.T) {
 	s := serve(t, func(c *Config) { c.timing.provider = 300 * time.Millisecond })
 	s.Provider.Answers(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
 	s.Expect("refresh", s.Post("/refresh?code=x"), http.StatusGatewayTimeout,
-		"temporarily_unavailable: The provider took too long to answer. Try again in a moment.\n")
+		"temporarily_unavailable: The provider took too long to answer. It is not your fault. "+
+			"Try again in a moment; if it stays, tell the plugin's author.\n")
 }
 
 // If the plugin leaves while the provider rotates its refresh token, the request is still finished.
@@ -202,7 +284,8 @@ func TestRefreshUnreachable(t *testing.T) {
 	t.Parallel()
 	s := serve(t, func(c *Config) { c.Plugin.TokenEndpoint = "http://127.0.0.1:1/token" })
 	s.Expect("refresh", s.Post("/refresh?code=x"), http.StatusBadGateway,
-		"temporarily_unavailable: The provider could not be reached. Try again in a moment.\n")
+		"temporarily_unavailable: The provider could not be reached. It is not your fault. Try again in a "+
+			"moment; if it stays, tell the plugin's author. For the author: Check TOKEN_ENDPOINT.\n")
 }
 
 // heldRefreshes makes the provider answer each refresh with tokens of its own. Each refresh is announced in
@@ -593,23 +676,34 @@ func TestRefreshCacheIsBounded(t *testing.T) {
 	t.Parallel()
 	c := newRefreshCache(time.Hour)
 	about := []tokenKey{{1}}
-	for i := range 20 {
-		_, err := c.do(refreshKey{byte(i)}, func() (refreshAnswer, error) {
-			return refreshAnswer{tokens: make([]byte, 1<<20), about: about}, nil
-		})
-		if err != nil {
-			t.Fatal(err)
+	fill := func(site netip.Prefix, first byte) {
+		for i := range 30 {
+			_, err := c.do(refreshKey{first, byte(i)}, func() (refreshAnswer, error) {
+				return refreshAnswer{tokens: make([]byte, 1<<19), about: about, site: site}, nil
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
 		}
 	}
-	if len(c.answers) != 16 || c.size != 16<<20 {
+	one := netip.MustParsePrefix("192.0.2.1/32")
+	fill(one, 0)
+	if len(c.answers) != 7 || c.sites[one] != c.size {
+		t.Errorf("it keeps %d answers of one site", len(c.answers))
+	}
+	for i := range 10 {
+		fill(netip.PrefixFrom(netip.AddrFrom4([4]byte{198, 51, 100, byte(i)}), 32), byte(i+1))
+	}
+	kept := len(c.answers)
+	if kept != 28 && kept != 31 || c.size > maxRefreshAnswers || c.size < kept*(1<<19) {
 		t.Errorf("it keeps %d answers of %d bytes", len(c.answers), c.size)
 	}
 	c.forget(tokenKey{2})
-	if len(c.answers) != 16 {
+	if len(c.answers) != kept {
 		t.Error("it forgets answers about other tokens")
 	}
 	c.forget(about[0])
-	if len(c.answers) != 0 || c.size != 0 {
+	if len(c.answers) != 0 || c.size != 0 || len(c.sites) != 0 {
 		t.Errorf("it still keeps %d answers of %d bytes", len(c.answers), c.size)
 	}
 }

@@ -34,9 +34,14 @@ func (s *server) revoke(e *request) error {
 		return errNoRevokeEndpoint
 	}
 	token := oauth.Token{Value: e.param("token"), TypeHint: e.param("token_type_hint")}
-	unfit := !utf8.ValidString(token.Value) || strings.ContainsFunc(token.Value, unicode.IsControl)
-	if token.Value == "" || len(token.Value) > maxRefreshToken || unfit {
-		return invalidRequest("The token is missing, too long or malformed. Send it as token.")
+	switch {
+	case token.Value == "" && e.tooLarge:
+		return errBodyTooLarge
+	case len(token.Value) > maxRefreshToken:
+		return errTokenTooLong
+	case token.Value == "" || !utf8.ValidString(token.Value) ||
+		strings.ContainsFunc(token.Value, unicode.IsControl):
+		return invalidRequest("The token is missing or malformed. Send it as token.")
 	}
 	// A sign-out is finished even if the plugin is closed in the meantime.
 	if !s.exchanging.TryRLock() {
@@ -61,6 +66,7 @@ func (s *server) revoke(e *request) error {
 	s.refreshes.forget(key)
 	if err := s.endpoint(e.plugin).Revoke(context.WithoutCancel(e.Request.Context()), client,
 		token); err != nil {
+		e.passRetryAfter(err)
 		return err
 	}
 	return e.writeJSON(http.StatusOK, struct{}{})

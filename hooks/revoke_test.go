@@ -94,6 +94,10 @@ func TestRevokeFaults(t *testing.T) {
 				status: 503, code: "temporarily_unavailable",
 			},
 			"too many": {answer: providerAnswer{status: 429}, status: 429, code: "server_error"},
+			"the other token": {
+				answer: providerAnswer{status: 400, body: `{"error":"unsupported_token_type"}`},
+				status: 400, code: "unsupported_token_type",
+			},
 		},
 		oauth.RevokeFormWithoutClient: {
 			"expired": {

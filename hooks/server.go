@@ -95,6 +95,7 @@ type request struct {
 	plugin   *plugins.Plugin
 	route    string // its path in the route table
 	body     []byte
+	tooLarge bool // the body was, so it was not read
 }
 
 // owner is what the plugin's sessions belong to.

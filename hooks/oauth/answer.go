@@ -1,7 +1,6 @@
 package oauth
 
 import (
-	"bytes"
 	"cmp"
 	"encoding/json"
 	"fmt"
@@ -14,36 +13,36 @@ import (
 )
 
 // readTokenResponse reads the answer of a token endpoint (RFC 6749 sections 5.1 and 5.2). A good one is a
-// 2xx with a JSON object, under whatever content type, that carries neither "error" nor "ok": false; it comes
-// back unchanged. A form-encoded one, as GitHub sends it, is turned into JSON.
-func readTokenResponse(answer Answer) ([]byte, error) {
+// 2xx with a JSON object, under whatever content type, that carries neither "error" nor "ok": false, and has
+// an access token or an ID token somewhere in it; it comes back unchanged. A form-encoded one, as GitHub
+// sends it, is turned into JSON. At a refresh, a grant that is dead in whatever words is invalid_grant.
+func readTokenResponse(answer Answer, grantType string) ([]byte, error) {
 	if len(answer.Body) > maxAnswer {
 		return nil, notOAuth("is larger than 1 MB")
 	}
-	tokens := answer.Body
-	members, isObject := jsonObject(tokens)
+	body := answer.Body
+	found, isObject := readOutline(body)
 	if !isObject {
-		if tokens, isObject = formToJSON(answer.Body); isObject {
-			members, isObject = jsonObject(tokens)
+		if encoded, isForm := formToJSON(body); isForm {
+			body = encoded
+			found, isObject = readOutline(body)
 		}
 	}
-	var code string
-	var failed bool
-	if isObject {
-		code, failed = errorOf(members)
-	}
-	switch success := answer.isSuccess(); {
-	case success && isObject && !failed:
-		return tokens, nil
-	case success && !isObject:
-		return nil, notOAuth("is not a JSON object")
+	success := answer.isSuccess()
+	switch {
+	case success && isObject && !found.failed && found.hasToken:
+		return body, nil
 	case !success && !answer.isError():
 		return nil, notOAuth(fmt.Sprintf("has the status %d", answer.Status))
+	case grantType == grantRefreshToken && isDeadGrant(answer, body, isObject):
+		return nil, refusal(answer, "invalid_grant", isObject)
+	case success && !isObject:
+		return nil, notOAuth("is not a JSON object")
+	case success && !found.failed:
+		return nil, notOAuth(fmt.Sprintf("has the status %d, but no token%s", answer.Status, found.number))
+	default:
+		return nil, refusal(answer, found.code, isObject)
 	}
-	if isDeadRefreshToken(code, members) {
-		code = "invalid_grant"
-	}
-	return nil, refusal(answer, code, isObject)
 }
 
 func (a Answer) isSuccess() bool { return a.Status >= 200 && a.Status < 300 }
@@ -57,7 +56,7 @@ func refusal(answer Answer, code string, isObject bool) *Error {
 		status = http.StatusBadRequest
 	}
 	err := &Error{Code: cmp.Or(code, "server_error"), Status: status, Meaning: MeaningOf(code),
-		Malformed: !isObject}
+		Malformed: !isObject, RetryAfter: answer.RetryAfter}
 	if code == "" && status >= http.StatusInternalServerError {
 		err.Meaning = ProviderFailed
 	}
@@ -65,19 +64,65 @@ func refusal(answer Answer, code string, isObject bool) *Error {
 	return err
 }
 
-// jsonObject decodes one JSON object, without a byte order mark if there is one. Version 1 of the package
-// takes what providers send: duplicate names, and bytes that are not UTF-8.
-func jsonObject(body []byte) (map[string]json.RawMessage, bool) {
-	var object map[string]json.RawMessage
-	err := json.Unmarshal(bytes.TrimPrefix(body, []byte("\ufeff")), &object)
-	return object, err == nil && object != nil
+// outline is what decides whether an answer is a success.
+type outline struct {
+	code     string // the error code, if it is one that may be passed on
+	failed   bool   // it has an error, or "ok" is false
+	hasToken bool   // at any depth
+	number   string // for the log: the number of an error that has no code, or blank
+}
+
+// readOutline reads a body in one pass, and reports whether it is a JSON object. An error of null, "", false,
+// 0, [] or {} is none.
+func readOutline(body []byte) (found outline, isObject bool) {
+	opened := false // an error that is an object or an array has just begun
+	isJSON := walkJSON(body, func(value jsonValue) {
+		isEnd := value.kind == '}' || value.kind == ']'
+		found.failed = found.failed || (opened && !isEnd)
+		opened = false
+		switch {
+		case value.depth == 0 && value.kind == '{':
+			isObject = true
+		case value.depth == 1 && value.name == "ok":
+			found.failed = found.failed || value.kind == 'f'
+		case value.depth == 1 && value.name == "error" && !isEnd:
+			opened = value.kind == '{' || value.kind == '['
+			found.code = ""
+			if value.kind == '"' {
+				found.code = safeCode(value.text)
+			}
+			found.failed = found.failed || !(opened || isNothing(value))
+		case value.name == "access_token" || value.name == "id_token":
+			found.hasToken = found.hasToken ||
+				(value.kind == '"' && strings.TrimSpace(value.text) != "")
+		case value.name == "errcode" && value.kind == '0' && errorNumber.MatchString(value.text):
+			found.number = " (errcode " + value.text + ")"
+		}
+	})
+	return found, isJSON && isObject
+}
+
+var errorNumber = regexp.MustCompile(`^-?[0-9]{1,9}$`)
+
+// isNothing reports whether a scalar is what providers send in place of no error.
+func isNothing(value jsonValue) bool {
+	switch value.kind {
+	case 'n', 'f':
+		return true
+	case '"':
+		return value.text == ""
+	case '0':
+		return value.text == "0"
+	default:
+		return false
+	}
 }
 
 // formToJSON turns a form-encoded token response or error into a JSON object. Lifetimes become numbers, as in
 // JSON.
 func formToJSON(body []byte) ([]byte, bool) {
 	form, err := url.ParseQuery(strings.TrimSpace(string(body)))
-	if err != nil || (!form.Has("access_token") && !form.Has("error")) {
+	if err != nil || !(form.Has("access_token") || form.Has("id_token") || form.Has("error")) {
 		return nil, false
 	}
 	object := make(map[string]any, len(form))
@@ -97,23 +142,6 @@ func formToJSON(body []byte) ([]byte, bool) {
 }
 
 var formName = regexp.MustCompile(`^[A-Za-z0-9_.-]+$`)
-
-// errorOf returns the error code of an answer, if it has one, and whether the answer is an error at all.
-// An error of null or "" is none. A code that is not of a code's form is left out.
-func errorOf(members map[string]json.RawMessage) (code string, failed bool) {
-	ok := true // which null leaves alone
-	if raw, found := members["ok"]; found && json.Unmarshal(raw, &ok) == nil && !ok {
-		failed = true
-	}
-	raw, found := members["error"]
-	if !found || string(raw) == "null" || string(raw) == `""` {
-		return "", failed
-	}
-	if json.Unmarshal(raw, &code) != nil {
-		return "", true
-	}
-	return safeCode(code), true
-}
 
 var codeForm = regexp.MustCompile(`^[a-z_]{1,40}$`)
 

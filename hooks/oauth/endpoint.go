@@ -20,6 +20,9 @@ const (
 
 	// maxAnswer bounds an answer of a provider, in bytes.
 	maxAnswer = 1 << 20
+
+	grantCode         = "authorization_code" // RFC 6749 section 4.1.3
+	grantRefreshToken = "refresh_token"      // RFC 6749 section 6
 )
 
 // Endpoint talks to the token and revocation endpoints of any client. It is safe for concurrent use.
@@ -69,7 +72,7 @@ func (e *Endpoint) Exchange(ctx context.Context, c *Client, grant CodeGrant) ([]
 	if err != nil {
 		return nil, err
 	}
-	form.Set("grant_type", "authorization_code")
+	form.Set("grant_type", grantCode)
 	form.Set("code", grant.Code)
 	form.Set("redirect_uri", c.RedirectURI)
 	if c.usesPKCE() {
@@ -91,7 +94,7 @@ type CodeGrant struct {
 // byte. It fails like [Endpoint.Exchange], and the client must not have an open tenant either.
 func (e *Endpoint) Refresh(ctx context.Context, c *Client, refreshToken string) ([]byte, error) {
 	return e.requestToken(ctx, c, c.RefreshEndpoint, url.Values{
-		"grant_type":    {"refresh_token"},
+		"grant_type":    {grantRefreshToken},
 		"refresh_token": {refreshToken},
 	})
 }
@@ -115,7 +118,7 @@ func (e *Endpoint) requestToken(
 	if err != nil {
 		return nil, err
 	}
-	return readTokenResponse(answer)
+	return readTokenResponse(answer, form.Get("grant_type"))
 }
 
 // authenticatedRequest returns a POST of a form with the client's authentication (RFC 6749 section 2.3.1).
@@ -153,6 +156,9 @@ type Answer struct {
 
 	// Body is the whole body, or the first megabyte and a byte of a larger one.
 	Body []byte
+
+	// RetryAfter is how long the provider asks to wait. Zero means that it does not say.
+	RetryAfter time.Duration
 }
 
 // Do sends a request to a provider and reads the whole answer. It fails with an *[Error] if none came.
@@ -172,7 +178,9 @@ func (e *Endpoint) Do(request *http.Request) (Answer, error) {
 	if err != nil {
 		return Answer{}, noAnswer(err)
 	}
-	return Answer{Status: response.StatusCode, Body: body}, nil
+	return Answer{
+		Status: response.StatusCode, Body: body, RetryAfter: readRetryAfter(response.Header, time.Now()),
+	}, nil
 }
 
 var (

@@ -60,11 +60,11 @@ func TestRefreshSendsTheToken(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, nil)
 	f.Provider.Answers(func(w http.ResponseWriter, r *http.Request) {
-		_, _ = io.WriteString(w, `{"refresh_token":"`+r.Form.Get("refresh_token")+`"}`)
+		_, _ = io.WriteString(w, `{"access_token":"`+r.Form.Get("refresh_token")+`"}`)
 	})
 	for _, token := range []string{"oaa1.v1/x+y==", "50%", "a;b", "ü", strings.Repeat("j", 12_000)} {
 		tokens, err := f.endpoint.Refresh(t.Context(), &f.client, token)
-		if want := `{"refresh_token":"` + token + `"}`; err != nil || string(tokens) != want {
+		if want := `{"access_token":"` + token + `"}`; err != nil || string(tokens) != want {
 			t.Errorf("%.20s: got %.50s, %v", token, tokens, err)
 		}
 	}

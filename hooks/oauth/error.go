@@ -4,6 +4,9 @@ import (
 	"cmp"
 	"errors"
 	"slices"
+	"strings"
+	"time"
+	"unicode"
 )
 
 // Error says what a provider answered instead of tokens, or that it did not answer (RFC 6749 section 5.2).
@@ -23,6 +26,10 @@ type Error struct {
 	// Malformed says that the answer was neither a JSON object nor a form, but HTML, say.
 	Malformed bool
 
+	// RetryAfter is how long the provider asks to wait, a day at most (RFC 9110 section 10.2.3). Zero means
+	// that it does not say.
+	RetryAfter time.Duration
+
 	// Cause is for the log. It is nil if there is nothing to log, since the person said no.
 	Cause error
 }
@@ -41,7 +48,8 @@ func (e *Error) Unwrap() error { return e.Cause }
 // Meaning is what an error is about. Providers have many codes for the same thing.
 type Meaning int
 
-// The meanings. Their sentences are in one table: see [Meaning.Description] and [Meaning.Fix].
+// The meanings. Their sentences are in one table: see [Meaning.ForPerson], [Meaning.ForAuthor] and
+// [Meaning.Fix].
 const (
 	Refused            Meaning = iota // nothing more is known
 	Denied                            // the person said no
@@ -56,6 +64,7 @@ const (
 	Unreachable                       // no answer, or an incomplete one
 	NotOAuth                          // an answer that OAuth does not have
 	NotRevoked                        // a token that may still be good (RFC 7009 section 2.2.1)
+	OtherTokenType                    // a token of a type that cannot be revoked (RFC 7009 section 2.2.1)
 	OtherIssuer                       // an authorization response of another provider (RFC 9207 section 2.4)
 	NoCode                            // an authorization response without a code and without an error
 	ConsentRequired                   // somebody must sign in or allow the access at the provider first
@@ -70,17 +79,26 @@ type errorRow struct {
 	meaning Meaning
 	codes   []string // the provider's codes that mean it
 	code    string   // for plugins, if no provider's code means it; its fix is the one of this code
-	person  string   // what happened, and what the person who signs in can do
-	author  string   // what the plugin's author must check; blank: nothing
-	fix     func(client *Client, names Names) string
+	person  string   // what happened, and what the person who signs in can do; it names no setting
+
+	// author says what the plugin's author can do about it. Nil means nothing.
+	author func(names Names) string
+	fix    func(client *Client, names Names) string
 }
+
+// What a person can do about most errors.
+const (
+	tellAuthor = " It is not your fault. Tell the plugin's author."
+	tryAgain   = " It is not your fault. Try again in a moment; if it stays, tell the plugin's author."
+)
 
 // errorTable is the one place that says what an error means. Pages, /poll, the doctor and the dashboard take
 // their words from it.
 var errorTable = []errorRow{
 	{
 		meaning: Refused,
-		person:  "The provider refused the sign-in.",
+		person:  "The provider refused the sign-in." + tellAuthor,
+		author:  says("The provider's documentation says what the error means."),
 		fix:     seeProvidersDocumentation,
 	},
 	{
@@ -93,10 +111,13 @@ var errorTable = []errorRow{
 		meaning: InvalidClient,
 		codes: []string{
 			"invalid_client", "incorrect_client_credentials", "unauthorized_client", "bad_client_secret",
-			"invalid_client_id",
+			"bad_client_id", "invalid_client_id", "invalid_client_secret",
 		},
-		person: "The provider does not accept the plugin's client ID or secret.",
-		author: "The plugin's author must check CLIENT_ID, CLIENT_SECRET and TOKEN_AUTH.",
+		person: "The provider does not accept the plugin itself." + tellAuthor,
+		author: func(names Names) string {
+			return "Check " + names("clientId") + ", " + names("clientSecret") + " and " + names("tokenAuth") +
+				"."
+		},
 		fix: func(_ *Client, names Names) string {
 			return "Copy the client ID and the client secret from the provider's console once more, into " +
 				names("clientId") + " and " + names("clientSecret") + ". If they are right, the provider " +
@@ -109,7 +130,12 @@ var errorTable = []errorRow{
 			"invalid_grant", "bad_verification_code", "bad_refresh_token", "invalid_code",
 			"invalid_refresh_token",
 		},
-		person: "The provider does not accept this sign-in any more. Please sign in again.",
+		person: "The provider does not accept this sign-in any more. Please sign in again. If it happens " +
+			"each time, tell the plugin's author.",
+		author: func(names Names) string {
+			return "If it happens each time, check " + names("redirectUri") + " and " +
+				names("clientSecret") + "."
+		},
 		fix: func(client *Client, _ Names) string {
 			return "Once in a while this is a page that was loaded twice, or a code that came too late: " +
 				"sign in again. If it is every time, the provider knows another redirect URI than " +
@@ -119,8 +145,10 @@ var errorTable = []errorRow{
 	{
 		meaning: InvalidScope,
 		codes:   []string{"invalid_scope"},
-		person:  "The provider does not offer what the plugin asks for.",
-		author:  "The plugin's author must check SCOPE.",
+		person:  "The plugin asks the provider for something that it does not offer." + tellAuthor,
+		author: func(names Names) string {
+			return "Check " + names("scope") + ", and what the app at the provider may ask for."
+		},
 		fix: func(_ *Client, names Names) string {
 			return "Check " + names("scope") + ": the spelling, spaces or commas between, and whether the " +
 				"app at the provider may ask for it."
@@ -129,9 +157,11 @@ var errorTable = []errorRow{
 	{
 		meaning: InvalidRedirectURI,
 		codes:   []string{"redirect_uri_mismatch", "bad_redirect_uri"},
-		person:  "The provider does not know this redirect URI.",
-		author: "The plugin's author must enter REDIRECT_URI at the provider exactly as it is configured " +
-			"here.",
+		person:  "The provider does not know the address that this sign-in leads back to." + tellAuthor,
+		author: func(names Names) string {
+			return "Enter the redirect URI at the provider, letter for letter as " + names("redirectUri") +
+				" has it."
+		},
 		fix: func(client *Client, _ Names) string {
 			return "Enter this redirect URI at the provider, letter for letter: " + client.RedirectURI
 		},
@@ -139,8 +169,10 @@ var errorTable = []errorRow{
 	{
 		meaning: InvalidRequest,
 		codes:   []string{"invalid_request", "unsupported_response_type", "unsupported_grant_type"},
-		person:  "The provider does not accept the way the plugin asks.",
-		author:  "The plugin's author must check the endpoints, PKCE and AUTHORIZE_PARAMS.",
+		person:  "The provider does not accept the way the plugin asks." + tellAuthor,
+		author: func(names Names) string {
+			return "Check the endpoints, " + names("pkce") + " and " + names("authorizeParams") + "."
+		},
 		fix: func(client *Client, names Names) string {
 			pkce := "Some providers refuse PKCE: try off in "
 			if !client.usesPKCE() {
@@ -153,7 +185,7 @@ var errorTable = []errorRow{
 	{
 		meaning: ProviderFailed,
 		codes:   []string{"server_error"},
-		person:  "The provider has a problem of its own. Try again in a moment.",
+		person:  "The provider has a problem of its own." + tryAgain,
 		fix: func(_ *Client, names Names) string {
 			return "The provider had a fault of its own, or its answer was not OAuth. If it stays, look at " +
 				"the cause, and check " + names("tokenEndpoint") + "."
@@ -162,7 +194,7 @@ var errorTable = []errorRow{
 	{
 		meaning: ProviderBusy,
 		codes:   []string{"temporarily_unavailable"},
-		person:  "The provider has a problem of its own. Try again in a moment.",
+		person:  "The provider has a problem of its own." + tryAgain,
 		fix: func(*Client, Names) string {
 			return "The provider was down, slow or out of reach. If it stays, check the set-up below: it " +
 				"says whether the token endpoint is right and answers."
@@ -171,28 +203,47 @@ var errorTable = []errorRow{
 	{
 		meaning: TimedOut,
 		code:    "temporarily_unavailable",
-		person:  "The provider took too long to answer. Try again in a moment.",
+		person:  "The provider took too long to answer." + tryAgain,
 	},
 	{
 		meaning: Unreachable,
 		code:    "temporarily_unavailable",
-		person:  "The provider could not be reached. Try again in a moment.",
+		person:  "The provider could not be reached." + tryAgain,
+		author:  func(names Names) string { return "Check " + names("tokenEndpoint") + "." },
 	},
 	{
 		meaning: NotOAuth,
 		code:    "server_error",
-		person:  "The provider gave an answer that is not OAuth.",
-		author:  "Try again; if it stays, the plugin's author must check TOKEN_ENDPOINT.",
+		person:  "The provider gave an answer without access for the plugin." + tryAgain,
+		author: func(names Names) string {
+			return "The answer is not OAuth. Look at the cause in the log, and check " +
+				names("tokenEndpoint") + "."
+		},
 	},
 	{
 		meaning: NotRevoked,
 		code:    "server_error",
-		person:  "The provider did not end the access. Try again in a moment.",
+		person:  "The provider did not end the access." + tryAgain,
+	},
+	{
+		meaning: OtherTokenType,
+		codes:   []string{"unsupported_token_type"},
+		person:  "The provider did not end the access, since it cannot end it this way." + tellAuthor,
+		author: says("This token cannot be revoked. Send the other one: the refresh token in place of the " +
+			"access token, or the access token in place of the refresh token."),
+		fix: func(*Client, Names) string {
+			return "The provider revokes tokens of one type only. The plugin must send the other one: the " +
+				"refresh token in place of the access token, or the other way round."
+		},
 	},
 	{
 		meaning: OtherIssuer,
 		code:    "invalid_request",
-		person:  "The answer comes from another provider than the one that was asked. Nothing was shared.",
+		person: "The answer comes from another provider than the one that was asked. Nothing was shared." +
+			tellAuthor,
+		author: func(names Names) string {
+			return "Check " + names("issuer") + " against the provider's metadata."
+		},
 	},
 	{
 		meaning: NoCode,
@@ -213,6 +264,9 @@ var errorTable = []errorRow{
 	},
 }
 
+// says returns a sentence for the author that names no setting.
+func says(sentence string) func(Names) string { return func(Names) string { return sentence } }
+
 func seeProvidersDocumentation(*Client, Names) string {
 	return "The provider's documentation says what this code means."
 }
@@ -231,14 +285,42 @@ func (m Meaning) row() errorRow {
 	return errorTable[i]
 }
 
-// Description says what an error means, first to the person who signs in, then to the plugin's author. It is
-// in our own words: the provider's may quote the code or the token.
-func (m Meaning) Description() string {
-	row := m.row()
-	if row.author == "" {
-		return row.person
+// ForPerson says what happened to the person who signs in, and what that person can do. It is in our own
+// words: the provider's may quote the code or the token.
+func (m Meaning) ForPerson() string { return m.row().person }
+
+// ForAuthor says what the plugin's author can do about an error, for the small print. It names what to change
+// as names does, and is blank if there is nothing to do.
+func (m Meaning) ForAuthor(names Names) string {
+	author := m.row().author
+	if author == nil {
+		return ""
 	}
-	return row.person + " " + row.author
+	return author(names)
+}
+
+// Describe says both in one text: what happened, and what the author can do.
+func (m Meaning) Describe(names Names) string {
+	author := m.ForAuthor(names)
+	if author == "" {
+		return m.ForPerson()
+	}
+	return m.ForPerson() + " For the author: " + author
+}
+
+// Description is [Meaning.Describe] for a plugin that is configured by the environment.
+func (m Meaning) Description() string { return m.Describe(variable) }
+
+// variable returns the environment variable of a field, such as CLIENT_ID for clientId.
+func variable(field string) string {
+	var b strings.Builder
+	for _, r := range field {
+		if unicode.IsUpper(r) {
+			b.WriteByte('_')
+		}
+		b.WriteRune(unicode.ToUpper(r))
+	}
+	return b.String()
 }
 
 // Fix says what an admin can usually do about an error. It names what to change as names does.

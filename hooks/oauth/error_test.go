@@ -39,12 +39,13 @@ func TestErrorTable(t *testing.T) {
 		row := rows[0]
 		t.Run(row.person, func(t *testing.T) {
 			t.Parallel()
-			if !isSentences(row.person) || (row.author != "" && !isSentences(row.author)) {
-				t.Errorf("no sentences: %q, %q", row.person, row.author)
+			if !isSentences(meaning.ForPerson()) || meaning.ForPerson() != row.person {
+				t.Errorf("no sentences: %q", meaning.ForPerson())
 			}
-			if want := strings.TrimSpace(row.person + " " + row.author); meaning.Description() != want {
-				t.Errorf("the description is %q", meaning.Description())
+			if strings.Contains(row.person, "_") || strings.Contains(row.person, "OAuth") {
+				t.Errorf("these are no words for a person: %q", row.person)
 			}
+			expectAuthor(t, meaning)
 			if row.code != "" && len(row.codes) > 0 {
 				t.Error("it has both a provider's code and one of its own")
 			}
@@ -53,19 +54,50 @@ func TestErrorTable(t *testing.T) {
 	}
 }
 
-// expectFix checks that a fix names only what an admin can change.
-func expectFix(t *testing.T, meaning Meaning) {
+// expectAuthor checks that the author is told what to change by the names that the plugin has for it, apart
+// from what the person is told.
+func expectAuthor(t *testing.T, meaning Meaning) {
+	t.Helper()
+	author := meaning.ForAuthor(knownFields(t))
+	if author == "" {
+		if meaning.Description() != meaning.ForPerson() {
+			t.Errorf("the description is %q", meaning.Description())
+		}
+		return
+	}
+	if !isSentences(author) || strings.Contains(author, "CLIENT_ID") {
+		t.Errorf("no sentences: %q", author)
+	}
+	described := meaning.Describe(knownFields(t))
+	if !strings.HasPrefix(described, meaning.ForPerson()) || !strings.HasSuffix(described, author) {
+		t.Errorf("together they are %q", described)
+	}
+	if meaning == InvalidClient &&
+		!strings.HasSuffix(meaning.Description(), "Check CLIENT_ID, CLIENT_SECRET and TOKEN_AUTH.") {
+		t.Errorf("by the environment it is %q", meaning.Description())
+	}
+}
+
+// knownFields names a field in capitals, if there is such a field.
+func knownFields(t *testing.T) Names {
 	t.Helper()
 	fields := []string{
 		"clientId", "clientSecret", "tokenAuth", "scope", "pkce", "authorizeParams", "tokenEndpoint",
+		"redirectUri", "issuer",
 	}
-	client := Client{RedirectURI: "https://backend.example/redirect"}.Complete()
-	fix := meaning.Fix(&client, func(field string) string {
+	return func(field string) string {
 		if !slices.Contains(fields, field) {
 			t.Errorf("there is no field %s", field)
 		}
 		return strings.ToUpper(field)
-	})
+	}
+}
+
+// expectFix checks that a fix names only what an admin can change.
+func expectFix(t *testing.T, meaning Meaning) {
+	t.Helper()
+	client := Client{RedirectURI: "https://backend.example/redirect"}.Complete()
+	fix := meaning.Fix(&client, knownFields(t))
 	if !isSentences(strings.TrimSuffix(fix, client.RedirectURI)+".") || strings.Contains(fix, "%!") {
 		t.Errorf("the fix is %q", fix)
 	}

@@ -127,17 +127,21 @@ var alreadyRevoked = []string{"invalid_token", "invalid_grant", "invalid_auth", 
 func (c *Client) readRevocation(answer Answer) error {
 	var code string
 	var failed bool
-	if members, ok := jsonObject(answer.Body); ok {
-		code, failed = errorOf(members)
+	if found, isObject := readOutline(answer.Body); isObject {
+		code, failed = found.code, found.failed
 	}
 	switch {
 	case answer.isSuccess() && !failed, slices.Contains(alreadyRevoked, code),
 		c.tokenIsUnknown(answer.Status):
 		return nil
 	}
-	err := &Error{Code: cmp.Or(code, "server_error"), Status: answer.Status, Meaning: NotRevoked}
-	if slices.Contains([]string{"invalid_client", "unauthorized_client"}, code) {
+	err := &Error{Code: cmp.Or(code, "server_error"), Status: answer.Status, Meaning: NotRevoked,
+		RetryAfter: answer.RetryAfter}
+	switch code {
+	case "invalid_client", "unauthorized_client":
 		err.Meaning = InvalidClient
+	case "unsupported_token_type":
+		err.Meaning = OtherTokenType
 	}
 	if !answer.isError() {
 		err.Status = http.StatusBadGateway

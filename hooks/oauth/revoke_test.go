@@ -120,8 +120,12 @@ func TestRevocationAnswers(t *testing.T) {
 		"unprocessable": {status: 422, want: notRevoked("server_error", 422)},
 		"no reason":     {status: 401, want: notRevoked("server_error", 401)},
 		"reason in JSON": {
-			status: 400, body: `{"error":"unsupported_token_type"}`,
-			want: notRevoked("unsupported_token_type", 400),
+			status: 400, body: `{"error":"temporarily_unavailable"}`,
+			want: notRevoked("temporarily_unavailable", 400),
+		},
+		"the other token, please": {
+			status: 400, body: `{"error":"unsupported_token_type","error_description":"HIDDEN"}`,
+			want: wanted{code: "unsupported_token_type", status: 400, means: oauth.OtherTokenType},
 		},
 		"wrong secret": {
 			status: 401, body: `{"error":"invalid_client"}`,
@@ -167,6 +171,18 @@ func TestRevocationAnswers(t *testing.T) {
 			}
 			test.want.expect(t, err)
 		})
+	}
+}
+
+// Whoever sends the token of the wrong type is told to send the other one (RFC 7009 section 2.2.1).
+func TestOtherTokenTypeIsExplained(t *testing.T) {
+	t.Parallel()
+	said := oauth.OtherTokenType.Description()
+	if !strings.Contains(said, "Send the other one: the refresh token") {
+		t.Errorf("it says %q", said)
+	}
+	if oauth.MeaningOf("unsupported_token_type") != oauth.OtherTokenType {
+		t.Error("its code does not say so")
 	}
 }
 
