@@ -1,6 +1,7 @@
 package hooks
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -23,7 +24,8 @@ type responseError struct {
 	Code        string `json:"error"`
 	Description string `json:"error_description,omitempty"` // a sentence that is safe to show
 
-	author   string // what the page adds for the plugin's author, if there is a cause
+	person   string // what the page says in place of the description
+	author   string // what the page adds for the plugin's author
 	page     errorPage
 	internal bool  // the service itself is at fault
 	cause    error // makes it appear in the log; it quotes no request, no response and no key
@@ -48,6 +50,7 @@ const (
 	pageOfCode          errorPage = iota // the code decides
 	pageNothingToFinish                  // somebody opened the address of /redirect without a login
 	pageRestarting                       // it loads itself again
+	pageFailedBefore                     // the login has failed, and its log line is written
 )
 
 // format is how a route answers with an error.
@@ -93,12 +96,12 @@ func invalidRequest(description string) *responseError {
 }
 
 // toResponse turns any error into one that can be answered.
-func toResponse(err error) *responseError {
+func (e *request) toResponse(err error) *responseError {
 	if response, ok := errors.AsType[*responseError](err); ok {
 		return response
 	}
 	if provider, ok := errors.AsType[*oauth.Error](err); ok {
-		return providerError(provider)
+		return e.providerError(provider)
 	}
 	if tenant, ok := errors.AsType[*oauth.TenantError](err); ok {
 		return invalidRequest(tenant.Error())
@@ -111,9 +114,15 @@ func toResponse(err error) *responseError {
 
 // providerError returns the response to a provider's error. It keeps the provider's status if that is an
 // error's.
-func providerError(err *oauth.Error) *responseError {
-	response := responseError{Status: err.Status, Code: err.Code, Description: err.Meaning.Description(),
-		cause: err.Cause}
+func (e *request) providerError(err *oauth.Error) *responseError {
+	response := responseError{
+		Status:      err.Status,
+		Code:        err.Code,
+		Description: err.Meaning.Describe(e.plugin.WhereElse),
+		person:      err.Meaning.ForPerson(),
+		author:      err.Meaning.ForAuthor(e.plugin.WhereElse),
+		cause:       err.Cause,
+	}
 	switch err.Meaning {
 	case oauth.TimedOut:
 		response.Status = http.StatusGatewayTimeout
@@ -171,7 +180,7 @@ func panicCause(recovered any) error {
 
 // writeError answers with an error and logs it, once, if it has a cause.
 func (s *server) writeError(e *request, f format, err error) {
-	response := toResponse(err)
+	response := e.toResponse(err)
 	cause := logCause{message: "request failed", route: e.route, code: response.Code}
 	if response.cause != nil && !response.logged && s.failedRequests.admit(cause) {
 		s.log.LogAttrs(context.Background(), slog.LevelWarn, "request failed",
@@ -208,7 +217,8 @@ func (e *request) writeErrorPage(err *responseError) error {
 		restarting := views.Restarting{Text: err.Description, Plugin: e.pluginName()}
 		return e.writePage(err.Status, views.ShowRestarting(restarting), noForm)
 	}
-	result := views.Result{Kind: views.Failed, Title: "Sign-in failed", Text: err.Description}
+	text := cmp.Or(err.person, err.Description)
+	result := views.Result{Kind: views.Failed, Title: "Sign-in failed", Text: text}
 	switch {
 	case err.Code == "access_denied":
 		result.Kind, result.Title = views.Denied, "Sign-in cancelled"
@@ -218,7 +228,7 @@ func (e *request) writeErrorPage(err *responseError) error {
 		result.Kind, result.Title = views.Notice, "Nothing here"
 	case err.page == pageNothingToFinish:
 		result.Kind, result.Title = views.Notice, "Nothing to finish here"
-	case err.cause != nil || err.author != "":
+	case err.cause != nil || err.page == pageFailedBefore:
 		result.Code, result.Author = err.Code, err.author
 	}
 	return e.writeResult(err.Status, result)

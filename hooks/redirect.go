@@ -62,7 +62,7 @@ var secondQuery = regexp.MustCompile(`\?(state|code|iss|error|error_[a-z]+|setup
 func (s *server) receive(e *request, response oauth.AuthorizationResponse) error {
 	switch {
 	case response.State == "" && response.Refusal != nil:
-		return withoutState(response.Refusal)
+		return e.withoutState(response.Refusal)
 	case response.State == "":
 		return errNothingToFinish
 	}
@@ -80,8 +80,8 @@ func (s *server) receive(e *request, response oauth.AuthorizationResponse) error
 
 // withoutState is the answer to a refusal that names no login. The plugin cannot be told, so the log must say
 // it even if the person said no.
-func withoutState(refusal *oauth.Error) error {
-	response := providerError(refusal)
+func (e *request) withoutState(refusal *oauth.Error) error {
+	response := e.providerError(refusal)
 	response.cause = errors.New("the provider redirected with the error " + refusal.Code + ", without a state")
 	return response
 }
@@ -115,14 +115,14 @@ func (s *server) useState(e *request, response oauth.AuthorizationResponse) erro
 	}
 	tokens, err := s.exchange(ctx, e, pending, response)
 	if err != nil {
-		return s.failLogin(ctx, pending, err)
+		return s.failLogin(ctx, e, pending, err)
 	}
 	err = s.sessions.Complete(ctx, pending, tokens)
 	switch {
 	case errors.Is(err, session.ErrExpired) || errors.Is(err, session.ErrCancelled):
 		return err
 	case err != nil:
-		return s.failLogin(ctx, pending, err)
+		return s.failLogin(ctx, e, pending, err)
 	}
 	return s.writeSuccess(e)
 }
@@ -158,8 +158,10 @@ func (s *server) exchange(
 }
 
 // failLogin ends a login without tokens, and returns what the person is to see.
-func (s *server) failLogin(ctx context.Context, pending session.Pending, cause error) error {
-	response := *toResponse(cause)
+func (s *server) failLogin(
+	ctx context.Context, e *request, pending session.Pending, cause error,
+) error {
+	response := *e.toResponse(cause)
 	failure := session.Failure{Status: session.StatusFailed, Code: response.Code,
 		Description: response.Description}
 	if response.Code == "access_denied" {
@@ -212,10 +214,12 @@ func (s *server) revisit(e *request, state string) error {
 		return &responseError{Status: http.StatusBadRequest, Code: row.Code, Description: row.Description}
 	default:
 		return &responseError{
-			Status:      http.StatusBadGateway,
-			Code:        row.Code,
-			Description: "This sign-in did not work. Start it again in the plugin.",
-			author:      row.Description,
+			Status: http.StatusBadGateway,
+			Code:   row.Code,
+			Description: "This sign-in did not work. It is not your fault. Start it again in the plugin; if " +
+				"it stays, tell the plugin's author.",
+			page:   pageFailedBefore,
+			author: oauth.MeaningOf(row.Code).ForAuthor(e.plugin.WhereElse),
 		}
 	}
 }

@@ -27,7 +27,7 @@ func ReadAuthorizationResponse(param func(name string) string) AuthorizationResp
 		State:   param("state"),
 		Code:    param("code"),
 		Issuer:  param("iss"),
-		Refusal: readRefusal(param),
+		Refusal: refusalOf(param),
 	}
 }
 
@@ -43,9 +43,9 @@ func (r AuthorizationResponse) Err() error {
 	}
 }
 
-// readRefusal looks for what RFC 6749 has as error, and otherwise, if there is no code, for what some
+// refusalOf looks for what RFC 6749 has as error, and otherwise, if there is no code, for what some
 // providers have instead: Facebook's error_code and error_reason, GitHub's setup_action.
-func readRefusal(param func(name string) string) *Error {
+func refusalOf(param func(name string) string) *Error {
 	code := param("error")
 	if code == "" && param("code") != "" {
 		return nil
@@ -84,5 +84,3 @@ var personSaidNo = regexp.MustCompile(`(?i)` +
 	`|(user|consumer|person|customer|owner)\b.{0,40}(denie[sd]|cancell?(ed|s)\b|declined|did not (allow|authorize))` +
 	`|^user[_-](denied|cancell?(ed)?|declined)` +
 	`|access[_ -]denied`)
-
-var errorNumber = regexp.MustCompile(`^[0-9]{1,9}$`)

@@ -248,7 +248,7 @@ var errorTable = []errorRow{
 	{
 		meaning: NoCode,
 		code:    "server_error",
-		person:  "The provider sent you back without an answer. Nothing was shared. Please try again.",
+		person:  "The provider sent you back without an answer. Nothing was shared." + tryAgain,
 	},
 	{
 		meaning: ConsentRequired,
