@@ -46,6 +46,10 @@ type Preset struct {
 	// ScopeRequired says that the provider refuses a login that asks for no scope at all.
 	ScopeRequired bool `json:"scopeRequired,omitzero"`
 
+	// Tenant is the part of the endpoints that differs for each customer. Nil means that one address serves
+	// everybody.
+	Tenant *Tenant `json:"tenant,omitzero"`
+
 	// Scopes are some that authors need often, for them to copy. The program asks for none of them by
 	// itself. Empty means that there are none, or that they are not listed.
 	Scopes []PresetScope `json:"scopes,omitzero"`
@@ -53,10 +57,6 @@ type Preset struct {
 	// RefreshNote says in one or two short sentences when the provider issues a refresh token, whether a
 	// refresh replaces it, and when it ends. Blank means that it is not known.
 	RefreshNote string `json:"refreshNote,omitzero"`
-
-	// Tenant is the part of the endpoints that differs for each customer. Nil means that one address serves
-	// everybody.
-	Tenant *Tenant `json:"tenant,omitzero"`
 
 	// Console is where an author registers the client. Hint is one line on what usually goes wrong.
 	Console string `json:"console,omitzero"`
