@@ -219,7 +219,7 @@ func expectFilled(t *testing.T, preset Preset) {
 // The README counts the presets, and the providers that people ask for most are there.
 func TestPresetsOfTheReadme(t *testing.T) {
 	t.Parallel()
-	if len(presets) < 60 || len(Presets()) != len(presets) {
+	if len(presets) < 122 || len(Presets()) != len(presets) {
 		t.Errorf("there are only %d, and %d", len(presets), len(Presets()))
 	}
 	readme, err := os.ReadFile("../../README.md")
