@@ -59,14 +59,14 @@ func listPresets(out io.Writer) error {
 func showPreset(out io.Writer, preset oauth.Preset) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s\n", preset.Title)
-	if preset.Hint != "" {
-		fmt.Fprintf(&b, "%s\n", preset.Hint)
-	}
+	writeWrapped(&b, "", preset.Hint)
 	fmt.Fprintf(&b, "\n1. Make an app at %s\n", cmp.Or(preset.Console, "the provider, in its developer "+
 		"console."))
-	b.WriteString("   Its redirect URI is https://YOUR-HOST/redirect, or https://YOUR-HOST/SLUG/redirect " +
-		"for a plugin of the dashboard.\n\n")
-	writeVariables(&b, preset)
+	b.WriteString("   Its redirect URI is https://YOUR-HOST/redirect, or https://YOUR-HOST/SLUG/redirect\n" +
+		"   for a plugin of the dashboard.\n\n")
+	if err := writeVariables(&b, preset); err != nil {
+		return err
+	}
 	b.WriteString("\n3. These come with the provider's name. One that you set yourself wins.\n")
 	b.WriteString("   With a TOKEN_ENDPOINT of your own, REVOKE_ENDPOINT, ISSUER and what has no name are " +
 		"left out.\n\n")
@@ -78,30 +78,81 @@ func showPreset(out io.Writer, preset oauth.Preset) error {
 }
 
 // writeVariables lists what an author must fill in.
-func writeVariables(b *strings.Builder, preset oauth.Preset) {
+func writeVariables(b *strings.Builder, preset oauth.Preset) error {
 	b.WriteString("2. Put this into .env, or into the fields of the dashboard (clientId is CLIENT_ID, and " +
 		"so on):\n\n")
 	fmt.Fprintf(b, "   PROVIDER=%s\n   CLIENT_ID=\n   CLIENT_SECRET=\n   SCOPE=\n", preset.Name)
 	if preset.Tenant != nil {
 		b.WriteString("   TENANT=\n")
 	}
-	b.WriteString("\n   SCOPE: what the plugin may do.")
-	if preset.ScopeSeparator != "" {
-		fmt.Fprintf(b, " Put %s between.", map[string]string{" ": "spaces",
-			",": "commas"}[preset.ScopeSeparator])
-	}
-	if preset.RefreshScope != "" {
-		fmt.Fprintf(b, " For a refresh token, %s is one of them.", preset.RefreshScope)
-	}
 	b.WriteString("\n")
+	writeWrapped(b, "   ", explainScope(preset))
+	if err := writeScopes(b, preset.Scopes); err != nil {
+		return err
+	}
+	if preset.RefreshNote != "" {
+		writeWrapped(b, "   ", "Refresh tokens: "+preset.RefreshNote)
+	}
 	if preset.Tenant != nil {
-		fmt.Fprintf(b, "   TENANT: %s.\n", explainTenant(preset.Tenant))
+		writeWrapped(b, "   ", "TENANT: "+explainTenant(preset.Tenant)+".")
 	}
 	switch {
 	case preset.RevokeEndpoint == "":
 		b.WriteString("   /revoke: not known for this provider.\n")
 	case preset.RevokeToken != "":
 		fmt.Fprintf(b, "   /revoke: send the %s token.\n", preset.RevokeToken)
+	}
+	return nil
+}
+
+// explainScope says what to write into SCOPE.
+func explainScope(preset oauth.Preset) string {
+	explained := "SCOPE: what the plugin may do."
+	if preset.ScopeSeparator != "" {
+		separator := map[string]string{" ": "spaces", ",": "commas"}[preset.ScopeSeparator]
+		explained += fmt.Sprintf(" Put %s between.", separator)
+	}
+	if preset.ScopeRequired {
+		explained += " The provider refuses a login without one."
+	}
+	if preset.RefreshScope != "" {
+		explained += fmt.Sprintf(" For a refresh token, %s is one of them.", preset.RefreshScope)
+	}
+	return explained
+}
+
+// writeScopes lists scopes to copy.
+func writeScopes(b *strings.Builder, scopes []oauth.PresetScope) error {
+	if len(scopes) == 0 {
+		return nil
+	}
+	b.WriteString("   Some to copy; the provider's documentation has them all:\n\n")
+	table := tabwriter.NewWriter(b, 0, 0, 2, ' ', 0)
+	for _, scope := range scopes {
+		fmt.Fprintf(table, "     %s\t%s\n", scope.Scope, scope.Allows)
+	}
+	err := table.Flush()
+	b.WriteString("\n")
+	return err
+}
+
+// writeWrapped writes a text in lines of at most 100 columns, each after an indent. A blank text writes
+// nothing.
+func writeWrapped(b *strings.Builder, indent, text string) {
+	line := ""
+	for _, word := range strings.Fields(text) {
+		switch {
+		case line == "":
+			line = indent + word
+		case len(line)+1+len(word) > 100:
+			b.WriteString(line + "\n")
+			line = indent + word
+		default:
+			line += " " + word
+		}
+	}
+	if line != "" {
+		b.WriteString(line + "\n")
 	}
 }
 

@@ -52,16 +52,47 @@ func TestProviderShown(t *testing.T) {
 			if err := command.Execute(); err != nil {
 				t.Fatal(err)
 			}
+			// Sentences are wrapped.
+			shown := strings.Join(strings.Fields(out.String()), " ")
 			for _, fact := range []string{
-				preset.Title, "PROVIDER=" + preset.Name + "\n", preset.AuthorizeEndpoint,
+				preset.Title, "PROVIDER=" + preset.Name + " ", preset.AuthorizeEndpoint,
 				preset.TokenEndpoint, preset.RefreshEndpoint, preset.RevokeEndpoint, preset.AuthorizeParams,
 				preset.TokenParams, preset.RefreshScope, preset.Console, preset.Hint, preset.Issuer,
-				"/SLUG/redirect",
+				"/SLUG/redirect", preset.RefreshNote,
 			} {
-				if !strings.Contains(out.String(), fact) {
+				if !strings.Contains(shown, fact) {
 					t.Errorf("%q is not shown\n%s", fact, out.String())
 				}
 			}
+			for _, scope := range preset.Scopes {
+				if !strings.Contains(shown, " "+scope.Scope+" "+scope.Allows) {
+					t.Errorf("%s is not shown\n%s", scope.Scope, out.String())
+				}
+			}
+			expectNothingElse(t, preset, out.String())
 		})
+	}
+}
+
+// expectNothingElse checks that nothing is said of what the preset has not, and that it fits a terminal.
+func expectNothingElse(t *testing.T, preset oauth.Preset, out string) {
+	t.Helper()
+	for _, said := range []struct {
+		text string
+		want bool
+	}{
+		{text: "Some to copy", want: len(preset.Scopes) > 0},
+		{text: "refuses a login without one", want: preset.ScopeRequired},
+		{text: "Refresh tokens:", want: preset.RefreshNote != ""},
+		{text: "TENANT:", want: preset.Tenant != nil},
+	} {
+		if strings.Contains(out, said.text) != said.want {
+			t.Errorf("%q is said: %t\n%s", said.text, !said.want, out)
+		}
+	}
+	for line := range strings.Lines(out) {
+		if len(line) > 101 { // with its end
+			t.Errorf("longer than 100 columns: %s", line)
+		}
 	}
 }

@@ -43,9 +43,20 @@ type Preset struct {
 	// needed.
 	RefreshScope string `json:"refreshScope,omitzero"`
 
+	// ScopeRequired says that the provider refuses a login that asks for no scope at all.
+	ScopeRequired bool `json:"scopeRequired,omitzero"`
+
 	// Tenant is the part of the endpoints that differs for each customer. Nil means that one address serves
 	// everybody.
 	Tenant *Tenant `json:"tenant,omitzero"`
+
+	// Scopes are some that authors need often, for them to copy. The program asks for none of them by
+	// itself. Empty means that there are none, or that they are not listed.
+	Scopes []PresetScope `json:"scopes,omitzero"`
+
+	// RefreshNote says in one or two short sentences when the provider issues a refresh token, whether a
+	// refresh replaces it, and when it ends. Blank means that it is not known.
+	RefreshNote string `json:"refreshNote,omitzero"`
 
 	// Console is where an author registers the client. Hint is one line on what usually goes wrong.
 	Console string `json:"console,omitzero"`
@@ -53,6 +64,15 @@ type Preset struct {
 
 	// Sources are the public places that the facts were found in.
 	Sources []string `json:"sources"`
+}
+
+// PresetScope is a scope of a provider, and what a plugin may do with it.
+type PresetScope struct {
+	// Scope is as it stands in [Client.Scope].
+	Scope string `json:"scope"`
+
+	// Allows is a few words on what the scope allows, such as "Read files", without a full stop.
+	Allows string `json:"allows"`
 }
 
 //go:embed presets.json

@@ -35,6 +35,7 @@ func TestPresets(t *testing.T) {
 			}
 			check(i == 0 || presets[i-1].Name < preset.Name, "the names are not sorted, or one stands twice")
 			checkFacts(check, preset)
+			checkScopes(check, preset)
 			checkRevocation(check, preset)
 			for _, endpoint := range []string{
 				preset.AuthorizeEndpoint, preset.TokenEndpoint, preset.RefreshEndpoint, preset.RevokeEndpoint,
@@ -66,6 +67,66 @@ func checkFacts(check func(bool, string), preset Preset) {
 		"the console has no https address")
 	check(preset.Tenant == nil || strings.Contains(preset.TokenEndpoint, preset.Tenant.placeholder()),
 		"the token endpoint has no placeholder")
+}
+
+// checkScopes checks that a scope can be copied into a list as it is, and that somebody can read what it
+// allows.
+func checkScopes(check func(bool, string), preset Preset) {
+	seen := map[string]bool{}
+	for _, scope := range preset.Scopes {
+		check(scope.Scope != "" && !strings.ContainsAny(scope.Scope, " ,\t\n\"\\"),
+			fmt.Sprintf("the scope %q is not one", scope.Scope))
+		check(!seen[scope.Scope], scope.Scope+" stands twice")
+		seen[scope.Scope] = true
+		words := strings.Fields(scope.Allows)
+		check(len(words) > 0 && strings.Join(words, " ") == scope.Allows,
+			fmt.Sprintf("%s allows %q, which is no line of words", scope.Scope, scope.Allows))
+		check(len(scope.Allows) <= 60 && !strings.HasSuffix(scope.Allows, "."),
+			scope.Scope+" allows more than a few words")
+	}
+	check(len(preset.Scopes) < 2 || preset.ScopeSeparator != "", "there are scopes without a separator")
+	check(len(preset.Scopes) == 0 || preset.RefreshScope == "" || seen[preset.RefreshScope],
+		"the scope for a refresh token is not among the scopes")
+	check(preset.RefreshNote == "" || strings.HasSuffix(preset.RefreshNote, "."),
+		"refreshNote does not end like a sentence")
+	check(len(preset.RefreshNote) <= 200 && !strings.Contains(preset.RefreshNote, "\n"),
+		"refreshNote is longer than two sentences")
+}
+
+// The providers that people ask for most say what can be asked for, and what to expect of refresh tokens.
+func TestPresetsWithScopes(t *testing.T) {
+	t.Parallel()
+	without := strings.Fields("clickup mailchimp miro notion stripe") // the login of these asks for none
+	for _, name := range strings.Fields(`airtable asana atlassian canva clickup discord dropbox figma github
+		gitlab google hubspot linear mailchimp microsoft miro monday notion salesforce shopify slack spotify
+		stripe typeform webflow zoom`) {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			preset, _ := FindPreset(name)
+			if (len(preset.Scopes) == 0) != slices.Contains(without, name) {
+				t.Errorf("its scopes are %v", preset.Scopes)
+			}
+			if preset.RefreshNote == "" {
+				t.Error("it says nothing of refresh tokens")
+			}
+		})
+	}
+}
+
+// Where the provider refuses a login without a scope, the preset says so.
+func TestPresetsThatNeedAScope(t *testing.T) {
+	t.Parallel()
+	for name, want := range map[string]bool{
+		"airtable": true, "figma": true, "google": true, "hubspot": true, "microsoft": true,
+		"github": false, "notion": false, "slack": false, "spotify": false,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if preset, _ := FindPreset(name); preset.ScopeRequired != want {
+				t.Errorf("it needs a scope: %t", preset.ScopeRequired)
+			}
+		})
+	}
 }
 
 func checkRevocation(check func(bool, string), preset Preset) {
@@ -158,7 +219,7 @@ func expectFilled(t *testing.T, preset Preset) {
 // The README counts the presets, and the providers that people ask for most are there.
 func TestPresetsOfTheReadme(t *testing.T) {
 	t.Parallel()
-	if len(presets) < 60 || len(Presets()) != len(presets) {
+	if len(presets) < 122 || len(Presets()) != len(presets) {
 		t.Errorf("there are only %d, and %d", len(presets), len(Presets()))
 	}
 	readme, err := os.ReadFile("../../README.md")
