@@ -20,6 +20,12 @@ type RateLimit struct {
 	Window time.Duration
 }
 
+// times returns a limit that is so many times as high.
+func (l RateLimit) times(factor int) RateLimit {
+	l.Requests *= factor
+	return l
+}
+
 // limiter counts the requests of each client network in the current window.
 type limiter struct {
 	limit RateLimit

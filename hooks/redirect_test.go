@@ -612,8 +612,8 @@ func TestRedirectAgainInVain(t *testing.T) {
 	s.expectTokens(readKey)
 }
 
-// At a provider that hangs, so many exchanges are under way. One more uses up nothing and loads its page again;
-// another plugin, with another provider, does not notice.
+// At a provider that hangs, so many exchanges are under way. One more uses up nothing and loads its page
+// again; another plugin, with another provider, does not notice.
 func TestExchangesAreBounded(t *testing.T) {
 	t.Parallel()
 	s := serve(t, withKey)

@@ -21,10 +21,15 @@ import (
 // largest that people reported have nearly 20,000.
 const maxRefreshToken = 20 << 10
 
-// providerBounds bounds the refreshes and revocations under way. At a provider that answers in 0.3 seconds, an
-// office behind one address has 200 of them a second. Each has two connections and some goroutines, and lasts
-// up to ten seconds if the provider hangs.
+// providerBounds bounds the refreshes and revocations under way. At a provider that answers in 0.3 seconds,
+// an office behind one address has 200 of them a second. Each has two connections and some goroutines, and
+// lasts up to ten seconds if the provider hangs.
 var providerBounds = bounds{network: 64, provider: 256, inAll: 512}
+
+// faultShare is how many times as many refreshes as REFRESH_RATE_LIMIT allows may fail because the provider
+// is down, slow or busy. That says nothing about the tokens, and a whole office may try again and again; but
+// nobody may send junk without end just because the provider has begun to answer 429.
+const faultShare = 10
 
 // retryBusy is when to try again a request that was one too many.
 const retryBusy = 5 * time.Second
@@ -32,8 +37,8 @@ const retryBusy = 5 * time.Second
 var errRefreshLimit = &responseError{
 	Status: http.StatusTooManyRequests,
 	Code:   "temporarily_unavailable",
-	Description: "The provider refused too many refresh tokens from this network. Try again in a minute; " +
-		"nobody needs to sign in again.",
+	Description: "Too many refreshes from this network failed. Try again in a minute; nobody needs to sign " +
+		"in again.",
 }
 
 // errTokenTooLong says that a token is longer than any that a provider is known to issue.
@@ -86,10 +91,11 @@ func (s *server) redeem(e *request, client *oauth.Client, refreshToken string) (
 		return tokens, nil
 	}
 	network, token := s.clientNetwork(e), newTokenKey(e, refreshToken)
-	if refusal, found := s.knownTokens.refusal(key, s.config.timing.now()); found {
+	now := s.config.timing.now()
+	if refusal, found := s.knownTokens.refusal(key, now); found {
 		return nil, refusal
 	}
-	wait := s.refreshLimit.peek(network, s.config.timing.now())
+	wait := max(s.refreshLimit.peek(network, now), s.faultLimit.peek(network, now))
 	if wait > 0 && !s.knownTokens.isGood(token) {
 		e.setRetryAfter(wait)
 		return nil, errRefreshLimit
@@ -103,8 +109,11 @@ func (s *server) redeem(e *request, client *oauth.Client, refreshToken string) (
 	ctx := context.WithoutCancel(e.Request.Context())
 	return s.refreshes.do(key, func() (refreshAnswer, error) {
 		tokens, err := s.endpoint(e.plugin).Refresh(ctx, client, refreshToken)
-		if isRefusal(err) {
-			s.knownTokens.addRefusal(key, err, s.refreshLimit.spend(network, s.config.timing.now()))
+		switch now := s.config.timing.now(); {
+		case isRefusal(err):
+			s.knownTokens.addRefusal(key, err, s.refreshLimit.spend(network, now))
+		case err != nil:
+			s.faultLimit.spend(network, now)
 		}
 		if err != nil {
 			return refreshAnswer{}, err
@@ -355,6 +364,13 @@ func (r *recent[K, V]) put(key K, value V) {
 		r.new, r.old = map[K]V{}, r.new
 	}
 	r.new[key] = value
+}
+
+func (r *recent[K, V]) remove(key K) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.new, key)
+	delete(r.old, key)
 }
 
 func (r *recent[K, V]) get(key K) (value V, found bool) {

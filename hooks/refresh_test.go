@@ -535,6 +535,50 @@ func TestRefreshFaultsAreNoRefusals(t *testing.T) {
 	}
 }
 
+// Whatever the provider answers to junk, it does not get that without end. Tokens that came from here are
+// still sent, and other networks are not limited with it.
+func TestFaultsAreBounded(t *testing.T) {
+	t.Parallel()
+	for name, answer := range map[string]http.HandlerFunc{
+		"busy":     answerJSON(http.StatusTooManyRequests, `{"error":"slow_down"}`),
+		"failing":  answerJSON(http.StatusInternalServerError, ""),
+		"HTML":     answerAs("text/html", "<h1>Are you a robot?</h1>"),
+		"redirect": http.RedirectHandler("/blocked", http.StatusFound).ServeHTTP,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			clock := newTestClock()
+			s := serve(t, limitRefreshes(clock))
+			_, readKey := s.Login()
+			s.expectTokens(readKey)
+			s.Provider.Answers(answer)
+			junk := func() testkit.Answer { return s.refreshFrom("192.0.2.1", rand.Text()) }
+			asked := s.Provider.Exchanges()
+			for range 100 {
+				junk()
+			}
+			if asked = s.Provider.Exchanges() - asked; asked != 100 {
+				t.Errorf("the provider was asked %d times", asked)
+			}
+			s.expectRefreshLimit(junk)
+			for _, refresh := range []func() testkit.Answer{
+				func() testkit.Answer { return s.refreshFrom("192.0.2.1", "RT-1") },
+				func() testkit.Answer { return s.refreshFrom("192.0.2.2", rand.Text()) },
+			} {
+				asked := s.Provider.Exchanges()
+				if refresh(); s.Provider.Exchanges() != asked+1 {
+					t.Error("the provider was not asked")
+				}
+			}
+			clock.move(time.Minute)
+			asked = s.Provider.Exchanges()
+			if junk(); s.Provider.Exchanges() != asked+1 {
+				t.Error("a minute later the provider was not asked")
+			}
+		})
+	}
+}
+
 // A broken plugin that sends a dead token for ever neither asks the provider for ever nor uses up what its
 // whole office has.
 func TestBrokenPluginSpoilsNothing(t *testing.T) {

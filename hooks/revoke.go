@@ -64,6 +64,7 @@ func (s *server) revoke(e *request) error {
 	}
 	defer leave()
 	s.refreshes.forget(key)
+	s.knownTokens.good.remove(key) // it is worth one request, however often it comes
 	if err := s.endpoint(e.plugin).Revoke(context.WithoutCancel(e.Request.Context()), client,
 		token); err != nil {
 		e.passRetryAfter(err)

@@ -307,6 +307,8 @@ func TestRevokeRateLimit(t *testing.T) {
 		t.Errorf("the provider was asked %d times", count)
 	}
 	s.Expect("a token that came from here", revoke("192.0.2.1", "RT-1"), http.StatusOK, "{}")
+	s.ExpectError("the same again", revoke("192.0.2.1", "RT-1"), http.StatusTooManyRequests,
+		"temporarily_unavailable")
 	s.Expect("another network", revoke("192.0.2.2", "junk"), http.StatusOK, "{}")
 	s.Expect("a refresh", s.refreshFrom("192.0.2.1", "RT-2"), http.StatusOK, testkit.TokenResponse)
 	clock.move(time.Minute)

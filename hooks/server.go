@@ -35,6 +35,7 @@ type server struct {
 	disk           *disk
 	authorizeLimit *limiter
 	refreshLimit   *limiter // counts refused refreshes only
+	faultLimit     *limiter // counts those that failed otherwise
 	revokeLimit    *limiter
 	exchangeGate   *gate // of codes
 	providerGate   *gate // refreshes and revocations
@@ -70,6 +71,7 @@ func newServer(app core.App, config Config, records *plugins.Records) (*server, 
 		disk:           newDisk(app, table, config.timing.now),
 		authorizeLimit: newLimiter(config.AuthorizeRateLimit),
 		refreshLimit:   newLimiter(config.RefreshRateLimit),
+		faultLimit:     newLimiter(config.RefreshRateLimit.times(faultShare)),
 		revokeLimit:    newLimiter(config.RefreshRateLimit),
 		exchangeGate:   newGate(exchangeBounds),
 		providerGate:   newGate(providerBounds),
