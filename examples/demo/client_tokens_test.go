@@ -403,10 +403,10 @@ func testSignedOutWhileStoring(t *testing.T, p *plugin) {
 		storing = 0, hold = new Promise(resolve => release = resolve)`)
 	p.run("watch(slow.accessToken())")
 	until(t, p.tab, "storing === 1")
-	p.run("slow.signOut(), release()")
+	p.run("left = false, slow.signOut().then(() => left = true), release()")
 	p.ends("signed_out: ")
 	until(t, p.tab, "values.size === 0 && slow.state.status === 'signedOut'")
-	until(t, p.tab, "timers.size === 0")
+	until(t, p.tab, "left && timers.size === 0") // it also waits in between, without a timer
 	p.idle()
 }
 

@@ -195,7 +195,8 @@ var notOAuthResponses = map[string]recorded{
 	"form, blank token":  {body: "access_token=&x=HIDDEN"},
 	"two objects":        {body: `{"access_token":"HIDDEN"}{}`},
 	"too deep": {
-		body: `{"access_token":"HIDDEN","x":` + strings.Repeat("[", 20_000) + strings.Repeat("]", 20_000) + "}",
+		body: `{"access_token":"HIDDEN","x":` + strings.Repeat("[", 20_000) + strings.Repeat("]", 20_000) +
+			"}",
 	},
 	"status 99":  {status: 99, body: `{}`},
 	"status 600": {status: 600, body: `{"error":"invalid_grant"}`},

@@ -81,6 +81,7 @@ const maxWords = 500
 // user_cancelled_login, and sentences about that.
 var personSaidNo = regexp.MustCompile(`(?i)` +
 	`^(access|user|consent|authori[sz]ation|login|permissions?)?[_ -]?(denied|cancell?ed|declined)$` +
-	`|(user|consumer|person|customer|owner)\b.{0,40}(denie[sd]|cancell?(ed|s)\b|declined|did not (allow|authorize))` +
+	`|(user|consumer|person|customer|owner)\b.{0,40}` +
+	`(denie[sd]|cancell?(ed|s)\b|declined|did not (allow|authorize))` +
 	`|^user[_-](denied|cancell?(ed)?|declined)` +
 	`|access[_ -]denied`)

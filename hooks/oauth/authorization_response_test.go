@@ -73,7 +73,8 @@ func TestReadAuthorizationResponse(t *testing.T) {
 			cause: "must approve",
 		},
 		"GitHub's app, updated": {
-			query: "setup_action=update&state=S", code: "server_error", meaning: NoCode, cause: "neither a code",
+			query: "setup_action=update&state=S", code: "server_error", meaning: NoCode,
+			cause: "neither a code",
 		},
 		"nothing": {query: "state=S", code: "server_error", meaning: NoCode, cause: "neither a code"},
 	} {
@@ -102,8 +103,9 @@ func TestReadAuthorizationResponse(t *testing.T) {
 			if (response.Refusal == nil) != (test.meaning == NoCode) {
 				t.Errorf("the refusal is %v", response.Refusal)
 			}
-			if (refusal.Cause == nil) != (test.cause == "") || !strings.Contains(refusal.Error(), test.cause) ||
-				strings.Contains(refusal.Error(), "SECRET") {
+			cause := refusal.Error()
+			if !strings.Contains(cause, test.cause) || strings.Contains(cause, "SECRET") ||
+				(refusal.Cause == nil) != (test.cause == "") {
 				t.Errorf("the cause is %v", refusal.Cause)
 			}
 		})

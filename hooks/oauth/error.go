@@ -115,8 +115,8 @@ var errorTable = []errorRow{
 		},
 		person: "The provider does not accept the plugin itself." + tellAuthor,
 		author: func(names Names) string {
-			return "Check " + names("clientId") + ", " + names("clientSecret") + " and " + names("tokenAuth") +
-				"."
+			return "Check " + names("clientId") + ", " + names("clientSecret") + " and " +
+				names("tokenAuth") + "."
 		},
 		fix: func(_ *Client, names Names) string {
 			return "Copy the client ID and the client secret from the provider's console once more, into " +

@@ -27,7 +27,8 @@ var (
 	negations = wordSet("not no cannot cant couldnt doesnt isnt wasnt hasnt never")
 
 	// before and after may stand between a state and its subject.
-	before = wordSet("the a an any your this that such oauth oauth2 refresh access bearer provided supplied " +
+	before = wordSet("the a an any your this that such oauth oauth2 refresh access bearer provided " +
+		"supplied " +
 		"given specified submitted presented or and missing value for parameter param field of used " +
 		"authorization")
 	after = wordSet("the this in your you we it has have had is was are were be been being either now " +

@@ -83,7 +83,8 @@ var recordedAnswers = []recordedAnswer{
 		source: "https://github.com/babelouest/glewlwyd",
 	},
 	{
-		provider: "Twitch", grant: refresh, want: dead, body: `{"status":400,"message":"Invalid refresh token"}`,
+		provider: "Twitch", grant: refresh, want: dead,
+		body:   `{"status":400,"message":"Invalid refresh token"}`,
 		source: "https://github.com/Teekeks/pyTwitchAPI/issues/37",
 	},
 	{
@@ -185,7 +186,7 @@ var recordedAnswers = []recordedAnswer{
 	{
 		provider: "WeChat", grant: refresh, status: 200, content: "text/plain", want: dead,
 		body:   `{"errcode":40030,"errmsg":"invalid refresh_token, hints: [ req_id: x ]"}`,
-		source: "https://developers.weixin.qq.com/doc/oplatform/Return_codes/Return_code_descriptions_new.html",
+		source: "developers.weixin.qq.com/doc/oplatform/Return_codes/Return_code_descriptions_new.html",
 	},
 	{
 		provider: "WeChat, third party", grant: refresh, status: 200, want: dead,
@@ -195,7 +196,7 @@ var recordedAnswers = []recordedAnswer{
 	{
 		provider: "WeChat, expired", grant: refresh, status: 200, want: dead,
 		body:   `{"errcode":42002,"errmsg":"refresh_token expired"}`,
-		source: "https://developers.weixin.qq.com/doc/oplatform/Return_codes/Return_code_descriptions_new.html",
+		source: "developers.weixin.qq.com/doc/oplatform/Return_codes/Return_code_descriptions_new.html",
 	},
 	{
 		provider: "Withings", grant: refresh, status: 200, want: dead,
@@ -301,7 +302,8 @@ var recordedAnswers = []recordedAnswer{
 	},
 	{
 		provider: "Google, again", grant: refresh, want: dead,
-		body:   `{"error":"invalid_grant","error_subtype":"invalid_rapt","error_description":"reauth related"}`,
+		body: `{"error":"invalid_grant","error_subtype":"invalid_rapt",` +
+			`"error_description":"reauth related"}`,
 		source: "https://github.com/NVIDIA/OpenShell/issues/2886",
 	},
 
@@ -480,7 +482,8 @@ var recordedAnswers = []recordedAnswer{
 	},
 	{
 		provider: "Withings", grant: code, status: 200, want: tokens,
-		body:   `{"status":0,"body":{"userid":"1","access_token":"x","refresh_token":"y","expires_in":10800}}`,
+		body: `{"status":0,"body":{"userid":"1","access_token":"x",` +
+			`"refresh_token":"y","expires_in":10800}}`,
 		source: "https://developer.withings.com/api-reference/#tag/oauth2/operation/oauth2-getaccesstoken",
 	},
 	{
@@ -516,7 +519,8 @@ var recordedAnswers = []recordedAnswer{
 	},
 	{
 		provider: "GitHub", grant: code, status: 200, want: "bad_verification_code",
-		body:   `{"error":"bad_verification_code","error_description":"The code passed is incorrect or expired."}`,
+		body: `{"error":"bad_verification_code",` +
+			`"error_description":"The code passed is incorrect or expired."}`,
 		source: "https://docs.github.com/en/apps/oauth-apps/maintaining-oauth-apps",
 	},
 	{
@@ -524,7 +528,8 @@ var recordedAnswers = []recordedAnswer{
 		source: "https://github.com/zoho/zcrm-csharp-sdk/issues/7",
 	},
 	{
-		provider: "Entra", grant: code, want: "interaction_required", body: `{"error":"interaction_required"}`,
+		provider: "Entra", grant: code, want: "interaction_required",
+		body:   `{"error":"interaction_required"}`,
 		source: "https://learn.microsoft.com/en-us/entra/identity-platform/reference-error-codes",
 	},
 	{provider: "empty", grant: code, content: "text/plain", want: other, body: "", source: "RFC 9110"},
