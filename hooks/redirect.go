@@ -82,7 +82,8 @@ func (s *server) receive(e *request, response oauth.AuthorizationResponse) error
 // it even if the person said no.
 func (e *request) withoutState(refusal *oauth.Error) error {
 	response := e.providerError(refusal)
-	response.cause = errors.New("the provider redirected with the error " + refusal.Code + ", without a state")
+	response.cause = errors.New("the provider redirected with the error " + refusal.Code +
+		", without a state")
 	return response
 }
 
@@ -216,8 +217,8 @@ func (s *server) revisit(e *request, state string) error {
 		return &responseError{
 			Status: http.StatusBadGateway,
 			Code:   row.Code,
-			Description: "This sign-in did not work. It is not your fault. Start it again in the plugin; if " +
-				"it stays, tell the plugin's author.",
+			Description: "This sign-in did not work. It is not your fault. Start it again in the plugin; " +
+				"if it stays, tell the plugin's author.",
 			page:   pageFailedBefore,
 			author: oauth.MeaningOf(row.Code).ForAuthor(e.plugin.WhereElse),
 		}

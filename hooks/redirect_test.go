@@ -653,7 +653,8 @@ func TestRedirectPrefetch(t *testing.T) {
 	callback := s.Agree(authorizationURL)
 	onlyState := "/redirect?state=" + authorizationURL.Query().Get("state")
 	for _, header := range []string{
-		"Sec-Purpose: prefetch", "Sec-Purpose: prefetch;prerender", "Sec-Purpose: prefetch;anonymous-client-ip",
+		"Sec-Purpose: prefetch", "Sec-Purpose: prefetch;prerender",
+		"Sec-Purpose: prefetch;anonymous-client-ip",
 		"Purpose: prefetch", "purpose: Prefetch", "X-Moz: prefetch", "X-Purpose: preview",
 		"Sec-Purpose: prerender",
 	} {
@@ -710,7 +711,8 @@ func TestRedirectWithoutCode(t *testing.T) {
 				if method == http.MethodGet {
 					page = s.Get("/redirect?" + query)
 				} else {
-					page = s.Request(method, "/redirect", query, "Content-Type: application/x-www-form-urlencoded")
+					page = s.Request(method, "/redirect", query,
+						"Content-Type: application/x-www-form-urlencoded")
 				}
 				s.ExpectPage(method, page, wanted, test.words)
 				s.ExpectError("poll", s.Poll(readKey), http.StatusBadRequest, test.code)
@@ -771,8 +773,8 @@ func TestRedirectBuiltBadly(t *testing.T) {
 				t.Fatal(err)
 			}
 			sent := agreed.Query()
-			filled := strings.NewReplacer("CODE", url.QueryEscape(sent.Get("code")), "STATE", sent.Get("state"))
-			page := s.Get("/redirect?" + filled.Replace(query))
+			code, state := url.QueryEscape(sent.Get("code")), sent.Get("state")
+			page := s.Get("/redirect?" + strings.NewReplacer("CODE", code, "STATE", state).Replace(query))
 			s.ExpectPage("page", page, http.StatusOK, "You are signed in")
 			s.expectTokens(readKey)
 		})

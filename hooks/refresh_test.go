@@ -185,8 +185,8 @@ func TestLongRefreshTokens(t *testing.T) {
 	t.Parallel()
 	root := serve(t, withRevoke(""))
 	long := strings.Repeat("%", 20_000)
-	const tokenTooLong = "The token has more than 20480 bytes. No longer one is passed on to the provider."
-	const bodyTooLarge = "The request's body has more than 65536 bytes, so it was not read."
+	const tooLong = "The token has more than 20480 bytes. No longer one is passed on to the provider."
+	const tooLarge = "The request's body has more than 65536 bytes, so it was not read."
 	for name, test := range map[string]struct {
 		path, body string
 		refusal    string // blank: it reaches the provider
@@ -195,11 +195,11 @@ func TestLongRefreshTokens(t *testing.T) {
 		"JSON":           {path: "/refresh", body: `{"refresh_token":"` + long + `"}`},
 		"query":          {path: "/refresh?code=" + strings.Repeat("x", 20_000)},
 		"64 KB":          {path: "/refresh", body: "code=" + long + "&x=" + strings.Repeat("x", 45_528)},
-		"a byte more":    {path: "/refresh", body: strings.Repeat("x", 65_537), refusal: bodyTooLarge},
-		"token":          {path: "/refresh", body: "code=" + strings.Repeat("x", 20_481), refusal: tokenTooLong},
+		"a byte more":    {path: "/refresh", body: strings.Repeat("x", 65_537), refusal: tooLarge},
+		"token":          {path: "/refresh", body: "code=" + strings.Repeat("x", 20_481), refusal: tooLong},
 		"revoke":         {path: "/revoke", body: "token=" + strings.Repeat("x", 20_000)},
-		"revoke, token":  {path: "/revoke", body: "token=" + strings.Repeat("x", 20_481), refusal: tokenTooLong},
-		"revoke, larger": {path: "/revoke", body: strings.Repeat("x", 65_537), refusal: bodyTooLarge},
+		"revoke, token":  {path: "/revoke", body: "token=" + strings.Repeat("x", 20_481), refusal: tooLong},
+		"revoke, larger": {path: "/revoke", body: strings.Repeat("x", 65_537), refusal: tooLarge},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
