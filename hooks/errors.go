@@ -24,8 +24,9 @@ type responseError struct {
 	Code        string `json:"error"`
 	Description string `json:"error_description,omitempty"` // a sentence that is safe to show
 
-	person   string // what the page says in place of the description
-	author   string // what the page adds for the plugin's author
+	meaning  oauth.Meaning // of a provider's error
+	person   string        // what the page says in place of the description
+	author   string        // what the page adds for the plugin's author
 	page     errorPage
 	internal bool  // the service itself is at fault
 	cause    error // makes it appear in the log; it quotes no request, no response and no key
@@ -119,6 +120,7 @@ func (e *request) providerError(err *oauth.Error) *responseError {
 		Status:      err.Status,
 		Code:        err.Code,
 		Description: err.Meaning.Describe(e.plugin.WhereElse),
+		meaning:     err.Meaning,
 		person:      err.Meaning.ForPerson(),
 		author:      err.Meaning.ForAuthor(e.plugin.WhereElse),
 		cause:       err.Cause,
@@ -224,6 +226,8 @@ func (e *request) writeErrorPage(err *responseError) error {
 		result.Kind, result.Title = views.Denied, "Sign-in cancelled"
 	case err.Code == "expired_token":
 		result.Kind, result.Title = views.Expired, "This sign-in took too long"
+	case err.meaning == oauth.ConsentRequired:
+		result.Kind, result.Title = views.Denied, "Not finished yet"
 	case err.Code == "not_found":
 		result.Kind, result.Title = views.Notice, "Nothing here"
 	case err.page == pageNothingToFinish:

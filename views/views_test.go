@@ -56,10 +56,9 @@ func TestShowResult(t *testing.T) {
 				Kind: views.Success, Title: "You are signed in", Plugin: "Sheets", Provider: "Google",
 			},
 			wanted: []string{
-				`<main class="success">`, `<p class="plugin">Sheets</p>`,
-				"<p>Sheets is connected to Google.</p>" + closeIt,
+				`<main class="success">`, "</h1><p>Sheets is connected to Google.</p>" + closeIt,
 			},
-			unwanted: []string{`class="code"`, again, waits},
+			unwanted: []string{`class="plugin"`, `class="code"`, again, waits},
 		},
 		"success without a name": {
 			result:   views.Result{Kind: views.Success, Title: "You are signed in", Provider: "127.0.0.1"},
@@ -82,7 +81,7 @@ func TestShowResult(t *testing.T) {
 			},
 			wanted: []string{
 				`<main class="failed">`, "<p>It broke.</p>" + closeIt + waits,
-				"author: <code>invalid_scope</code> Check SCOPE.</p>",
+				"author: <code>invalid_scope</code>. Check SCOPE.</p>",
 			},
 			unwanted: []string{`class="plugin"`, again},
 		},

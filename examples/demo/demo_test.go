@@ -432,6 +432,18 @@ var otherPages = []struct {
 		said: said{heading: "Sign-in failed", words: "redirect_uri_mismatch"},
 	},
 	{
+		name: "page-no-code", path: "/redirect?state=NEW",
+		said: said{heading: "Sign-in failed", words: "without an answer"},
+	},
+	{
+		name: "page-approval", path: "/redirect?setup_action=request&state=NEW",
+		said: said{heading: "Not finished yet", words: "owner of the account"},
+	},
+	{
+		name: "page-without-state", path: "/redirect?error=access_denied",
+		said: said{heading: "Sign-in cancelled", words: "close it and open it again"},
+	},
+	{
 		name: "page-expired", path: "/redirect?code=made-up&state=EXPIRED",
 		said: said{heading: "This sign-in took too long", words: "start the sign-in again"},
 	},
