@@ -47,9 +47,10 @@ func (d *Doctor) checkProvider(ctx context.Context, providers *oauth.Endpoint, p
 		if oauth.HostOf(authorize.address) == oauth.HostOf(token.address) {
 			return findings // the token endpoint would only repeat it
 		}
-	} else if f, found := classifyLogin(p, answer.Status, authorize); found {
+	} else if f, found := classifyLogin(p, answer, authorize); found {
 		findings = append(findings, f)
 	}
+	findings = append(findings, checkIssuer(ctx, providers, p, client)...)
 	if oauth.InTheClear(token.address) {
 		return findings // checkEncryption reports it; the secret is not sent for a check
 	}
@@ -95,30 +96,6 @@ func (e endpoint) unreachable(p *plugins.Plugin, what string) Finding {
 		Why:    whyNobody,
 		Fix:    fix,
 	}
-}
-
-// classifyLogin reads the status under which the authorization endpoint answers the start of a login.
-func classifyLogin(p *plugins.Plugin, status int, authorize endpoint) (Finding, bool) {
-	f := Finding{
-		Level:  LevelWarning,
-		Plugin: label(p),
-		Why:    "People may see an error instead of the provider's login.",
-	}
-	switch status {
-	case http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden:
-		// RFC 6749 section 4.1.2.1: with a client or a redirect URI that it does not know, a provider must
-		// not redirect.
-		f.What = fmt.Sprintf("The %s refuses the login with the status %d.", authorize.name, status)
-		f.Fix = "Check " + p.Where("clientId") + ", and that the provider knows the redirect URI " +
-			withoutQuery(p.RedirectURI) + "."
-	default:
-		if !isWrongAddress(status) && status < http.StatusInternalServerError {
-			return Finding{}, false
-		}
-		f.What = fmt.Sprintf("The %s answers with the status %d.", authorize.name, status)
-		f.Fix = "Check " + authorize.source + "."
-	}
-	return f, true
 }
 
 // classifyExchange reads what the token endpoint says of a code that it never issued. The endpoint should

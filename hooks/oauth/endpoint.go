@@ -157,6 +157,9 @@ type Answer struct {
 	// Body is the whole body, or the first megabyte and a byte of a larger one.
 	Body []byte
 
+	// Location is where it redirects to, as it stands in the answer. It is not followed.
+	Location string
+
 	// RetryAfter is how long the provider asks to wait. Zero means that it does not say.
 	RetryAfter time.Duration
 }
@@ -179,7 +182,10 @@ func (e *Endpoint) Do(request *http.Request) (Answer, error) {
 		return Answer{}, noAnswer(err)
 	}
 	return Answer{
-		Status: response.StatusCode, Body: body, RetryAfter: readRetryAfter(response.Header, time.Now()),
+		Status:     response.StatusCode,
+		Body:       body,
+		Location:   response.Header.Get("Location"),
+		RetryAfter: readRetryAfter(response.Header, time.Now()),
 	}, nil
 }
 
