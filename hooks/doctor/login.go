@@ -76,8 +76,8 @@ func classifyRefusal(p *plugins.Plugin, sent url.Values) (Finding, bool) {
 		f.Fix = "Run doctor again in a few minutes."
 	case aboutPAR.MatchString(words):
 		f.What = "The provider wants pushed authorization requests (RFC 9126)."
-		f.Fix = "plugin-oauth does not send these. Look in the provider's console for a kind of app that does " +
-			"not need them."
+		f.Fix = "plugin-oauth does not send these. Look in the provider's console for a kind of app that " +
+			"does not need them."
 	case aboutPKCE.MatchString(words) && p.PKCE == oauth.PKCEOff:
 		f.What = "The provider wants PKCE."
 		f.Fix = "Set " + p.Where("pkce") + " to on."
