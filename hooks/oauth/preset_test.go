@@ -11,11 +11,6 @@ import (
 	"testing"
 )
 
-// revokeKinds are all kinds.
-var revokeKinds = []RevokeKind{
-	RevokeForm, RevokeFormWithoutClient, RevokeBearer, RevokeJSON, RevokeJSONWithClient, RevokeGitHub,
-}
-
 var (
 	presetName  = regexp.MustCompile(`^[a-z0-9][a-z0-9-]*$`)
 	placeholder = regexp.MustCompile(`\{[^}]*\}`)
@@ -50,7 +45,7 @@ func TestPresets(t *testing.T) {
 }
 
 func checkFacts(check func(bool, string), preset Preset) {
-	tokenAuths := []TokenAuth{TokenAuthBody, TokenAuthBasic, TokenAuthBasicSecret}
+	tokenAuths := []TokenAuth{TokenAuthBody, TokenAuthBasic, TokenAuthBasicSecret, TokenAuthNone}
 	check(presetName.MatchString(preset.Name) && preset.Title != "", "the name or the title is not one")
 	check(slices.Contains(tokenAuths, preset.TokenAuth), "tokenAuth is unknown")
 	check(preset.PKCE == "" || preset.PKCE == PKCEOff, "pkce is neither blank nor off")
@@ -60,12 +55,16 @@ func checkFacts(check func(bool, string), preset Preset) {
 	distinct := slices.Compact(slices.Sorted(slices.Values(preset.Sources)))
 	check(len(preset.Sources) >= 2 && len(distinct) == len(preset.Sources), "there are not two sources")
 	check(preset.AuthorizeEndpoint != "" && preset.TokenEndpoint != "", "an endpoint is missing")
-	_, err := url.ParseQuery(preset.TokenParams)
-	check(err == nil, "tokenParams is no query string")
+	for _, params := range []string{preset.TokenParams, preset.CodeParams} {
+		_, err := url.ParseQuery(params)
+		check(err == nil, "tokenParams or codeParams is no query string")
+	}
 	check(preset.Console == "" || strings.HasPrefix(preset.Console, "https://"),
 		"the console has no https address")
 	check(preset.Tenant == nil || strings.Contains(preset.TokenEndpoint, preset.Tenant.placeholder()),
 		"the token endpoint has no placeholder")
+	check(preset.Tenant == nil || !preset.Tenant.isHost() || preset.Tenant.Fixed,
+		"a plugin could name the host that gets the client secret")
 }
 
 func checkRevocation(check func(bool, string), preset Preset) {
@@ -91,6 +90,11 @@ func checkEndpoint(check func(bool, string), preset Preset, endpoint string) {
 	for _, found := range placeholder.FindAllString(endpoint, -1) {
 		check(found == wanted || found == "{client_id}", found+" is not the tenant's placeholder")
 	}
+	if preset.Tenant != nil && preset.Tenant.isHost() {
+		rest, isFirst := strings.CutPrefix(endpoint, "https://"+wanted+"/")
+		check(endpoint == "" || (isFirst && !strings.Contains(rest, wanted)), endpoint+" is not on the tenant's host")
+		return
+	}
 	host, _, _ := strings.Cut(strings.TrimPrefix(endpoint, "https://"), "/")
 	fixed, _ := strings.CutPrefix(host, wanted)
 	inHost := wanted != "" && fixed != host
@@ -110,7 +114,7 @@ func expectFilled(t *testing.T, preset Preset) {
 	}
 	client := Client{
 		Provider: preset.Name, Tenant: tenant, ClientID: "id", ClientSecret: "secret",
-		RedirectURI: "https://backend.example/redirect",
+		RedirectURI: "https://backend.example/redirect", RedirectName: preset.RedirectName,
 	}.Complete()
 	for _, err := range client.Validate() {
 		t.Error(err)
@@ -145,6 +149,19 @@ func expectFilled(t *testing.T, preset Preset) {
 		{field: "pkce", got: filled.PKCE, want: cmp.Or(preset.PKCE, "on")},
 		{field: "authorizeParams", got: filled.AuthorizeParams, want: preset.AuthorizeParams},
 		{field: "tokenParams", got: filled.TokenParams, want: preset.TokenParams},
+		{field: "codeParams", got: filled.CodeParams, want: preset.CodeParams},
+		{
+			field: "tokenFormat", got: string(filled.TokenFormat),
+			want: string(cmp.Or(preset.TokenFormat, TokenFormatForm)),
+		},
+		{
+			field: "clientIdParam", got: filled.ClientIDParam,
+			want: cmp.Or(preset.ClientIDParam, "client_id"),
+		},
+		{
+			field: "lists", want: fmt.Sprint(preset.LoginParams, preset.RedirectParams, preset.CodeRedirectParams),
+			got: fmt.Sprint(filled.LoginParams, filled.RedirectParams, filled.CodeRedirectParams),
+		},
 	} {
 		if value.got != value.want {
 			t.Errorf("%s is %q, not %q", value.field, value.got, value.want)
@@ -218,7 +235,7 @@ func TestPresetIsOverridden(t *testing.T) {
 				Provider: "shopify", AuthorizeEndpoint: "https://shop.example/authorize",
 				TokenEndpoint: "https://shop.example/token",
 			},
-			want: Client{TokenEndpoint: "https://shop.example/token", TokenParams: none},
+			want: Client{TokenEndpoint: "https://shop.example/token", CodeParams: none},
 		},
 		"no preset": {
 			client: Client{TokenEndpoint: "https://p.example/token"},
@@ -254,6 +271,7 @@ func values(c Client) map[string]string {
 		"revokeKind": string(c.RevokeKind), "issuer": c.Issuer,
 		"tokenAuth": string(c.TokenAuth), "pkce": c.PKCE,
 		"authorizeParams": c.AuthorizeParams, "tokenParams": c.TokenParams,
+		"codeParams": c.CodeParams,
 	}
 }
 

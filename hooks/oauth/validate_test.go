@@ -130,7 +130,7 @@ func TestValidate(t *testing.T) {
 		},
 		"token auth": {
 			change: func(c *Client) { c.TokenAuth = "header" },
-			want:   "tokenAuth must be body, basic or basic-secret",
+			want:   "tokenAuth must be body, basic, basic-secret or none",
 		},
 		"PKCE": {change: func(c *Client) { c.PKCE = "plain" }, want: "pkce must be on or off"},
 		"tenant without a placeholder": {
