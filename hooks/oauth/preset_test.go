@@ -92,7 +92,8 @@ func checkEndpoint(check func(bool, string), preset Preset, endpoint string) {
 	}
 	if preset.Tenant != nil && preset.Tenant.isHost() {
 		rest, isFirst := strings.CutPrefix(endpoint, "https://"+wanted+"/")
-		check(endpoint == "" || (isFirst && !strings.Contains(rest, wanted)), endpoint+" is not on the tenant's host")
+		isRoot := endpoint == "https://"+wanted
+		check(isRoot || (isFirst && !strings.Contains(rest, wanted)), endpoint+" is not on the tenant's host")
 		return
 	}
 	host, _, _ := strings.Cut(strings.TrimPrefix(endpoint, "https://"), "/")
@@ -159,8 +160,9 @@ func expectFilled(t *testing.T, preset Preset) {
 			want: cmp.Or(preset.ClientIDParam, "client_id"),
 		},
 		{
-			field: "lists", want: fmt.Sprint(preset.LoginParams, preset.RedirectParams, preset.CodeRedirectParams),
-			got: fmt.Sprint(filled.LoginParams, filled.RedirectParams, filled.CodeRedirectParams),
+			field: "lists",
+			got:   fmt.Sprint(filled.LoginParams, filled.RedirectParams, filled.CodeRedirectParams),
+			want:  fmt.Sprint(preset.LoginParams, preset.RedirectParams, preset.CodeRedirectParams),
 		},
 	} {
 		if value.got != value.want {
