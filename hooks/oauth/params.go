@@ -183,6 +183,24 @@ func (c *Client) scopeSeparator() string {
 	return cmp.Or(separator, " ")
 }
 
+// FixOfScope says what is wrong with Scope at the client's provider as far as its preset knows, and how to fix
+// it, as in "must be set". It is blank if nothing is known to be wrong.
+func (c *Client) FixOfScope() string {
+	preset, known := c.LikelyPreset()
+	separator := preset.ScopeSeparator
+	switch {
+	case !known:
+		return ""
+	case c.Scope == "" && preset.ScopeRequired:
+		return "must be set: " + preset.Title + " refuses a login that asks for no scope"
+	case separator == " " && strings.Contains(c.Scope, ","):
+		return "must have spaces between the scopes, not commas, for " + preset.Title
+	case separator == "," && strings.Contains(c.Scope, " ") && !strings.Contains(c.Scope, ","):
+		return "must have commas between the scopes, not spaces, for " + preset.Title
+	}
+	return ""
+}
+
 // RedirectParamNames returns the names of the parameters of the redirect that are needed once the code is
 // exchanged: by [CodeGrant.RedirectParams], and by [Client.WithRedirectParams].
 func (c *Client) RedirectParamNames() []string {

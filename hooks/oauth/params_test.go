@@ -255,3 +255,48 @@ func TestLoginParamsInURL(t *testing.T) {
 		t.Errorf("without them, it is %s", without)
 	}
 }
+
+// What a preset knows of scopes is said of its own clients, and of those that have only its endpoints.
+func TestFixOfScope(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		client Client
+		want   string
+	}{
+		"spaces": {client: Client{Provider: "google", Scope: "openid email"}},
+		"commas instead": {
+			client: Client{Provider: "google", Scope: "openid,email"},
+			want:   "must have spaces between the scopes, not commas, for Google",
+		},
+		"commas and spaces": {
+			client: Client{Provider: "google", Scope: "openid, email"},
+			want:   "must have spaces between the scopes, not commas, for Google",
+		},
+		"only the endpoint": {
+			client: Client{TokenEndpoint: "https://oauth2.googleapis.com/token", Scope: "a,b"},
+			want:   "must have spaces between the scopes, not commas, for Google",
+		},
+		"one":               {client: Client{Provider: "slack", Scope: "a"}},
+		"commas":            {client: Client{Provider: "slack", Scope: "a,b"}},
+		"commas, and space": {client: Client{Provider: "slack", Scope: "a, b"}},
+		"spaces instead": {
+			client: Client{Provider: "slack", Scope: "a b"},
+			want:   "must have commas between the scopes, not spaces, for Slack",
+		},
+		"no separator known": {client: Client{Provider: "notion", Scope: "a,b c"}},
+		"no preset":          {client: Client{Scope: "a,b"}},
+		"missing": {
+			client: Client{Provider: "google"},
+			want:   "must be set: Google refuses a login that asks for no scope",
+		},
+		"missing, not needed": {client: Client{Provider: "notion"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			client := test.client.Complete()
+			if got := client.FixOfScope(); got != test.want {
+				t.Errorf("got %q", got)
+			}
+		})
+	}
+}

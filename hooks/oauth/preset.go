@@ -42,9 +42,6 @@ type Preset struct {
 	// means that it wants the address.
 	RedirectName string `json:"redirectName,omitzero"`
 
-	// ScopeRequired says that a login without a scope fails.
-	ScopeRequired bool `json:"scopeRequired,omitzero"`
-
 	// ScopeSeparator is a space or a comma. Blank means that the provider has no scopes, or that it is not
 	// known.
 	ScopeSeparator string `json:"scopeSeparator,omitzero"`
@@ -57,6 +54,9 @@ type Preset struct {
 	// RefreshScope is the scope that must be asked for to get a refresh token. Blank means that none is
 	// needed.
 	RefreshScope string `json:"refreshScope,omitzero"`
+
+	// ScopeRequired says that the provider refuses a login that asks for no scope at all.
+	ScopeRequired bool `json:"scopeRequired,omitzero"`
 
 	// Tenant is the part of the endpoints that differs for each customer. Nil means that one address serves
 	// everybody.
