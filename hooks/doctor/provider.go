@@ -138,8 +138,8 @@ func (d *Doctor) classifyExchange(p *plugins.Plugin, err error, token endpoint) 
 		return Finding{}, false
 	case isOAuth && refusal.Meaning == oauth.InvalidClient && p.IsPublic():
 		f.What = "The provider does not accept the client ID without a secret."
-		f.Fix = "Check " + p.Where("clientId") + ", and that the provider has this client as a public one; if " +
-			"it gave you a secret, set " + p.WhereElse("tokenAuth") + " to body and enter " +
+		f.Fix = "Check " + p.Where("clientId") + ", and that the provider has this client as a public " +
+			"one; if it gave you a secret, set " + p.WhereElse("tokenAuth") + " to body and enter " +
 			p.WhereElse("clientSecret") + "."
 	case isOAuth && refusal.Meaning == oauth.InvalidClient:
 		f.What = "The provider does not accept the client ID or the secret."

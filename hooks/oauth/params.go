@@ -183,8 +183,8 @@ func (c *Client) scopeSeparator() string {
 	return cmp.Or(separator, " ")
 }
 
-// FixOfScope says what is wrong with Scope at the client's provider as far as its preset knows, and how to fix
-// it, as in "must be set". It is blank if nothing is known to be wrong.
+// FixOfScope says how to fix Scope for the client's provider, as far as its preset knows, as in "must be
+// set". It is blank if nothing is known to be wrong.
 func (c *Client) FixOfScope() string {
 	preset, known := c.LikelyPreset()
 	separator := preset.ScopeSeparator
