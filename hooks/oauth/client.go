@@ -129,8 +129,6 @@ const (
 	TokenFormatJSON TokenFormat = "json"
 )
 
-const defaultClientIDParam = "client_id"
-
 // PKCEOff is the value of [Client.PKCE] that leaves the code challenge and the code verifier out.
 const PKCEOff = "off"
 
@@ -144,7 +142,6 @@ func (c Client) Complete() Client {
 	c.RefreshEndpoint = cmp.Or(c.RefreshEndpoint, c.TokenEndpoint)
 	c.TokenAuth, c.PKCE = cmp.Or(c.TokenAuth, TokenAuthBody), cmp.Or(c.PKCE, "on")
 	c.TokenFormat = cmp.Or(c.TokenFormat, TokenFormatForm)
-	c.ClientIDParam = cmp.Or(c.ClientIDParam, defaultClientIDParam)
 	c.RevokeKind = cmp.Or(c.RevokeKind, RevokeForm)
 	return c
 }
@@ -239,7 +236,7 @@ type AuthorizationRequest struct {
 // AuthorizationURL returns the address at which the browser starts the login (RFC 6749 section 4.1.1).
 func (c *Client) AuthorizationURL(request AuthorizationRequest) string {
 	query := url.Values{
-		"response_type": {"code"}, c.ClientIDParam: {c.ClientID}, "state": {request.State},
+		"response_type": {"code"}, c.clientIDParam(): {c.ClientID}, "state": {request.State},
 		"redirect_uri": {c.sentRedirectURI()},
 	}
 	if c.usesPKCE() {
@@ -288,6 +285,8 @@ func (c *Client) paramsOf(request AuthorizationRequest) string {
 
 // sentRedirectURI is the parameter redirect_uri.
 func (c *Client) sentRedirectURI() string { return cmp.Or(c.RedirectName, c.RedirectURI) }
+
+func (c *Client) clientIDParam() string { return cmp.Or(c.ClientIDParam, "client_id") }
 
 func (c *Client) usesPKCE() bool { return c.PKCE != PKCEOff }
 

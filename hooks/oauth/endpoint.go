@@ -150,10 +150,10 @@ type endpointRequest struct {
 func (c *Client) authenticatedRequest(ctx context.Context, sent endpointRequest) (*http.Request, error) {
 	switch c.TokenAuth {
 	case TokenAuthBody:
-		sent.form.Set(c.ClientIDParam, c.ClientID)
+		sent.form.Set(c.clientIDParam(), c.ClientID)
 		sent.form.Set("client_secret", c.ClientSecret)
 	case TokenAuthNone:
-		sent.form.Set(c.ClientIDParam, c.ClientID)
+		sent.form.Set(c.clientIDParam(), c.ClientID)
 	}
 	request, err := sent.newRequest(ctx)
 	if err != nil {

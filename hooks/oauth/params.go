@@ -20,7 +20,7 @@ import (
 // 6749 section 3.1 forbids repeating one.
 func (c *Client) ownAuthorizationParams() []string {
 	return []string{
-		c.ClientIDParam, "client_id", "redirect_uri", "response_type", "scope", "state", "code_challenge",
+		c.clientIDParam(), "client_id", "redirect_uri", "response_type", "scope", "state", "code_challenge",
 		"code_challenge_method",
 	}
 }
@@ -29,7 +29,7 @@ func (c *Client) ownAuthorizationParams() []string {
 // place.
 func (c *Client) ownTokenParams() []string {
 	return []string{
-		c.ClientIDParam, "grant_type", "code", "redirect_uri", "code_verifier", "refresh_token", "client_id",
+		c.clientIDParam(), "grant_type", "code", "redirect_uri", "code_verifier", "refresh_token", "client_id",
 		"client_secret", "client_assertion", "client_assertion_type",
 	}
 }

@@ -155,10 +155,7 @@ func expectFilled(t *testing.T, preset Preset) {
 			field: "tokenFormat", got: string(filled.TokenFormat),
 			want: string(cmp.Or(preset.TokenFormat, TokenFormatForm)),
 		},
-		{
-			field: "clientIdParam", got: filled.ClientIDParam,
-			want: cmp.Or(preset.ClientIDParam, "client_id"),
-		},
+		{field: "clientIdParam", got: filled.ClientIDParam, want: preset.ClientIDParam},
 		{
 			field: "lists",
 			got:   fmt.Sprint(filled.LoginParams, filled.RedirectParams, filled.CodeRedirectParams),

@@ -87,7 +87,7 @@ func (c *Client) revocationRequest(ctx context.Context, token Token) (*http.Requ
 	case RevokeJSON:
 		return c.revokeWithJSON(ctx, endpoint, map[string]any{"token": token.Value})
 	case RevokeJSONWithClient:
-		members := map[string]any{"access_token": token.Value, c.ClientIDParam: c.ClientID}
+		members := map[string]any{"access_token": token.Value, c.clientIDParam(): c.ClientID}
 		if !c.IsPublic() {
 			members["client_secret"] = c.ClientSecret
 		}
@@ -117,7 +117,7 @@ func (c *Client) revokeWithJSON(
 	ctx context.Context, endpoint string, members map[string]any,
 ) (*http.Request, error) {
 	if c.IsPublic() {
-		members[c.ClientIDParam] = c.ClientID
+		members[c.clientIDParam()] = c.ClientID
 		return postJSON(ctx, endpoint, members)
 	}
 	request, err := postJSON(ctx, endpoint, members)

@@ -586,7 +586,7 @@ func checkAuthorizationURL(t *testing.T, client *oauth.Client) {
 		params[name] = "plugin's+ &state=x"
 	}
 	want := map[string]string{
-		"state": "the-state", client.ClientIDParam: client.ClientID, "response_type": "code",
+		"state": "the-state", "client_id": client.ClientID, "response_type": "code",
 		"redirect_uri": "https://backend.example/fuzz/redirect", "scope": client.Scope,
 	}
 	checkQuery(t, client.AuthorizationURL(
