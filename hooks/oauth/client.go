@@ -101,6 +101,7 @@ type Client struct {
 	AllowHTTP bool
 
 	tenant *Tenant // the placeholder that is still in the endpoints; nil: there is none
+	region *Tenant // the data centres that the endpoints may move to; nil: they stay
 }
 
 // TokenAuth is a way of client authentication at the token endpoint (RFC 6749 section 2.3.1).
@@ -159,6 +160,9 @@ func (c Client) withPreset(preset Preset) Client {
 	c.ClientIDParam = preset.ClientIDParam
 	if c.TokenEndpoint == "" || c.TokenEndpoint == preset.TokenEndpoint {
 		c = c.withTokenEndpoint(preset)
+	}
+	if preset.Tenant != nil && preset.Tenant.Kind == TenantRegion && c.TokenEndpoint == preset.TokenEndpoint {
+		c.tenant = preset.Tenant
 	}
 	endpoints := c.AuthorizeEndpoint + c.TokenEndpoint
 	if preset.Tenant != nil && strings.Contains(endpoints, preset.Tenant.placeholder()) {

@@ -65,6 +65,10 @@ func NewHTTPClient(timeout time.Duration) *http.Client {
 // response byte for byte. It fails with an *[Error], or with another error if the client is not valid. The
 // client must not have an open tenant.
 func (e *Endpoint) Exchange(ctx context.Context, c *Client, grant CodeGrant) ([]byte, error) {
+	c, err := c.inRegionOf(grant.RedirectParams)
+	if err != nil {
+		return nil, err
+	}
 	form, err := c.tokenParams(c.CodeParams)
 	if err != nil {
 		return nil, err
@@ -98,7 +102,7 @@ type CodeGrant struct {
 	Verifier string
 
 	// RedirectParams are parameters of the redirect by their names: at least those of
-	// [Client.CodeRedirectParams]. Others are not sent.
+	// [Client.RedirectParamNames]. Others are not sent.
 	RedirectParams map[string]string
 }
 

@@ -29,8 +29,8 @@ func (c *Client) ownAuthorizationParams() []string {
 // place.
 func (c *Client) ownTokenParams() []string {
 	return []string{
-		c.clientIDParam(), "grant_type", "code", "redirect_uri", "code_verifier", "refresh_token", "client_id",
-		"client_secret", "client_assertion", "client_assertion_type",
+		c.clientIDParam(), "grant_type", "code", "redirect_uri", "code_verifier", "refresh_token",
+		"client_id", "client_secret", "client_assertion", "client_assertion_type",
 	}
 }
 
@@ -204,7 +204,12 @@ func (c *Client) FixOfScope() string {
 // RedirectParamNames returns the names of the parameters of the redirect that are needed once the code is
 // exchanged: by [CodeGrant.RedirectParams], and by [Client.WithRedirectParams].
 func (c *Client) RedirectParamNames() []string {
-	return slices.Concat(c.CodeRedirectParams, c.RedirectParams)
+	names := slices.Concat(c.CodeRedirectParams, c.RedirectParams)
+	if c.region != nil {
+		names = append(names, c.region.Name, c.region.HostParam)
+	}
+	slices.Sort(names)
+	return slices.DeleteFunc(slices.Compact(names), func(name string) bool { return name == "" })
 }
 
 // WithRedirectParams returns a token response with the parameters of the redirect that RedirectParams names,

@@ -110,8 +110,8 @@ func TestWithRedirectParams(t *testing.T) {
 // The names that must survive a confirmation are those of both uses.
 func TestRedirectParamNames(t *testing.T) {
 	t.Parallel()
-	client := Client{CodeRedirectParams: []string{"scope"}, RedirectParams: []string{"realmId"}}
-	if got := fmt.Sprint(client.RedirectParamNames()); got != "[scope realmId]" {
+	client := Client{CodeRedirectParams: []string{"scope", "x"}, RedirectParams: []string{"realmId", "x"}}
+	if got := fmt.Sprint(client.RedirectParamNames()); got != "[realmId scope x]" {
 		t.Errorf("got %s", got)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	_ "embed"
 	"encoding/json/v2"
+	"maps"
 	"slices"
 	"strings"
 )
@@ -122,6 +123,11 @@ func (c *Client) LikelyPreset() (Preset, bool) {
 func (p *Preset) hasTokenEndpoint(endpoint string) bool {
 	if p.Tenant == nil {
 		return endpoint == p.TokenEndpoint
+	}
+	if p.Tenant.Kind == TenantRegion {
+		here := Client{TokenEndpoint: p.TokenEndpoint, region: p.Tenant}
+		isThere := func(name string) bool { return endpoint == here.inRegion(name).TokenEndpoint }
+		return slices.ContainsFunc(slices.Collect(maps.Keys(p.Tenant.Hosts)), isThere)
 	}
 	if p.Tenant.isHost() {
 		return false // paths such as /oauth/token are everybody's

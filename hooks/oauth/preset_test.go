@@ -61,8 +61,12 @@ func checkFacts(check func(bool, string), preset Preset) {
 	}
 	check(preset.Console == "" || strings.HasPrefix(preset.Console, "https://"),
 		"the console has no https address")
-	check(preset.Tenant == nil || strings.Contains(preset.TokenEndpoint, preset.Tenant.placeholder()),
+	isRegion := preset.Tenant != nil && preset.Tenant.Kind == TenantRegion
+	check(preset.Tenant == nil || isRegion ||
+		strings.Contains(preset.TokenEndpoint, preset.Tenant.placeholder()),
 		"the token endpoint has no placeholder")
+	check(!isRegion || HostOf(preset.TokenEndpoint) == "https://"+preset.Tenant.Hosts[preset.Tenant.Default],
+		"the token endpoint is not at the default data centre")
 	check(preset.Tenant == nil || !preset.Tenant.isHost() || preset.Tenant.Fixed,
 		"a plugin could name the host that gets the client secret")
 }
@@ -111,6 +115,9 @@ func expectFilled(t *testing.T, preset Preset) {
 	tenant, fill := "", strings.NewReplacer()
 	if preset.Tenant != nil {
 		tenant = preset.Tenant.Example
+		if preset.Tenant.Kind == TenantRegion {
+			tenant = preset.Tenant.Default // where the preset's endpoints are
+		}
 		fill = strings.NewReplacer(preset.Tenant.placeholder(), tenant)
 	}
 	client := Client{

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"maps"
 	"net/netip"
 	"net/url"
 	"regexp"
@@ -35,6 +36,13 @@ type Tenant struct {
 	// Kind says what a tenant's name is. Blank means a part of the preset's own addresses.
 	Kind TenantKind `json:"kind,omitzero"`
 
+	// Hosts are those of a [TenantRegion], by the names of the data centres. No other host gets the secret.
+	Hosts map[string]string `json:"hosts,omitzero"`
+
+	// HostParam is the parameter of the redirect that has the address of the data centre. If it is missing
+	// there, the parameter Name counts.
+	HostParam string `json:"hostParam,omitzero"`
+
 	// Default is used if no tenant is named. If it is blank, one must be named.
 	Default string `json:"default,omitzero"`
 
@@ -55,6 +63,9 @@ const (
 	TenantHost TenantKind = "host"
 	// TenantBase is a host and, where the provider is not at its root, a path.
 	TenantBase TenantKind = "base"
+	// TenantRegion is one of the provider's own data centres, whose hosts the preset lists. The endpoints
+	// have the host of the default one. The redirect says which one a person belongs to.
+	TenantRegion TenantKind = "region"
 )
 
 // isHost reports whether a tenant's name is the host that is sent the client secret.
@@ -76,8 +87,11 @@ var (
 // checkTenant returns the name that goes in place of the placeholder, and whether it is valid. People also
 // write the whole host, my-store.myshopify.com for my-store.
 func (c *Client) checkTenant(name string) (string, bool) {
-	if c.tenant.isHost() {
+	switch {
+	case c.tenant.isHost():
 		return name, c.tenant.fixOfHost(name) == ""
+	case c.tenant.Kind == TenantRegion:
+		return name, c.tenant.Hosts[name] != ""
 	}
 	host, _, _ := strings.Cut(strings.TrimPrefix(c.TokenEndpoint, "https://"), "/")
 	domain, inHost := strings.CutPrefix(host, c.tenant.placeholder())
@@ -128,12 +142,17 @@ func (c *Client) ForTenant(name string) (*Client, error) {
 	if !ok {
 		return refuse("This one is malformed.")
 	}
-	if own, _ := c.checkTenant(c.Tenant); c.Tenant != "" && wanted != own {
+	own, _ := c.checkTenant(c.Tenant)
+	if c.Tenant != "" && wanted != own && c.tenant.Kind != TenantRegion {
 		return refuse("This plugin is for another one.")
 	}
-	fill := c.tenant.replacer(wanted).Replace
 	filled := *c
 	filled.Tenant, filled.tenant = wanted, nil
+	if c.tenant.Kind == TenantRegion {
+		filled.region = c.tenant
+		return filled.inRegion(wanted), nil
+	}
+	fill := c.tenant.replacer(wanted).Replace
 	for _, endpoint := range []*string{
 		&filled.AuthorizeEndpoint, &filled.TokenEndpoint, &filled.RefreshEndpoint,
 		&filled.RevokeEndpoint, &filled.Issuer,
@@ -141,6 +160,49 @@ func (c *Client) ForTenant(name string) (*Client, error) {
 		*endpoint = fill(*endpoint)
 	}
 	return &filled, nil
+}
+
+// inRegion returns a copy whose endpoints are at one of the data centres of its region.
+func (c *Client) inRegion(name string) *Client {
+	moved := *c
+	moved.Tenant = name
+	for _, endpoint := range []*string{
+		&moved.AuthorizeEndpoint, &moved.TokenEndpoint, &moved.RefreshEndpoint, &moved.RevokeEndpoint,
+	} {
+		scheme, rest, _ := strings.Cut(*endpoint, "://")
+		host, path, _ := strings.Cut(rest, "/")
+		for _, known := range c.region.Hosts {
+			if host == known {
+				*endpoint = scheme + "://" + c.region.Hosts[name] + "/" + path
+			}
+		}
+	}
+	return &moved
+}
+
+// inRegionOf returns the client as it is at the data centre that a redirect names, if it names one. It fails
+// with an *[Error] if that is none of the preset's: a code must not lead the secret elsewhere.
+func (c *Client) inRegionOf(redirectParams map[string]string) (*Client, error) {
+	if c.region == nil {
+		return c, nil
+	}
+	name, address := redirectParams[c.region.Name], redirectParams[c.region.HostParam]
+	if address != "" {
+		name = ""
+		for known, host := range c.region.Hosts {
+			if strings.TrimSuffix(address, "/") == "https://"+host {
+				name = known
+			}
+		}
+	}
+	switch {
+	case c.region.Hosts[name] != "":
+		return c.inRegion(name), nil
+	case name == "" && address == "":
+		return c, nil
+	default:
+		return nil, notOAuth("names a data centre that is not one of its own")
+	}
 }
 
 // replacer puts a tenant's name in place of the placeholder. A host on this machine, which is one under
@@ -289,6 +351,10 @@ func (c *Client) validateTenant(errs *FieldErrors) {
 	switch {
 	case c.Tenant != "" && c.tenant == nil:
 		errs.Check("tenant", false, "must be blank: the endpoints have no placeholder for it")
+	case c.tenant != nil && c.tenant.Kind == TenantRegion:
+		names := strings.Join(slices.Sorted(maps.Keys(c.tenant.Hosts)), ", ")
+		_, ok := c.checkTenant(cmp.Or(c.Tenant, c.tenant.Default))
+		errs.Check("tenant", ok, "must be one of "+names)
 	case c.tenant != nil && c.tenant.isHost() && c.Tenant != "":
 		fix := c.tenant.fixOfHost(c.Tenant)
 		errs.Check("tenant", fix == "", fix)
