@@ -44,6 +44,10 @@ type Client struct {
 	// RefreshEndpoint redeems refresh tokens. Only presets set it. If it is blank, TokenEndpoint does.
 	RefreshEndpoint string
 
+	// LongLived is how the provider lengthens a token's life. Only presets set it. Nil means that it has
+	// refresh tokens, or neither.
+	LongLived *LongLived
+
 	// RevokeEndpoint revokes a token (RFC 7009 section 2). If it is blank, the provider has none.
 	RevokeEndpoint string
 
@@ -174,6 +178,7 @@ func (c Client) withPreset(preset Preset) Client {
 // withTokenEndpoint fills in what the preset says of its own server.
 func (c Client) withTokenEndpoint(preset Preset) Client {
 	c.TokenEndpoint, c.RefreshEndpoint = preset.TokenEndpoint, preset.RefreshEndpoint
+	c.LongLived = preset.LongLived
 	c.TokenFormat = cmp.Or(c.TokenFormat, preset.TokenFormat)
 	own := c.TokenParams
 	both := strings.Trim(preset.TokenParams+"&"+preset.CodeParams, "&")
@@ -306,8 +311,12 @@ func (c *Client) SecretHosts() []string {
 			filled = client
 		}
 	}
+	endpoints := []string{filled.TokenEndpoint, filled.RefreshEndpoint, filled.RevokeEndpoint}
+	if c.LongLived != nil {
+		endpoints = append(endpoints, c.LongLived.Endpoint, c.LongLived.RenewEndpoint)
+	}
 	var hosts []string
-	for _, endpoint := range []string{filled.TokenEndpoint, filled.RefreshEndpoint, filled.RevokeEndpoint} {
+	for _, endpoint := range endpoints {
 		if host := HostOf(endpoint); host != "" {
 			hosts = append(hosts, host)
 		}

@@ -84,7 +84,11 @@ func (e *Endpoint) Exchange(ctx context.Context, c *Client, grant CodeGrant) ([]
 	if c.usesPKCE() {
 		form.Set("code_verifier", grant.Verifier)
 	}
-	return e.requestToken(ctx, c, c.TokenEndpoint, form)
+	tokens, err := e.requestToken(ctx, c, c.TokenEndpoint, form)
+	if err != nil || c.LongLived == nil {
+		return tokens, err
+	}
+	return e.lengthen(ctx, c, tokens)
 }
 
 // tokenParams returns the client's further parameters for the token endpoint, and those of another query
@@ -109,6 +113,9 @@ type CodeGrant struct {
 // Refresh redeems a refresh token (RFC 6749 section 6) and returns the provider's token response byte for
 // byte. It fails like [Endpoint.Exchange], and the client must not have an open tenant either.
 func (e *Endpoint) Refresh(ctx context.Context, c *Client, refreshToken string) ([]byte, error) {
+	if c.LongLived != nil {
+		return e.renew(ctx, c, refreshToken)
+	}
 	form, err := c.tokenParams("")
 	if err != nil {
 		return nil, err
@@ -129,12 +136,16 @@ func (e *Endpoint) requestToken(
 	if err != nil {
 		return nil, err
 	}
+	return e.sendTokenRequest(request, form.Get("grant_type"))
+}
+
+// sendTokenRequest reads the answer to a token request. The request is observed unless its grant type is
+// blank.
+func (e *Endpoint) sendTokenRequest(request *http.Request, grantType string) ([]byte, error) {
 	began := time.Now()
 	answer, err := e.Do(request)
-	if e.Observe != nil {
-		e.Observe(Call{
-			GrantType: form.Get("grant_type"), Status: answer.Status, Err: err, Duration: time.Since(began),
-		})
+	if e.Observe != nil && grantType != "" {
+		e.Observe(Call{GrantType: grantType, Status: answer.Status, Err: err, Duration: time.Since(began)})
 	}
 	if err != nil {
 		return nil, err

@@ -217,29 +217,43 @@ func (c *Client) RedirectParamNames() []string {
 // so are those that the response has a member for. All other bytes stay as they are. What is not a JSON
 // object is returned as it is.
 func (c *Client) WithRedirectParams(tokens []byte, params map[string]string) []byte {
-	members, isObject := jsonObject(tokens)
-	opening := bytes.IndexByte(tokens, '{') + 1
-	if !isObject || opening == 0 {
-		return tokens
-	}
-	var added []byte
+	var added []member
 	for _, name := range c.RedirectParams {
-		value := strings.ToValidUTF8(params[name], "\ufffd")
-		if _, exists := members[name]; exists || value == "" {
+		if value := strings.ToValidUTF8(params[name], "\ufffd"); value != "" {
+			quoted, _ := jsontext.AppendQuote(nil, value) // it fails only for what is not UTF-8
+			added = append(added, member{name: name, value: quoted})
+		}
+	}
+	return withMembers(tokens, added)
+}
+
+// member is a member of a JSON object. Its value is JSON.
+type member struct {
+	name  string
+	value []byte
+}
+
+// withMembers puts members right behind the opening brace of a JSON object, but for those that it has
+// already.
+func withMembers(object []byte, added []member) []byte {
+	members, isObject := jsonObject(object)
+	opening := bytes.IndexByte(object, '{') + 1
+	if !isObject || opening == 0 {
+		return object
+	}
+	var inserted []byte
+	for _, m := range added {
+		if _, exists := members[m.name]; exists || len(m.value) == 0 {
 			continue
 		}
-		if len(added) > 0 {
-			added = append(added, ',')
+		if len(inserted) > 0 {
+			inserted = append(inserted, ',')
 		}
-		for i, text := range []string{name, value} {
-			if i > 0 {
-				added = append(added, ':')
-			}
-			added, _ = jsontext.AppendQuote(added, text) // it fails only for what is not UTF-8
-		}
+		inserted, _ = jsontext.AppendQuote(inserted, m.name)
+		inserted = append(append(inserted, ':'), m.value...)
 	}
-	if len(added) > 0 && len(members) > 0 {
-		added = append(added, ',')
+	if len(inserted) > 0 && len(members) > 0 {
+		inserted = append(inserted, ',')
 	}
-	return slices.Concat(tokens[:opening], added, tokens[opening:])
+	return slices.Concat(object[:opening], inserted, object[opening:])
 }

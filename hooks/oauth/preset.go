@@ -23,6 +23,7 @@ type Preset struct {
 	RevokeEndpoint    string     `json:"revokeEndpoint,omitzero"`
 	RevokeKind        RevokeKind `json:"revokeKind,omitzero"`
 	Issuer            string     `json:"issuer,omitzero"`
+	LongLived         *LongLived `json:"longLived,omitzero"`
 
 	// RevokeToken is the token that can be revoked: access or refresh. Blank means both, or that it is not
 	// known.

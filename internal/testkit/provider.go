@@ -158,6 +158,8 @@ func (p *Provider) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case r.Method == http.MethodGet && address == authorizeEndpoint:
 		err = p.authorize(w, r, client)
+	case r.Method == http.MethodGet && isLongLived(client, address):
+		err = p.lengthen(w, r, client)
 	case r.Method == http.MethodPost && slices.Contains(tokenEndpoints, address):
 		err = p.token(w, r, tokenRequest{client: client, endpoint: address})
 	case address == revokeEndpoint:
@@ -372,6 +374,38 @@ func readForm(r *http.Request) (url.Values, error) {
 		return nil, errors.New("the request is not a form in the body that asks for JSON")
 	}
 	return url.ParseQuery(string(body))
+}
+
+func isLongLived(client oauth.Client, address string) bool {
+	return client.LongLived != nil &&
+		(address == client.LongLived.Endpoint || address == client.LongLived.RenewEndpoint)
+}
+
+// lengthen gives a token that lives longer for the one in the query: see [oauth.LongLived].
+func (p *Provider) lengthen(w http.ResponseWriter, r *http.Request, client oauth.Client) error {
+	l, query := client.LongLived, r.URL.Query()
+	want := url.Values{"grant_type": {l.GrantType}, "client_secret": {ClientSecret}, l.TokenParam: {"*"}}
+	if l.WithClientID {
+		want.Set(client.ClientIDParam, ClientID)
+	}
+	if query.Get("grant_type") == l.RenewGrantType {
+		want = url.Values{"grant_type": {l.RenewGrantType}, l.TokenParam: {"*"}}
+	}
+	if err := compare(query, want); err != nil {
+		return fmt.Errorf("long-lived token: %w", err)
+	}
+	p.mu.Lock()
+	answer := p.answer
+	p.exchanges++
+	p.mu.Unlock()
+	if answer != nil {
+		r.Form = query
+		answer(w, r)
+		return nil
+	}
+	w.Header().Set("Content-Type", "application/json; charset=utf-8")
+	_, err := io.WriteString(w, TokenResponse)
+	return err
 }
 
 // readJSON reads the JSON object of strings, or of arrays of more than one, in the body of a request.
