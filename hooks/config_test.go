@@ -20,7 +20,7 @@ var variables = []string{
 	"REFRESH_RATE_LIMIT",
 	"TRUSTED_PROXY_HEADERS", "SUPERUSER_EMAIL", "SUPERUSER_PASSWORD", "METRICS_ADDR", "TLS_CERT_FILE",
 	"TLS_KEY_FILE", "FLY_APP_NAME", "ALLOW_HTTP", "TOKEN_PARAMS", "TOKEN_FORMAT", "LOGIN_PARAMS",
-	"REDIRECT_PARAMS", "REDIRECT_NAME", "REVOKE_KIND",
+	"REDIRECT_PARAMS", "REDIRECT_NAME", "REVOKE_KIND", "TEAM_ID", "KEY_ID",
 }
 
 // setEnv sets the reference's variables and those given as NAME=value, and clears all others.

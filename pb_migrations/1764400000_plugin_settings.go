@@ -15,6 +15,8 @@ type pluginSetting struct {
 
 func pluginSettings() []pluginSetting {
 	return []pluginSetting{
+		{after: "clientSecret", field: &core.TextField{Name: "teamId", Help: "Only for Sign in with Apple: the id of your team. The client secret is then the content of the .p8 file."}},
+		{after: "teamId", field: &core.TextField{Name: "keyId", Help: "Only for Sign in with Apple: the id of the key in the .p8 file."}},
 		{after: "redirectUri", field: &core.TextField{Name: "redirectName", Help: "Only for a provider that knows the redirect URI by a name, such as eBay's RuName: it is sent in place of the address."}},
 		{after: "authorizeParams", field: &core.TextField{Name: "loginParams", Help: "Names of login parameters that the plugin may send with /authorize, with commas between: prompt,login_hint,scope. Of scope it may ask for a part only. Others are ignored."}},
 		{after: "loginParams", field: &core.TextField{Name: "tokenParams", Help: "More parameters for the token endpoint, with a code and with a refresh token: resource=https://api.example. A name may come twice."}},

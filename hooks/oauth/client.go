@@ -33,6 +33,13 @@ type Client struct {
 	// ClientID and ClientSecret come from the provider's developer console (RFC 6749 section 2.2).
 	ClientID, ClientSecret string
 
+	// SignedSecret says that the client secret which is sent is signed with ClientSecret, a private key. Only
+	// presets set it. Nil means that ClientSecret itself is sent.
+	SignedSecret *SignedSecret
+
+	// TeamID and KeyID stand in a signed secret: whose it is, and which key has signed it.
+	TeamID, KeyID string
+
 	// RedirectURI is where the provider sends the browser back to, as an absolute URL (RFC 6749 section
 	// 3.1.2).
 	RedirectURI string
@@ -178,7 +185,7 @@ func (c Client) withPreset(preset Preset) Client {
 // withTokenEndpoint fills in what the preset says of its own server.
 func (c Client) withTokenEndpoint(preset Preset) Client {
 	c.TokenEndpoint, c.RefreshEndpoint = preset.TokenEndpoint, preset.RefreshEndpoint
-	c.LongLived = preset.LongLived
+	c.LongLived, c.SignedSecret = preset.LongLived, preset.SignedSecret
 	c.TokenFormat = cmp.Or(c.TokenFormat, preset.TokenFormat)
 	own := c.TokenParams
 	both := strings.Trim(preset.TokenParams+"&"+preset.CodeParams, "&")

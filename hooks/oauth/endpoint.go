@@ -166,7 +166,7 @@ func (c *Client) authenticatedRequest(ctx context.Context, sent endpointRequest)
 	switch c.TokenAuth {
 	case TokenAuthBody:
 		sent.form.Set(c.clientIDParam(), c.ClientID)
-		sent.form.Set("client_secret", c.ClientSecret)
+		sent.form.Set("client_secret", c.secret())
 	case TokenAuthNone:
 		sent.form.Set(c.clientIDParam(), c.ClientID)
 	}

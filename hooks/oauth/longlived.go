@@ -8,7 +8,8 @@ import (
 )
 
 // LongLived is how a provider without refresh tokens gives a token that lives longer: once after the login,
-// and again before it ends. Meta's providers do so, by GET requests that have the client secret in their query.
+// and again before it ends. Meta's providers do so, by GET requests that have the client secret in their
+// query.
 type LongLived struct {
 	// Endpoint and GrantType are those of the request after the login, as in
 	// GET https://p.example/access_token?grant_type=ig_exchange_token.

@@ -40,6 +40,9 @@ type Preset struct {
 	RedirectParams     []string    `json:"redirectParams,omitzero"`
 	CodeRedirectParams []string    `json:"codeRedirectParams,omitzero"`
 
+	// SignedSecret is that of [Client]. Nil means that the client secret is sent as it is.
+	SignedSecret *SignedSecret `json:"signedSecret,omitzero"`
+
 	// RedirectName is an example of the name that the provider wants in place of the redirect URI. Blank
 	// means that it wants the address.
 	RedirectName string `json:"redirectName,omitzero"`

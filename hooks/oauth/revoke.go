@@ -89,7 +89,7 @@ func (c *Client) revocationRequest(ctx context.Context, token Token) (*http.Requ
 	case RevokeJSONWithClient:
 		members := map[string]any{"access_token": token.Value, c.clientIDParam(): c.ClientID}
 		if !c.IsPublic() {
-			members["client_secret"] = c.ClientSecret
+			members["client_secret"] = c.secret()
 		}
 		return postJSON(ctx, endpoint, members)
 	case RevokeGitHub:

@@ -296,6 +296,7 @@ func (c *Client) Validate() []FieldError {
 	c.validateTokenParams(&errs)
 	c.validateRedirectParams(&errs)
 	c.validateRedirectName(&errs, preset)
+	c.validateSignedSecret(&errs)
 	c.validateChoices(&errs)
 	return errs
 }

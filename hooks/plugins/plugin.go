@@ -117,6 +117,8 @@ func New(value func(field string) string) Plugin {
 			Tenant:            trimmed("tenant"),
 			ClientID:          trimmed("clientId"),
 			ClientSecret:      trimmed("clientSecret"),
+			TeamID:            trimmed("teamId"),
+			KeyID:             trimmed("keyId"),
 			RedirectURI:       trimmed("redirectUri"),
 			AuthorizeEndpoint: trimmed("authorizeEndpoint"),
 			TokenEndpoint:     trimmed("tokenEndpoint"),
@@ -217,10 +219,10 @@ var reservedSlugs = []string{"api", "_", "authorize", "redirect", "poll", "refre
 
 // formOrder is the order in which a person fills in the fields.
 var formOrder = []string{
-	"slug", "provider", "tenant", "clientId", "clientSecret", "redirectUri", "redirectName",
-	"authorizeEndpoint", "tokenEndpoint", "revokeEndpoint", "revokeKind", "issuer", "authorizeParams",
-	"loginParams", "tokenParams", "tokenAuth", "tokenFormat", "pkce", "redirectParams", "pluginId",
-	"allowedOrigins",
+	"slug", "provider", "tenant", "clientId", "clientSecret", "teamId", "keyId", "redirectUri",
+	"redirectName", "authorizeEndpoint", "tokenEndpoint", "revokeEndpoint", "revokeKind", "issuer",
+	"authorizeParams", "loginParams", "tokenParams", "tokenAuth", "tokenFormat", "pkce", "redirectParams",
+	"pluginId", "allowedOrigins",
 }
 
 // Validate returns what must be fixed, one error for each field, in the order in which a person would fix

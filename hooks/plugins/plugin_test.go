@@ -484,6 +484,7 @@ func TestOrderOfErrors(t *testing.T) {
 	wrong := New(valueOf(map[string]string{
 		"slug": "Big", "provider": "netflix", "tenant": "x", "redirectUri": "x", "authorizeEndpoint": "x",
 		"tokenEndpoint": "x", "revokeEndpoint": "x", "issuer": "x", "authorizeParams": "a b",
+		"teamId": "x", "keyId": "x",
 		"redirectName": "a b", "revokeKind": "x", "loginParams": "a b", "tokenParams": "a b",
 		"tokenFormat": "x", "redirectParams": "a b",
 		"tokenAuth": "x", "pkce": "x", "pluginId": "/", "allowedOrigins": "x",

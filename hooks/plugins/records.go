@@ -182,6 +182,11 @@ func (r *Records) validate(e *core.RecordEvent) error {
 	}
 	plugin := New(e.Record.GetString).Complete(r.defaults)
 	errs := oauth.FieldErrors(plugin.Validate())
+	if e.Record.GetString("clientSecret") == secretDots {
+		// The secret that they stand for was valid when it was entered.
+		isOfSecret := func(err oauth.FieldError) bool { return err.Field == "clientSecret" }
+		errs = slices.DeleteFunc(errs, isOfSecret)
+	}
 	// It does not keep a plugin that has been saved from working: what a preset knows may be incomplete.
 	fix := plugin.FixOfScope()
 	errs.Check("scope", fix == "", fix)
