@@ -63,7 +63,17 @@ func (w *world) tryPreset(t *testing.T, root *testkit.Backend, preset oauth.Pres
 		"slug": preset.Name, "enabled": true, "provider": preset.Name, "scope": scope,
 		"clientId": testkit.ClientID, "clientSecret": testkit.ClientSecret,
 	}
-	known := oauth.Client{Provider: preset.Name, Scope: scope, RedirectURI: b.URL + "/redirect"}
+	known := oauth.Client{
+		Provider: preset.Name, Scope: scope, RedirectURI: b.URL + "/redirect", RedirectName: preset.RedirectName,
+	}
+	fields["redirectName"] = preset.RedirectName
+	if preset.SignedSecret != nil {
+		key, err := testkit.SigningKey()
+		if err != nil {
+			t.Fatal(err)
+		}
+		fields["clientSecret"], fields["teamId"], fields["keyId"] = key, testkit.TeamID, testkit.KeyID
+	}
 	tenant, parameter := "", ""
 	switch {
 	case preset.Tenant == nil:

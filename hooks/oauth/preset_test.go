@@ -2,6 +2,7 @@ package oauth
 
 import (
 	"cmp"
+	"crypto/elliptic"
 	"fmt"
 	"net/url"
 	"os"
@@ -124,6 +125,10 @@ func expectFilled(t *testing.T, preset Preset) {
 		Provider: preset.Name, Tenant: tenant, ClientID: "id", ClientSecret: "secret",
 		RedirectURI: "https://backend.example/redirect", RedirectName: preset.RedirectName,
 	}.Complete()
+	if preset.SignedSecret != nil {
+		client.TeamID, client.KeyID = "TEAM123456", "KEY1234567"
+		client.ClientSecret = p8(t, newKey(t, elliptic.P256()))
+	}
 	for _, err := range client.Validate() {
 		t.Error(err)
 	}

@@ -210,8 +210,8 @@ func (p *Provider) authorize(w http.ResponseWriter, r *http.Request, client oaut
 		return errors.New("the code challenge is not S256")
 	}
 	callback := url.Values{"code": {p.newCode(challenge)}, "state": {query.Get("state")}}
-	for _, name := range slices.Concat(client.CodeRedirectParams, client.RedirectParams) {
-		callback.Set(name, RedirectValue(name))
+	for name, value := range p.RedirectParams() {
+		callback.Set(name, value)
 	}
 	http.Redirect(w, r, client.RedirectURI+"?"+callback.Encode(), http.StatusFound)
 	return nil
@@ -220,9 +220,19 @@ func (p *Provider) authorize(w http.ResponseWriter, r *http.Request, client oaut
 // rawScope finds a scope with a plus sign that is not encoded.
 var rawScope = regexp.MustCompile(`(^|&)scope=[^&]*\+`)
 
-// RedirectValue is what a [Provider] adds to the redirect as the parameter of this name, if its client's
-// CodeRedirectParams or RedirectParams have it.
-func RedirectValue(name string) string { return "the " + name + "+&\"\\" }
+// RedirectParams returns what the provider adds to the redirect beside code and state: what its client's
+// CodeRedirectParams and RedirectParams have, and the data centre of a client that has one.
+func (p *Provider) RedirectParams() map[string]string {
+	client, params := p.Known(), map[string]string{}
+	for _, name := range slices.Concat(client.CodeRedirectParams, client.RedirectParams) {
+		params[name] = "the " + name + "+&\"\\"
+	}
+	preset, _ := oauth.FindPreset(client.Provider)
+	if region := preset.Tenant; region != nil && region.Kind == oauth.TenantRegion {
+		params[region.Name], params[region.HostParam] = client.Tenant, "https://"+region.Hosts[client.Tenant]
+	}
+	return params
+}
 
 func (p *Provider) newCode(challenge string) string {
 	p.mu.Lock()
@@ -319,7 +329,7 @@ func (p *Provider) checkCode(request tokenRequest, probe bool) error {
 	}
 	for _, name := range request.client.CodeRedirectParams {
 		if !probe {
-			request.want.Set(name, RedirectValue(name))
+			request.want.Set(name, p.RedirectParams()[name])
 		}
 	}
 	request.want.Set("grant_type", "*")
@@ -461,6 +471,12 @@ func authenticate(r *http.Request, form url.Values, client oauth.Client) (params
 		if client.TokenAuth == oauth.TokenAuthNone {
 			delete(params, "client_secret")
 			password = ClientSecret // a public client has none
+		}
+		if client.SignedSecret != nil {
+			if err := checkSigned(password, *client.SignedSecret); err != nil {
+				return nil, err
+			}
+			password = ClientSecret // in place of the signed one
 		}
 	}
 	if !basic || username != ClientID || password != ClientSecret {
