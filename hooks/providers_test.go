@@ -64,7 +64,8 @@ func (w *world) tryPreset(t *testing.T, root *testkit.Backend, preset oauth.Pres
 		"clientId": testkit.ClientID, "clientSecret": testkit.ClientSecret,
 	}
 	known := oauth.Client{
-		Provider: preset.Name, Scope: scope, RedirectURI: b.URL + "/redirect", RedirectName: preset.RedirectName,
+		Provider: preset.Name, Scope: scope,
+		RedirectURI: b.URL + "/redirect", RedirectName: preset.RedirectName,
 	}
 	fields["redirectName"] = preset.RedirectName
 	if preset.SignedSecret != nil {
