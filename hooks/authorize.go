@@ -1,8 +1,12 @@
 package hooks
 
 import (
+	"bytes"
 	"context"
+	"errors"
+	"mime"
 	"net/http"
+	"strings"
 
 	"plugin-oauth/hooks/oauth"
 	"plugin-oauth/hooks/plugins"
@@ -20,7 +24,7 @@ var errAuthorizeLimit = &responseError{
 //	{"url": "<authorization URL to open>", "readKey": "<secret for /poll>"}
 //
 // If the provider has an address for each tenant, the request names the tenant: POST
-// /authorize?shop=my-store.
+// /authorize?shop=my-store. Parameters that the plugin's setting loginParams names are sent on.
 func (s *server) authorize(e *request) error {
 	network := s.clientNetwork(e)
 	if wait := s.authorizeLimit.reserve(network, s.config.timing.now()); wait > 0 {
@@ -30,6 +34,10 @@ func (s *server) authorize(e *request) error {
 	client, err := e.client()
 	if err != nil {
 		return err
+	}
+	params := e.loginParams(client)
+	if err := client.CheckLoginParams(params); err != nil {
+		return loginParamError(err)
 	}
 	started, err := s.sessions.Start(context.WithoutCancel(e.Request.Context()), e.owner(),
 		session.StartRequest{
@@ -45,11 +53,48 @@ func (s *server) authorize(e *request) error {
 	authorizationURL := client.AuthorizationURL(oauth.AuthorizationRequest{
 		State:    started.State,
 		Verifier: started.Verifier,
+		Params:   params,
 	})
 	return e.writeJSON(http.StatusOK, struct {
 		URL     string `json:"url"`
 		ReadKey string `json:"readKey"`
 	}{URL: authorizationURL, ReadKey: started.ReadKey})
+}
+
+// loginParams returns the parameters of the request that the client's LoginParams name. Those that are blank,
+// and all others, are left out.
+func (e *request) loginParams(client *oauth.Client) map[string]string {
+	params := map[string]string{}
+	for _, name := range client.LoginParams {
+		if value := e.textParam(name); value != "" {
+			params[name] = value
+		}
+	}
+	return params
+}
+
+// textParam is param for a value that may have spaces in it, such as a scope. In a query and in a form they
+// may come as plus signs, as browsers write them (URL standard, application/x-www-form-urlencoded).
+func (e *request) textParam(name string) string {
+	query := strings.ReplaceAll(e.Request.URL.RawQuery, "+", "%20")
+	if value := queryParam(query, name); value != "" {
+		return value
+	}
+	contentType, _, _ := mime.ParseMediaType(e.Request.Header.Get("Content-Type"))
+	if contentType != "application/x-www-form-urlencoded" {
+		return e.bodyParam(name)
+	}
+	form := *e
+	form.body = bytes.ReplaceAll(e.body, []byte("+"), []byte("%20"))
+	return form.bodyParam(name)
+}
+
+func loginParamError(err error) error {
+	refused, ok := errors.AsType[*oauth.LoginParamError](err)
+	if !ok {
+		return err
+	}
+	return &responseError{Status: http.StatusBadRequest, Code: refused.Code, Description: refused.Description}
 }
 
 // originForAdmin returns the Origin header as the session keeps it for the admin: blank unless it is an

@@ -1,6 +1,7 @@
 package hooks
 
 import (
+	"maps"
 	"net/http"
 	"net/url"
 	"strings"
@@ -77,6 +78,82 @@ func (s *testServer) expectAuthorizationURL(want url.Values) {
 	}
 }
 
+// A plugin may send the login parameters that its setting names, in whichever way; others are ignored.
+func TestLoginParams(t *testing.T) {
+	t.Parallel()
+	root := serve(t, func(c *Config) {
+		c.Plugin.LoginParams = []string{"prompt", "login_hint", "scope"}
+		c.Plugin.AuthorizeParams, c.Plugin.Scope = "prompt=consent&access_type=offline", "a b c"
+	})
+	const form = "Content-Type: application/x-www-form-urlencoded"
+	changed := url.Values{
+		"scope": {"c a"}, "prompt": {"select_account"}, "access_type": {"offline"},
+		"login_hint": {"a+b@c.example"},
+	}
+	configured := url.Values{"scope": {"a b c"}, "prompt": {"consent"}, "access_type": {"offline"}}
+	const encoded = "prompt=select_account&scope=c+a&login_hint=a%2Bb%40c.example&access_type=x&state=y"
+	const asObject = `{"prompt":"select_account","scope":"c a","login_hint":"a+b@c.example","hd":"x"}`
+	for name, test := range map[string]struct {
+		query, body, header string
+		want                url.Values
+	}{
+		"nothing":          {want: configured},
+		"query":            {query: "?" + encoded, want: changed},
+		"query with %20":   {query: "?" + strings.ReplaceAll(encoded, "+", "%20"), want: changed},
+		"form":             {body: encoded, header: form, want: changed},
+		"JSON":             {body: asObject, header: asJSON, want: changed},
+		"JSON, as text":    {body: asObject, header: "Content-Type: text/plain", want: changed},
+		"JSON, as a form":  {body: `{"login_hint":"x"}`, header: form, want: hinted(configured)},
+		"blank":            {query: "?prompt=&scope=", want: configured},
+		"others":           {query: "?hd=x&state=y&redirect_uri=https://evil.example", want: configured},
+		"query and a body": {query: "?login_hint=x", body: `{"login_hint":"y"}`, want: hinted(configured)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := root.in(t)
+			got := s.Request(http.MethodPost, "/authorize"+test.query, test.body, test.header)
+			authorizationURL, _ := s.ParseLogin(got)
+			query := authorizationURL.Query()
+			for _, name := range []string{
+				"client_id", "redirect_uri", "response_type", "state", "code_challenge",
+				"code_challenge_method",
+			} {
+				if len(query[name]) != 1 || query.Get(name) == "y" {
+					t.Errorf("%s is %q", name, query[name])
+				}
+				query.Del(name)
+			}
+			if query.Encode() != test.want.Encode() {
+				t.Errorf("got  %s\nwant %s", query.Encode(), test.want.Encode())
+			}
+			s.Agree(authorizationURL) // the provider refuses what it does not know
+		})
+	}
+}
+
+func hinted(params url.Values) url.Values {
+	params = maps.Clone(params)
+	params.Set("login_hint", "x")
+	return params
+}
+
+// What cannot be sent on is refused, before a login is started.
+func TestLoginParamsRefused(t *testing.T) {
+	t.Parallel()
+	s := serve(t, func(c *Config) {
+		c.Plugin.LoginParams, c.Plugin.Scope = []string{"prompt", "scope"}, "a,b"
+	})
+	for query, code := range map[string]string{
+		"scope=a,c": "invalid_scope", "scope=a+b": "invalid_scope", "prompt=%0a": "invalid_request",
+		"prompt=" + strings.Repeat("a", 1025): "invalid_request",
+	} {
+		s.ExpectError(query[:9], s.Post("/authorize?"+query), http.StatusBadRequest, code)
+	}
+	if sessions := s.list("sessions"); len(sessions) > 0 {
+		t.Errorf("%d logins were started", len(sessions))
+	}
+}
+
 func TestAuthorizeWithoutPKCE(t *testing.T) {
 	t.Parallel()
 	s := serve(t, func(c *Config) { c.Plugin.PKCE = "off" })
@@ -120,6 +197,7 @@ func TestAuthorizeKeepsTheOrigin(t *testing.T) {
 		"https://abc123.plugins.framercdn.com": "https://abc123.plugins.framercdn.com",
 		"https://evil.example":                 "https://evil.example",
 		"null":                                 "null",
+		"app://obsidian.md":                    "app://obsidian.md",
 		"<script>alert(1)</script>":            "",
 		"https://" + strings.Repeat("a", 300) + ".example": "",
 	} {

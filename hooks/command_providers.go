@@ -85,6 +85,9 @@ func writeVariables(b *strings.Builder, preset oauth.Preset) error {
 	if preset.Tenant != nil {
 		b.WriteString("   TENANT=\n")
 	}
+	if preset.RedirectName != "" {
+		fmt.Fprintf(b, "   REDIRECT_NAME=%s\n", preset.RedirectName)
+	}
 	b.WriteString("\n")
 	writeWrapped(b, "   ", explainScope(preset))
 	if err := writeScopes(b, preset.Scopes); err != nil {
@@ -163,10 +166,14 @@ func writePresetTable(b *strings.Builder, preset oauth.Preset) error {
 		{name: "AUTHORIZE_ENDPOINT", value: preset.AuthorizeEndpoint},
 		{name: "TOKEN_ENDPOINT", value: preset.TokenEndpoint},
 		{name: "(to refresh)", value: preset.RefreshEndpoint},
-		{name: "(with the code)", value: preset.TokenParams},
+		{name: "(with the code)", value: preset.CodeParams},
+		{name: "TOKEN_PARAMS", value: preset.TokenParams},
+		{name: "TOKEN_FORMAT", value: string(preset.TokenFormat)},
 		{name: "REVOKE_ENDPOINT", value: preset.RevokeEndpoint},
 		{name: "ISSUER", value: preset.Issuer},
 		{name: "AUTHORIZE_PARAMS", value: preset.AuthorizeParams},
+		{name: "LOGIN_PARAMS", value: strings.Join(preset.LoginParams, ",")},
+		{name: "REDIRECT_PARAMS", value: strings.Join(preset.RedirectParams, ",")},
 		{name: "TOKEN_AUTH", value: string(preset.TokenAuth)},
 		{name: "PKCE", value: cmp.Or(preset.PKCE, "on")},
 	} {

@@ -58,7 +58,9 @@ func TestProviderShown(t *testing.T) {
 				preset.Title, "PROVIDER=" + preset.Name + " ", preset.AuthorizeEndpoint,
 				preset.TokenEndpoint, preset.RefreshEndpoint, preset.RevokeEndpoint, preset.AuthorizeParams,
 				preset.TokenParams, preset.RefreshScope, preset.Console, preset.Hint, preset.Issuer,
-				"/SLUG/redirect", preset.RefreshNote,
+				"/SLUG/redirect", preset.RefreshNote, preset.CodeParams, string(preset.TokenFormat),
+				preset.RedirectName, strings.Join(preset.LoginParams, ","),
+				strings.Join(preset.RedirectParams, ","),
 			} {
 				if !strings.Contains(shown, fact) {
 					t.Errorf("%q is not shown\n%s", fact, out.String())

@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -18,7 +19,8 @@ var variables = []string{
 	"ISSUER", "REVOKE_ENDPOINT", "PUBLIC_URL", "ENCRYPTION_KEY", "CONFIRM_LOGIN", "AUTHORIZE_RATE_LIMIT",
 	"REFRESH_RATE_LIMIT",
 	"TRUSTED_PROXY_HEADERS", "SUPERUSER_EMAIL", "SUPERUSER_PASSWORD", "METRICS_ADDR", "TLS_CERT_FILE",
-	"TLS_KEY_FILE", "FLY_APP_NAME", "ALLOW_HTTP",
+	"TLS_KEY_FILE", "FLY_APP_NAME", "ALLOW_HTTP", "TOKEN_PARAMS", "TOKEN_FORMAT", "LOGIN_PARAMS",
+	"REDIRECT_PARAMS", "REDIRECT_NAME", "REVOKE_KIND", "TEAM_ID", "KEY_ID",
 }
 
 // setEnv sets the reference's variables and those given as NAME=value, and clears all others.
@@ -66,7 +68,22 @@ func TestConfigErrors(t *testing.T) {
 			variables: "SUPERUSER_EMAIL=a@plugin.example\nSUPERUSER_PASSWORD=short",
 			want:      "SUPERUSER_PASSWORD must have 8 to 71",
 		},
-		{variables: "TOKEN_AUTH=header", want: "TOKEN_AUTH must be body, basic or basic-secret"},
+		{variables: "TOKEN_AUTH=header", want: "TOKEN_AUTH must be body, basic, basic-secret or none"},
+		{
+			variables: "TOKEN_AUTH=none\nPKCE=off",
+			want:      "PKCE must be on: tokenAuth is none, and without a secret nothing else protects",
+		},
+		{variables: "TOKEN_FORMAT=xml", want: "TOKEN_FORMAT must be form or json"},
+		{variables: "TOKEN_PARAMS=client_secret=x", want: "TOKEN_PARAMS must not carry client_secret"},
+		{variables: "TOKEN_PARAMS=a b", want: "TOKEN_PARAMS must be a query string"},
+		{variables: "LOGIN_PARAMS=prompt,state", want: "LOGIN_PARAMS must not name state"},
+		{variables: "REDIRECT_PARAMS=realmId,code", want: "REDIRECT_PARAMS must not name code"},
+		{variables: "REDIRECT_NAME=a b", want: "REDIRECT_NAME must be the name"},
+		{variables: "REVOKE_KIND=put", want: "REVOKE_KIND must be rfc7009"},
+		{
+			variables: "ALLOWED_ORIGINS=tauri://localhost/",
+			want:      "ALLOWED_ORIGINS must be origins as browsers send them; number 1 is tauri://localhost",
+		},
 		{variables: "PKCE=true", want: "PKCE must be on or off"},
 		{variables: "AUTHORIZE_PARAMS=a;b", want: "AUTHORIZE_PARAMS must be a query string"},
 		{variables: "AUTHORIZE_PARAMS=state=x", want: "AUTHORIZE_PARAMS must not carry state"},
@@ -79,8 +96,8 @@ func TestConfigErrors(t *testing.T) {
 		{variables: "PLUGIN_URI=plugin", want: "PLUGIN_URI must be an origin"},
 		{
 			variables: "ALLOWED_ORIGINS=https://a.example,b",
-			want: `ALLOWED_ORIGINS must be origins such as https://plugin.example, with commas ` +
-				`between; number 2 is none`,
+			want: `ALLOWED_ORIGINS must be origins such as https://plugin.example or app://obsidian.md, ` +
+				`with commas between; number 2 is none`,
 		},
 		{
 			variables: "ALLOWED_ORIGINS=https://a.example/",
@@ -195,6 +212,30 @@ func TestConfigFromEnvironment(t *testing.T) {
 	}
 	if got := strings.Join(config.TrustedProxyHeaders, " "); got != "Fly-Client-IP" {
 		t.Errorf("trusted headers are %s", got)
+	}
+}
+
+// A public client has no secret, and the token endpoint may want more than OAuth says.
+func TestTokenSettingsFromEnvironment(t *testing.T) {
+	setEnv(t, "CLIENT_SECRET=", "TOKEN_AUTH=none", "TOKEN_FORMAT=json", "REVOKE_KIND=delete",
+		"TOKEN_PARAMS=?resource=a&resource=b", "LOGIN_PARAMS=prompt, login_hint", "REDIRECT_PARAMS=realmId",
+		"REDIRECT_NAME=Name-App-PRD-abc", "ALLOWED_ORIGINS=app://obsidian.md,chrome-extension://abcdef")
+	config, err := LoadConfig(t.TempDir())
+	if err := errors.Join(err, config.Validate()); err != nil {
+		t.Fatal(err)
+	}
+	c := config.Plugin.Client
+	got := []string{
+		string(c.TokenAuth), string(c.TokenFormat), string(c.RevokeKind), c.TokenParams,
+		strings.Join(c.LoginParams, ","), strings.Join(c.RedirectParams, ","), c.RedirectName,
+		strings.Join(config.Plugin.AllowedOrigins, ","),
+	}
+	want := []string{
+		"none", "json", "delete", "resource=a&resource=b", "prompt,login_hint", "realmId", "Name-App-PRD-abc",
+		"app://obsidian.md,chrome-extension://abcdef",
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("got %q", got)
 	}
 }
 

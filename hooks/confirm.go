@@ -3,8 +3,10 @@ package hooks
 import (
 	"context"
 	"errors"
+	"maps"
 	"net/http"
 	"net/url"
+	"slices"
 
 	"plugin-oauth/hooks/oauth"
 	"plugin-oauth/hooks/plugins"
@@ -17,11 +19,11 @@ import (
 // tokens (RFC 8628 section 5.4, cross-user session fixation). A network that is not known is not the same as
 // any. If any page may call the plugin, one in the person's own browser may have started the login. It
 // returns nil if there is no need to ask, and fails like sessions.Peek.
-func (s *server) mustConfirm(e *request, state string) (*views.Question, error) {
+func (s *server) mustConfirm(e *request, response oauth.AuthorizationResponse) (*views.Question, error) {
 	if s.config.ConfirmLogin == "never" {
 		return nil, nil
 	}
-	pending, err := s.peek(e, state)
+	pending, err := s.peek(e, response.State)
 	if err != nil {
 		return nil, err
 	}
@@ -30,8 +32,8 @@ func (s *server) mustConfirm(e *request, state string) (*views.Question, error) 
 	if s.config.ConfirmLogin == "auto" && sameNetwork && !e.plugin.AllowsAnyPage() {
 		return nil, nil
 	}
-	question := s.question(e, pending)
-	return &question, nil
+	question, err := s.question(e, pending, response)
+	return &question, err
 }
 
 // peek is sessions.Peek for the plugin of the request.
@@ -40,18 +42,35 @@ func (s *server) peek(e *request, state string) (session.Pending, error) {
 }
 
 // question returns what the person must know about a login before answering. It says that the login was
-// started elsewhere only if both networks are known.
-func (s *server) question(e *request, pending session.Pending) views.Question {
+// started elsewhere only if both networks are known. The code, and what else the provider sent, is kept in the
+// page's form and nowhere else, and nothing is used up yet.
+func (s *server) question(
+	e *request, pending session.Pending, response oauth.AuthorizationResponse,
+) (views.Question, error) {
+	client, err := e.plugin.ForTenant(pending.Tenant)
+	if err != nil {
+		return views.Question{}, err
+	}
+	fields := []views.Field{
+		{Name: "state", Value: response.State},
+		{Name: "code", Value: response.Code},
+		{Name: "iss", Value: response.Issuer},
+	}
+	params := e.redirectParams(client)
+	for _, name := range slices.Sorted(maps.Keys(params)) {
+		fields = append(fields, views.Field{Name: name, Value: params[name]})
+	}
 	network := s.clientNetwork(e)
 	bothKnown := network != unknownNetwork && pending.Elsewhere(unknownNetwork)
 	return views.Question{
 		Plugin:    e.pluginName(),
 		ReturnApp: e.returnApp(),
-		Provider:  providerName(&e.plugin.Client),
+		Provider:  providerName(client),
 		Elsewhere: bothKnown && pending.Elsewhere(network),
 		Started:   pending.Created,
 		Ago:       max(0, s.config.timing.now().Sub(pending.Created)),
-	}
+		Fields:    fields,
+	}, nil
 }
 
 // providerName is what people call the provider: the title of its preset, or a host.
@@ -75,15 +94,8 @@ var errForeignChoice = &responseError{
 		"sign-in, start it again in the plugin.",
 }
 
-// ask shows the question. The code is kept in the page's form and nowhere else, and nothing is used up yet.
-func (s *server) ask(
-	e *request, response oauth.AuthorizationResponse, question views.Question, status int,
-) error {
-	question.Fields = []views.Field{
-		{Name: "state", Value: response.State},
-		{Name: "code", Value: response.Code},
-		{Name: "iss", Value: response.Issuer},
-	}
+// ask shows the question.
+func (e *request) ask(status int, question views.Question) error {
 	// Whoever opened the window could otherwise navigate it away and back at the right moment.
 	e.Response.Header().Set("Cross-Origin-Opener-Policy", "same-origin")
 	return e.writePage(status, views.ShowQuestion(question), formHere)
@@ -118,12 +130,15 @@ func (s *server) confirm(e *request) error {
 	if err != nil {
 		return s.stateError(e, response.State, err)
 	}
-	question := s.question(e, pending)
+	question, err := s.question(e, pending, response)
+	if err != nil {
+		return err
+	}
 	question.Text = "The service is restarting. Please choose again in a moment."
 	if busy {
 		question.Text = "Many people are signing in. Please choose again in a moment."
 	}
-	return s.ask(e, response, question, http.StatusServiceUnavailable)
+	return e.ask(http.StatusServiceUnavailable, question)
 }
 
 // isFromOwnPage reports whether a browser says that a page of this service sent the request, with

@@ -34,7 +34,7 @@ func (s *testServer) startFrom(address string) (callback, readKey string) {
 	return s.Agree(authorizationURL), readKey
 }
 
-var hidden = regexp.MustCompile(`<input type="hidden" name="([a-z]+)" value="([^"]*)">`)
+var hidden = regexp.MustCompile(`<input type="hidden" name="([A-Za-z_]+)" value="([^"]*)">`)
 
 // confirmation is what the person on a confirmation page does, and from where.
 type confirmation struct {
@@ -300,6 +300,26 @@ func TestConfirmDuringRestart(t *testing.T) {
 	got := s.confirm(confirmation{page: again, choice: "continue", address: fromHome})
 	s.ExpectPage("afterwards", got, http.StatusOK, "You are signed in")
 	s.expectTokens(readKey)
+}
+
+// What the provider sends beside the code survives the question.
+func TestConfirmKeepsRedirectParams(t *testing.T) {
+	t.Parallel()
+	s := serve(t, func(c *Config) {
+		confirming("always")(c)
+		c.Plugin.RedirectParams = []string{"realmId", "company"}
+	})
+	callback, readKey := s.startFrom(fromHome)
+	page := s.Get(callback) // the provider sends both
+	s.ExpectPage("redirect", page, http.StatusOK, questionTitle)
+	got := s.confirm(confirmation{page: page, choice: "continue", address: fromHome})
+	s.ExpectPage("continue", got, http.StatusOK, "You are signed in")
+	known := s.Provider.Known()
+	want := known.WithRedirectParams([]byte(testkit.TokenResponse), s.Provider.RedirectParams())
+	if !strings.HasPrefix(string(want), `{"realmId":"the realmId+&`) {
+		t.Fatalf("the provider sends %s", want)
+	}
+	s.Expect("poll", s.Poll(readKey), http.StatusOK, string(want))
 }
 
 // When too many people sign in, the question comes again, and nothing is used up.

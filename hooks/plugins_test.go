@@ -266,13 +266,14 @@ func TestPluginFieldErrors(t *testing.T) {
 			want: "authorizeParams: Must not carry a parameter twice"},
 		{field: "authorizeParams", value: "client_id=1", want: "authorizeParams: Must not carry client_id"},
 		{field: "allowedOrigins", value: "https://a.example, figma", want: "allowedOrigins: " +
-			"Must be origins such as https://plugin.example, with commas between; number 2 is none."},
+			"Must be origins such as https://plugin.example or app://obsidian.md, with commas between; " +
+			"number 2 is none."},
 		{field: "allowedOrigins", value: "https://a.example/path", want: "allowedOrigins: " +
 			"Must be origins as browsers send them; number 1 is https://a.example."},
 		{field: "pluginId", value: "https://abc.plugins.framercdn.com",
 			want: "pluginId: Must be only the id"},
 		{field: "tenant", value: "shop", want: "tenant: Must be blank"},
-		{field: "tokenAuth", value: "header", want: "tokenAuth: Must be body, basic or basic-secret."},
+		{field: "tokenAuth", value: "header", want: "tokenAuth: Must be body, basic, basic-secret or none."},
 		{field: "pkce", value: "plain", want: "pkce: Must be on or off."},
 	} {
 		t.Run(test.field+"="+test.value, func(t *testing.T) {

@@ -63,7 +63,18 @@ func (w *world) tryPreset(t *testing.T, root *testkit.Backend, preset oauth.Pres
 		"slug": preset.Name, "enabled": true, "provider": preset.Name, "scope": scope,
 		"clientId": testkit.ClientID, "clientSecret": testkit.ClientSecret,
 	}
-	known := oauth.Client{Provider: preset.Name, Scope: scope, RedirectURI: b.URL + "/redirect"}
+	known := oauth.Client{
+		Provider: preset.Name, Scope: scope,
+		RedirectURI: b.URL + "/redirect", RedirectName: preset.RedirectName,
+	}
+	fields["redirectName"] = preset.RedirectName
+	if preset.SignedSecret != nil {
+		key, err := testkit.SigningKey()
+		if err != nil {
+			t.Fatal(err)
+		}
+		fields["clientSecret"], fields["teamId"], fields["keyId"] = key, testkit.TeamID, testkit.KeyID
+	}
 	tenant, parameter := "", ""
 	switch {
 	case preset.Tenant == nil:
@@ -259,5 +270,7 @@ func (w *world) signIn(b *testkit.Backend, l providerLogin) {
 		callback += "&iss=" + url.QueryEscape(l.issuer)
 	}
 	b.ExpectPage("redirect", b.Get(callback), http.StatusOK, "You are signed in")
-	b.Expect("poll", b.Poll(readKey), http.StatusOK, testkit.TokenResponse)
+	known := b.Provider.Known()
+	want := known.WithRedirectParams([]byte(testkit.TokenResponse), b.Provider.RedirectParams())
+	b.Expect("poll", b.Poll(readKey), http.StatusOK, string(want))
 }

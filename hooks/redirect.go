@@ -28,8 +28,9 @@ func (s *server) redirect(e *request) error {
 		e.Response.Header().Add("Vary", "Sec-Purpose, Purpose, X-Moz, X-Purpose")
 		return e.writeText(http.StatusServiceUnavailable, "Open this address to finish the sign-in.")
 	}
+	e.Request.URL.RawQuery = repairQuery(e.Request.URL.RawQuery)
 	return s.receive(e, oauth.ReadAuthorizationResponse(func(name string) string {
-		return redirectParam(e.Request.URL.RawQuery, name)
+		return queryParam(e.Request.URL.RawQuery, name)
 	}))
 }
 
@@ -48,11 +49,10 @@ func isPrefetch(header http.Header) bool {
 
 var prefetchPurpose = regexp.MustCompile(`(?i)\b(prefetch|prerender|preview)`)
 
-// redirectParam reads a parameter of a redirect. Some providers write ? before their parameters although the
+// repairQuery repairs the query of a redirect. Some providers write ? before their parameters although the
 // redirect URI has a query, and some escape the & between them as in HTML.
-func redirectParam(query, name string) string {
-	query = strings.ReplaceAll(query, "&amp;", "&")
-	return queryParam(secondQuery.ReplaceAllString(query, "&$1="), name)
+func repairQuery(query string) string {
+	return secondQuery.ReplaceAllString(strings.ReplaceAll(query, "&amp;", "&"), "&$1=")
 }
 
 // secondQuery is a question mark that begins the parameters a second time.
@@ -67,12 +67,12 @@ func (s *server) receive(e *request, response oauth.AuthorizationResponse) error
 		return errNothingToFinish
 	}
 	if response.Err() == nil {
-		question, err := s.mustConfirm(e, response.State)
+		question, err := s.mustConfirm(e, response)
 		if err != nil {
 			return s.stateError(e, response.State, err)
 		}
 		if question != nil {
-			return s.ask(e, response, *question, http.StatusOK)
+			return e.ask(http.StatusOK, *question)
 		}
 	}
 	return s.finishLogin(e, response)
@@ -154,8 +154,22 @@ func (s *server) exchange(
 	if err := response.Err(); err != nil {
 		return nil, err
 	}
-	grant := oauth.CodeGrant{Code: response.Code, Verifier: pending.Verifier()}
-	return s.endpoint(e.plugin).Exchange(ctx, client, grant)
+	params := e.redirectParams(client)
+	grant := oauth.CodeGrant{Code: response.Code, Verifier: pending.Verifier(), RedirectParams: params}
+	tokens, err := s.endpoint(e.plugin).Exchange(ctx, client, grant)
+	if err != nil {
+		return nil, err
+	}
+	return client.WithRedirectParams(tokens, params), nil
+}
+
+// redirectParams returns the parameters of the redirect that the client needs once the code is exchanged.
+func (e *request) redirectParams(client *oauth.Client) map[string]string {
+	params := map[string]string{}
+	for _, name := range client.RedirectParamNames() {
+		params[name] = e.textParam(name)
+	}
+	return params
 }
 
 // failLogin ends a login without tokens, and returns what the person is to see.

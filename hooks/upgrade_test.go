@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"plugin-oauth/internal/testkit"
@@ -56,7 +57,7 @@ func TestUpgrade(t *testing.T) {
 	query := authorizationURL.Query()
 	query.Set("state", "X5_Mqa_8bWDYJqO3ouKTZo6_fCHSNu2wYs9UazhjjXs")
 	query.Set("code_challenge", "YLOWC-M5mrZOgwV4AddBmdsrlmttIeEPIEu6WPDj0OA")
-	authorizationURL.RawQuery = query.Encode()
+	authorizationURL.RawQuery = strings.ReplaceAll(query.Encode(), "+", "%20")
 	p.ExpectPage("redirect", p.Get(p.Agree(authorizationURL)), http.StatusOK, "You are signed in")
 	p.Expect("poll", p.Poll(pending), http.StatusOK, testkit.TokenResponse)
 

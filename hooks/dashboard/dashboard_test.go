@@ -172,9 +172,10 @@ func TestPluginHelp(t *testing.T) {
 	t.Parallel()
 	s := serve(t, nil)
 	createPlugin(s, map[string]any{
-		"slug": "sheets", "provider": "google", "pluginId": "ID1", "allowedOrigins": "null",
+		"slug": "sheets", "provider": "google", "scope": "openid",
+		"pluginId": "ID1", "allowedOrigins": "null",
 	})
-	createPlugin(s, map[string]any{"slug": "off", "provider": "google", "enabled": false})
+	createPlugin(s, map[string]any{"slug": "off", "provider": "google", "scope": "openid", "enabled": false})
 	createPlugin(s, map[string]any{"slug": "shop", "provider": "shopify"})
 	createPlugin(s, map[string]any{"slug": "shop-own", "provider": "shopify", "tenant": "my-store"})
 	vcs := createPlugin(s, map[string]any{"slug": "vcs", "provider": "github"})

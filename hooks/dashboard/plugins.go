@@ -77,7 +77,7 @@ func (p page) help(plugin *plugins.Plugin) pluginHelp {
 			help.Revoke = preset.RevokeToken
 		}
 	}
-	if tenant := plugin.OpenTenant(); tenant != nil && plugin.Tenant == "" {
+	if tenant := plugin.OpenTenant(); tenant != nil && plugin.Tenant == "" && !tenant.Fixed {
 		help.Tenant = &tenantHelp{Name: tenant.Name, Example: tenant.Example, Default: tenant.Default}
 	}
 	return help

@@ -220,8 +220,8 @@ func (d *Doctor) checkPlugin(ctx context.Context, asked endpoints, p *plugins.Pl
 			Fix:    "Run doctor again.",
 		}}
 	}
-	return slices.Concat(answered, d.checkEncryption(p), checkOrigins(p), checkRefreshToken(p),
-		checkHubSpot(p, d.options.Now()))
+	return slices.Concat(answered, d.checkEncryption(p), checkOrigins(p), checkScope(p),
+		checkRefreshToken(p), checkHubSpot(p, d.options.Now()))
 }
 
 // label is how findings name a plugin.

@@ -115,6 +115,7 @@ func newSetup(t *testing.T, at addresses) *setup {
 				RedirectURI:       at.self + "/redirect",
 				AuthorizeEndpoint: at.provider + "/authorize",
 				TokenEndpoint:     at.provider + "/token",
+				Scope:             "read",
 			},
 		},
 		options:   Options{DataDir: t.TempDir()},

@@ -148,6 +148,27 @@ func offlineFixes(p *plugins.Plugin, preset oauth.Preset) (fixes []string) {
 	return fixes
 }
 
+// checkScope checks the scope against what the provider's preset knows.
+func checkScope(p *plugins.Plugin) []Finding {
+	fix := p.FixOfScope()
+	if fix == "" {
+		return nil
+	}
+	f := Finding{
+		Level:  LevelWarning,
+		Plugin: label(p),
+		What:   "The scopes are not written as the provider wants them.",
+		Why:    "The provider may refuse the login, or take all of them for one that it does not know.",
+		Fix:    capitalized(p.Where("scope")) + " " + fix + ".",
+	}
+	if p.Scope == "" {
+		f.What, f.Why = "The login asks for no scope.", "The provider refuses such a login."
+	}
+	return []Finding{f}
+}
+
+func capitalized(sentence string) string { return strings.ToUpper(sentence[:1]) + sentence[1:] }
+
 func checkHubSpot(p *plugins.Plugin, now time.Time) []Finding {
 	if strings.TrimSuffix(withoutQuery(p.TokenEndpoint), "/") != hubSpotV1 {
 		return nil

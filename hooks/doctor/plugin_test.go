@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"testing"
 	"time"
+
+	"plugin-oauth/hooks/oauth"
 )
 
 // Each case changes one thing in a setup in which nothing is wrong. One provider answers under all the real
@@ -17,6 +19,7 @@ func TestPlugin(t *testing.T) {
 			"Check that the service is running, and that %s leads here."
 		published = "https://backend.invalid"
 		refresh   = "warning /: The login asks for no refresh token. %s"
+		separator = "warning /: The scopes are not written as the provider wants them. SCOPE must have %s."
 		hubSpot   = "%s /: HubSpot %s this token endpoint on 2027-02-16. " +
 			"Leave TOKEN_ENDPOINT blank, with PROVIDER set to hubspot."
 	)
@@ -82,7 +85,7 @@ func TestPlugin(t *testing.T) {
 		{name: "scope for a refresh token",
 			edit: func(s *setup) {
 				s.preset("microsoft")
-				s.plugin.Scope = "openid,offline_access User.Read"
+				s.plugin.Scope = "openid offline_access User.Read"
 			}},
 		{name: "scope lacks",
 			edit: func(s *setup) { s.preset("microsoft"); s.plugin.Scope = "openid offline_access2" },
@@ -114,6 +117,28 @@ func TestPlugin(t *testing.T) {
 				s.plugin.TokenEndpoint = googleToken
 			}},
 		{name: "tenant unknown", edit: func(s *setup) { s.preset("shopify") }},
+
+		{name: "no scope where one is needed",
+			edit: func(s *setup) { s.preset("google"); s.plugin.Scope = "" },
+			want: []string{"warning /: The login asks for no scope. " +
+				"SCOPE must be set: Google refuses a login that asks for no scope."}},
+		{name: "no scope where none is needed",
+			edit: func(s *setup) { s.preset("notion"); s.plugin.Scope = "" }},
+		{name: "commas between scopes",
+			edit: func(s *setup) { s.preset("google"); s.plugin.Scope = "openid,email" },
+			want: []string{fmt.Sprintf(separator, "spaces between the scopes, not commas, for Google")}},
+		{name: "commas between scopes, endpoints only",
+			edit: func(s *setup) {
+				s.plugin.AuthorizeEndpoint = googleLogin + "?access_type=offline"
+				s.plugin.TokenEndpoint, s.plugin.Scope = googleToken, "openid,email"
+			},
+			want: []string{fmt.Sprintf(separator, "spaces between the scopes, not commas, for Google")}},
+		{name: "spaces between scopes",
+			edit: func(s *setup) { s.preset("slack"); s.plugin.Scope = "a b" },
+			want: []string{fmt.Sprintf(separator, "commas between the scopes, not spaces, for Slack")}},
+
+		{name: "public client",
+			edit: func(s *setup) { s.plugin.TokenAuth, s.plugin.ClientSecret = oauth.TokenAuthNone, "" }},
 
 		{name: "HubSpot v1", edit: hubSpotAt(hubSpotV1Ends.Add(-time.Second)),
 			want: []string{fmt.Sprintf(hubSpot, "warning", "ends")}},

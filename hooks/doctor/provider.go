@@ -113,6 +113,11 @@ func (d *Doctor) classifyExchange(p *plugins.Plugin, err error, token endpoint) 
 		f.Fix = "Check " + token.source + "."
 	case isOAuth && refusal.Meaning == oauth.InvalidGrant:
 		return Finding{}, false
+	case isOAuth && refusal.Meaning == oauth.InvalidClient && p.IsPublic():
+		f.What = "The provider does not accept the client ID without a secret."
+		f.Fix = "Check " + p.Where("clientId") + ", and that the provider has this client as a public " +
+			"one; if it gave you a secret, set " + p.WhereElse("tokenAuth") + " to body and enter " +
+			p.WhereElse("clientSecret") + "."
 	case isOAuth && refusal.Meaning == oauth.InvalidClient:
 		f.What = "The provider does not accept the client ID or the secret."
 		f.Fix = "Enter " + p.Where("clientSecret") + " again; if it is right, check " +

@@ -15,6 +15,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"plugin-oauth/hooks/oauth"
 	"plugin-oauth/internal/testkit"
 )
 
@@ -85,6 +86,17 @@ func TestTokenEndpoint(t *testing.T) {
 			expectFindings(t, s.check(t), want...)
 		})
 	}
+}
+
+// A public client has no secret that could be entered again.
+func TestPublicClientRefused(t *testing.T) {
+	t.Parallel()
+	provider := serveProvider(t, answering(http.StatusUnauthorized, `{"error":"invalid_client"}`))
+	s := newSetup(t, addresses{self: serveSelf(t), provider: provider})
+	s.plugin.TokenAuth, s.plugin.ClientSecret = oauth.TokenAuthNone, ""
+	expectFindings(t, s.check(t), "error /: The provider does not accept the client ID without a secret. "+
+		"Check CLIENT_ID, and that the provider has this client as a public one; if it gave you a secret, "+
+		"set TOKEN_AUTH to body and enter CLIENT_SECRET.")
 }
 
 // A provider that refuses every deviation treats the check like a login, except for the code.

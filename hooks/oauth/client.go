@@ -26,12 +26,19 @@ type Client struct {
 	// they are blank, and adds to AuthorizeParams. If it is blank, there is no preset.
 	Provider string
 
-	// Tenant fills the placeholder in the preset's endpoints: a shop, a directory, a subdomain. If it is
-	// blank, each request names one.
+	// Tenant fills the placeholder in the preset's endpoints: a shop, a directory, a subdomain, or the host
+	// of a provider that customers run themselves. If it is blank, each request names one, but never a host.
 	Tenant string
 
 	// ClientID and ClientSecret come from the provider's developer console (RFC 6749 section 2.2).
 	ClientID, ClientSecret string
+
+	// SignedSecret says that the client secret which is sent is signed with ClientSecret, a private key. Only
+	// presets set it. Nil means that ClientSecret itself is sent.
+	SignedSecret *SignedSecret
+
+	// TeamID and KeyID stand in a signed secret: whose it is, and which key has signed it.
+	TeamID, KeyID string
 
 	// RedirectURI is where the provider sends the browser back to, as an absolute URL (RFC 6749 section
 	// 3.1.2).
@@ -44,10 +51,14 @@ type Client struct {
 	// RefreshEndpoint redeems refresh tokens. Only presets set it. If it is blank, TokenEndpoint does.
 	RefreshEndpoint string
 
+	// LongLived is how the provider lengthens a token's life. Only presets set it. Nil means that it has
+	// refresh tokens, or neither.
+	LongLived *LongLived
+
 	// RevokeEndpoint revokes a token (RFC 7009 section 2). If it is blank, the provider has none.
 	RevokeEndpoint string
 
-	// RevokeKind is how RevokeEndpoint wants to be asked. Only presets set it. Blank means [RevokeForm].
+	// RevokeKind is how RevokeEndpoint wants to be asked. Blank means [RevokeForm].
 	RevokeKind RevokeKind
 
 	// Issuer is what the provider sends as iss (RFC 9207). If it is blank, it is not compared.
@@ -60,13 +71,39 @@ type Client struct {
 	// access_type=offline&prompt=consent.
 	AuthorizeParams string
 
-	// TokenParams are further parameters for the exchange of a code, as a query string. Only presets set
-	// them.
+	// LoginParams are the names of the authorization parameters that whoever starts a login may send:
+	// see [Client.CheckLoginParams].
+	LoginParams []string
+
+	// TokenParams are further parameters for the token endpoint, as a query string, with a code and with a
+	// refresh token. A name may come twice (RFC 8707 section 2).
 	TokenParams string
+
+	// CodeParams are those that go with a code only. Only presets set them.
+	CodeParams string
+
+	// CodeRedirectParams are the names of the parameters of the redirect that go with the code to the token
+	// endpoint. Only presets set them.
+	CodeRedirectParams []string
+
+	// RedirectParams are the names of the parameters of the redirect that belong into the token response:
+	// see [Client.WithRedirectParams].
+	RedirectParams []string
 
 	// TokenAuth is the client authentication at the token endpoint. Blank means [TokenAuthBody]. It is never
 	// found out by trial and error, since a try would use up the code.
 	TokenAuth TokenAuth
+
+	// TokenFormat is how parameters are sent to the token endpoint. Blank means [TokenFormatForm].
+	TokenFormat TokenFormat
+
+	// ClientIDParam is what the provider calls client_id, at every endpoint. Only presets set it. Blank means
+	// client_id.
+	ClientIDParam string
+
+	// RedirectName is sent as redirect_uri in place of RedirectURI, for a provider that knows the address by
+	// a name. Blank means that the provider wants the address.
+	RedirectName string
 
 	// PKCE is "on" (or blank) or "off". A few providers refuse RFC 7636.
 	PKCE string
@@ -75,6 +112,7 @@ type Client struct {
 	AllowHTTP bool
 
 	tenant *Tenant // the placeholder that is still in the endpoints; nil: there is none
+	region *Tenant // the data centres that the endpoints may move to; nil: they stay
 }
 
 // TokenAuth is a way of client authentication at the token endpoint (RFC 6749 section 2.3.1).
@@ -88,6 +126,19 @@ const (
 	// TokenAuthBasicSecret sends the secret as the user name of HTTP Basic authentication, without a
 	// password.
 	TokenAuthBasicSecret TokenAuth = "basic-secret"
+	// TokenAuthNone sends client_id alone: a public client (RFC 6749 section 2.1), which has no secret and
+	// must use PKCE (RFC 9700 section 2.1.1).
+	TokenAuthNone TokenAuth = "none"
+)
+
+// TokenFormat is how the parameters of a token request are sent.
+type TokenFormat string
+
+const (
+	// TokenFormatForm sends a form (RFC 6749 section 4.1.3).
+	TokenFormatForm TokenFormat = "form"
+	// TokenFormatJSON sends a JSON object of strings. A parameter that comes twice becomes an array.
+	TokenFormatJSON TokenFormat = "json"
 )
 
 // PKCEOff is the value of [Client.PKCE] that leaves the code challenge and the code verifier out.
@@ -102,24 +153,27 @@ func (c Client) Complete() Client {
 	}
 	c.RefreshEndpoint = cmp.Or(c.RefreshEndpoint, c.TokenEndpoint)
 	c.TokenAuth, c.PKCE = cmp.Or(c.TokenAuth, TokenAuthBody), cmp.Or(c.PKCE, "on")
+	c.TokenFormat = cmp.Or(c.TokenFormat, TokenFormatForm)
 	c.RevokeKind = cmp.Or(c.RevokeKind, RevokeForm)
 	return c
 }
 
-// withPreset fills in what the client leaves blank. Another token endpoint means another server, so the
-// preset's refresh and revocation endpoints, which would be sent that server's tokens, are left out then.
+// withPreset fills in what the client leaves blank. Another token endpoint means another server, so what the
+// preset says of its token, refresh and revocation endpoints is left out then.
 func (c Client) withPreset(preset Preset) Client {
 	c.AuthorizeEndpoint = cmp.Or(c.AuthorizeEndpoint, preset.AuthorizeEndpoint)
 	c.TokenAuth = cmp.Or(c.TokenAuth, preset.TokenAuth)
 	c.PKCE = cmp.Or(c.PKCE, preset.PKCE)
-	c.AuthorizeParams = c.mergeParams(preset)
+	_, query, _ := strings.Cut(c.AuthorizeEndpoint, "?")
+	c.AuthorizeParams = mergedParams{own: c.AuthorizeParams, elsewhere: query}.with(preset.AuthorizeParams)
+	c.LoginParams = orPreset(c.LoginParams, preset.LoginParams)
+	c.RedirectParams = orPreset(c.RedirectParams, preset.RedirectParams)
+	c.ClientIDParam = preset.ClientIDParam
 	if c.TokenEndpoint == "" || c.TokenEndpoint == preset.TokenEndpoint {
-		c.TokenEndpoint, c.RefreshEndpoint = preset.TokenEndpoint, preset.RefreshEndpoint
-		c.TokenParams = preset.TokenParams
-		c.Issuer = cmp.Or(c.Issuer, preset.Issuer)
-		if c.RevokeEndpoint == "" {
-			c.RevokeEndpoint, c.RevokeKind = preset.RevokeEndpoint, preset.RevokeKind
-		}
+		c = c.withTokenEndpoint(preset)
+	}
+	if preset.Tenant != nil && preset.Tenant.Kind == TenantRegion && c.TokenEndpoint == preset.TokenEndpoint {
+		c.tenant = preset.Tenant
 	}
 	endpoints := c.AuthorizeEndpoint + c.TokenEndpoint
 	if preset.Tenant != nil && strings.Contains(endpoints, preset.Tenant.placeholder()) {
@@ -128,24 +182,53 @@ func (c Client) withPreset(preset Preset) Client {
 	return c
 }
 
-// mergeParams returns the client's authorization parameters and those of the preset that the client does not
-// set itself, in its endpoint or its own parameters. A client leaves out one of the preset's by giving it
-// without a value (RFC 6749 section 3.1: as if it were omitted).
-func (c *Client) mergeParams(preset Preset) string {
-	own := c.AuthorizeParams
-	_, query, _ := strings.Cut(c.AuthorizeEndpoint, "?")
-	given, err := url.ParseQuery(query + "&" + own)
-	presets, presetErr := url.ParseQuery(preset.AuthorizeParams)
+// withTokenEndpoint fills in what the preset says of its own server.
+func (c Client) withTokenEndpoint(preset Preset) Client {
+	c.TokenEndpoint, c.RefreshEndpoint = preset.TokenEndpoint, preset.RefreshEndpoint
+	c.LongLived, c.SignedSecret = preset.LongLived, preset.SignedSecret
+	c.TokenFormat = cmp.Or(c.TokenFormat, preset.TokenFormat)
+	own := c.TokenParams
+	both := strings.Trim(preset.TokenParams+"&"+preset.CodeParams, "&")
+	c.TokenParams = mergedParams{own: own, known: both}.with(preset.TokenParams)
+	c.CodeParams = mergedParams{elsewhere: own}.with(preset.CodeParams)
+	c.CodeRedirectParams = preset.CodeRedirectParams
+	c.Issuer = cmp.Or(c.Issuer, preset.Issuer)
+	if c.RevokeEndpoint == "" {
+		c.RevokeEndpoint = preset.RevokeEndpoint
+		c.RevokeKind = cmp.Or(c.RevokeKind, preset.RevokeKind)
+	}
+	return c
+}
+
+func orPreset(own, presets []string) []string {
+	if len(own) > 0 {
+		return own
+	}
+	return presets
+}
+
+// mergedParams are a client's own parameters, as query strings, to which those of a preset are added.
+type mergedParams struct {
+	own       string
+	elsewhere string // those that the client sets in another place
+	known     string // all that the preset has; blank: those that are added
+}
+
+// with returns the client's parameters and those of the preset that the client does not set itself. A client
+// leaves out one of the preset's by giving it without a value (RFC 6749 section 3.1: as if it were omitted).
+func (m mergedParams) with(preset string) string {
+	given, err := url.ParseQuery(m.elsewhere + "&" + m.own)
+	presets, presetErr := url.ParseQuery(cmp.Or(m.known, preset))
 	if err != nil || presetErr != nil {
-		return own // Validate reports it
+		return m.own // Validate reports it
 	}
 	var merged []string
-	for pair := range strings.SplitSeq(own, "&") {
+	for pair := range strings.SplitSeq(m.own, "&") {
 		if name, value, _ := strings.Cut(pair, "="); pair != "" && (value != "" || !presets.Has(name)) {
 			merged = append(merged, pair)
 		}
 	}
-	for pair := range strings.SplitSeq(preset.AuthorizeParams, "&") {
+	for pair := range strings.SplitSeq(preset, "&") {
 		if name, _, _ := strings.Cut(pair, "="); pair != "" && !given.Has(name) {
 			merged = append(merged, pair)
 		}
@@ -160,33 +243,71 @@ type AuthorizationRequest struct {
 
 	// Verifier is the PKCE code verifier. Its S256 challenge is sent (RFC 7636 section 4.3).
 	Verifier string
+
+	// Params are further parameters that whoever starts the login has sent, by their names. They must have
+	// passed [Client.CheckLoginParams]. Each replaces the client's own parameter of its name.
+	Params map[string]string
 }
 
 // AuthorizationURL returns the address at which the browser starts the login (RFC 6749 section 4.1.1).
 func (c *Client) AuthorizationURL(request AuthorizationRequest) string {
-	endpoint := c.AuthorizeEndpoint
-	if c.AuthorizeParams != "" {
-		separator := "?"
-		if strings.Contains(endpoint, "?") {
-			separator = "&"
+	query := url.Values{
+		"response_type": {"code"}, c.clientIDParam(): {c.ClientID}, "state": {request.State},
+		"redirect_uri": {c.sentRedirectURI()},
+	}
+	if c.usesPKCE() {
+		query.Set("code_challenge", oauth2.S256ChallengeFromVerifier(request.Verifier))
+		query.Set("code_challenge_method", "S256")
+	}
+	scope := cmp.Or(request.Params["scope"], c.Scope)
+	if scope != "" {
+		query.Set("scope", scope)
+	}
+	encoded := query.Encode()
+	// Some providers take a plus sign for one, and not for a space.
+	asForm := "&scope=" + url.QueryEscape(scope) + "&"
+	encoded = strings.Replace(encoded, asForm, strings.ReplaceAll(asForm, "+", "%20"), 1)
+
+	address, separator := c.AuthorizeEndpoint, "?"
+	if strings.Contains(address, "?") {
+		separator = "&"
+	}
+	for _, params := range []string{c.paramsOf(request), encoded} {
+		if params != "" {
+			address, separator = address+separator+params, "&"
 		}
-		endpoint += separator + c.AuthorizeParams
 	}
-	config := oauth2.Config{
-		ClientID:    c.ClientID,
-		RedirectURL: c.RedirectURI,
-		Endpoint:    oauth2.Endpoint{AuthURL: endpoint},
-	}
-	if c.Scope != "" {
-		config.Scopes = []string{c.Scope}
-	}
-	if !c.usesPKCE() {
-		return config.AuthCodeURL(request.State)
-	}
-	return config.AuthCodeURL(request.State, oauth2.S256ChallengeOption(request.Verifier))
+	return address
 }
 
+// paramsOf returns the client's further authorization parameters, with those of the request in their place.
+func (c *Client) paramsOf(request AuthorizationRequest) string {
+	var params []string
+	for pair := range strings.SplitSeq(c.AuthorizeParams, "&") {
+		name, _, _ := strings.Cut(pair, "=")
+		name, _ = url.QueryUnescape(name)
+		if pair != "" && request.Params[name] == "" {
+			params = append(params, pair)
+		}
+	}
+	for _, name := range c.LoginParams {
+		if value := request.Params[name]; value != "" && name != "scope" {
+			escaped := strings.ReplaceAll(url.QueryEscape(value), "+", "%20")
+			params = append(params, url.QueryEscape(name)+"="+escaped)
+		}
+	}
+	return strings.Join(params, "&")
+}
+
+// sentRedirectURI is the parameter redirect_uri.
+func (c *Client) sentRedirectURI() string { return cmp.Or(c.RedirectName, c.RedirectURI) }
+
+func (c *Client) clientIDParam() string { return cmp.Or(c.ClientIDParam, "client_id") }
+
 func (c *Client) usesPKCE() bool { return c.PKCE != PKCEOff }
+
+// IsPublic reports whether the client has no secret (RFC 6749 section 2.1).
+func (c *Client) IsPublic() bool { return c.TokenAuth == TokenAuthNone }
 
 // SecretHosts returns the scheme and host of each endpoint that is sent the client secret. A host may contain
 // the placeholder of a tenant.
@@ -197,8 +318,12 @@ func (c *Client) SecretHosts() []string {
 			filled = client
 		}
 	}
+	endpoints := []string{filled.TokenEndpoint, filled.RefreshEndpoint, filled.RevokeEndpoint}
+	if c.LongLived != nil {
+		endpoints = append(endpoints, c.LongLived.Endpoint, c.LongLived.RenewEndpoint)
+	}
 	var hosts []string
-	for _, endpoint := range []string{filled.TokenEndpoint, filled.RefreshEndpoint, filled.RevokeEndpoint} {
+	for _, endpoint := range endpoints {
 		if host := HostOf(endpoint); host != "" {
 			hosts = append(hosts, host)
 		}

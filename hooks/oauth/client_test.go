@@ -67,7 +67,7 @@ func TestAuthorizationURL(t *testing.T) {
 		"plain": {change: func(*Client) {}, want: always + "&state=a%2Fb" + withPKCE},
 		"with scope": {
 			change: func(c *Client) { c.Scope = "a,b c" },
-			want:   always + "&scope=a%2Cb+c&state=a%2Fb" + withPKCE,
+			want:   always + "&scope=a%2Cb%20c&state=a%2Fb" + withPKCE,
 		},
 		"with params": {
 			change: func(c *Client) { c.AuthorizeParams = "x=%20&y=" },

@@ -68,17 +68,36 @@ func NewHTTPClient(timeout time.Duration) *http.Client {
 // response byte for byte. It fails with an *[Error], or with another error if the client is not valid. The
 // client must not have an open tenant.
 func (e *Endpoint) Exchange(ctx context.Context, c *Client, grant CodeGrant) ([]byte, error) {
-	form, err := url.ParseQuery(c.TokenParams)
+	c, err := c.inRegionOf(grant.RedirectParams)
 	if err != nil {
 		return nil, err
 	}
+	form, err := c.tokenParams(c.CodeParams)
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range c.CodeRedirectParams {
+		if value := grant.RedirectParams[name]; value != "" {
+			form.Set(name, value)
+		}
+	}
 	form.Set("grant_type", grantCode)
 	form.Set("code", grant.Code)
-	form.Set("redirect_uri", c.RedirectURI)
+	form.Set("redirect_uri", c.sentRedirectURI())
 	if c.usesPKCE() {
 		form.Set("code_verifier", grant.Verifier)
 	}
-	return e.requestToken(ctx, c, c.TokenEndpoint, form)
+	tokens, err := e.requestToken(ctx, c, c.TokenEndpoint, form)
+	if err != nil || c.LongLived == nil {
+		return tokens, err
+	}
+	return e.lengthen(ctx, c, tokens)
+}
+
+// tokenParams returns the client's further parameters for the token endpoint, and those of another query
+// string.
+func (c *Client) tokenParams(more string) (url.Values, error) {
+	return url.ParseQuery(strings.Trim(c.TokenParams+"&"+more, "&"))
 }
 
 // CodeGrant is what a code is redeemed with.
@@ -88,15 +107,25 @@ type CodeGrant struct {
 
 	// Verifier is the PKCE code verifier (RFC 7636 section 4.1).
 	Verifier string
+
+	// RedirectParams are parameters of the redirect by their names: at least those of
+	// [Client.RedirectParamNames]. Others are not sent.
+	RedirectParams map[string]string
 }
 
 // Refresh redeems a refresh token (RFC 6749 section 6) and returns the provider's token response byte for
 // byte. It fails like [Endpoint.Exchange], and the client must not have an open tenant either.
 func (e *Endpoint) Refresh(ctx context.Context, c *Client, refreshToken string) ([]byte, error) {
-	return e.requestToken(ctx, c, c.RefreshEndpoint, url.Values{
-		"grant_type":    {grantRefreshToken},
-		"refresh_token": {refreshToken},
-	})
+	if c.LongLived != nil {
+		return e.renew(ctx, c, refreshToken)
+	}
+	form, err := c.tokenParams("")
+	if err != nil {
+		return nil, err
+	}
+	form.Set("grant_type", grantRefreshToken)
+	form.Set("refresh_token", refreshToken)
+	return e.requestToken(ctx, c, c.RefreshEndpoint, form)
 }
 
 // requestToken does not use x/oauth2's Exchange: that returns a parsed token, not the provider's bytes, and
@@ -104,33 +133,47 @@ func (e *Endpoint) Refresh(ctx context.Context, c *Client, refreshToken string) 
 func (e *Endpoint) requestToken(
 	ctx context.Context, c *Client, endpoint string, form url.Values,
 ) ([]byte, error) {
-	request, err := c.authenticatedRequest(ctx, endpoint, form)
+	request, err := c.authenticatedRequest(ctx, endpointRequest{
+		address: endpoint, form: form, format: c.TokenFormat,
+	})
 	if err != nil {
 		return nil, err
 	}
-	began := time.Now()
-	answer, err := e.Do(request)
-	if e.Observe != nil {
-		e.Observe(Call{
-			GrantType: form.Get("grant_type"), Status: answer.Status, Err: err, Duration: time.Since(began),
-		})
-	}
-	if err != nil {
-		return nil, err
-	}
-	return readTokenResponse(answer, form.Get("grant_type"))
+	return e.sendTokenRequest(request, form.Get("grant_type"))
 }
 
-// authenticatedRequest returns a POST of a form with the client's authentication (RFC 6749 section 2.3.1).
-func (c *Client) authenticatedRequest(
-	ctx context.Context, endpoint string, form url.Values,
-) (*http.Request, error) {
-	if c.TokenAuth == TokenAuthBody {
-		form.Set("client_id", c.ClientID)
-		form.Set("client_secret", c.ClientSecret)
+// sendTokenRequest reads the answer to a token request. The request is observed unless its grant type is
+// blank.
+func (e *Endpoint) sendTokenRequest(request *http.Request, grantType string) ([]byte, error) {
+	began := time.Now()
+	answer, err := e.Do(request)
+	if e.Observe != nil && grantType != "" {
+		e.Observe(Call{GrantType: grantType, Status: answer.Status, Err: err, Duration: time.Since(began)})
 	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, endpoint,
-		strings.NewReader(form.Encode()))
+	if err != nil {
+		return nil, err
+	}
+	return readTokenResponse(answer, grantType)
+}
+
+// endpointRequest is what is sent to the token or the revocation endpoint.
+type endpointRequest struct {
+	address string
+	form    url.Values // without what authenticates the client
+	format  TokenFormat
+}
+
+// authenticatedRequest returns a POST with the client's authentication (RFC 6749 section 2.3.1). It adds to
+// the form.
+func (c *Client) authenticatedRequest(ctx context.Context, sent endpointRequest) (*http.Request, error) {
+	switch c.TokenAuth {
+	case TokenAuthBody:
+		sent.form.Set(c.clientIDParam(), c.ClientID)
+		sent.form.Set("client_secret", c.secret())
+	case TokenAuthNone:
+		sent.form.Set(c.clientIDParam(), c.ClientID)
+	}
+	request, err := sent.newRequest(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -140,8 +183,26 @@ func (c *Client) authenticatedRequest(
 	case TokenAuthBasicSecret:
 		request.SetBasicAuth(c.ClientSecret, "")
 	}
-	request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	return request, nil
+}
+
+func (r endpointRequest) newRequest(ctx context.Context) (*http.Request, error) {
+	if r.format == TokenFormatJSON {
+		members := make(map[string]any, len(r.form))
+		for name, values := range r.form {
+			members[name] = values[0]
+			if len(values) > 1 {
+				members[name] = values
+			}
+		}
+		return postJSON(ctx, r.address, members)
+	}
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, r.address,
+		strings.NewReader(r.form.Encode()))
+	if err == nil {
+		request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	}
+	return request, err
 }
 
 // setBasicAuth form-encodes both parts first (RFC 6749 section 2.3.1).

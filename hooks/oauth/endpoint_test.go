@@ -28,6 +28,25 @@ func TestExchangeAndRefresh(t *testing.T) {
 		"secret as user name":  func(c *oauth.Client) { c.TokenAuth = oauth.TokenAuthBasicSecret },
 		"without PKCE":         func(c *oauth.Client) { c.PKCE = oauth.PKCEOff },
 		"token parameters":     func(c *oauth.Client) { c.TokenParams = "expiring=1&x=a%20b" },
+		"token parameters that come twice": func(c *oauth.Client) {
+			c.TokenParams = "resource=https://b.example&audience=x&resource=https://a.example"
+		},
+		"parameters of the code": func(c *oauth.Client) { c.CodeParams, c.TokenParams = "expiring=1", "x=1" },
+		"JSON": func(c *oauth.Client) {
+			c.TokenFormat, c.TokenParams = oauth.TokenFormatJSON, "resource=b&resource=a&x=1"
+		},
+		"JSON, Basic authentication": func(c *oauth.Client) {
+			c.TokenFormat, c.TokenAuth = oauth.TokenFormatJSON, oauth.TokenAuthBasic
+		},
+		"public client": func(c *oauth.Client) { c.TokenAuth, c.ClientSecret = oauth.TokenAuthNone, "" },
+		"public client with a secret, JSON": func(c *oauth.Client) {
+			c.TokenAuth, c.TokenFormat = oauth.TokenAuthNone, oauth.TokenFormatJSON
+		},
+		"client key":    func(c *oauth.Client) { c.ClientIDParam = "client_key" },
+		"redirect name": func(c *oauth.Client) { c.RedirectName = "Name-App-PRD-abc" },
+		"parameters of the redirect": func(c *oauth.Client) {
+			c.CodeRedirectParams, c.RedirectParams = []string{"scope", "context"}, []string{"realmId"}
+		},
 		"authorize parameters": func(c *oauth.Client) { c.AuthorizeParams = "access_type=offline&x=%20" },
 		"query of the endpoint": func(c *oauth.Client) {
 			c.AuthorizeEndpoint += "?owner=user"

@@ -58,7 +58,11 @@ func (f *fixture) grant() oauth.CodeGrant {
 	if state := callback.Query().Get("state"); state != "state" {
 		f.T.Errorf("the provider sends the state %q back", state)
 	}
-	return oauth.CodeGrant{Code: callback.Query().Get("code"), Verifier: verifier}
+	params := map[string]string{}
+	for name := range callback.Query() {
+		params[name] = callback.Query().Get(name)
+	}
+	return oauth.CodeGrant{Code: params["code"], Verifier: verifier, RedirectParams: params}
 }
 
 // answersWith sets how the provider answers valid requests.

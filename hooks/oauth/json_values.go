@@ -2,6 +2,7 @@ package oauth
 
 import (
 	"bytes"
+	"encoding/json"
 	"encoding/json/jsontext"
 	"errors"
 	"io"
@@ -60,4 +61,12 @@ func walkJSON(body []byte, visit func(jsonValue)) (isJSON bool) {
 			return errors.Is(err, io.EOF)
 		}
 	}
+}
+
+// jsonObject decodes one JSON object, without a byte order mark if there is one. Version 1 of the package
+// takes what providers send: duplicate names, and bytes that are not UTF-8.
+func jsonObject(body []byte) (map[string]json.RawMessage, bool) {
+	var object map[string]json.RawMessage
+	err := json.Unmarshal(bytes.TrimPrefix(body, []byte("\ufeff")), &object)
+	return object, err == nil && object != nil
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	_ "embed"
 	"encoding/json/v2"
+	"maps"
 	"slices"
 	"strings"
 )
@@ -22,6 +23,7 @@ type Preset struct {
 	RevokeEndpoint    string     `json:"revokeEndpoint,omitzero"`
 	RevokeKind        RevokeKind `json:"revokeKind,omitzero"`
 	Issuer            string     `json:"issuer,omitzero"`
+	LongLived         *LongLived `json:"longLived,omitzero"`
 
 	// RevokeToken is the token that can be revoked: access or refresh. Blank means both, or that it is not
 	// known.
@@ -31,13 +33,28 @@ type Preset struct {
 	TokenAuth TokenAuth `json:"tokenAuth"`
 	PKCE      string    `json:"pkce,omitzero"`
 
+	// TokenFormat, ClientIDParam, LoginParams, RedirectParams and CodeRedirectParams are those of [Client].
+	TokenFormat        TokenFormat `json:"tokenFormat,omitzero"`
+	ClientIDParam      string      `json:"clientIdParam,omitzero"`
+	LoginParams        []string    `json:"loginParams,omitzero"`
+	RedirectParams     []string    `json:"redirectParams,omitzero"`
+	CodeRedirectParams []string    `json:"codeRedirectParams,omitzero"`
+
+	// SignedSecret is that of [Client]. Nil means that the client secret is sent as it is.
+	SignedSecret *SignedSecret `json:"signedSecret,omitzero"`
+
+	// RedirectName is an example of the name that the provider wants in place of the redirect URI. Blank
+	// means that it wants the address.
+	RedirectName string `json:"redirectName,omitzero"`
+
 	// ScopeSeparator is a space or a comma. Blank means that the provider has no scopes, or that it is not
 	// known.
 	ScopeSeparator string `json:"scopeSeparator,omitzero"`
 
-	// AuthorizeParams and TokenParams are those of [Client], as query strings.
+	// AuthorizeParams, TokenParams and CodeParams are those of [Client], as query strings.
 	AuthorizeParams string `json:"authorizeParams,omitzero"`
 	TokenParams     string `json:"tokenParams,omitzero"`
+	CodeParams      string `json:"codeParams,omitzero"`
 
 	// RefreshScope is the scope that must be asked for to get a refresh token. Blank means that none is
 	// needed.
@@ -127,6 +144,14 @@ func (c *Client) LikelyPreset() (Preset, bool) {
 func (p *Preset) hasTokenEndpoint(endpoint string) bool {
 	if p.Tenant == nil {
 		return endpoint == p.TokenEndpoint
+	}
+	if p.Tenant.Kind == TenantRegion {
+		here := Client{TokenEndpoint: p.TokenEndpoint, region: p.Tenant}
+		isThere := func(name string) bool { return endpoint == here.inRegion(name).TokenEndpoint }
+		return slices.ContainsFunc(slices.Collect(maps.Keys(p.Tenant.Hosts)), isThere)
+	}
+	if p.Tenant.isHost() {
+		return false // paths such as /oauth/token are everybody's
 	}
 	before, after, _ := strings.Cut(p.TokenEndpoint, p.Tenant.placeholder())
 	tenant, hasBefore := strings.CutPrefix(endpoint, before)

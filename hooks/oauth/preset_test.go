@@ -2,6 +2,7 @@ package oauth
 
 import (
 	"cmp"
+	"crypto/elliptic"
 	"fmt"
 	"net/url"
 	"os"
@@ -10,11 +11,6 @@ import (
 	"strings"
 	"testing"
 )
-
-// revokeKinds are all kinds.
-var revokeKinds = []RevokeKind{
-	RevokeForm, RevokeFormWithoutClient, RevokeBearer, RevokeJSON, RevokeJSONWithClient, RevokeGitHub,
-}
 
 var (
 	presetName  = regexp.MustCompile(`^[a-z0-9][a-z0-9-]*$`)
@@ -51,7 +47,7 @@ func TestPresets(t *testing.T) {
 }
 
 func checkFacts(check func(bool, string), preset Preset) {
-	tokenAuths := []TokenAuth{TokenAuthBody, TokenAuthBasic, TokenAuthBasicSecret}
+	tokenAuths := []TokenAuth{TokenAuthBody, TokenAuthBasic, TokenAuthBasicSecret, TokenAuthNone}
 	check(presetName.MatchString(preset.Name) && preset.Title != "", "the name or the title is not one")
 	check(slices.Contains(tokenAuths, preset.TokenAuth), "tokenAuth is unknown")
 	check(preset.PKCE == "" || preset.PKCE == PKCEOff, "pkce is neither blank nor off")
@@ -61,12 +57,20 @@ func checkFacts(check func(bool, string), preset Preset) {
 	distinct := slices.Compact(slices.Sorted(slices.Values(preset.Sources)))
 	check(len(preset.Sources) >= 2 && len(distinct) == len(preset.Sources), "there are not two sources")
 	check(preset.AuthorizeEndpoint != "" && preset.TokenEndpoint != "", "an endpoint is missing")
-	_, err := url.ParseQuery(preset.TokenParams)
-	check(err == nil, "tokenParams is no query string")
+	for _, params := range []string{preset.TokenParams, preset.CodeParams} {
+		_, err := url.ParseQuery(params)
+		check(err == nil, "tokenParams or codeParams is no query string")
+	}
 	check(preset.Console == "" || strings.HasPrefix(preset.Console, "https://"),
 		"the console has no https address")
-	check(preset.Tenant == nil || strings.Contains(preset.TokenEndpoint, preset.Tenant.placeholder()),
+	isRegion := preset.Tenant != nil && preset.Tenant.Kind == TenantRegion
+	check(preset.Tenant == nil || isRegion ||
+		strings.Contains(preset.TokenEndpoint, preset.Tenant.placeholder()),
 		"the token endpoint has no placeholder")
+	check(!isRegion || HostOf(preset.TokenEndpoint) == "https://"+preset.Tenant.Hosts[preset.Tenant.Default],
+		"the token endpoint is not at the default data centre")
+	check(preset.Tenant == nil || !preset.Tenant.isHost() || preset.Tenant.Fixed,
+		"a plugin could name the host that gets the client secret")
 }
 
 // checkScopes checks that a scope can be copied into a list as it is, and that somebody can read what it
@@ -152,6 +156,12 @@ func checkEndpoint(check func(bool, string), preset Preset, endpoint string) {
 	for _, found := range placeholder.FindAllString(endpoint, -1) {
 		check(found == wanted || found == "{client_id}", found+" is not the tenant's placeholder")
 	}
+	if preset.Tenant != nil && preset.Tenant.isHost() {
+		rest, isFirst := strings.CutPrefix(endpoint, "https://"+wanted+"/")
+		isRoot := endpoint == "https://"+wanted
+		check(isRoot || (isFirst && !strings.Contains(rest, wanted)), endpoint+" is not on the tenant's host")
+		return
+	}
 	host, _, _ := strings.Cut(strings.TrimPrefix(endpoint, "https://"), "/")
 	fixed, _ := strings.CutPrefix(host, wanted)
 	inHost := wanted != "" && fixed != host
@@ -167,12 +177,19 @@ func expectFilled(t *testing.T, preset Preset) {
 	tenant, fill := "", strings.NewReplacer()
 	if preset.Tenant != nil {
 		tenant = preset.Tenant.Example
+		if preset.Tenant.Kind == TenantRegion {
+			tenant = preset.Tenant.Default // where the preset's endpoints are
+		}
 		fill = strings.NewReplacer(preset.Tenant.placeholder(), tenant)
 	}
 	client := Client{
 		Provider: preset.Name, Tenant: tenant, ClientID: "id", ClientSecret: "secret",
-		RedirectURI: "https://backend.example/redirect",
+		RedirectURI: "https://backend.example/redirect", RedirectName: preset.RedirectName,
 	}.Complete()
+	if preset.SignedSecret != nil {
+		client.TeamID, client.KeyID = "TEAM123456", "KEY1234567"
+		client.ClientSecret = p8(t, newKey(t, elliptic.P256()))
+	}
 	for _, err := range client.Validate() {
 		t.Error(err)
 	}
@@ -206,6 +223,17 @@ func expectFilled(t *testing.T, preset Preset) {
 		{field: "pkce", got: filled.PKCE, want: cmp.Or(preset.PKCE, "on")},
 		{field: "authorizeParams", got: filled.AuthorizeParams, want: preset.AuthorizeParams},
 		{field: "tokenParams", got: filled.TokenParams, want: preset.TokenParams},
+		{field: "codeParams", got: filled.CodeParams, want: preset.CodeParams},
+		{
+			field: "tokenFormat", got: string(filled.TokenFormat),
+			want: string(cmp.Or(preset.TokenFormat, TokenFormatForm)),
+		},
+		{field: "clientIdParam", got: filled.ClientIDParam, want: preset.ClientIDParam},
+		{
+			field: "lists",
+			got:   fmt.Sprint(filled.LoginParams, filled.RedirectParams, filled.CodeRedirectParams),
+			want:  fmt.Sprint(preset.LoginParams, preset.RedirectParams, preset.CodeRedirectParams),
+		},
 	} {
 		if value.got != value.want {
 			t.Errorf("%s is %q, not %q", value.field, value.got, value.want)
@@ -279,7 +307,7 @@ func TestPresetIsOverridden(t *testing.T) {
 				Provider: "shopify", AuthorizeEndpoint: "https://shop.example/authorize",
 				TokenEndpoint: "https://shop.example/token",
 			},
-			want: Client{TokenEndpoint: "https://shop.example/token", TokenParams: none},
+			want: Client{TokenEndpoint: "https://shop.example/token", CodeParams: none},
 		},
 		"no preset": {
 			client: Client{TokenEndpoint: "https://p.example/token"},
@@ -315,6 +343,7 @@ func values(c Client) map[string]string {
 		"revokeKind": string(c.RevokeKind), "issuer": c.Issuer,
 		"tokenAuth": string(c.TokenAuth), "pkce": c.PKCE,
 		"authorizeParams": c.AuthorizeParams, "tokenParams": c.TokenParams,
+		"codeParams": c.CodeParams,
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"encoding/json/jsontext"
 	"encoding/json/v2"
 	"fmt"
 	"net/http"
@@ -26,9 +27,17 @@ const (
 	RevokeJSON RevokeKind = "json"
 	// RevokeJSONWithClient posts JSON with the client's ID and secret in it.
 	RevokeJSONWithClient RevokeKind = "json-client"
+	// RevokeDelete sends a DELETE without a body; the token authorizes the request.
+	RevokeDelete RevokeKind = "delete"
 	// RevokeGitHub deletes the app's grant, with JSON and Basic authentication.
 	RevokeGitHub RevokeKind = "github"
 )
+
+// revokeKinds are all of them.
+var revokeKinds = []RevokeKind{
+	RevokeForm, RevokeFormWithoutClient, RevokeBearer, RevokeJSON, RevokeJSONWithClient, RevokeDelete,
+	RevokeGitHub,
+}
 
 // Token is a token that is to be revoked.
 type Token struct {
@@ -64,28 +73,27 @@ func (c *Client) revocationRequest(ctx context.Context, token Token) (*http.Requ
 		if token.TypeHint != "" {
 			form.Set("token_type_hint", token.TypeHint)
 		}
-		return c.authenticatedRequest(ctx, c.RevokeEndpoint, form)
+		return c.authenticatedRequest(ctx, endpointRequest{address: c.RevokeEndpoint, form: form})
 	case RevokeFormWithoutClient:
-		request, err := http.NewRequestWithContext(ctx, http.MethodPost, endpoint,
-			strings.NewReader(form.Encode()))
-		if err == nil {
-			request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-		}
-		return request, err
+		return endpointRequest{address: endpoint, form: form}.newRequest(ctx)
 	case RevokeBearer:
-		request, err := http.NewRequestWithContext(ctx, http.MethodPost, endpoint, nil)
+		return authorizedByToken(ctx, endpoint, token)
+	case RevokeDelete:
+		request, err := authorizedByToken(ctx, endpoint, token)
 		if err == nil {
-			request.Header.Set("Authorization", "Bearer "+token.Value)
+			request.Method = http.MethodDelete
 		}
 		return request, err
 	case RevokeJSON:
-		return c.revokeWithJSON(ctx, endpoint, map[string]string{"token": token.Value})
+		return c.revokeWithJSON(ctx, endpoint, map[string]any{"token": token.Value})
 	case RevokeJSONWithClient:
-		members := map[string]string{"access_token": token.Value}
-		members["client_id"], members["client_secret"] = c.ClientID, c.ClientSecret
+		members := map[string]any{"access_token": token.Value, c.clientIDParam(): c.ClientID}
+		if !c.IsPublic() {
+			members["client_secret"] = c.secret()
+		}
 		return postJSON(ctx, endpoint, members)
 	case RevokeGitHub:
-		request, err := c.revokeWithJSON(ctx, endpoint, map[string]string{"access_token": token.Value})
+		request, err := c.revokeWithJSON(ctx, endpoint, map[string]any{"access_token": token.Value})
 		if err == nil {
 			request.Method = http.MethodDelete
 		}
@@ -95,19 +103,33 @@ func (c *Client) revocationRequest(ctx context.Context, token Token) (*http.Requ
 	}
 }
 
-// revokeWithJSON posts JSON with Basic authentication.
+// authorizedByToken returns a POST without a body that the token authorizes (RFC 6750 section 2.1).
+func authorizedByToken(ctx context.Context, endpoint string, token Token) (*http.Request, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, endpoint, nil)
+	if err == nil {
+		request.Header.Set("Authorization", "Bearer "+token.Value)
+	}
+	return request, err
+}
+
+// revokeWithJSON posts JSON with Basic authentication, or a public client's ID in it.
 func (c *Client) revokeWithJSON(
-	ctx context.Context, endpoint string, body map[string]string,
+	ctx context.Context, endpoint string, members map[string]any,
 ) (*http.Request, error) {
-	request, err := postJSON(ctx, endpoint, body)
+	if c.IsPublic() {
+		members[c.clientIDParam()] = c.ClientID
+		return postJSON(ctx, endpoint, members)
+	}
+	request, err := postJSON(ctx, endpoint, members)
 	if err == nil {
 		c.setBasicAuth(request)
 	}
 	return request, err
 }
 
-func postJSON(ctx context.Context, endpoint string, body map[string]string) (*http.Request, error) {
-	encoded, err := json.Marshal(body)
+// postJSON takes bytes that are not UTF-8, which a provider refuses like any other wrong value.
+func postJSON(ctx context.Context, endpoint string, members map[string]any) (*http.Request, error) {
+	encoded, err := json.Marshal(members, json.Deterministic(true), jsontext.AllowInvalidUTF8(true))
 	if err != nil {
 		return nil, err
 	}
@@ -153,7 +175,7 @@ func (c *Client) readRevocation(answer Answer) error {
 // tokenIsUnknown reports whether the status alone says that there is no such token.
 func (c *Client) tokenIsUnknown(status int) bool {
 	switch c.RevokeKind {
-	case RevokeBearer:
+	case RevokeBearer, RevokeDelete:
 		return status == http.StatusUnauthorized // the token is all that the request holds
 	case RevokeGitHub:
 		return status == http.StatusNotFound || status == http.StatusUnprocessableEntity

@@ -12,7 +12,7 @@ import (
 
 var revokeKinds = []oauth.RevokeKind{
 	oauth.RevokeForm, oauth.RevokeFormWithoutClient, oauth.RevokeBearer, oauth.RevokeJSON,
-	oauth.RevokeJSONWithClient, oauth.RevokeGitHub,
+	oauth.RevokeJSONWithClient, oauth.RevokeDelete, oauth.RevokeGitHub,
 }
 
 // withRevoke gives the client a revocation endpoint of a kind at its provider.
@@ -37,6 +37,9 @@ func TestRevoke(t *testing.T) {
 		{},
 		{kind: oauth.RevokeForm, tokenAuth: oauth.TokenAuthBasic},
 		{kind: oauth.RevokeForm, tokenAuth: oauth.TokenAuthBasicSecret},
+		{kind: oauth.RevokeForm, tokenAuth: oauth.TokenAuthNone},
+		{kind: oauth.RevokeJSON, tokenAuth: oauth.TokenAuthNone},
+		{kind: oauth.RevokeGitHub, tokenAuth: oauth.TokenAuthNone},
 	}
 	for _, kind := range revokeKinds {
 		ways = append(ways, way{kind: kind, tokenAuth: oauth.TokenAuthBody})

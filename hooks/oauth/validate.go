@@ -4,10 +4,12 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"maps"
 	"net/netip"
 	"net/url"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -26,10 +28,20 @@ type FieldError struct {
 func (e FieldError) Error() string { return e.Field + " " + e.Fix }
 
 // Tenant is a part of the endpoints that differs for each customer of the provider: a shop, a directory, a
-// subdomain.
+// subdomain, or the whole host where customers run the provider themselves.
 type Tenant struct {
 	// Name is the name of the placeholder, and of the parameter that a plugin sends.
 	Name string `json:"name"`
+
+	// Kind says what a tenant's name is. Blank means a part of the preset's own addresses.
+	Kind TenantKind `json:"kind,omitzero"`
+
+	// Hosts are those of a [TenantRegion], by the names of the data centres. No other host gets the secret.
+	Hosts map[string]string `json:"hosts,omitzero"`
+
+	// HostParam is the parameter of the redirect that has the address of the data centre. If it is missing
+	// there, the parameter Name counts.
+	HostParam string `json:"hostParam,omitzero"`
 
 	// Default is used if no tenant is named. If it is blank, one must be named.
 	Default string `json:"default,omitzero"`
@@ -41,6 +53,23 @@ type Tenant struct {
 	// only. Requests need not name it.
 	Fixed bool `json:"fixed,omitzero"`
 }
+
+// TenantKind says what a tenant's name is.
+type TenantKind string
+
+const (
+	// TenantHost is a whole host, with a port if it has one. Whoever names it chooses who gets the client
+	// secret, so it is always Fixed.
+	TenantHost TenantKind = "host"
+	// TenantBase is a host and, where the provider is not at its root, a path.
+	TenantBase TenantKind = "base"
+	// TenantRegion is one of the provider's own data centres, whose hosts the preset lists. The endpoints
+	// have the host of the default one. The redirect says which one a person belongs to.
+	TenantRegion TenantKind = "region"
+)
+
+// isHost reports whether a tenant's name is the host that is sent the client secret.
+func (t *Tenant) isHost() bool { return t.Kind == TenantHost || t.Kind == TenantBase }
 
 // placeholder stands in the preset's endpoints only; Validate refuses it in a client's own.
 func (t *Tenant) placeholder() string { return "{" + t.Name + "}" }
@@ -58,6 +87,12 @@ var (
 // checkTenant returns the name that goes in place of the placeholder, and whether it is valid. People also
 // write the whole host, my-store.myshopify.com for my-store.
 func (c *Client) checkTenant(name string) (string, bool) {
+	switch {
+	case c.tenant.isHost():
+		return name, c.tenant.fixOfHost(name) == ""
+	case c.tenant.Kind == TenantRegion:
+		return name, c.tenant.Hosts[name] != ""
+	}
 	host, _, _ := strings.Cut(strings.TrimPrefix(c.TokenEndpoint, "https://"), "/")
 	domain, inHost := strings.CutPrefix(host, c.tenant.placeholder())
 	if inHost {
@@ -94,6 +129,12 @@ func (c *Client) ForTenant(name string) (*Client, error) {
 		return nil, &TenantError{Parameter: c.tenant.Name, Example: c.tenant.Example, Reason: reason}
 	}
 	wanted := cmp.Or(name, c.Tenant, c.tenant.Default)
+	if own := cmp.Or(c.Tenant, c.tenant.Default); c.tenant.isHost() {
+		if name != "" && name != own {
+			return refuse("This plugin is for another one.")
+		}
+		wanted = own
+	}
 	if wanted == "" {
 		return refuse("It is missing.")
 	}
@@ -101,12 +142,17 @@ func (c *Client) ForTenant(name string) (*Client, error) {
 	if !ok {
 		return refuse("This one is malformed.")
 	}
-	if own, _ := c.checkTenant(c.Tenant); c.Tenant != "" && wanted != own {
+	own, _ := c.checkTenant(c.Tenant)
+	if c.Tenant != "" && wanted != own && c.tenant.Kind != TenantRegion {
 		return refuse("This plugin is for another one.")
 	}
-	fill := strings.NewReplacer(c.tenant.placeholder(), wanted).Replace
 	filled := *c
 	filled.Tenant, filled.tenant = wanted, nil
+	if c.tenant.Kind == TenantRegion {
+		filled.region = c.tenant
+		return filled.inRegion(wanted), nil
+	}
+	fill := c.tenant.replacer(wanted).Replace
 	for _, endpoint := range []*string{
 		&filled.AuthorizeEndpoint, &filled.TokenEndpoint, &filled.RefreshEndpoint,
 		&filled.RevokeEndpoint, &filled.Issuer,
@@ -116,10 +162,115 @@ func (c *Client) ForTenant(name string) (*Client, error) {
 	return &filled, nil
 }
 
-// ownParams are the authorization parameters that [Client.AuthorizationURL] sends itself. RFC 6749 section
-// 3.1 forbids repeating one.
-var ownParams = []string{
-	"client_id", "redirect_uri", "response_type", "scope", "state", "code_challenge", "code_challenge_method",
+// inRegion returns a copy whose endpoints are at one of the data centres of its region.
+func (c *Client) inRegion(name string) *Client {
+	moved := *c
+	moved.Tenant = name
+	for _, endpoint := range []*string{
+		&moved.AuthorizeEndpoint, &moved.TokenEndpoint, &moved.RefreshEndpoint, &moved.RevokeEndpoint,
+	} {
+		scheme, rest, _ := strings.Cut(*endpoint, "://")
+		host, path, _ := strings.Cut(rest, "/")
+		for _, known := range c.region.Hosts {
+			if host == known {
+				*endpoint = scheme + "://" + c.region.Hosts[name] + "/" + path
+			}
+		}
+	}
+	return &moved
+}
+
+// inRegionOf returns the client as it is at the data centre that a redirect names, if it names one. It fails
+// with an *[Error] if that is none of the preset's: a code must not lead the secret elsewhere.
+func (c *Client) inRegionOf(redirectParams map[string]string) (*Client, error) {
+	if c.region == nil {
+		return c, nil
+	}
+	name, address := redirectParams[c.region.Name], redirectParams[c.region.HostParam]
+	if address != "" {
+		name = ""
+		for known, host := range c.region.Hosts {
+			if strings.TrimSuffix(address, "/") == "https://"+host {
+				name = known
+			}
+		}
+	}
+	switch {
+	case c.region.Hosts[name] != "":
+		return c.inRegion(name), nil
+	case name == "" && address == "":
+		return c, nil
+	default:
+		return nil, notOAuth("names a data centre that is not one of its own")
+	}
+}
+
+// replacer puts a tenant's name in place of the placeholder. A host on this machine, which is one under
+// development, has no certificate.
+func (t *Tenant) replacer(name string) *strings.Replacer {
+	if u, err := url.Parse("http://" + name); t.isHost() && err == nil && IsLoopback(u.Hostname()) {
+		return strings.NewReplacer("https://"+t.placeholder(), "http://"+name)
+	}
+	return strings.NewReplacer(t.placeholder(), name)
+}
+
+var (
+	hostName = regexp.MustCompile(
+		`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*$`)
+
+	// numberLabel is what browsers and resolvers read as a part of an IPv4 address, in whatever notation.
+	numberLabel = regexp.MustCompile(`^([0-9]+|0x[0-9a-f]*)$`)
+
+	basePath = regexp.MustCompile(`^(/[A-Za-z0-9][A-Za-z0-9._~-]*)*$`)
+)
+
+// fixOfHost says what is wrong with the name of a tenant that is a host, or returns "".
+func (t *Tenant) fixOfHost(name string) string {
+	example := "such as " + t.Example
+	host, path, _ := strings.Cut(name, "/")
+	if strings.Contains(name, "/") {
+		path = "/" + path
+	}
+	_, afterScheme, hasScheme := strings.Cut(name, "://")
+	switch {
+	case hasScheme && t.fixOfHost(strings.TrimSuffix(afterScheme, "/")) == "":
+		return "must begin with the host, without https:// or http:// and without a slash at the end, " +
+			example
+	case path != "" && t.Kind == TenantHost:
+		return "must be only the host, without a path, " + example
+	case host != strings.ToLower(host):
+		return "must be in lower case, " + example
+	case !isHostAndPort(host):
+		return "must be a host as it stands in an address, with a port if it has one, " + example
+	case len(path) > 255 || !basePath.MatchString(path):
+		return "must be the host and the path behind it, without a slash at the end, " + example
+	}
+	return ""
+}
+
+// isHostAndPort reports whether a value is one host, in the one spelling that everybody reads alike, and
+// possibly a port: a DNS name, or an IP address in its usual notation.
+func isHostAndPort(value string) bool {
+	u, err := url.Parse("https://" + value)
+	if err != nil || u.Host != value || u.User != nil {
+		return false
+	}
+	host := u.Hostname()
+	if port, err := strconv.ParseUint(u.Port(), 10, 16); u.Port() != "" {
+		if err != nil || port == 0 || u.Port() != strconv.FormatUint(port, 10) {
+			return false
+		}
+		value = strings.TrimSuffix(value, ":"+u.Port())
+	}
+	if address, err := netip.ParseAddr(host); err == nil {
+		spelled := address.String()
+		if address.Is6() {
+			spelled = "[" + spelled + "]"
+		}
+		return value == spelled && address.Zone() == "" && !address.Is4In6()
+	}
+	last := host[strings.LastIndex(host, ".")+1:]
+	return value == host && len(host) <= 253 && hostName.MatchString(host) && !numberLabel.MatchString(last)
 }
 
 const (
@@ -138,13 +289,32 @@ func (c *Client) Validate() []FieldError {
 	c.validateProvider(&errs)
 	c.validateTenant(&errs)
 	errs.Check("clientId", c.ClientID != "", seeConsole)
-	errs.Check("clientSecret", c.ClientSecret != "", seeConsole)
+	errs.Check("clientSecret", c.ClientSecret != "" || c.IsPublic(), seeConsole)
 	endpointParams := c.validateEndpoints(&errs, preset)
 	c.validateAuthorizeParams(&errs, endpointParams)
-	tokenAuths := []TokenAuth{TokenAuthBody, TokenAuthBasic, TokenAuthBasicSecret}
-	errs.Check("tokenAuth", slices.Contains(tokenAuths, c.TokenAuth), "must be body, basic or basic-secret")
-	errs.Check("pkce", slices.Contains([]string{"on", PKCEOff}, c.PKCE), "must be on or off")
+	c.validateLoginParams(&errs, endpointParams)
+	c.validateTokenParams(&errs)
+	c.validateRedirectParams(&errs)
+	c.validateRedirectName(&errs, preset)
+	c.validateSignedSecret(&errs)
+	c.validateChoices(&errs)
 	return errs
+}
+
+// validateChoices checks the values that are one of a few words.
+func (c *Client) validateChoices(errs *FieldErrors) {
+	tokenAuths := []TokenAuth{TokenAuthBody, TokenAuthBasic, TokenAuthBasicSecret, TokenAuthNone}
+	errs.Check("tokenAuth", slices.Contains(tokenAuths, c.TokenAuth),
+		"must be body, basic, basic-secret or none")
+	formats := []TokenFormat{TokenFormatForm, TokenFormatJSON}
+	errs.Check("tokenFormat", slices.Contains(formats, c.TokenFormat), "must be form or json")
+	errs.Check("pkce", slices.Contains([]string{"on", PKCEOff}, c.PKCE), "must be on or off")
+	errs.Check("pkce", !c.IsPublic() || c.usesPKCE(),
+		"must be on: tokenAuth is none, and without a secret nothing else protects the code")
+	errs.Check("revokeKind", slices.Contains(revokeKinds, c.RevokeKind),
+		"must be rfc7009, token, bearer, json, json-client or delete")
+	errs.Check("revokeKind", c.RevokeKind != RevokeJSONWithClient || !c.IsPublic(),
+		"must be another: json-client sends the client secret, and tokenAuth is none")
 }
 
 // FieldErrors collects the first error of each field.
@@ -182,10 +352,17 @@ func (c *Client) validateTenant(errs *FieldErrors) {
 	switch {
 	case c.Tenant != "" && c.tenant == nil:
 		errs.Check("tenant", false, "must be blank: the endpoints have no placeholder for it")
+	case c.tenant != nil && c.tenant.Kind == TenantRegion:
+		names := strings.Join(slices.Sorted(maps.Keys(c.tenant.Hosts)), ", ")
+		_, ok := c.checkTenant(cmp.Or(c.Tenant, c.tenant.Default))
+		errs.Check("tenant", ok, "must be one of "+names)
+	case c.tenant != nil && c.tenant.isHost() && c.Tenant != "":
+		fix := c.tenant.fixOfHost(c.Tenant)
+		errs.Check("tenant", fix == "", fix)
 	case c.Tenant != "":
 		_, ok := c.checkTenant(c.Tenant)
 		errs.Check("tenant", ok, "must be only the name, such as "+c.tenant.Example)
-	case c.tenant != nil && c.tenant.Fixed:
+	case c.tenant != nil && (c.tenant.Fixed || c.tenant.isHost()) && c.tenant.Default == "":
 		errs.Check("tenant", false, "must be set to yours, such as "+c.tenant.Example)
 	}
 }
@@ -240,11 +417,9 @@ func validateURL(errs *FieldErrors, address fieldValue) *url.URL {
 }
 
 func (c *Client) validateAuthorizeParams(errs *FieldErrors, endpointParams url.Values) {
-	params, err := url.ParseQuery(c.AuthorizeParams)
-	unfit := func(r rune) bool { return r == '#' || r <= ' ' || r > '~' }
-	errs.Check("authorizeParams", err == nil && !strings.ContainsFunc(c.AuthorizeParams, unfit),
-		"must be a query string such as access_type=offline&prompt=consent")
-	for _, name := range ownParams {
+	params, ok := parseParams(c.AuthorizeParams)
+	errs.Check("authorizeParams", ok, "must be a query string such as access_type=offline&prompt=consent")
+	for _, name := range c.ownAuthorizationParams() {
 		fix := fmt.Sprintf("must not carry %s, which plugin-oauth adds by itself", name)
 		errs.Check("authorizeEndpoint", !endpointParams.Has(name), fix)
 		errs.Check("authorizeParams", !params.Has(name), fix)

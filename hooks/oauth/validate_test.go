@@ -130,9 +130,105 @@ func TestValidate(t *testing.T) {
 		},
 		"token auth": {
 			change: func(c *Client) { c.TokenAuth = "header" },
-			want:   "tokenAuth must be body, basic or basic-secret",
+			want:   "tokenAuth must be body, basic, basic-secret or none",
 		},
-		"PKCE": {change: func(c *Client) { c.PKCE = "plain" }, want: "pkce must be on or off"},
+		"PKCE":          {change: func(c *Client) { c.PKCE = "plain" }, want: "pkce must be on or off"},
+		"public client": {change: func(c *Client) { c.TokenAuth, c.ClientSecret = TokenAuthNone, "" }},
+		"public client without PKCE": {
+			change: func(c *Client) { c.TokenAuth, c.PKCE = TokenAuthNone, PKCEOff },
+			want:   "pkce must be on: tokenAuth is none, and without a secret nothing else protects the code",
+		},
+		"public client that revokes with its secret": {
+			change: func(c *Client) { c.TokenAuth, c.RevokeKind = TokenAuthNone, RevokeJSONWithClient },
+			want:   "revokeKind must be another: json-client sends the client secret",
+		},
+		"token format": {
+			change: func(c *Client) { c.TokenFormat = "xml" }, want: "tokenFormat must be form or json",
+		},
+		"revoke kind": {
+			change: func(c *Client) { c.RevokeKind = "put" },
+			want:   "revokeKind must be rfc7009, token, bearer, json, json-client or delete",
+		},
+		"token params, one twice": {
+			change: func(c *Client) { c.TokenParams = "resource=a&resource=b&x=https://a.example/%20" },
+		},
+		"token params of our own": {
+			change: func(c *Client) { c.TokenParams = "a=b&client%5Fsecret=x" },
+			want:   "tokenParams must not carry client_secret, which plugin-oauth adds by itself",
+		},
+		"token params with a code": {
+			change: func(c *Client) { c.TokenParams = "code=x" }, want: "tokenParams must not carry code,",
+		},
+		"token params with the name that a provider has for the client": {
+			change: func(c *Client) { c.TokenParams, c.ClientIDParam = "client_key=x", "client_key" },
+			want:   "tokenParams must not carry client_key,",
+		},
+		"token params that are none": {
+			change: func(c *Client) { c.TokenParams = "a b" },
+			want:   "tokenParams must be a query string such as resource=https://api.example",
+		},
+		"token params without a name": {
+			change: func(c *Client) { c.TokenParams = "=x" }, want: "tokenParams must be a query string",
+		},
+		"redirect params": {change: func(c *Client) {
+			c.RedirectParams = []string{"realmId", "scope", "iss"}
+		}},
+		"redirect params with a code": {
+			change: func(c *Client) { c.RedirectParams = []string{"realmId", "code"} },
+			want:   "redirectParams must not name code, which is not for the plugin",
+		},
+		"redirect params with a state": {
+			change: func(c *Client) { c.RedirectParams = []string{"state"} },
+			want:   "redirectParams must not name state,",
+		},
+		"redirect params with a token": {
+			change: func(c *Client) { c.RedirectParams = []string{"refresh_token"} },
+			want:   "redirectParams must not name refresh_token,",
+		},
+		"redirect params that are none": {
+			change: func(c *Client) { c.RedirectParams = []string{"realmId", "HIDDEN=1"} },
+			want: "redirectParams must be names of parameters such as realmId, with commas between; " +
+				"number 2 is none",
+		},
+		"redirect params twice": {
+			change: func(c *Client) { c.RedirectParams = []string{"a", "a"} },
+			want:   "redirectParams must name each parameter once; number 2 is there already",
+		},
+		"login params": {change: func(c *Client) {
+			c.LoginParams, c.Scope = []string{"prompt", "login_hint", "scope"}, "a"
+		}},
+		"login params of our own": {
+			change: func(c *Client) { c.LoginParams = []string{"prompt", "redirect_uri"} },
+			want:   "loginParams must not name redirect_uri, which only plugin-oauth may send",
+		},
+		"login params with a state": {
+			change: func(c *Client) { c.LoginParams = []string{"state"} },
+			want:   "loginParams must not name state,",
+		},
+		"login params with a challenge": {
+			change: func(c *Client) { c.LoginParams = []string{"code_challenge"} },
+			want:   "loginParams must not name code_challenge,",
+		},
+		"login params with a request object": {
+			change: func(c *Client) { c.LoginParams = []string{"request_uri"} },
+			want:   "loginParams must not name request_uri,",
+		},
+		"login params with the name that a provider has for the client": {
+			change: func(c *Client) { c.LoginParams, c.ClientIDParam = []string{"client_key"}, "client_key" },
+			want:   "loginParams must not name client_key,",
+		},
+		"login params that the endpoint has": {
+			change: func(c *Client) { c.LoginParams = []string{"a"}; c.AuthorizeEndpoint += "?a=b" },
+			want:   "loginParams must not name a, which the authorization endpoint carries already",
+		},
+		"login params with nothing to choose from": {
+			change: func(c *Client) { c.LoginParams = []string{"scope"} },
+			want:   "loginParams must not name scope unless the setting scope has those",
+		},
+		"redirect name": {change: func(c *Client) { c.RedirectName = "Name-App-PRD-abc" }},
+		"redirect name, none": {
+			change: func(c *Client) { c.RedirectName = "a b" }, want: "redirectName must be the name",
+		},
 		"tenant without a placeholder": {
 			change: func(c *Client) { c.Tenant = "mine" },
 			want:   "tenant must be blank: the endpoints have no placeholder for it",
@@ -345,6 +441,211 @@ const (
 	notOwnShop      = "The plugin must send shop=my-store, with the right name. " +
 		"This plugin is for another one."
 )
+
+// hosted is a preset whose customers run the provider themselves.
+func hosted(tenant Tenant) Preset {
+	tenant.Name, tenant.Example, tenant.Fixed = "host", "git.example.com", true
+	return Preset{
+		AuthorizeEndpoint: "https://{host}/oauth/authorize", TokenEndpoint: "https://{host}/oauth/token",
+		RevokeEndpoint: "https://{host}/oauth/revoke", Issuer: "https://{host}", Tenant: &tenant,
+	}
+}
+
+// hostTests say which tenants are hosts: with a path, if path is true.
+var hostTests = map[string]struct {
+	good, path bool
+	fix        string // its start
+}{
+	"git.example.com":                {good: true},
+	"git.example.com:8443":           {good: true},
+	"git":                            {good: true},
+	"xn--bcher-kva.example":          {good: true},
+	"192.168.1.7":                    {good: true},
+	"192.168.1.7:3000":               {good: true},
+	"[2001:db8::1]":                  {good: true},
+	"[::1]:8080":                     {good: true},
+	"localhost:3000":                 {good: true},
+	"sso.example.com/realms/main":    {good: true, path: true},
+	"example.com:8443/nextcloud":     {good: true, path: true},
+	"https://git.example.com":        {fix: "must begin with the host, without https:// or http://"},
+	"http://git.example.com/":        {fix: "must begin with the host, without https:// or http://"},
+	"git.example.com/":               {fix: "must be"},
+	"Git.example.com":                {fix: "must be in lower case, such as git.example.com"},
+	"git.example.com.":               {fix: "must be a host"},
+	"git..example.com":               {fix: "must be a host"},
+	"-git.example.com":               {fix: "must be a host"},
+	"git_.example.com":               {fix: "must be a host"},
+	"user@git.example.com":           {fix: "must be a host"},
+	"user:pass@git.example.com":      {fix: "must be a host"},
+	"git.example.com:0":              {fix: "must be a host"},
+	"git.example.com:":               {fix: "must be a host"},
+	"git.example.com:65536":          {fix: "must be a host"},
+	"git.example.com:080":            {fix: "must be a host"},
+	"git.example.com:8a":             {fix: "must be a host"},
+	"git.example.com?x":              {fix: "must be a host"},
+	"git.example.com#x":              {fix: "must be a host"},
+	"git.example.com\\@evil.example": {fix: "must be a host"},
+	"git example.com":                {fix: "must be a host"},
+	"git.example.com\n":              {fix: "must be a host"},
+	"gít.example.com":                {fix: "must be a host"},
+	"git.example.com%2f":             {fix: "must be a host"},
+	"*.example.com":                  {fix: "must be a host"},
+	"{host}":                         {fix: "must be a host"},
+	"127.1":                          {fix: "must be a host"},
+	"2130706433":                     {fix: "must be a host"},
+	"0x7f000001":                     {fix: "must be a host"},
+	"0x7f.1":                         {fix: "must be a host"},
+	"127.0.0.01":                     {fix: "must be a host"},
+	"1.2.3.4.5":                      {fix: "must be a host"},
+	"[::ffff:127.0.0.1]":             {fix: "must be a host"},
+	"[fe80::1%25eth0]":               {fix: "must be a host"},
+	"[0:0:0:0:0:0:0:1]":              {fix: "must be a host"},
+	"::1":                            {fix: "must be a host"},
+	"example.com/../x":               {fix: "must be"},
+	"example.com//x":                 {fix: "must be"},
+	"example.com/a?b":                {fix: "must be"},
+	"example.com/a%2fb":              {fix: "must be"},
+	"example.com/a/":                 {fix: "must be"},
+	"example.com/{host}":             {fix: "must be"},
+	"/":                              {fix: "must be"},
+}
+
+// A host is what every program reads alike. Only an admin names it: a request that names another is refused.
+func TestHostsOfCustomers(t *testing.T) {
+	t.Parallel()
+	for name, test := range hostTests {
+		for _, kind := range []TenantKind{TenantHost, TenantBase} {
+			t.Run(string(kind)+" "+name, func(t *testing.T) {
+				t.Parallel()
+				client := Client{
+					ClientID: "id", ClientSecret: "s", Tenant: name,
+				}.withPreset(hosted(Tenant{Kind: kind})).Complete()
+				errs := tenantErrors(&client)
+				good := test.good && (!test.path || kind == TenantBase)
+				if good != (len(errs) == 0) {
+					t.Fatalf("got %v", errs)
+				}
+				if !good && (errs[0].Field != "tenant" || !strings.HasPrefix(errs[0].Fix, test.fix)) {
+					t.Errorf("got %v", errs)
+				}
+				filled, err := client.ForTenant("")
+				if (err == nil) != good {
+					t.Fatalf("got %v", err)
+				}
+				if good {
+					expectOnHost(t, filled, name)
+				}
+			})
+		}
+	}
+}
+
+func tenantErrors(client *Client) (errs FieldErrors) {
+	client.validateTenant(&errs)
+	return errs
+}
+
+func expectOnHost(t *testing.T, client *Client, host string) {
+	t.Helper()
+	valid := *client
+	valid.Tenant = "" // which ForTenant has put into the endpoints
+	for _, err := range valid.Validate() {
+		t.Error(err)
+	}
+	base := "https://" + host
+	if strings.HasPrefix(host, "localhost") || strings.HasPrefix(host, "[::1]") {
+		base = "http://" + host
+	}
+	got := []string{
+		client.AuthorizeEndpoint, client.TokenEndpoint, client.RefreshEndpoint, client.RevokeEndpoint,
+		client.Issuer,
+	}
+	want := []string{
+		base + "/oauth/authorize", base + "/oauth/token", base + "/oauth/token", base + "/oauth/revoke", base,
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("got %q", got)
+	}
+}
+
+func TestPluginNamesNoHost(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		tenant Tenant
+		own    string // the client's
+		named  string // the request's
+		want   string // the token endpoint, or the start of the error
+	}{
+		"own": {own: "git.example.com", want: "https://git.example.com/oauth/token"},
+		"own, named": {
+			own: "git.example.com", named: "git.example.com", want: "https://git.example.com/oauth/token",
+		},
+		"another":    {own: "git.example.com", named: "evil.example", want: "The plugin must send"},
+		"none":       {want: "The plugin must send"},
+		"only named": {named: "evil.example", want: "The plugin must send"},
+		"default":    {tenant: Tenant{Default: "git.com"}, want: "https://git.com/oauth/token"},
+		"instead of the default": {
+			tenant: Tenant{Default: "git.com"}, named: "evil.example", want: "The plugin must send",
+		},
+		"own instead of the default": {
+			tenant: Tenant{Default: "git.com"}, own: "git.example.com",
+			want: "https://git.example.com/oauth/token",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			test.tenant.Kind = TenantHost
+			client := Client{Tenant: test.own}.withPreset(hosted(test.tenant)).Complete()
+			got := ""
+			if filled, err := client.ForTenant(test.named); err != nil {
+				got = err.Error()
+			} else {
+				got = filled.TokenEndpoint
+			}
+			if !strings.HasPrefix(got, test.want) {
+				t.Errorf("got %s", got)
+			}
+			errs := tenantErrors(&client)
+			if mustSet := test.own == "" && test.tenant.Default == ""; errs.Has("tenant") != mustSet {
+				t.Errorf("its errors are %v", errs)
+			}
+		})
+	}
+}
+
+// Paths such as /oauth/token are everybody's, so they do not tell that a server is a preset's.
+func TestHostedPresetIsNotLikely(t *testing.T) {
+	t.Parallel()
+	preset := hosted(Tenant{Kind: TenantHost})
+	if preset.hasTokenEndpoint("https://p.example/oauth/token") {
+		t.Error("any server is taken for it")
+	}
+}
+
+// A host that is accepted is the host that is asked, whichever way it is written.
+func FuzzHost(f *testing.F) {
+	for name := range hostTests {
+		f.Add(name)
+	}
+	f.Fuzz(func(t *testing.T, name string) {
+		client := Client{Tenant: name}.withPreset(hosted(Tenant{Kind: TenantBase})).Complete()
+		filled, err := client.ForTenant("")
+		if err != nil {
+			return
+		}
+		host, _, _ := strings.Cut(name, "/")
+		u, err := url.Parse(filled.TokenEndpoint)
+		if err != nil || u.Host != host || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
+			t.Fatalf("%q leads to %v: %v", name, u, err)
+		}
+		if (u.Scheme == "http") != IsLoopback(u.Hostname()) || InTheClear(filled.TokenEndpoint) {
+			t.Fatalf("%q has the scheme %s", name, u.Scheme)
+		}
+		if !strings.HasSuffix(u.Path, "/oauth/token") || strings.Contains(u.Path, "..") {
+			t.Fatalf("%q has the path %s", name, u.Path)
+		}
+	})
+}
 
 // Whatever a tenant is called, the endpoints stay those of the preset: https, its host, its path.
 func FuzzTenant(f *testing.F) {

@@ -3,6 +3,7 @@ package plugins
 import (
 	"errors"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -70,17 +71,64 @@ func (p *Plugin) isPublished(origin string) bool {
 	return ok && version != "" && strings.Trim(version, hostLabel) == ""
 }
 
-// OriginOf returns the origin of an http(s) URL as a browser sends it: no path, no default port, lower case.
+var (
+	originScheme = regexp.MustCompile(`^[a-z][a-z0-9+.-]{0,62}$`)
+
+	// originHost is a host as browsers send it, in ASCII. Apps' own schemes have hosts such as obsidian.md,
+	// localhost or the id of an extension.
+	originHost = regexp.MustCompile(`^([A-Za-z0-9._~-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?$`)
+
+	errNotOrigin = errors.New("not the origin of a page")
+)
+
+// notOrigins are schemes of addresses whose pages have no origin of their own: browsers send null for them
+// (HTML standard, origin of a URL).
+var notOrigins = []string{"javascript", "data", "blob", "about", "mailto"}
+
+// OriginOf returns the origin of an address as a browser sends it: no path, no default port, lower case. The
+// scheme may be an app's own, such as app://obsidian.md or chrome-extension://ID, whose host stays as it
+// stands.
 func OriginOf(address string) (string, error) {
-	u, err := url.Parse(address)
-	if err != nil || u.Hostname() == "" || (u.Scheme != "http" && u.Scheme != "https") || u.User != nil {
-		return "", errors.New("not the origin of a page")
+	if strings.EqualFold(address, fileOrigin) {
+		return fileOrigin, nil
 	}
-	host := strings.ToLower(u.Host)
-	if (u.Scheme == "https" && u.Port() == "443") || (u.Scheme == "http" && u.Port() == "80") {
-		host = strings.TrimSuffix(host, ":"+u.Port())
+	u, err := url.Parse(address)
+	if err != nil || u.User != nil || u.Hostname() == "" || slices.Contains(notOrigins, u.Scheme) ||
+		!originScheme.MatchString(u.Scheme) || !originHost.MatchString(u.Host) {
+		return "", errNotOrigin
+	}
+	host := u.Host
+	switch {
+	case u.Scheme != "http" && u.Scheme != "https":
+	case u.Scheme == "https" && u.Port() == "443", u.Scheme == "http" && u.Port() == "80":
+		host = strings.ToLower(strings.TrimSuffix(host, ":"+u.Port()))
+	default:
+		host = strings.ToLower(host)
 	}
 	return u.Scheme + "://" + host, nil
+}
+
+// fileOrigin is what some apps send whose pages are files.
+const fileOrigin = "file://"
+
+// fixOfOrigin says what is wrong with an entry of the allowed origins, as in "is https://plugin.example", or
+// returns "". It repeats an entry only if that is an origin.
+func fixOfOrigin(allowed string) string {
+	origin, err := OriginOf(allowed)
+	withScheme, schemeErr := OriginOf("https://" + allowed)
+	switch {
+	case allowed == "*" || allowed == "null" || (err == nil && origin == allowed):
+		return ""
+	case err == nil:
+		return "is " + origin
+	case strings.EqualFold(allowed, "null"):
+		return "is null"
+	case strings.Contains(allowed, "*"):
+		return "is none: a * stands for every site, and only alone"
+	case schemeErr == nil && strings.Contains(withScheme, "."):
+		return "is " + withScheme
+	}
+	return "is none"
 }
 
 // Origins lists the origins that the plugin allows, for people to read.

@@ -33,8 +33,8 @@ type Plugin struct {
 	// A blank id allows no published plugin; a blank parent means plugins.framercdn.com.
 	PluginID, ParentDomain string
 
-	// AllowedOrigins are further origins, matched exactly. "null" is one (sandboxed frames send it), "*"
-	// allows all.
+	// AllowedOrigins are further origins of any scheme, matched exactly. "null" is one (sandboxed frames send
+	// it), "*" allows all.
 	AllowedOrigins []string
 
 	// RecordID is the id of its record in the collection plugins. If it is blank, the environment configures
@@ -117,6 +117,8 @@ func New(value func(field string) string) Plugin {
 			Tenant:            trimmed("tenant"),
 			ClientID:          trimmed("clientId"),
 			ClientSecret:      trimmed("clientSecret"),
+			TeamID:            trimmed("teamId"),
+			KeyID:             trimmed("keyId"),
 			RedirectURI:       trimmed("redirectUri"),
 			AuthorizeEndpoint: trimmed("authorizeEndpoint"),
 			TokenEndpoint:     trimmed("tokenEndpoint"),
@@ -124,7 +126,13 @@ func New(value func(field string) string) Plugin {
 			Issuer:            trimmed("issuer"),
 			Scope:             trimmed("scope"),
 			AuthorizeParams:   strings.TrimPrefix(trimmed("authorizeParams"), "?"),
+			LoginParams:       SplitList(trimmed("loginParams")),
+			RedirectParams:    SplitList(trimmed("redirectParams")),
+			RedirectName:      trimmed("redirectName"),
+			TokenParams:       strings.TrimPrefix(trimmed("tokenParams"), "?"),
 			TokenAuth:         oauth.TokenAuth(strings.ToLower(trimmed("tokenAuth"))),
+			TokenFormat:       oauth.TokenFormat(strings.ToLower(trimmed("tokenFormat"))),
+			RevokeKind:        oauth.RevokeKind(strings.ToLower(trimmed("revokeKind"))),
 			PKCE:              strings.ToLower(trimmed("pkce")),
 		},
 	}
@@ -211,9 +219,10 @@ var reservedSlugs = []string{"api", "_", "authorize", "redirect", "poll", "refre
 
 // formOrder is the order in which a person fills in the fields.
 var formOrder = []string{
-	"slug", "provider", "tenant", "clientId", "clientSecret", "redirectUri", "authorizeEndpoint",
-	"tokenEndpoint", "revokeEndpoint", "issuer", "authorizeParams", "tokenAuth", "pkce", "pluginId",
-	"allowedOrigins",
+	"slug", "provider", "tenant", "clientId", "clientSecret", "teamId", "keyId", "redirectUri",
+	"redirectName", "authorizeEndpoint", "tokenEndpoint", "revokeEndpoint", "revokeKind", "issuer",
+	"authorizeParams", "loginParams", "tokenParams", "tokenAuth", "tokenFormat", "pkce", "redirectParams",
+	"pluginId", "allowedOrigins",
 }
 
 // Validate returns what must be fixed, one error for each field, in the order in which a person would fix
@@ -248,15 +257,12 @@ func (p *Plugin) validateRedirectURI(errs *oauth.FieldErrors) {
 
 func (p *Plugin) validateOrigins(errs *oauth.FieldErrors) {
 	for i, allowed := range p.AllowedOrigins {
-		if allowed == "*" || allowed == "null" {
-			continue
-		}
 		// The values themselves are not repeated, since PocketBase logs what this returns.
-		origin, err := OriginOf(allowed)
-		errs.Check("allowedOrigins", err == nil,
-			fmt.Sprintf("must be origins such as https://plugin.example, with commas between; number %d "+
-				"is none", i+1))
-		errs.Check("allowedOrigins", err != nil || origin == allowed,
-			fmt.Sprintf("must be origins as browsers send them; number %d is %s", i+1, origin))
+		fix := fixOfOrigin(allowed)
+		errs.Check("allowedOrigins", !strings.HasPrefix(fix, "is none"),
+			fmt.Sprintf("must be origins such as https://plugin.example or app://obsidian.md, with commas "+
+				"between; number %d %s", i+1, fix))
+		errs.Check("allowedOrigins", fix == "",
+			fmt.Sprintf("must be origins as browsers send them; number %d %s", i+1, fix))
 	}
 }

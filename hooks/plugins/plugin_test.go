@@ -24,6 +24,8 @@ func TestNew(t *testing.T) {
 	t.Parallel()
 	plugin := New(valueOf(map[string]string{
 		"slug": " sheets ", "provider": " Google ", "tokenAuth": "BASIC", "pkce": "Off",
+		"tokenFormat": "JSON", "revokeKind": "Delete", "tokenParams": "?resource=a&resource=b",
+		"loginParams": "prompt, scope ,", "redirectParams": " realmId", "redirectName": " Name ",
 		"authorizeParams": " ?a=b", "scope": "\tRead, Write\n", "clientSecret": "\u00a0a b ",
 		"allowedOrigins": "null,, https://a.example ,",
 	}))
@@ -33,6 +35,12 @@ func TestNew(t *testing.T) {
 		"tokenAuth":       {string(plugin.TokenAuth), "basic"},
 		"pkce":            {plugin.PKCE, "off"},
 		"authorizeParams": {plugin.AuthorizeParams, "a=b"},
+		"tokenFormat":     {string(plugin.TokenFormat), "json"},
+		"revokeKind":      {string(plugin.RevokeKind), "delete"},
+		"tokenParams":     {plugin.TokenParams, "resource=a&resource=b"},
+		"loginParams":     {fmt.Sprintf("%q", plugin.LoginParams), `["prompt" "scope"]`},
+		"redirectParams":  {fmt.Sprintf("%q", plugin.RedirectParams), `["realmId"]`},
+		"redirectName":    {plugin.RedirectName, "Name"},
 		"scope":           {plugin.Scope, "Read, Write"},
 		"allowedOrigins":  {fmt.Sprintf("%q", plugin.AllowedOrigins), `["null" "https://a.example"]`},
 		"clientSecret":    {plugin.ClientSecret, "a b"},
@@ -196,7 +204,19 @@ func TestFingerprintChanges(t *testing.T) {
 		"name":      {change: func(p *Plugin) { p.Name = "x" }, same: true},
 		"secret":    {change: func(p *Plugin) { p.ClientSecret = "x" }, same: true},
 		"scope":     {change: func(p *Plugin) { p.Scope = "x" }, same: true},
-		"redirect":  {change: func(p *Plugin) { p.RedirectURI = "https://x.example/s/redirect" }, same: true},
+		"redirect": {
+			change: func(p *Plugin) { p.RedirectURI = "https://x.example/s/redirect" }, same: true,
+		},
+		"name of it": {change: func(p *Plugin) { p.RedirectName = "x" }, same: true},
+		"public":     {change: func(p *Plugin) { p.TokenAuth = oauth.TokenAuthNone }, same: true},
+		"format":     {change: func(p *Plugin) { p.TokenFormat = oauth.TokenFormatJSON }, same: true},
+		"parameters": {
+			change: func(p *Plugin) { p.TokenParams, p.AuthorizeParams = "a=b", "c=d" }, same: true,
+		},
+		"lists": {
+			change: func(p *Plugin) { p.LoginParams, p.RedirectParams = []string{"a"}, []string{"b"} },
+			same:   true,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -350,7 +370,13 @@ var fieldTests = []struct{ field, value, want string }{
 	{field: "authorizeParams", value: "a=b c", want: "authorizeParams must be a query string"},
 	{field: "authorizeParams", value: "client_id=1", want: "authorizeParams must not carry client_id"},
 	{field: "tenant", value: "shop", want: "tenant must be blank"},
-	{field: "tokenAuth", value: "header", want: "tokenAuth must be body, basic or basic-secret"},
+	{field: "tokenAuth", value: "header", want: "tokenAuth must be body, basic, basic-secret or none"},
+	{field: "tokenFormat", value: "xml", want: "tokenFormat must be form or json"},
+	{field: "tokenParams", value: "code=x", want: "tokenParams must not carry code"},
+	{field: "revokeKind", value: "put", want: "revokeKind must be rfc7009"},
+	{field: "loginParams", value: "prompt,state", want: "loginParams must not name state"},
+	{field: "redirectParams", value: "code", want: "redirectParams must not name code"},
+	{field: "redirectName", value: "a b", want: "redirectName must be the name"},
 	{field: "pkce", value: "plain", want: "pkce must be on or off"},
 	{
 		field: "pluginId", value: "https://abc.plugins.framercdn.com",
@@ -358,9 +384,27 @@ var fieldTests = []struct{ field, value, want string }{
 	},
 	{
 		field: "allowedOrigins", value: "https://a.example, figma",
-		want: "allowedOrigins must be origins such as https://plugin.example, with commas between; " +
-			"number 2 is none",
+		want: "allowedOrigins must be origins such as https://plugin.example or app://obsidian.md, with " +
+			"commas between; number 2 is none",
 	},
+	{
+		field: "allowedOrigins", value: "app://obsidian.md,https://*.plugin.example",
+		want: "allowedOrigins must be origins such as https://plugin.example or app://obsidian.md, with " +
+			"commas between; number 2 is none: a * stands for every site, and only alone",
+	},
+	{
+		field: "allowedOrigins", value: "tauri://localhost/",
+		want: "allowedOrigins must be origins as browsers send them; number 1 is tauri://localhost",
+	},
+	{
+		field: "allowedOrigins", value: "plugin.example/path",
+		want: "allowedOrigins must be origins as browsers send them; number 1 is https://plugin.example",
+	},
+	{
+		field: "allowedOrigins", value: "*,NULL",
+		want: "allowedOrigins must be origins as browsers send them; number 2 is null",
+	},
+	{field: "allowedOrigins", value: "javascript:alert(1)", want: "allowedOrigins must be origins such as"},
 	{
 		field: "allowedOrigins", value: "https://a.example/path",
 		want: "allowedOrigins must be origins as browsers send them; number 1 is https://a.example",
@@ -386,11 +430,21 @@ func TestValidate(t *testing.T) {
 		})
 	}
 	for name, change := range map[string]map[string]string{
-		"nothing changed":         {},
-		"at the root":             {"slug": ""},
-		"longest slug":            {"slug": strings.Repeat("a", 63)},
-		"redirect URI, slash":     {"redirectUri": "https://b.example/base/valid/redirect/?x=1"},
-		"all origins":             {"allowedOrigins": "*"},
+		"nothing changed":     {},
+		"at the root":         {"slug": ""},
+		"longest slug":        {"slug": strings.Repeat("a", 63)},
+		"redirect URI, slash": {"redirectUri": "https://b.example/base/valid/redirect/?x=1"},
+		"all origins":         {"allowedOrigins": "*"},
+		"origins of apps": {"allowedOrigins": "app://obsidian.md,tauri://localhost," +
+			"chrome-extension://abcdefghijklmnop,capacitor://localhost,vscode-webview://0a1b,file://"},
+		"a public client": {"clientSecret": "", "tokenAuth": "none"},
+		"token endpoint of its own kind": {
+			"tokenFormat": "JSON", "tokenParams": "?resource=a&resource=b", "revokeKind": "Delete",
+		},
+		"parameters of logins": {
+			"loginParams": "prompt, login_hint,scope", "scope": "a b", "redirectParams": "realmId",
+			"redirectName": "Name-App-PRD-abc",
+		},
 		"a frame, and a port":     {"allowedOrigins": "null, http://127.0.0.1:3000"},
 		"an id, and its capitals": {"pluginId": "AbC_1-2"},
 	} {
@@ -430,6 +484,9 @@ func TestOrderOfErrors(t *testing.T) {
 	wrong := New(valueOf(map[string]string{
 		"slug": "Big", "provider": "netflix", "tenant": "x", "redirectUri": "x", "authorizeEndpoint": "x",
 		"tokenEndpoint": "x", "revokeEndpoint": "x", "issuer": "x", "authorizeParams": "a b",
+		"teamId": "x", "keyId": "x",
+		"redirectName": "a b", "revokeKind": "x", "loginParams": "a b", "tokenParams": "a b",
+		"tokenFormat": "x", "redirectParams": "a b",
 		"tokenAuth": "x", "pkce": "x", "pluginId": "/", "allowedOrigins": "x",
 	})).Complete(Defaults{})
 	if got := fieldsOf(wrong); !slices.Equal(got, formOrder) {
@@ -445,20 +502,23 @@ func TestOrderOfErrors(t *testing.T) {
 // A plugin that passes Validate makes an authorization URL at its own endpoint, with each of our parameters
 // once and unchanged, and sends its secret to absolute http(s) addresses only.
 func FuzzPlugin(f *testing.F) {
-	f.Add("google", "", "", "", "", "id", "read write", "prompt=none", "")
-	f.Add("shopify", "my-store", "", "", "", "id&x=1", "a,b", "", "null, https://a.example")
+	f.Add("google", "", "", "", "", "id", "read write", "prompt=none", "", "resource=a&resource=b",
+		"prompt,scope")
+	f.Add("shopify", "my-store", "", "", "", "id&x=1", "a,b", "", "null, https://a.example", "expiring=",
+		"scope")
 	f.Add("", "", "https://p.example/authorize?owner=user", "http://p.example/token",
-		"https://p.example/revoke", "id", "", "a=b&c=d", "*")
+		"https://p.example/revoke", "id", "", "a=b&c=d", "*", "code=x", "a,,state")
 	f.Add("auth0", "tenant", "https://p.example:8443/a?b#c", "https://{tenant}.example/",
-		"https://u:p@h/", "#", "\n", "?state=1", "https://a.example/")
+		"https://u:p@h/", "#", "\n", "?state=1", "app://obsidian.md", "", "client_id")
 	f.Fuzz(func(t *testing.T, provider, tenant, authorizeEndpoint, tokenEndpoint, revokeEndpoint,
-		clientID, scope, authorizeParams, allowedOrigins string,
+		clientID, scope, authorizeParams, allowedOrigins, tokenParams, loginParams string,
 	) {
 		entered := New(valueOf(map[string]string{
 			"slug": "fuzz", "provider": provider, "tenant": tenant, "authorizeEndpoint": authorizeEndpoint,
 			"tokenEndpoint": tokenEndpoint, "revokeEndpoint": revokeEndpoint, "clientId": clientID,
 			"clientSecret": "secret", "scope": scope, "authorizeParams": authorizeParams,
-			"allowedOrigins": allowedOrigins,
+			"allowedOrigins": allowedOrigins, "tokenParams": tokenParams, "loginParams": loginParams,
+			"redirectParams": loginParams,
 		}))
 		defaults := Defaults{PublicURL: "https://backend.example"}
 		plugin := entered.Complete(defaults)
@@ -472,7 +532,21 @@ func FuzzPlugin(f *testing.F) {
 		filled := fuzzTenant(t, &plugin)
 		checkAuthorizationURL(t, filled)
 		checkEndpoints(t, filled)
+		checkTokenParams(t, filled)
 	})
+}
+
+// checkTokenParams checks that no parameter of the admin's takes the place of one of ours.
+func checkTokenParams(t *testing.T, client *oauth.Client) {
+	t.Helper()
+	params, err := url.ParseQuery(client.TokenParams + "&" + client.CodeParams)
+	for _, name := range []string{"grant_type", "code", "client_id", "client_secret", "redirect_uri",
+		"code_verifier", "refresh_token",
+	} {
+		if err != nil || params.Has(name) {
+			t.Fatalf("the token parameters are %q, %q: %v", client.TokenParams, client.CodeParams, err)
+		}
+	}
 }
 
 func checkEndpoints(t *testing.T, client *oauth.Client) {
@@ -508,8 +582,28 @@ func fuzzTenant(t *testing.T, plugin *Plugin) *oauth.Client {
 
 func checkAuthorizationURL(t *testing.T, client *oauth.Client) {
 	t.Helper()
-	request := oauth.AuthorizationRequest{State: "the-state", Verifier: "the-verifier"}
-	u, err := url.Parse(client.AuthorizationURL(request))
+	params := map[string]string{}
+	for _, name := range client.LoginParams {
+		params[name] = "plugin's+ &state=x"
+	}
+	want := map[string]string{
+		"state": "the-state", "client_id": client.ClientID, "response_type": "code",
+		"redirect_uri": "https://backend.example/fuzz/redirect", "scope": client.Scope,
+	}
+	checkQuery(t, client.AuthorizationURL(
+		oauth.AuthorizationRequest{State: "the-state", Verifier: "the-verifier"}), want)
+	if params["scope"] != "" {
+		params["scope"] = client.Scope
+	}
+	maps.Copy(want, params)
+	checkQuery(t, client.AuthorizationURL(
+		oauth.AuthorizationRequest{State: "the-state", Verifier: "the-verifier", Params: params}), want)
+}
+
+// checkQuery checks that an authorization URL has these parameters once; a blank one need not be there.
+func checkQuery(t *testing.T, address string, want map[string]string) {
+	t.Helper()
+	u, err := url.Parse(address)
 	if err != nil || u.Host == "" || u.Fragment != "" || !strings.HasPrefix(u.String(), "http") {
 		t.Fatalf("%v, %v", u, err)
 	}
@@ -517,10 +611,7 @@ func checkAuthorizationURL(t *testing.T, client *oauth.Client) {
 	if err != nil {
 		t.Fatalf("%s: %v", u, err)
 	}
-	for name, value := range map[string]string{
-		"state": "the-state", "client_id": client.ClientID, "response_type": "code", "scope": client.Scope,
-		"redirect_uri": "https://backend.example/fuzz/redirect",
-	} {
+	for name, value := range want {
 		if value != "" && (len(query[name]) != 1 || query.Get(name) != value) {
 			t.Fatalf("%s is %q in %s, want %q", name, query[name], u, value)
 		}

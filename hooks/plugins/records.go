@@ -110,12 +110,14 @@ func (r *Records) open(row dbx.NullStringMap) *Plugin {
 	entered := enteredIn(row)
 	plugin := entered.Complete(r.defaults)
 	secret, err := entered.binding().open(r.key, sealedIn(row))
-	plugin.ClientSecret = secret
+	if !plugin.IsPublic() {
+		plugin.ClientSecret = secret
+	}
 	enabled, _ := strconv.ParseBool(row["enabled"].String)
 	switch {
 	case !enabled:
 		plugin.State = SwitchedOff
-	case err != nil:
+	case err != nil && !plugin.IsPublic():
 		plugin.State = SecretUnreadable
 	default:
 		// What was valid when it was saved may depend on the environment, or on a preset that is gone.
@@ -174,17 +176,25 @@ func (r *Records) validate(e *core.RecordEvent) error {
 			e.Record.Set(field.GetName(), strings.TrimSpace(e.Record.GetString(field.GetName())))
 		}
 	}
-	// The dots, or nothing, leave the secret as it is.
+	// The dots, or nothing, leave the secret as it is. A public client has none.
 	if e.Record.GetString("clientSecret") == "" && !e.Record.IsNew() {
 		e.Record.Set("clientSecret", secretDots)
 	}
 	plugin := New(e.Record.GetString).Complete(r.defaults)
-	errs := plugin.Validate()
+	errs := oauth.FieldErrors(plugin.Validate())
+	if e.Record.GetString("clientSecret") == secretDots {
+		// The secret that they stand for was valid when it was entered.
+		isOfSecret := func(err oauth.FieldError) bool { return err.Field == "clientSecret" }
+		errs = slices.DeleteFunc(errs, isOfSecret)
+	}
+	// It does not keep a plugin that has been saved from working: what a preset knows may be incomplete.
+	fix := plugin.FixOfScope()
+	errs.Check("scope", fix == "", fix)
 	if plugin.Slug == "" {
 		errs = append(errs, oauth.FieldError{Field: "slug", Fix: "must be set; it is the last part of the " +
 			"plugin's address"})
 	}
-	if fix := r.fixOfSecret(e.Record); fix != "" {
+	if fix := r.fixOfSecret(e.Record); fix != "" && !plugin.IsPublic() {
 		errs = append(errs, oauth.FieldError{Field: "clientSecret", Fix: fix})
 	}
 	if len(errs) == 0 {
@@ -230,11 +240,19 @@ func (r *Records) seal(e *core.RecordEvent) error {
 			return err
 		}
 		e.Record.Set("clientSecret", secretDots)
+		if r.isPublic(e.Record) {
+			e.Record.Set("clientSecret", "")
+		}
 		if err := e.Next(); err != nil {
 			return err
 		}
 		return storeSecret(tx, e.Record.Id, sealed)
 	})
+}
+
+func (r *Records) isPublic(record *core.Record) bool {
+	plugin := New(record.GetString).Complete(r.defaults)
+	return plugin.IsPublic()
 }
 
 func storeSecret(tx core.App, recordID string, sealed []byte) error {
@@ -246,10 +264,13 @@ func storeSecret(tx core.App, recordID string, sealed []byte) error {
 // sealedSecret returns what is to be stored as a record's client secret. One that is kept is compared with
 // the row as it is now, since the record may have been loaded before another save. It is kept only for the
 // hosts that it was sent to before: otherwise an admin who cannot read a secret could have it sent to a
-// server of their own.
+// server of their own. A public client's is erased.
 func (r *Records) sealedSecret(tx core.App, record *core.Record) ([]byte, error) {
 	entered := New(record.GetString)
 	entered.RecordID = record.Id
+	if r.isPublic(record) {
+		return nil, nil
+	}
 	if entered.ClientSecret != secretDots && entered.ClientSecret != "" {
 		return entered.binding().seal(r.key, entered.ClientSecret)
 	}
@@ -263,6 +284,9 @@ func (r *Records) sealedSecret(tx core.App, record *core.Record) ([]byte, error)
 		return refuse("there is none yet")
 	}
 	before := enteredIn(row)
+	if completed := before.Complete(r.defaults); completed.IsPublic() {
+		return refuse("a public client has none stored")
+	}
 	if host := newSecretHost(before.Complete(r.defaults), entered.Complete(r.defaults)); host != "" {
 		return refuse("it would now be sent to " + host)
 	}

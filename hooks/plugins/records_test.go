@@ -617,3 +617,102 @@ func TestSecretThatCannotBeStored(t *testing.T) {
 		t.Errorf("got %v, %v", plugin, err)
 	}
 }
+
+// A public client is saved without a secret, and without a key. One that it had is erased, and is entered
+// again if it is public no more.
+func TestPublicClient(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, RecordsOptions{Defaults: withKey.Defaults})
+	f.add("public", map[string]any{"tokenAuth": "none", "clientSecret": ""})
+	if plugin := f.mustFind("public"); plugin.State != Available || plugin.ClientSecret != "" {
+		t.Errorf("it is %+v", plugin)
+	}
+	if err := f.change("public", map[string]any{"scope": "read"}); err != nil {
+		t.Error(err)
+	}
+
+	f = newFixture(t, withKey)
+	f.add("one", nil)
+	if err := f.change("one", map[string]any{"tokenAuth": "none", "pkce": "off"}); err == nil {
+		t.Error("it is public without PKCE")
+	}
+	change := map[string]any{"tokenAuth": "none", "tokenEndpoint": "https://other.example/token"}
+	if err := f.change("one", change); err != nil {
+		t.Fatal(err)
+	}
+	row := f.stored("one")
+	if sealed := sealedIn(row); len(sealed) > 0 || row["clientSecret"].String != "" {
+		t.Errorf("a secret is kept: %q, %q", sealed, row["clientSecret"].String)
+	}
+	if plugin := f.reopen(otherKey).mustFind("one"); plugin.State != Available {
+		t.Errorf("it is %+v", plugin)
+	}
+	for _, secret := range []string{"", secretDots} {
+		err := f.change("one", map[string]any{"tokenAuth": "body", "clientSecret": secret})
+		expectError(t, err, "must be entered again, since a public client has none stored")
+	}
+	change = map[string]any{"tokenAuth": "body", "clientSecret": testSecret}
+	if err := f.change("one", change); err != nil {
+		t.Fatal(err)
+	}
+	if plugin := f.mustFind("one"); plugin.ClientSecret != testSecret || plugin.State != Available {
+		t.Errorf("it is %+v", plugin)
+	}
+}
+
+// A save is refused with a scope that the provider does not take. A plugin that was saved before goes on.
+func TestScopeInTheForm(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, withKey)
+	google := map[string]any{
+		"provider": "google", "scope": "openid,email", "authorizeEndpoint": "", "tokenEndpoint": "",
+	}
+	_, err := f.create(fields("one", google))
+	expectError(t, err, "must have spaces between the scopes, not commas, for Google")
+	google["scope"] = "openid email"
+	f.add("one", google)
+	f.execute("UPDATE plugins SET scope = 'openid,email'")
+	if plugin := f.reopen(testKey).mustFind("one"); plugin.State != Available {
+		t.Errorf("it is %s", plugin.Reason())
+	}
+}
+
+// The fields of this version come and go, and the plugins stay. It runs while no other test starts an app,
+// since PocketBase sorts its list of migrations in place.
+func TestMigrationOfSettings(t *testing.T) {
+	f := newFixture(t, withKey)
+	f.add("one", map[string]any{"tokenParams": "a=b", "tokenFormat": "json"})
+	f.add("public", map[string]any{"tokenAuth": "none", "clientSecret": ""})
+	runner := core.NewMigrationsRunner(f.app, core.AppMigrations)
+	fieldsNow := func() string {
+		collection, err := f.app.FindCollectionByNameOrId("plugins")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return strings.Join(collection.Fields.FieldNames(), " ")
+	}
+	after := fieldsNow()
+	for _, name := range formOrder {
+		if !slices.Contains(strings.Fields(after), name) {
+			t.Errorf("the form has no field %s", name)
+		}
+	}
+	if _, err := runner.Down(1); err != nil {
+		t.Fatal(err)
+	}
+	if before := fieldsNow(); strings.Contains(before, "tokenParams") || !strings.Contains(before, "pkce") {
+		t.Errorf("the version before has %s", before)
+	}
+	if plugin := f.reopen(testKey).mustFind("one"); plugin.State != Available {
+		t.Errorf("without the fields, it is %s", plugin.Reason())
+	}
+	if _, err := runner.Up(); err != nil {
+		t.Fatal(err)
+	}
+	if again := fieldsNow(); again != after {
+		t.Errorf("the fields are %s, not %s", again, after)
+	}
+	if err := f.change("public", map[string]any{"tokenAuth": "none"}); err != nil {
+		t.Error(err)
+	}
+}

@@ -2,6 +2,7 @@ package plugins
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/pocketbase/dbx"
@@ -15,7 +16,7 @@ type Rekeying struct {
 }
 
 // Rekey seals the client secrets of all records under a new key, all or none. It returns how many records
-// there are. It fails, naming the plugins, if some secrets open under neither key. Those that are sealed
+// have one. It fails, naming the plugins, if some secrets open under neither key. Those that are sealed
 // under the new key already stay as they are.
 func Rekey(app core.App, change Rekeying) (int, error) {
 	oldKey, newKey := encryptionKey(change.OldKey), encryptionKey(change.NewKey)
@@ -25,6 +26,7 @@ func Rekey(app core.App, change Rekeying) (int, error) {
 			return err
 		}
 		var unreadable []string
+		rows = slices.DeleteFunc(rows, isPublic)
 		for _, row := range rows {
 			plugin := enteredIn(row)
 			binding := plugin.binding()
@@ -50,4 +52,11 @@ func Rekey(app core.App, change Rekeying) (int, error) {
 		return nil
 	})
 	return len(rows), err
+}
+
+// isPublic reports whether a row is that of a public client, which has no secret.
+func isPublic(row dbx.NullStringMap) bool {
+	entered := enteredIn(row)
+	plugin := entered.Complete(Defaults{})
+	return plugin.IsPublic()
 }

@@ -41,6 +41,11 @@ func TestRekey(t *testing.T) {
 		"and back": {
 			attempts: []attempt{{change: there, count: 2}, {change: back, count: 2}}, underOld: "one two",
 		},
+		"a public client has none": {
+			attempts: []attempt{{change: there, count: 1}},
+			spoil:    "UPDATE plugins SET sealedSecret = NULL, tokenAuth = 'none' WHERE slug = 'two'",
+			wanted:   "one",
+		},
 		"wrong old key": {
 			attempts: []attempt{
 				{change: Rekeying{OldKey: wrongKey, NewKey: otherKey}, count: 2, words: "one, two"},

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -12,6 +13,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -88,6 +90,8 @@ func (p *Provider) Client(backendURL string) oauth.Client {
 // [ClientSecret].
 func (p *Provider) Knows(client oauth.Client) {
 	client.RefreshEndpoint = cmp.Or(client.RefreshEndpoint, client.TokenEndpoint)
+	client.ClientIDParam = cmp.Or(client.ClientIDParam, "client_id")
+	client.RedirectName = cmp.Or(client.RedirectName, client.RedirectURI)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.client = client
@@ -154,6 +158,8 @@ func (p *Provider) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case r.Method == http.MethodGet && address == authorizeEndpoint:
 		err = p.authorize(w, r, client)
+	case r.Method == http.MethodGet && isLongLived(client, address):
+		err = p.lengthen(w, r, client)
 	case r.Method == http.MethodPost && slices.Contains(tokenEndpoints, address):
 		err = p.token(w, r, tokenRequest{client: client, endpoint: address})
 	case address == revokeEndpoint:
@@ -176,8 +182,8 @@ func (p *Provider) authorize(w http.ResponseWriter, r *http.Request, client oaut
 	if err != nil {
 		return err
 	}
-	want.Set("client_id", ClientID)
-	want.Set("redirect_uri", client.RedirectURI)
+	want.Set(client.ClientIDParam, ClientID)
+	want.Set("redirect_uri", client.RedirectName)
 	want.Set("response_type", "code")
 	want.Set("state", "*")
 	if client.Scope != "" {
@@ -188,6 +194,14 @@ func (p *Provider) authorize(w http.ResponseWriter, r *http.Request, client oaut
 		want.Set("code_challenge_method", "S256")
 	}
 	query := r.URL.Query()
+	for _, name := range client.LoginParams {
+		if query.Has(name) {
+			want.Set(name, "*") // the plugin's
+		}
+	}
+	if rawScope.MatchString(r.URL.RawQuery) {
+		return errors.New("authorization request: this provider takes the + in the scope for a plus")
+	}
 	if err := compare(query, want); err != nil {
 		return fmt.Errorf("authorization request: %w", err)
 	}
@@ -196,8 +210,28 @@ func (p *Provider) authorize(w http.ResponseWriter, r *http.Request, client oaut
 		return errors.New("the code challenge is not S256")
 	}
 	callback := url.Values{"code": {p.newCode(challenge)}, "state": {query.Get("state")}}
+	for name, value := range p.RedirectParams() {
+		callback.Set(name, value)
+	}
 	http.Redirect(w, r, client.RedirectURI+"?"+callback.Encode(), http.StatusFound)
 	return nil
+}
+
+// rawScope finds a scope with a plus sign that is not encoded.
+var rawScope = regexp.MustCompile(`(^|&)scope=[^&]*\+`)
+
+// RedirectParams returns what the provider adds to the redirect beside code and state: what its client's
+// CodeRedirectParams and RedirectParams have, and the data centre of a client that has one.
+func (p *Provider) RedirectParams() map[string]string {
+	client, params := p.Known(), map[string]string{}
+	for _, name := range slices.Concat(client.CodeRedirectParams, client.RedirectParams) {
+		params[name] = "the " + name + "+&\"\\"
+	}
+	preset, _ := oauth.FindPreset(client.Provider)
+	if region := preset.Tenant; region != nil && region.Kind == oauth.TenantRegion {
+		params[region.Name], params[region.HostParam] = client.Tenant, "https://"+region.Hosts[client.Tenant]
+	}
+	return params
 }
 
 func (p *Provider) newCode(challenge string) string {
@@ -214,12 +248,12 @@ func (p *Provider) newCode(challenge string) string {
 // compare returns an error unless the parameters are exactly the wanted ones; "*" stands for any value.
 func compare(got, want url.Values) error {
 	for name := range got {
-		if len(got[name]) != 1 || !want.Has(name) {
-			return fmt.Errorf("%s is not wanted, or stands twice: %q", name, got[name])
+		if !want.Has(name) || len(got[name]) != len(want[name]) {
+			return fmt.Errorf("%s is not wanted, or stands too often: %q", name, got[name])
 		}
 	}
 	for name := range want {
-		if !got.Has(name) || (want.Get(name) != "*" && got.Get(name) != want.Get(name)) {
+		if !got.Has(name) || (want.Get(name) != "*" && !slices.Equal(got[name], want[name])) {
 			return fmt.Errorf("%s is %q, not %q", name, got[name], want[name])
 		}
 	}
@@ -235,7 +269,11 @@ type tokenRequest struct {
 }
 
 func (p *Provider) token(w http.ResponseWriter, r *http.Request, request tokenRequest) (err error) {
-	if request.form, err = readForm(r); err != nil {
+	read := readForm
+	if request.client.TokenFormat == oauth.TokenFormatJSON {
+		read = readJSON
+	}
+	if request.form, err = read(r); err != nil {
 		return err
 	}
 	if request.want, err = authenticate(r, request.form, request.client); err != nil {
@@ -282,14 +320,21 @@ func (p *Provider) token(w http.ResponseWriter, r *http.Request, request tokenRe
 // checkCode checks what RFC 6749 section 4.1.3 and RFC 7636 section 4.6 say about a code, and uses it up. A
 // probe is right except for its code.
 func (p *Provider) checkCode(request tokenRequest, probe bool) error {
-	tokenParams, err := url.ParseQuery(request.client.TokenParams)
-	if err != nil {
-		return err
+	for _, query := range []string{request.client.TokenParams, request.client.CodeParams} {
+		params, err := url.ParseQuery(query)
+		if err != nil {
+			return err
+		}
+		maps.Copy(request.want, params)
 	}
-	maps.Copy(request.want, tokenParams)
+	for _, name := range request.client.CodeRedirectParams {
+		if !probe {
+			request.want.Set(name, p.RedirectParams()[name])
+		}
+	}
 	request.want.Set("grant_type", "*")
 	request.want.Set("code", "*")
-	request.want.Set("redirect_uri", request.client.RedirectURI)
+	request.want.Set("redirect_uri", request.client.RedirectName)
 	if request.client.PKCE != oauth.PKCEOff {
 		request.want.Set("code_verifier", "*")
 	}
@@ -312,6 +357,11 @@ func (p *Provider) checkCode(request tokenRequest, probe bool) error {
 
 // checkRefreshToken checks what RFC 6749 section 6 says.
 func checkRefreshToken(request tokenRequest) error {
+	tokenParams, err := url.ParseQuery(request.client.TokenParams)
+	if err != nil {
+		return err
+	}
+	maps.Copy(request.want, tokenParams)
 	request.want.Set("grant_type", "*")
 	request.want.Set("refresh_token", "*")
 	switch {
@@ -336,6 +386,68 @@ func readForm(r *http.Request) (url.Values, error) {
 	return url.ParseQuery(string(body))
 }
 
+func isLongLived(client oauth.Client, address string) bool {
+	return client.LongLived != nil &&
+		(address == client.LongLived.Endpoint || address == client.LongLived.RenewEndpoint)
+}
+
+// lengthen gives a token that lives longer for the one in the query: see [oauth.LongLived].
+func (p *Provider) lengthen(w http.ResponseWriter, r *http.Request, client oauth.Client) error {
+	l, query := client.LongLived, r.URL.Query()
+	want := url.Values{"grant_type": {l.GrantType}, "client_secret": {ClientSecret}, l.TokenParam: {"*"}}
+	if l.WithClientID {
+		want.Set(client.ClientIDParam, ClientID)
+	}
+	if query.Get("grant_type") == l.RenewGrantType {
+		want = url.Values{"grant_type": {l.RenewGrantType}, l.TokenParam: {"*"}}
+	}
+	if err := compare(query, want); err != nil {
+		return fmt.Errorf("long-lived token: %w", err)
+	}
+	p.mu.Lock()
+	answer := p.answer
+	p.exchanges++
+	p.mu.Unlock()
+	if answer != nil {
+		r.Form = query
+		answer(w, r)
+		return nil
+	}
+	w.Header().Set("Content-Type", "application/json; charset=utf-8")
+	_, err := io.WriteString(w, TokenResponse)
+	return err
+}
+
+// readJSON reads the JSON object of strings, or of arrays of more than one, in the body of a request.
+func readJSON(r *http.Request) (url.Values, error) {
+	members := map[string]any{}
+	if err := json.NewDecoder(r.Body).Decode(&members); err != nil {
+		return nil, err
+	}
+	isJSON := r.Header.Get("Content-Type") == "application/json"
+	if !isJSON || r.URL.RawQuery != "" || r.Header.Get("Accept") != "application/json" {
+		return nil, errors.New("the request is not JSON in the body that asks for JSON")
+	}
+	params := url.Values{}
+	for name, value := range members {
+		switch value := value.(type) {
+		case string:
+			params.Set(name, value)
+		case []any:
+			for _, element := range value {
+				text, isText := element.(string)
+				if !isText || len(value) < 2 {
+					return nil, fmt.Errorf("%s is not an array of strings", name)
+				}
+				params.Add(name, text)
+			}
+		default:
+			return nil, fmt.Errorf("%s is not a string", name)
+		}
+	}
+	return params, nil
+}
+
 // authenticate checks how the sender of a form authenticates (RFC 6749 section 2.3.1), and returns the form's
 // parameters for that.
 func authenticate(r *http.Request, form url.Values, client oauth.Client) (params url.Values, err error) {
@@ -354,8 +466,18 @@ func authenticate(r *http.Request, form url.Values, client oauth.Client) (params
 		if basic || r.Header.Get("Authorization") != "" {
 			return nil, errors.New("nobody agreed on Basic authentication")
 		}
-		username, password, basic = form.Get("client_id"), form.Get("client_secret"), true
-		params = url.Values{"client_id": {"*"}, "client_secret": {"*"}}
+		username, password, basic = form.Get(client.ClientIDParam), form.Get("client_secret"), true
+		params = url.Values{client.ClientIDParam: {"*"}, "client_secret": {"*"}}
+		if client.TokenAuth == oauth.TokenAuthNone {
+			delete(params, "client_secret")
+			password = ClientSecret // a public client has none
+		}
+		if client.SignedSecret != nil {
+			if err := checkSigned(password, *client.SignedSecret); err != nil {
+				return nil, err
+			}
+			password = ClientSecret // in place of the signed one
+		}
 	}
 	if !basic || username != ClientID || password != ClientSecret {
 		return nil, errors.New("the client did not authenticate")

@@ -26,6 +26,9 @@ func (p *Provider) revoke(w http.ResponseWriter, r *http.Request, client oauth.C
 		token, err = readAnonymousRevocation(r)
 	case oauth.RevokeBearer:
 		token, err = readBearerRevocation(r)
+	case oauth.RevokeDelete:
+		method = http.MethodDelete
+		token, err = readBearerRevocation(r)
 	case oauth.RevokeGitHub:
 		method = http.MethodDelete
 		token, err = readRevocationJSON(r, client)
@@ -112,8 +115,12 @@ func readRevocationJSON(r *http.Request, client oauth.Client) (token string, err
 	username, password, basic := r.BasicAuth()
 	username, _ = url.QueryUnescape(username)
 	password, _ = url.QueryUnescape(password)
-	if client.RevokeKind == oauth.RevokeJSONWithClient {
-		want["client_id"], want["client_secret"] = ClientID, ClientSecret
+	isPublic := client.TokenAuth == oauth.TokenAuthNone
+	if client.RevokeKind == oauth.RevokeJSONWithClient || isPublic {
+		want[client.ClientIDParam] = ClientID
+		if !isPublic {
+			want["client_secret"] = ClientSecret
+		}
 		if basic {
 			return "", errors.New("the client authenticates twice")
 		}

@@ -1,0 +1,111 @@
+package oauth
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"regexp"
+	"strings"
+	"time"
+)
+
+// SignedSecret is how a provider wants a client secret that is made anew for each request: a JWT (RFC 7519)
+// that is signed with ES256 (RFC 7518 section 3.4), as Sign in with Apple has it.
+type SignedSecret struct {
+	// Audience is the claim aud: whom the JWT is for.
+	Audience string `json:"audience"`
+}
+
+// signedSecretLife is the life of one JWT. It allows for a clock that is wrong.
+const signedSecretLife = 10 * time.Minute
+
+// keyIDForm is what Apple's ids of teams and keys look like.
+var keyIDForm = regexp.MustCompile(`^[A-Za-z0-9]{1,64}$`)
+
+var errNotSigningKey = errors.New("the client secret is not a private key for ES256")
+
+// secret is the client secret as it is sent: ClientSecret, or a JWT that is signed with it. It is blank if
+// the client is not valid.
+func (c *Client) secret() string {
+	if c.SignedSecret == nil {
+		return c.ClientSecret
+	}
+	key, err := parseSigningKey(c.ClientSecret)
+	if err != nil {
+		return "" // Validate reports it
+	}
+	now := time.Now()
+	signed, err := sign(key, signedParts{
+		header: map[string]any{"alg": "ES256", "kid": c.KeyID, "typ": "JWT"},
+		claims: map[string]any{
+			"iss": c.TeamID, "sub": c.ClientID, "aud": c.SignedSecret.Audience,
+			"iat": now.Add(-time.Minute).Unix(), "exp": now.Add(signedSecretLife).Unix(),
+		},
+	})
+	if err != nil {
+		return ""
+	}
+	return signed
+}
+
+// parseSigningKey reads the content of a .p8 file: PKCS #8 in PEM (RFC 7468 section 10). A form may have
+// taken its line breaks away, and a .env file may have them as \n.
+func parseSigningKey(pem string) (*ecdsa.PrivateKey, error) {
+	_, rest, _ := strings.Cut(pem, "-----BEGIN PRIVATE KEY-----")
+	body, _, found := strings.Cut(rest, "-----END PRIVATE KEY-----")
+	encoded := strings.Join(strings.Fields(strings.ReplaceAll(body, `\n`, " ")), "")
+	der, err := base64.StdEncoding.DecodeString(encoded)
+	if err != nil || !found {
+		return nil, errNotSigningKey
+	}
+	parsed, err := x509.ParsePKCS8PrivateKey(der)
+	key, isECDSA := parsed.(*ecdsa.PrivateKey)
+	if err != nil || !isECDSA || key.Curve != elliptic.P256() {
+		return nil, errNotSigningKey
+	}
+	return key, nil
+}
+
+// signedParts are what a JWT consists of, without its signature.
+type signedParts struct{ header, claims map[string]any }
+
+// sign returns a JWT in its compact form (RFC 7515 section 3.1).
+func sign(key *ecdsa.PrivateKey, parts signedParts) (string, error) {
+	header, headerErr := json.Marshal(parts.header)
+	claims, claimsErr := json.Marshal(parts.claims)
+	if err := errors.Join(headerErr, claimsErr); err != nil {
+		return "", err
+	}
+	encode := base64.RawURLEncoding.EncodeToString
+	signed := encode(header) + "." + encode(claims)
+	digest := sha256.Sum256([]byte(signed))
+	r, s, err := ecdsa.Sign(rand.Reader, key, digest[:])
+	if err != nil {
+		return "", err
+	}
+	signature := make([]byte, 64)
+	r.FillBytes(signature[:32])
+	s.FillBytes(signature[32:])
+	return signed + "." + encode(signature), nil
+}
+
+// validateSignedSecret checks what a signed client secret is made of.
+func (c *Client) validateSignedSecret(errs *FieldErrors) {
+	if c.SignedSecret == nil {
+		const fix = "must be blank: the provider wants no signed client secret"
+		errs.Check("teamId", c.TeamID == "", fix)
+		errs.Check("keyId", c.KeyID == "", fix)
+		return
+	}
+	errs.Check("teamId", keyIDForm.MatchString(c.TeamID),
+		"must be set to the id of your team, such as ABCDE12345")
+	errs.Check("keyId", keyIDForm.MatchString(c.KeyID),
+		"must be set to the id of the key, such as ABC123DEFG")
+	_, err := parseSigningKey(c.ClientSecret)
+	errs.Check("clientSecret", err == nil, "must be the whole content of the .p8 file that belongs to keyId")
+}
