@@ -60,8 +60,9 @@ func (d *Doctor) checkEncryption(p *plugins.Plugin) (findings []Finding) {
 		{field: "revokeEndpoint", address: p.RevokeEndpoint},
 	} {
 		if oauth.InTheClear(entered.address) {
-			source := setting{plugin: label(p), name: p.Where(entered.field)}
-			findings = append(findings, notEncrypted(source))
+			f := notEncrypted(setting{plugin: label(p), name: p.Where(entered.field)})
+			f.Level = LevelWarning // the admin has allowed it with ALLOW_HTTP
+			findings = append(findings, f)
 		}
 	}
 	return findings

@@ -14,7 +14,7 @@ func TestPlugin(t *testing.T) {
 	t.Parallel()
 	self, provider, transport := serveSelf(t), serveProvider(t, refusingCode), realNames(t)
 	const (
-		inTheOpen = "error %s: An address has http:// instead of https://. Write https:// in %s."
+		inTheOpen = "%s %s: An address has http:// instead of https://. Write https:// in %s."
 		nowhere   = "warning %s: Nothing answers at %s, where logins end. " +
 			"Check that the service is running, and that %s leads here."
 		published = "https://backend.invalid"
@@ -46,22 +46,22 @@ func TestPlugin(t *testing.T) {
 			edit: func(s *setup) {
 				s.plugin.AllowHTTP, s.plugin.TokenEndpoint = true, "http://provider.invalid/token"
 			},
-			want: []string{fmt.Sprintf(inTheOpen, "/", "TOKEN_ENDPOINT")}},
+			want: []string{fmt.Sprintf(inTheOpen, "warning", "/", "TOKEN_ENDPOINT")}},
 		{name: "http to the provider",
 			edit: func(s *setup) {
 				s.plugin.AllowHTTP, s.plugin.RevokeEndpoint = true, "http://provider.invalid/revoke"
 			},
-			want: []string{fmt.Sprintf(inTheOpen, "/", "REVOKE_ENDPOINT")}},
+			want: []string{fmt.Sprintf(inTheOpen, "warning", "/", "REVOKE_ENDPOINT")}},
 		{name: "http back from it",
 			edit: func(s *setup) { s.plugin.RedirectURI = "http://backend.invalid/redirect" },
 			want: []string{
 				fmt.Sprintf(nowhere, "/", "http://backend.invalid", "REDIRECT_URI"),
-				fmt.Sprintf(inTheOpen, "/", "REDIRECT_URI"),
+				fmt.Sprintf(inTheOpen, "error", "/", "REDIRECT_URI"),
 			}},
 		{name: "http to PUBLIC_URL",
 			edit: func(s *setup) { s.options.PublicURL, s.plugin.RedirectURI = "http://backend.invalid", "" },
 			want: []string{
-				fmt.Sprintf(inTheOpen, "", "PUBLIC_URL"),
+				fmt.Sprintf(inTheOpen, "error", "", "PUBLIC_URL"),
 				fmt.Sprintf(nowhere, "", "http://backend.invalid", "PUBLIC_URL"),
 			}},
 
