@@ -36,6 +36,7 @@ func (s *server) authorize(e *request) error {
 			Tenant:  client.Tenant,
 			Origin:  originForAdmin(e.Request.Header.Get("Origin")),
 			Network: network,
+			Source:  network,
 			Site:    siteOf(network),
 		})
 	if err != nil {
