@@ -53,11 +53,14 @@ func (s *server) authorize(e *request) error {
 	}{URL: authorizationURL, ReadKey: started.ReadKey})
 }
 
+// maxOrigin bounds the origins that are stored, in bytes. Those that plugins have are half as long.
+const maxOrigin = 100
+
 // originForAdmin returns the Origin header as the session keeps it for the admin: blank unless it is an
-// origin of at most 255 bytes.
+// origin of at most maxOrigin bytes.
 func originForAdmin(origin string) string {
 	parsed, err := plugins.OriginOf(origin)
-	if origin == "null" || (err == nil && parsed == origin && len(origin) <= 255) {
+	if origin == "null" || (err == nil && parsed == origin && len(origin) <= maxOrigin) {
 		return origin
 	}
 	return ""
