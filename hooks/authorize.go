@@ -23,6 +23,7 @@ var errAuthorizeLimit = &responseError{
 // /authorize?shop=my-store.
 func (s *server) authorize(e *request) error {
 	network := s.clientNetwork(e)
+	known, _ := s.knownNetwork(e)
 	if wait := s.authorizeLimit.reserve(network, s.config.timing.now()); wait > 0 {
 		e.setRetryAfter(wait)
 		return errAuthorizeLimit
@@ -35,7 +36,7 @@ func (s *server) authorize(e *request) error {
 		session.StartRequest{
 			Tenant:  client.Tenant,
 			Origin:  originForAdmin(e.Request.Header.Get("Origin")),
-			Network: network,
+			Network: known,
 			Source:  network,
 			Site:    siteOf(network),
 		})

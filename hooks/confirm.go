@@ -25,7 +25,7 @@ func (s *server) mustConfirm(e *request, state string) (*views.Question, error) 
 	if err != nil {
 		return nil, err
 	}
-	network := s.clientNetwork(e)
+	network, _ := s.knownNetwork(e)
 	sameNetwork := network != unknownNetwork && !pending.Elsewhere(network)
 	if s.config.ConfirmLogin == "auto" && sameNetwork && !e.plugin.AllowsAnyPage() {
 		return nil, nil
@@ -42,7 +42,7 @@ func (s *server) peek(e *request, state string) (session.Pending, error) {
 // question returns what the person must know about a login before answering. It says that the login was
 // started elsewhere only if both networks are known.
 func (s *server) question(e *request, pending session.Pending) views.Question {
-	network := s.clientNetwork(e)
+	network, _ := s.knownNetwork(e)
 	bothKnown := network != unknownNetwork && pending.Elsewhere(unknownNetwork)
 	return views.Question{
 		Plugin:    e.pluginName(),

@@ -368,7 +368,7 @@ func limitRefreshes(clock *testClock) func(*Config) {
 	return func(c *Config) {
 		clock.setIn(c)
 		c.RefreshRateLimit = RateLimit{Requests: 10, Window: time.Minute}
-		c.TrustedProxyHeaders = []string{"Fly-Client-IP"}
+		confirming("never")(c)
 	}
 }
 
@@ -541,7 +541,7 @@ func TestProviderRequestsAreBounded(t *testing.T) {
 	t.Parallel()
 	s := serve(t, func(c *Config) {
 		withRevoke("")(c)
-		c.TrustedProxyHeaders = []string{"Fly-Client-IP"}
+		confirming("never")(c)
 	})
 	s.server.providerGate = newGate(2, 3)
 	asked, answer := s.heldRefreshes()
