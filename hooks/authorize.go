@@ -27,6 +27,7 @@ var errAuthorizeLimit = &responseError{
 // /authorize?shop=my-store. Parameters that the plugin's setting loginParams names are sent on.
 func (s *server) authorize(e *request) error {
 	network := s.clientNetwork(e)
+	known, _ := s.knownNetwork(e)
 	if wait := s.authorizeLimit.reserve(network, s.config.timing.now()); wait > 0 {
 		e.setRetryAfter(wait)
 		return errAuthorizeLimit
@@ -43,7 +44,8 @@ func (s *server) authorize(e *request) error {
 		session.StartRequest{
 			Tenant:  client.Tenant,
 			Origin:  originForAdmin(e.Request.Header.Get("Origin")),
-			Network: network,
+			Network: known,
+			Source:  network,
 			Site:    siteOf(network),
 		})
 	if err != nil {
@@ -97,11 +99,14 @@ func loginParamError(err error) error {
 	return &responseError{Status: http.StatusBadRequest, Code: refused.Code, Description: refused.Description}
 }
 
+// maxOrigin bounds the origins that are stored, in bytes. Those that plugins have are half as long.
+const maxOrigin = 100
+
 // originForAdmin returns the Origin header as the session keeps it for the admin: blank unless it is an
-// origin of at most 255 bytes.
+// origin of at most maxOrigin bytes.
 func originForAdmin(origin string) string {
 	parsed, err := plugins.OriginOf(origin)
-	if origin == "null" || (err == nil && parsed == origin && len(origin) <= 255) {
+	if origin == "null" || (err == nil && parsed == origin && len(origin) <= maxOrigin) {
 		return origin
 	}
 	return ""

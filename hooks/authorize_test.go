@@ -199,7 +199,7 @@ func TestAuthorizeKeepsTheOrigin(t *testing.T) {
 		"null":                                 "null",
 		"app://obsidian.md":                    "app://obsidian.md",
 		"<script>alert(1)</script>":            "",
-		"https://" + strings.Repeat("a", 300) + ".example": "",
+		"https://" + strings.Repeat("a", 85) + ".example": "",
 	} {
 		t.Run(sent[:min(len(sent), 40)], func(t *testing.T) {
 			s := root.in(t)

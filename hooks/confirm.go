@@ -27,7 +27,7 @@ func (s *server) mustConfirm(e *request, response oauth.AuthorizationResponse) (
 	if err != nil {
 		return nil, err
 	}
-	network := s.clientNetwork(e)
+	network, _ := s.knownNetwork(e)
 	sameNetwork := network != unknownNetwork && !pending.Elsewhere(network)
 	if s.config.ConfirmLogin == "auto" && sameNetwork && !e.plugin.AllowsAnyPage() {
 		return nil, nil
@@ -60,7 +60,7 @@ func (s *server) question(
 	for _, name := range slices.Sorted(maps.Keys(params)) {
 		fields = append(fields, views.Field{Name: name, Value: params[name]})
 	}
-	network := s.clientNetwork(e)
+	network, _ := s.knownNetwork(e)
 	bothKnown := network != unknownNetwork && pending.Elsewhere(unknownNetwork)
 	return views.Question{
 		Plugin:    e.pluginName(),

@@ -1,10 +1,12 @@
 package hooks
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
 	"math"
+	"math/rand/v2"
 	"net/http"
 	"net/netip"
 	"strconv"
@@ -19,9 +21,9 @@ import (
 // PocketBase compute a bcrypt hash, which keeps a core busy for some 50 ms.
 //
 // Each network has a limit. Of all tries one runs at a time, so that the other cores are free for plugins.
-// The next is always one from the network that has failed least, so whoever guesses waits behind an admin who
-// does not, however many they are. After a guess from a network that has failed before, the next one waits a
-// second, so that all such networks together have one guess a second.
+// The next is always one of the best [rank], so whoever guesses waits behind an admin who does not, however
+// many they are. After a guess from a network that has failed before, the next one waits a second, so that
+// all such networks together have one guess a second.
 type guesses struct {
 	limit *limiter
 	rest  time.Duration // from one guess of a network that has failed before to the next try
@@ -30,14 +32,34 @@ type guesses struct {
 
 	mu       sync.Mutex
 	busy     bool
-	waiting  []*try // in the order of their arrival
-	failures map[netip.Prefix]failures
+	waiting  []*try                     // in the order of their arrival
+	failures map[netip.Prefix]failures  // of sites and of regions
+	admins   map[netip.Prefix]time.Time // the networks of admins who have signed in, and how long they count
 }
 
 // try is a try to sign in that waits for its turn.
 type try struct {
-	failures int
-	turn     chan bool // gets true when it is its turn, or false if it lost its place; never blocks
+	network netip.Prefix
+	rank    rank
+	turn    chan bool // gets true when it is its turn, or false if it lost its place; never blocks
+}
+
+// rank says who goes first: a network from which an admin has signed in before, then one of the region that
+// has failed least, then of the site that has. Fresh networks are cheap; fresh regions are not.
+type rank struct {
+	admin        bool
+	region, site int // failures
+}
+
+// compare is negative if r goes before the other.
+func (r rank) compare(other rank) int {
+	if r.admin != other.admin {
+		if r.admin {
+			return -1
+		}
+		return 1
+	}
+	return cmp.Or(cmp.Compare(r.region, other.region), cmp.Compare(r.site, other.site))
 }
 
 // failures are the tries of a network that failed lately.
@@ -54,6 +76,10 @@ const (
 	maxSignIn = 8 << 10
 
 	rememberFailures = time.Hour
+
+	// maxAdmins bounds the networks of admins that are remembered, each for rememberAdmin.
+	maxAdmins     = 1000
+	rememberAdmin = 30 * 24 * time.Hour
 )
 
 // guessLimit is for each network. People mistype a password now and then.
@@ -66,7 +92,21 @@ func newGuesses(now func() time.Time) *guesses {
 		wait:     10 * time.Second,
 		now:      now,
 		failures: map[netip.Prefix]failures{},
+		admins:   map[netip.Prefix]time.Time{},
 	}
+}
+
+// regionOf returns what a whole provider may have: the /16 of an IPv4 address, or the /32 of an IPv6 network.
+func regionOf(network netip.Prefix) netip.Prefix {
+	bits := 16
+	if network.Addr().Is6() {
+		bits = 32
+	}
+	region, err := network.Addr().Prefix(bits)
+	if err != nil {
+		return network // the unknown one
+	}
+	return region
 }
 
 // letGuess lets a request of PocketBase's sign-in pass when it is its turn.
@@ -113,8 +153,8 @@ func (s *server) readSignIn(e *core.RequestEvent) error {
 
 // enter waits until a network may try, and reports whether it may. If so, leave must be called.
 func (g *guesses) enter(ctx context.Context, network netip.Prefix) bool {
-	mine := &try{turn: make(chan bool, 1)}
-	if !g.queue(mine, network) {
+	mine := &try{network: network, turn: make(chan bool, 1)}
+	if !g.queue(mine) {
 		return false
 	}
 	timeout := time.NewTimer(g.wait)
@@ -130,60 +170,126 @@ func (g *guesses) enter(ctx context.Context, network netip.Prefix) bool {
 	for i, waiting := range g.waiting {
 		if waiting == mine {
 			g.remove(i)
+			g.addFailure(network)
 			return false
 		}
 	}
 	return <-mine.turn // it came meanwhile
 }
 
-// queue gives a try its turn or a place, and reports whether there was one. A network that has failed more
-// often gives up its place.
-func (g *guesses) queue(mine *try, network netip.Prefix) bool {
+// queue gives a try its turn or a place, and reports whether there was one. If all places are taken, one of
+// the lowest rank loses its own, the new one included. Which of several is chance, so that each has one,
+// however many come. It counts as a failure.
+func (g *guesses) queue(mine *try) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if known := g.failures[siteOf(network)]; g.now().Before(known.until) {
-		mine.failures = known.count
-	}
+	mine.rank = g.rankOf(mine.network)
 	if !g.busy {
 		g.busy = true
 		mine.turn <- true
 		return true
 	}
 	if len(g.waiting) >= maxWaitingTries {
-		worst := 0
-		for i, waiting := range g.waiting {
-			if waiting.failures >= g.waiting[worst].failures {
-				worst = i
-			}
-		}
-		if g.waiting[worst].failures <= mine.failures {
+		loser := g.loser(mine)
+		if loser < 0 {
+			g.addFailure(mine.network)
 			return false
 		}
-		g.remove(worst).turn <- false
+		removed := g.remove(loser)
+		g.addFailure(removed.network)
+		removed.turn <- false
 	}
 	g.waiting = append(g.waiting, mine)
 	return true
+}
+
+// rankOf returns the rank of a network. The caller holds the lock, as for all below.
+func (g *guesses) rankOf(network netip.Prefix) rank {
+	return rank{
+		admin:  g.now().Before(g.admins[network]),
+		region: g.failuresOf(regionOf(network)).count,
+		site:   g.failuresOf(siteOf(network)).count,
+	}
+}
+
+// failuresOf returns what a site or a region has not been forgotten yet.
+func (g *guesses) failuresOf(prefix netip.Prefix) failures {
+	if known := g.failures[prefix]; g.now().Before(known.until) {
+		return known
+	}
+	return failures{}
+}
+
+// loser returns which of the tries that wait has to give up its place, or -1 if it is the new one.
+func (g *guesses) loser(mine *try) int {
+	loser, lowest, equals := -1, mine.rank, 1
+	for i, waiting := range g.waiting {
+		switch order := waiting.rank.compare(lowest); {
+		case order > 0:
+			loser, lowest, equals = i, waiting.rank, 1
+		case order == 0:
+			if equals++; rand.IntN(equals) == 0 {
+				loser = i
+			}
+		}
+	}
+	return loser
+}
+
+// addFailure counts a try that failed or was refused.
+func (g *guesses) addFailure(network netip.Prefix) {
+	for _, prefix := range []netip.Prefix{siteOf(network), regionOf(network)} {
+		if _, found := g.failures[prefix]; !found && len(g.failures) >= maxNetworks {
+			for some := range g.failures {
+				delete(g.failures, some)
+				break
+			}
+		}
+		count := g.failuresOf(prefix).count + 1
+		g.failures[prefix] = failures{count: count, until: g.now().Add(rememberFailures)}
+	}
+}
+
+// addAdmin remembers a network from which an admin has signed in, and forgets its failures.
+func (g *guesses) addAdmin(network netip.Prefix) {
+	region := g.failuresOf(regionOf(network))
+	region.count -= g.failuresOf(siteOf(network)).count
+	delete(g.failures, siteOf(network))
+	if region.count > 0 {
+		g.failures[regionOf(network)] = region
+	} else {
+		delete(g.failures, regionOf(network))
+	}
+	delete(g.admins, network)
+	for len(g.admins) >= maxAdmins {
+		delete(g.admins, firstToGo(g.admins))
+	}
+	g.admins[network] = g.now().Add(rememberAdmin)
+}
+
+// firstToGo returns the network that is remembered for the shortest time.
+func firstToGo(admins map[netip.Prefix]time.Time) (first netip.Prefix) {
+	var earliest time.Time
+	for network, until := range admins {
+		if earliest.IsZero() || until.Before(earliest) {
+			first, earliest = network, until
+		}
+	}
+	return first
 }
 
 // leave ends a try, and lets the next one begin.
 func (g *guesses) leave(network netip.Prefix, proved bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	key, now := siteOf(network), g.now()
-	known := g.failures[key]
-	if !now.Before(known.until) {
-		known = failures{}
-	}
 	if proved {
-		delete(g.failures, key)
+		g.addAdmin(network)
 		g.grant()
 		return
 	}
-	if len(g.failures) >= maxNetworks {
-		clear(g.failures)
-	}
-	g.failures[key] = failures{count: known.count + 1, until: now.Add(rememberFailures)}
-	if known.count > 0 {
+	failedBefore := g.failuresOf(siteOf(network)).count > 0
+	g.addFailure(network)
+	if failedBefore {
 		time.AfterFunc(g.rest, g.next)
 		return
 	}
@@ -201,7 +307,7 @@ func (g *guesses) next() {
 func (g *guesses) grant() {
 	best := -1
 	for i, waiting := range g.waiting {
-		if best < 0 || waiting.failures < g.waiting[best].failures {
+		if best < 0 || waiting.rank.compare(g.waiting[best].rank) < 0 {
 			best = i
 		}
 	}

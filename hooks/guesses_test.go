@@ -236,6 +236,117 @@ func TestGuessesInOrder(t *testing.T) {
 	}
 }
 
+// regionNetwork returns a network of a region of its own.
+func regionNetwork(i int) netip.Prefix {
+	return netip.PrefixFrom(netip.AddrFrom4([4]byte{byte(11 + i>>8), byte(i), 0, 1}), 32)
+}
+
+// fill takes the turn and all places, for networks from a region of their own each.
+func (g *guesses) fill() (tries []*try) {
+	for i := range maxWaitingTries + 1 {
+		tries = append(tries, &try{network: regionNetwork(i), turn: make(chan bool, 1)})
+		g.queue(tries[i])
+	}
+	return tries
+}
+
+// A network from which an admin has signed in goes first, however often it has failed since.
+func TestAdminsGoFirst(t *testing.T) {
+	t.Parallel()
+	clock := newTestClock()
+	g := newGuesses(clock.now)
+	g.rest = 0
+	admin := netip.MustParsePrefix("192.0.2.1/32")
+	for _, proved := range []bool{false, true, false, false} {
+		g.queue(&try{network: admin, turn: make(chan bool, 1)})
+		g.leave(admin, proved)
+		eventually(t, "the rest is over", func() bool { g.mu.Lock(); defer g.mu.Unlock(); return !g.busy })
+	}
+	g.fill()
+	mine := &try{network: admin, turn: make(chan bool, 1)}
+	if !g.queue(mine) {
+		t.Fatal("the admin gets no place")
+	}
+	g.leave(regionNetwork(0), false)
+	select {
+	case granted := <-mine.turn:
+		if !granted {
+			t.Error("the admin lost the place")
+		}
+	default:
+		t.Error("another went first")
+	}
+	clock.move(rememberAdmin)
+	if g.rankOf(admin).admin {
+		t.Error("the network is never forgotten")
+	}
+	for i := range maxAdmins + 1 {
+		clock.move(time.Second)
+		g.addAdmin(regionNetwork(i))
+	}
+	if len(g.admins) != maxAdmins || g.rankOf(regionNetwork(0)).admin || !g.rankOf(regionNetwork(1)).admin {
+		t.Errorf("%d networks are remembered, or the wrong ones", len(g.admins))
+	}
+}
+
+// When all places are taken by networks that have never failed, another such has a chance all the same, and
+// whoever is refused has failed.
+func TestFreshNetworksAreDrawn(t *testing.T) {
+	t.Parallel()
+	g := newGuesses(time.Now)
+	tries := g.fill()
+	placed := 0
+	for i := range 1000 {
+		network := regionNetwork(1000 + i)
+		if g.queue(&try{network: network, turn: make(chan bool, 1)}) {
+			placed++
+		} else if g.rankOf(network).site != 1 {
+			t.Errorf("a refused try counts %d", g.rankOf(network).site)
+		}
+	}
+	lost := 0
+	for _, try := range tries[1:] {
+		if len(try.turn) > 0 && !<-try.turn {
+			lost++
+			if g.rankOf(try.network).site != 1 {
+				t.Error("a lost place does not count")
+			}
+		}
+	}
+	if placed < 900 || placed == 1000 || lost < maxWaitingTries/2 {
+		t.Errorf("%d of 1000 got a place, and %d of %d lost theirs", placed, lost, maxWaitingTries)
+	}
+}
+
+// Fresh networks of one provider wait behind those of another, and a try that waited in vain has failed.
+func TestRegionsThatFail(t *testing.T) {
+	t.Parallel()
+	g := newGuesses(time.Now)
+	g.wait = 0
+	network := func(i int) netip.Prefix {
+		address := [16]byte{0x20, 0x01, 0x0d, 0xb8, byte(i >> 8), byte(i)}
+		return netip.PrefixFrom(netip.AddrFrom16(address), 64)
+	}
+	g.queue(&try{network: network(0), turn: make(chan bool, 1)})
+	if g.enter(t.Context(), network(1)) || g.rankOf(network(1)).site != 1 {
+		t.Error("a try that waited in vain has not failed")
+	}
+	for i := range 300 {
+		g.queue(&try{network: network(2 + i), turn: make(chan bool, 1)})
+	}
+	admin := &try{network: netip.MustParsePrefix("2a01:db8::/64"), turn: make(chan bool, 1)}
+	if !g.queue(admin) {
+		t.Error("the other provider's gets no place")
+	}
+	for range 100 { // none of the later ones takes it
+		g.queue(&try{network: network(1000), turn: make(chan bool, 1)})
+	}
+	g.leave(network(0), false)
+	if len(admin.turn) == 0 || !<-admin.turn {
+		t.Error("another went first")
+	}
+}
+
 // places is how many tries wait.
 func (g *guesses) places() int {
 	g.mu.Lock()

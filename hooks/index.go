@@ -23,6 +23,9 @@ func (s *server) index(e *request) error {
 		Plugin:               e.plugin != nil || len(records) > 0,
 		UntrustedProxyHeader: s.headerToTrust(e.Request.Header),
 	}
+	if self.UntrustedProxyHeader == "" { // else it is the reason
+		_, self.UnknownNetwork = s.knownNetwork(e)
+	}
 	if e.accepts("application/json") {
 		return e.writeJSON(http.StatusOK, self)
 	}
@@ -35,9 +38,10 @@ func (s *server) index(e *request) error {
 		line += fmt.Sprintf("\nIt does not believe the header %s, which came with this request. If a "+
 			"proxy of yours sets "+
 			"it, name it in TRUSTED_PROXY_HEADERS.", self.UntrustedProxyHeader)
-	case s.clientNetwork(e) == unknownNetwork:
-		line += "\nIt cannot tell which network this request comes from. Have your proxy send the " +
-			"visitor's address in a header of its own, and name that in TRUSTED_PROXY_HEADERS."
+	case self.UnknownNetwork != "":
+		line += "\nIt cannot tell which network this request comes from. " +
+			self.UnknownNetwork.Text() + " Have your proxy send the visitor's address in a header of " +
+			"its own, and name that in TRUSTED_PROXY_HEADERS."
 	}
 	return e.writeText(http.StatusOK, line)
 }

@@ -3,6 +3,8 @@ package hooks
 import (
 	"net/http"
 	"testing"
+
+	"plugin-oauth/hooks/doctor"
 )
 
 // GET / names the header that it does not believe, unless a trusted one came too. It never names one with
@@ -11,6 +13,7 @@ func TestUntrustedProxyHeader(t *testing.T) {
 	t.Parallel()
 	trusting := serve(t, func(c *Config) { c.TrustedProxyHeaders = []string{"fly-client-ip"} })
 	trustless := serve(t, nil)
+	public := serve(t, func(c *Config) { c.PublicURL = "https://backend.example" })
 	const (
 		fly        = "Fly-Client-IP: 192.0.2.1"
 		cloudflare = "CF-Connecting-IP: 192.0.2.1"
@@ -23,7 +26,7 @@ func TestUntrustedProxyHeader(t *testing.T) {
 		at      *testServer
 		headers []string
 		want    string // the header that is not believed; blank: none
-		lost    bool   // nothing says where the request comes from
+		lost    doctor.Unknown
 	}{
 		{name: "Fly", at: trustless, headers: []string{fly}, want: "Fly-Client-IP"},
 		{name: "Cloudflare", at: trustless, headers: []string{cloudflare}, want: "CF-Connecting-IP"},
@@ -34,11 +37,18 @@ func TestUntrustedProxyHeader(t *testing.T) {
 		{name: "two", at: trustless, headers: []string{forwarded, realIP}, want: "X-Real-IP"},
 		{name: "two, one private", at: trustless, headers: []string{forwarded, "X-Real-IP: 10.0.0.1"},
 			want: "X-Forwarded-For"},
-		{name: "private", at: trustless, headers: []string{forwarded + ", 10.0.0.1"}, lost: true},
-		{name: "hidden", at: trustless, headers: []string{"Forwarded: for=_hidden"}, lost: true},
-		{name: "not RFC 7239", at: trustless, headers: []string{"Forwarded: 192.0.2.1"}, lost: true},
-		{name: "no address", at: trustless, headers: []string{"X-Forwarded-Proto: https"}, lost: true},
-		{name: "trusted, but unknown", at: trusting, headers: []string{"Fly-Client-IP: unknown"}, lost: true},
+		{name: "private", at: trustless, headers: []string{forwarded + ", 10.0.0.1"},
+			lost: doctor.UnknownUntrusted},
+		{name: "hidden", at: trustless, headers: []string{"Forwarded: for=_hidden"},
+			lost: doctor.UnknownUntrusted},
+		{name: "not RFC 7239", at: trustless, headers: []string{"Forwarded: 192.0.2.1"},
+			lost: doctor.UnknownUntrusted},
+		{name: "no address", at: trustless, headers: []string{"X-Forwarded-Proto: https"},
+			lost: doctor.UnknownUntrusted},
+		{name: "trusted, but unknown", at: trusting, headers: []string{"Fly-Client-IP: unknown"},
+			lost: doctor.UnknownUnreadable},
+		{name: "trusted, but missing", at: trusting, lost: doctor.UnknownMissing},
+		{name: "from this machine", at: public, lost: doctor.UnknownPrivate},
 		{name: "none", at: trustless},
 		{name: "unknown", at: trustless, headers: []string{"X-Client: 192.0.2.1"}},
 		{name: "trusted", at: trusting, headers: []string{fly, forwarded}},
@@ -52,9 +62,11 @@ func TestUntrustedProxyHeader(t *testing.T) {
 					"If a proxy of yours sets it, name it in TRUSTED_PROXY_HEADERS.\n"
 				self = `{"service":"plugin-oauth","plugin":true,"untrustedProxyHeader":"` + test.want + `"}`
 			}
-			if test.lost {
-				line += "It cannot tell which network this request comes from. Have your proxy send the " +
-					"visitor's address in a header of its own, and name that in TRUSTED_PROXY_HEADERS.\n"
+			if test.lost != "" {
+				line += "It cannot tell which network this request comes from. " + test.lost.Text() +
+					" Have your proxy send the visitor's address in a header of its own, and name that in " +
+					"TRUSTED_PROXY_HEADERS.\n"
+				self = `{"service":"plugin-oauth","plugin":true,"unknownNetwork":"` + string(test.lost) + `"}`
 			}
 			s := test.at
 			s.Expect("for people", s.Request(http.MethodGet, "/", "", test.headers...), http.StatusOK, line)
@@ -74,10 +86,12 @@ func TestIndexForPrograms(t *testing.T) {
 		t.Helper()
 		got := at.Request(http.MethodGet, "/", "", "Accept: application/json")
 		if at == s {
-			s.Expect("without a plugin", got, http.StatusOK, `{"service":"plugin-oauth","plugin":false}`)
+			s.Expect("without a plugin", got, http.StatusOK,
+				`{"service":"plugin-oauth","plugin":false,"unknownNetwork":"private"}`)
 			return
 		}
-		at.Expect("at a plugin", got, http.StatusOK, `{"service":"plugin-oauth","plugin":true}`)
+		at.Expect("at a plugin", got, http.StatusOK,
+			`{"service":"plugin-oauth","plugin":true,"unknownNetwork":"private"}`)
 		if contentType := got.Header.Get("Content-Type"); contentType != "application/json" {
 			t.Errorf("it says that it is %s", contentType)
 		}

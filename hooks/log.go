@@ -56,7 +56,7 @@ const (
 )
 
 // logCause is what lines of the log have in common, whatever their text is. Route is a path of the route
-// table, without the plugin's slug.
+// table, without the plugin's slug; of a login that ended it is the outcome.
 type logCause struct{ message, route, code string }
 
 // repeats counts log lines by their cause, since each stranger's request may cause one. It is safe for
@@ -109,9 +109,14 @@ func (s *server) logOmitted() {
 }
 
 // loginEnded writes the one line of a login that ended, and counts it. A failure is a warning, which the
-// dashboard's log keeps as well; the other outcomes are in the collection sessions.
+// dashboard's log keeps as well; the other outcomes are in the collection sessions. Anybody can make logins
+// that end without tokens, so their lines are bounded.
 func (s *server) loginEnded(outcome session.Outcome) {
 	s.metrics.loginEnded(outcome)
+	cause := logCause{message: "login ended", route: string(outcome.Status), code: outcome.Error}
+	if outcome.Status != session.StatusClaimed && !s.failedRequests.admit(cause) {
+		return
+	}
 	attributes := []slog.Attr{
 		slog.String("session", outcome.Session),
 		slog.String("plugin", plugins.DisplaySlug(outcome.Plugin)),

@@ -1,40 +1,129 @@
 package hooks
 
 import (
-	"mime"
 	"net/http"
 	"net/netip"
+	"net/url"
 	"slices"
 	"strings"
 
 	"plugin-oauth/hooks/doctor"
 )
 
-// unknownNetwork is where requests come from whose client is not known. For limits it is one network. For the
-// question of confirm.go it is never the same as another, itself included.
+// unknownNetwork is where requests come from whose client is not known. For the question of confirm.go it is
+// never the same as another, itself included.
 var unknownNetwork netip.Prefix
 
-// addresslessProxyHeaders say that a proxy stands in front, but not for whom it asks.
-var addresslessProxyHeaders = []string{"Via", "X-Forwarded-Proto", "X-Forwarded-Host"}
-
-// clientNetwork is where a request comes from: an IPv4 address, or the /64 of an IPv6 address, which belongs
-// to one household. Only the headers of TRUSTED_PROXY_HEADERS are believed: the first of them that the
-// request has. If it cannot be read, or a proxy sends others only, the network is the unknown one: what
-// connects is then the proxy, and all its visitors would look like one. PocketBase's RealIP reads its
-// settings, which a save in the dashboard changes under a running request.
-func (s *server) clientNetwork(e *request) netip.Prefix {
+// knownNetwork is where a request certainly comes from: an IPv4 address, or the /64 of an IPv6 address, which
+// belongs to one household. Only the headers of TRUSTED_PROXY_HEADERS are believed: the first of them that
+// the request has. What cannot be known is the unknown network, and why says why not: what connects is then a
+// proxy, and all its visitors would look like one. For limits, use [server.clientNetwork].
+func (s *server) knownNetwork(e *request) (network netip.Prefix, why doctor.Unknown) {
 	header, trusted := e.Request.Header, s.config.TrustedProxyHeaders
-	present := func(name string) bool { return len(header.Values(name)) > 0 }
-	if i := slices.IndexFunc(trusted, present); i >= 0 {
+	if len(trusted) > 0 {
+		present := func(name string) bool { return len(header.Values(name)) > 0 }
+		i := slices.IndexFunc(trusted, present)
+		if i < 0 {
+			return unknownNetwork, doctor.UnknownMissing
+		}
 		address, _ := addressInHeader(header, trusted[i])
-		return networkOf(address)
+		return networkOf(address), unlessKnown(networkOf(address), doctor.UnknownUnreadable)
 	}
-	if len(doctor.UntrustedProxyHeaders(header, trusted)) > 0 ||
-		slices.ContainsFunc(addresslessProxyHeaders, present) {
-		return unknownNetwork
+	if doctor.HasProxyHeader(header) {
+		return unknownNetwork, doctor.UnknownUntrusted
 	}
 	address, _ := parseClient(e.Request.RemoteAddr)
-	return networkOf(address)
+	if s.isHidden(e, address) {
+		return unknownNetwork, doctor.UnknownPrivate
+	}
+	return networkOf(address), unlessKnown(networkOf(address), doctor.UnknownUnreadable)
+}
+
+// unlessKnown returns why, unless the network is known.
+func unlessKnown(network netip.Prefix, why doctor.Unknown) doctor.Unknown {
+	if network != unknownNetwork {
+		return ""
+	}
+	return why
+}
+
+// clientNetwork is the network whose limits a request counts for. Where a trusted header gives none, it is
+// that of what connects, even if that is a proxy: whoever sends junk shares a limit with others whose address
+// is not known, not with those whose address is, and gets no new one for each spelling.
+func (s *server) clientNetwork(e *request) netip.Prefix {
+	for _, name := range s.config.TrustedProxyHeaders {
+		address, _ := addressInHeader(e.Request.Header, name)
+		if network := networkOf(address); network != unknownNetwork {
+			return network
+		}
+	}
+	address, _ := parseClient(e.Request.RemoteAddr)
+	if !address.IsValid() {
+		return unknownNetwork
+	}
+	return prefixOf(address)
+}
+
+// isHidden reports whether a request, which has no proxy's header, has come through something that hides its
+// client, such as a proxy of TCP or the NAT of a container: visitors of a public address do not come from
+// this machine or a private network.
+func (s *server) isHidden(e *request, connected netip.Addr) bool {
+	if !connected.IsLoopback() && !isPrivate(connected) {
+		return false
+	}
+	addresses := []string{s.config.baseURL()}
+	if e.plugin != nil {
+		addresses = append(addresses, e.plugin.RedirectURI)
+	}
+	for _, address := range addresses {
+		u, err := url.Parse(address)
+		if err != nil || u.Host == "" {
+			continue
+		}
+		reach := reachOf(hostname(u.Host))
+		if reach == everywhere || (connected.IsLoopback() && reach == thisSite) {
+			return true
+		}
+	}
+	return false
+}
+
+// reach says from where a host can be reached.
+type reach int
+
+const (
+	thisMachine reach = iota
+	thisSite          // a private network
+	everywhere
+)
+
+// reachOf returns the reach of a host. Names that are private wherever they are used: RFC 6761 section 6.3,
+// RFC 6762, RFC 8375, ICANN's .internal, and those without a dot.
+func reachOf(host string) reach {
+	address, err := netip.ParseAddr(host)
+	address = embeddedIPv4(address)
+	switch {
+	case host == "localhost" || strings.HasSuffix(host, ".localhost"), err == nil && address.IsLoopback():
+		return thisMachine
+	case err == nil && !isPrivate(address):
+		return everywhere
+	case err == nil || !strings.Contains(host, "."):
+		return thisSite
+	}
+	for _, private := range []string{".local", ".home.arpa", ".internal"} {
+		if strings.HasSuffix(host, private) {
+			return thisSite
+		}
+	}
+	return everywhere
+}
+
+// carrierNAT is between providers and their customers (RFC 6598).
+var carrierNAT = netip.MustParsePrefix("100.64.0.0/10")
+
+// isPrivate reports whether an address is one of a network that is not the Internet.
+func isPrivate(address netip.Addr) bool {
+	return address.IsPrivate() || address.IsLinkLocalUnicast() || carrierNAT.Contains(address)
 }
 
 // headerToTrust returns the name of a header that an admin should trust, if a proxy of theirs sets it: one
@@ -78,23 +167,69 @@ func parseClient(text string) (netip.Addr, bool) {
 func parseForwarded(value string) (netip.Addr, bool) {
 	// A comma inside of a quoted string separates nothing. The last element is the proxy's, whose quotes
 	// come in pairs; if the client's do not, it ends inside of a string and cannot be read.
-	quoted, last := false, 0
-	for i := 0; i < len(value); i++ {
-		switch c := value[i]; {
+	elements := splitUnquoted(value, ',')
+	var node string
+	seen := map[string]bool{}
+	for _, pair := range splitUnquoted(elements[len(elements)-1], ';') {
+		if pair = strings.Trim(pair, " \t"); pair == "" {
+			continue
+		}
+		name, value, _ := strings.Cut(strings.ToLower(pair), "=")
+		value, ok := tokenOrString(value)
+		// Whatever reads for*= as a parameter of a media type (RFC 8187) takes another address from it.
+		if !ok || !isToken(name) || strings.Contains(name, "*") || seen[name] {
+			return netip.Addr{}, false
+		}
+		seen[name] = true
+		if name == "for" {
+			node = value
+		}
+	}
+	return parseNode(node)
+}
+
+// splitUnquoted splits a text at a separator outside of quoted strings (RFC 9110 section 5.6.4).
+func splitUnquoted(text string, separator byte) (parts []string) {
+	quoted, begin := false, 0
+	for i := 0; i < len(text); i++ {
+		switch c := text[i]; {
 		case c == '"':
 			quoted = !quoted
 		case quoted && c == '\\':
 			i++
-		case !quoted && c == ',':
-			last = i + 1
+		case !quoted && c == separator:
+			parts, begin = append(parts, text[begin:i]), i+1
 		}
 	}
-	// The pairs are like the parameters of a media type: tokens or quoted strings, each name once.
-	_, pairs, err := mime.ParseMediaType("x;" + value[last:])
-	if err != nil {
-		return netip.Addr{}, false
+	return append(parts, text[begin:])
+}
+
+// tokenOrString reads a token or a quoted string.
+func tokenOrString(text string) (value string, ok bool) {
+	quoted, isQuoted := strings.CutPrefix(text, `"`)
+	if !isQuoted {
+		return text, isToken(text)
 	}
-	return parseNode(pairs["for"])
+	for i := 0; i < len(quoted); i++ {
+		switch quoted[i] {
+		case '"':
+			return value, i == len(quoted)-1
+		case '\\':
+			if i++; i == len(quoted) {
+				return "", false
+			}
+		}
+		value += quoted[i : i+1]
+	}
+	return "", false
+}
+
+// isToken reports whether a text is a token (RFC 9110 section 5.6.2).
+func isToken(text string) bool {
+	return text != "" && !strings.ContainsFunc(text, func(r rune) bool {
+		isAlphanumeric := (r >= '0' && r <= '9') || (r >= 'a' && r <= 'z') || (r >= 'A' && r <= 'Z')
+		return !isAlphanumeric && !strings.ContainsRune("!#$%&'*+-.^_`|~", r)
+	})
 }
 
 // parseNode reads a node (RFC 7239 section 6): an IPv4 address, or an IPv6 address in brackets, each perhaps
@@ -116,14 +251,26 @@ func parseNode(node string) (netip.Addr, bool) {
 	return embeddedIPv4(address), true
 }
 
-// What IPv6 addresses are made of where they stand for IPv4 addresses.
+// What IPv6 addresses are made of where they stand for IPv4 addresses, or for none.
 var (
-	nat64      = netip.MustParsePrefix("64:ff9b::/96")   // RFC 6052 section 2.1
-	localNAT64 = netip.MustParsePrefix("64:ff9b:1::/48") // RFC 8215
-	lowNAT64   = netip.MustParsePrefix("64:ff9b:1::/96") // the part of it whose form is certain
-	teredo     = netip.MustParsePrefix("2001::/32")      // RFC 4380: the relay is anybody's
-	compatible = netip.MustParsePrefix("::/96")          // RFC 4291 section 2.5.5.1, and ::1
+	nat64    = netip.MustParsePrefix("64:ff9b::/96")   // RFC 6052 section 2.1
+	lowNAT64 = netip.MustParsePrefix("64:ff9b:1::/96") // the part of RFC 8215's whose form is certain
+	teredo   = netip.MustParsePrefix("2001::/32")      // RFC 4380: the relay is anybody's
 )
+
+// networks are the addresses that belong to somebody. Others stand for none, such as those of one link, or
+// for one that is not certain (RFC 8215, and RFC 4291 section 2.5.5.1).
+var networks = []netip.Prefix{
+	netip.MustParsePrefix("2000::/3"), // RFC 4291 section 2.4
+	netip.MustParsePrefix("fc00::/7"), // RFC 4193
+	netip.MustParsePrefix("0.0.0.0/0"),
+}
+
+// noNetworks are those IPv4 addresses that belong to nobody (RFC 6890).
+var noNetworks = []netip.Prefix{
+	netip.MustParsePrefix("0.0.0.0/8"), netip.MustParsePrefix("169.254.0.0/16"),
+	netip.MustParsePrefix("224.0.0.0/4"), netip.MustParsePrefix("240.0.0.0/4"),
+}
 
 // embeddedIPv4 returns the IPv4 address that an IPv6 address stands for, where it stands for one: mapped, or
 // translated by NAT64. Any other address is returned without its zone.
@@ -138,17 +285,24 @@ func embeddedIPv4(address netip.Addr) netip.Addr {
 
 // networkOf returns the network of an address. It is unknown if the address says nothing about whose it is.
 func networkOf(address netip.Addr) netip.Prefix {
-	switch {
-	case address.IsLoopback():
-		address = netip.IPv6Loopback() // 127.0.0.1 is the same machine
-	case !address.IsValid() || address.IsUnspecified() || address.IsMulticast(),
-		teredo.Contains(address), localNAT64.Contains(address), compatible.Contains(address):
-		return unknownNetwork
+	contain := func(prefix netip.Prefix) bool { return prefix.Contains(address) }
+	belongs := slices.ContainsFunc(networks, contain) && !slices.ContainsFunc(noNetworks, contain)
+	if address.IsLoopback() || (belongs && !teredo.Contains(address)) {
+		return prefixOf(address)
+	}
+	return unknownNetwork
+}
+
+// prefixOf returns what is told apart of the addresses: an IPv4 address, or the /64 of an IPv6 address. That
+// of this machine is the same in both.
+func prefixOf(address netip.Addr) netip.Prefix {
+	if address.IsLoopback() {
+		address = netip.IPv6Loopback()
 	}
 	bits := address.BitLen()
 	if address.Is6() {
 		bits = 64
 	}
-	network, _ := address.Prefix(bits)
-	return network
+	prefix, _ := address.Prefix(bits)
+	return prefix
 }

@@ -8,6 +8,9 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"plugin-oauth/hooks/oauth"
+	"plugin-oauth/hooks/plugins"
 )
 
 // Saving PocketBase's settings does not change which headers the service believes.
@@ -38,16 +41,25 @@ func TestTrustedHeadersOutliveSettings(t *testing.T) {
 // aClient is the address that requests of the tests below are connected from.
 const aClient = "203.0.113.5:1234"
 
-// networkAt returns the network of a request that is connected from an address.
-func networkAt(trusted []string, connected string, headers ...string) string {
+// requestFrom returns a request that is connected from an address.
+func requestFrom(connected string, headers ...string) *request {
 	e := &request{Request: httptest.NewRequest(http.MethodPost, "/authorize", nil)}
 	e.Request.RemoteAddr = connected
 	for _, header := range headers {
 		name, value, _ := strings.Cut(header, ": ")
 		e.Request.Header.Add(name, value)
 	}
-	network := (&server{config: Config{TrustedProxyHeaders: trusted}}).clientNetwork(e)
-	if network == unknownNetwork {
+	return e
+}
+
+// networkAt returns the network that a request is known to come from.
+func networkAt(trusted []string, connected string, headers ...string) string {
+	s := &server{config: Config{TrustedProxyHeaders: trusted}}
+	network, why := s.knownNetwork(requestFrom(connected, headers...))
+	switch {
+	case (network == unknownNetwork) != (why.Text() != ""):
+		return "unknown, and it does not say why, or the other way round"
+	case network == unknownNetwork:
 		return "unknown"
 	}
 	return network.String()
@@ -66,7 +78,7 @@ func TestClientNetwork(t *testing.T) {
 		"198.51.100.7, unknown":              "unknown",
 		"198.51.100.7,":                      "unknown",
 		"":                                   "unknown",
-		"198.51.100.7, fe80::1%eth0":         "fe80::/64",
+		"198.51.100.7, fe80::1%eth0":         "unknown", // each link has one
 		"198.51.100.7, ::ffff:192.0.2.1":     "192.0.2.1/32",
 		"198.51.100.7, ::1":                  "::/64",
 		"198.51.100.7, 127.0.0.1":            "::/64",
@@ -76,7 +88,15 @@ func TestClientNetwork(t *testing.T) {
 		"64:ff9b:1::192.0.2.1":               "192.0.2.1/32",
 		"64:ff9b:1:c000:2:100::":             "unknown", // one of several forms
 		"64:ff9b:1:1::192.0.2.1":             "unknown",
-		"64:ff9b:2::192.0.2.1":               "64:ff9b:2::/64",
+		"64:ff9b:2::192.0.2.1":               "unknown",
+		"::ffff:0:192.0.2.1":                 "unknown", // RFC 7915, translated
+		"::1:0:0:5":                          "unknown", // ::/64 belongs to nobody
+		"fd00::1":                            "fd00::/64",
+		"2002:c000:201::1":                   "2002:c000:201::/64",
+		"0.1.2.3":                            "unknown",
+		"169.254.0.1":                        "unknown",
+		"255.255.255.255":                    "unknown",
+		"10.0.0.1":                           "10.0.0.1/32",
 		"2001:0:c000:201::1":                 "unknown", // Teredo
 		"2001:1::1":                          "2001:1::/64",
 		"::192.0.2.1":                        "unknown", // it would look like this machine
@@ -119,6 +139,10 @@ func TestForwarded(t *testing.T) {
 		`for="_SEVKISEK:80"`:                                 "unknown",
 		`proto=https;by=192.0.2.1`:                           "unknown",
 		`for=192.0.2.1;for=192.0.2.2`:                        "unknown",
+		`for=192.0.2.1;for*=utf-8''192.0.2.2`:                "unknown", // RFC 8187 is not for this header
+		`for=192.0.2.1;for*0=192.0.2;for*1=.2`:               "unknown",
+		`for="192.0.2\.1"`:                                   "192.0.2.1/32",
+		`for=192.0.2.1;`:                                     "192.0.2.1/32",
 		`for=192.0.2.1,`:                                     "unknown",
 		`for=`:                                               "unknown",
 		`192.0.2.1`:                                          "unknown",
@@ -160,7 +184,7 @@ func TestProxyHeaders(t *testing.T) {
 		want      string
 	}{
 		"nothing":                {want: ours},
-		"trusted, but not there": {trusted: two, want: ours},
+		"trusted, but not there": {trusted: two, want: "unknown"},
 		"another header":         {headers: []string{"X-Client: 192.0.2.1"}, want: ours},
 		"Fly":                    {headers: []string{fly}, want: "unknown"},
 		"Forwarded":              {headers: []string{"Forwarded: for=192.0.2.1"}, want: "unknown"},
@@ -182,6 +206,8 @@ func TestProxyHeaders(t *testing.T) {
 		"its own /64":    {connected: "[2001:db8::1]:80", want: "2001:db8::/64"},
 		"this machine":   {connected: "[::1]:80", want: "::/64"},
 		"this machine 2": {connected: "127.0.0.1:80", want: "::/64"},
+		"private":        {connected: "10.0.0.1:80", want: "10.0.0.1/32"},
+		"one link":       {connected: "[fe80::1%eth0]:80", want: "unknown"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -193,7 +219,127 @@ func TestProxyHeaders(t *testing.T) {
 	}
 }
 
-// All clients that are not known share one limit.
+// Of a header that is none of ours the name says that a proxy has added it.
+func TestHeadersThatProxiesAdd(t *testing.T) {
+	t.Parallel()
+	for name, proxy := range map[string]bool{
+		"Via": true, "Forwarded": true, "X-Forwarded": true, "X-Forwarded-Server": true, "X-Forwarded-Port": true,
+		"X-Client-IP": true, "X-Cluster-Client-IP": true, "Fastly-Client-IP": true, "True-Client-IP": true,
+		"X-Original-Forwarded-For": true, "X-Envoy-External-Address": true, "X-Azure-ClientIP": true,
+		"X-Azure-SocketIP": true, "CF-Connecting-IP": true, "CF-Ray": true, "CDN-Loop": true,
+		"X-Amzn-Trace-Id": true, "Cloudfront-Viewer-Address": true, "X-Appengine-User-Ip": true,
+		"X-Vercel-Forwarded-For": true, "X-NF-Client-Connection-IP": true, "DO-Connecting-IP": true,
+		"X-ProxyUser-Ip": true, "WL-Proxy-Client-IP": true, "Proxy-Client-IP": true, "X-ARR-LOG-ID": true,
+		"X-Varnish": true, "Remote_Addr": true, "X-Sucuri-ClientIP": true, "Client-Ip": true,
+		// What browsers and their extensions send.
+		"Accept": false, "Accept-Encoding": false, "Accept-Language": false, "Authorization": false,
+		"Cache-Control": false, "Connection": false, "Content-Length": false, "Content-Type": false,
+		"Cookie": false, "Dnt": false, "If-None-Match": false, "Origin": false, "Pragma": false,
+		"Priority": false, "Purpose": false, "Range": false, "Referer": false, "Save-Data": false,
+		"Sec-Ch-Ua-Platform": false, "Sec-Fetch-Site": false, "Sec-Gpc": false, "Te": false,
+		"Upgrade-Insecure-Requests": false, "User-Agent": false, "X-Requested-With": false,
+		"X-Moz": false, "X-Client": false, "Traceparent": false,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			want := "203.0.113.5/32"
+			if proxy {
+				want = "unknown"
+			}
+			if got := networkAt(nil, aClient, name+": 192.0.2.1"); got != want {
+				t.Errorf("%s, want %s", got, want)
+			}
+		})
+	}
+}
+
+// Visitors of a public address do not come from this machine or a private network. Where nothing says from
+// where they do come, they are not known.
+func TestHiddenVisitors(t *testing.T) {
+	t.Parallel()
+	const loopback, lan, carrier = "127.0.0.1:80", "192.168.1.9:80", "100.64.0.1:80"
+	for _, test := range []struct {
+		publicURL, redirectURI, connected string
+		hidden                            bool
+	}{
+		{publicURL: "https://backend.example", connected: loopback, hidden: true},
+		{publicURL: "https://backend.example", connected: "[::1]:80", hidden: true},
+		{publicURL: "https://backend.example", connected: "[::ffff:127.0.0.1]:80", hidden: true},
+		{publicURL: "https://backend.example", connected: lan, hidden: true},
+		{publicURL: "https://backend.example", connected: carrier, hidden: true},
+		{publicURL: "https://backend.example", connected: "[fd00::1]:80", hidden: true},
+		{publicURL: "https://203.0.113.1", connected: lan, hidden: true},
+		{publicURL: "https://backend.example", connected: aClient},
+		{redirectURI: "https://backend.example/redirect", connected: loopback, hidden: true},
+		{redirectURI: "http://localhost:8090/redirect", connected: loopback},
+		{redirectURI: "http://127.0.0.1:8090/redirect", connected: loopback},
+		{publicURL: "http://localhost:8090", connected: lan},
+		{publicURL: "http://192.168.1.5", connected: lan},
+		{publicURL: "http://nas.local", connected: lan},
+		{publicURL: "http://nas", connected: lan},
+		{publicURL: "http://nas.local", connected: loopback, hidden: true},
+		{publicURL: "http://192.168.1.5", connected: loopback, hidden: true},
+		{publicURL: "http://app.localhost", connected: loopback},
+		{connected: loopback},
+	} {
+		t.Run(test.publicURL+test.redirectURI+" "+test.connected, func(t *testing.T) {
+			t.Parallel()
+			s := &server{config: Config{PublicURL: test.publicURL}}
+			e := requestFrom(test.connected)
+			e.plugin = &plugins.Plugin{Client: oauth.Client{RedirectURI: test.redirectURI}}
+			if network, why := s.knownNetwork(e); test.hidden != (network == unknownNetwork) {
+				t.Errorf("%v, %s", network, why)
+			}
+			// With a header that is trusted, what connects is the proxy.
+			s.config.TrustedProxyHeaders = []string{"Fly-Client-IP"}
+			e.Request.Header.Set("Fly-Client-IP", "192.0.2.1")
+			if network, why := s.knownNetwork(e); network == unknownNetwork {
+				t.Errorf("behind a proxy: %s", why)
+			}
+		})
+	}
+}
+
+// Limits count a network that is not known as that of what connects. Junk in a header takes no share of the
+// limits of those whose network is known, and gives nobody a new one.
+func TestLimitsOfUnknownClients(t *testing.T) {
+	t.Parallel()
+	const peer, other = "203.0.113.5/32", "192.0.2.1/32"
+	realIP := []string{"X-Real-IP"}
+	for name, test := range map[string]struct {
+		trusted   []string
+		connected string
+		headers   []string
+		want      string
+	}{
+		"an untrusted header":  {connected: aClient, headers: []string{"Via: 1.1 a"}, want: peer},
+		"an untrusted address": {connected: aClient, headers: []string{"X-Forwarded-For: 192.0.2.1"}, want: peer},
+		"a missing header":     {trusted: realIP, connected: aClient, want: peer},
+		"junk": {trusted: realIP, connected: aClient,
+			headers: []string{"X-Real-IP: a"}, want: peer},
+		"other junk": {trusted: realIP, connected: aClient,
+			headers: []string{"X-Real-IP: ::5:0:0:1"}, want: peer},
+		"known": {trusted: realIP, connected: aClient,
+			headers: []string{"X-Real-IP: 192.0.2.1"}, want: other},
+		"known by the second": {trusted: []string{"X-Real-IP", "Fly-Client-IP"}, connected: aClient,
+			headers: []string{"X-Real-IP: a", "Fly-Client-IP: 192.0.2.1"}, want: other},
+		"one link":     {connected: "[fe80::1%eth0]:80", want: "fe80::/64"},
+		"Teredo":       {connected: "[2001::1]:80", want: "2001::/64"},
+		"this machine": {connected: "127.0.0.1:80", want: "::/64"},
+		"a socket":     {connected: "@", want: "invalid Prefix"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := &server{config: Config{TrustedProxyHeaders: test.trusted, PublicURL: "https://backend.example"}}
+			got := s.clientNetwork(requestFrom(test.connected, test.headers...))
+			if got.String() != test.want {
+				t.Errorf("%v, want %s", got, test.want)
+			}
+		})
+	}
+}
+
+// A stranger's junk locks out nobody whose address is known.
 func TestUnknownClientsShareALimit(t *testing.T) {
 	t.Parallel()
 	s := serve(t, func(c *Config) {

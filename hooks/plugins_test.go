@@ -12,6 +12,7 @@ import (
 
 	"github.com/pocketbase/pocketbase/core"
 
+	"plugin-oauth/hooks/doctor"
 	"plugin-oauth/internal/testkit"
 )
 
@@ -56,10 +57,14 @@ func TestDashboardPluginsOnly(t *testing.T) {
 	t.Parallel()
 	root := serve(t, func(c *Config) {
 		c.Plugin, c.EncryptionKey, c.PublicURL = nil, testEncryptionKey, "https://backend.example/"
+		c.ConfirmLogin = "never"
 	})
-	root.Expect("index", root.Get("/"), http.StatusOK, "plugin-oauth is running. "+HowToAddPlugin+"\n")
+	const ofNetwork = "\nIt cannot tell which network this request comes from. "
+	hidden := ofNetwork + doctor.UnknownPrivate.Text() + " Have your proxy send the visitor's address in a " +
+		"header of its own, and name that in TRUSTED_PROXY_HEADERS.\n"
+	root.Expect("index", root.Get("/"), http.StatusOK, "plugin-oauth is running. "+HowToAddPlugin+hidden)
 	s := root.add("only", nil)
-	root.Expect("index", root.Get("/"), http.StatusOK, "plugin-oauth is up and running.\n")
+	root.Expect("index", root.Get("/"), http.StatusOK, "plugin-oauth is up and running."+hidden)
 	got := root.Post("/authorize")
 	root.ExpectError("root", got, http.StatusServiceUnavailable, "temporarily_unavailable")
 	authorizationURL, _ := s.Authorize()

@@ -451,7 +451,7 @@ func limitRefreshes(clock *testClock) func(*Config) {
 	return func(c *Config) {
 		clock.setIn(c)
 		c.RefreshRateLimit = RateLimit{Requests: 10, Window: time.Minute}
-		c.TrustedProxyHeaders = []string{"Fly-Client-IP"}
+		confirming("never")(c)
 	}
 }
 
@@ -668,7 +668,7 @@ func TestProviderRequestsAreBounded(t *testing.T) {
 	t.Parallel()
 	s := serve(t, func(c *Config) {
 		withRevoke("")(c)
-		c.TrustedProxyHeaders = []string{"Fly-Client-IP"}
+		confirming("never")(c)
 	})
 	s.server.providerGate = newGate(bounds{network: 2, inAll: 3})
 	asked, answer := s.heldRefreshes()

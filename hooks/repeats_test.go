@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -43,29 +44,46 @@ func TestRefusedRefreshesAreLoggedInBounds(t *testing.T) {
 	}
 }
 
-// Strangers who make up error codes, or long addresses, fill no log either. Each login that failed still has
-// its line on standard error.
-func TestFailedLoginsAreLoggedInBounds(t *testing.T) {
+// Strangers who make up error codes, or long addresses, fill neither log, nor do those who let logins expire
+// or deny them. Logins with tokens each have their line.
+func TestEndedLoginsAreLoggedInBounds(t *testing.T) {
 	t.Parallel()
 	s, _, out := serveLogged(t)
-	const logins = maxCauses + 3*maxRepeats
-	for i := range logins {
+	end := func(code string) {
 		authorizationURL, _ := s.Authorize()
-		state := authorizationURL.Query().Get("state")
-		code := "made_up_" + string([]byte{'a' + byte(i/26), 'a' + byte(i%26)})
-		s.Get("/redirect?error=" + code + "&state=" + state)
+		s.Get("/redirect?error=" + code + "&state=" + authorizationURL.Query().Get("state"))
+	}
+	for range maxRepeats + 5 {
+		end("access_denied")
+	}
+	const causes = maxCauses + 3*maxRepeats
+	for i := range causes {
+		end("made_up_" + string([]byte{'a' + byte(i/26), 'a' + byte(i%26)}))
+	}
+	for range maxRepeats + 5 {
+		_, readKey := s.Login()
+		s.expectTokens(readKey)
 	}
 	s.server.sweep()
-	if lines := len(out.of(t, "login ended")); lines != logins {
-		t.Errorf("standard error has %d lines for %d logins", lines, logins)
+	outcomes := map[any]int{}
+	for _, line := range out.of(t, "login ended") {
+		outcomes[line["outcome"]]++
+	}
+	want := map[any]int{"denied": maxRepeats, "failed": maxCauses - 1 + maxRepeats, "claimed": maxRepeats + 5}
+	if !maps.Equal(outcomes, want) {
+		t.Errorf("standard error has %v, want %v", outcomes, want)
+	}
+	for _, omitted := range []string{
+		`"line":"login ended","route":"denied","error":"access_denied","count":5}`,
+		fmt.Sprintf(`"line":"others","route":"","error":"","count":%d}`, 2*maxRepeats+1),
+	} {
+		if !strings.Contains(out.String(), omitted) {
+			t.Errorf("standard error does not count the rest: %s\n%s", omitted, out.String())
+		}
 	}
 	logged := s.waitLogged("log lines were left out")
-	// One more cause is the warning of the start.
-	if lines := strings.Count(logged, "plugin-oauth: login ended"); lines != maxCauses+maxRepeats-1 {
+	if lines := strings.Count(logged, "plugin-oauth: login ended"); lines > maxCauses+maxRepeats {
 		t.Errorf("the dashboard's log has %d lines", lines)
-	}
-	if !strings.Contains(logged, fmt.Sprintf(`"count":%d`, 2*maxRepeats+1)) {
-		t.Errorf("the rest is not counted:\n%s", logged)
 	}
 	r := httptest.NewRequest(http.MethodGet, "/"+strings.Repeat("x", 100_000), nil)
 	e := &request{Response: httptest.NewRecorder(), Request: r}

@@ -210,7 +210,7 @@ func (s *testServer) pollFrom(address, readKey string) testkit.Answer {
 // plain polls are not limited.
 func TestHeldPollsAreBounded(t *testing.T) {
 	t.Parallel()
-	s := serve(t, func(c *Config) { c.TrustedProxyHeaders = []string{"Fly-Client-IP"} })
+	s := serve(t, confirming("never"))
 	s.server.pollGate = newGate(bounds{network: 2, inAll: 3})
 	held := make(chan testkit.Answer, 3)
 	hold := func(address, readKey string) {

@@ -29,6 +29,83 @@ func UntrustedProxyHeaders(header http.Header, trusted []string) (untrusted []st
 	return untrusted
 }
 
+// HasProxyHeader reports whether a request has a header that looks like one that a proxy adds, for its name
+// says so. Browsers and plugins send none.
+func HasProxyHeader(header http.Header) bool {
+	for name := range header {
+		if isProxyHeader(name) {
+			return true
+		}
+	}
+	return false
+}
+
+// proxyWords are what the names of proxies' headers are made of: what proxies do, and who sells them.
+var proxyWords = []string{
+	"via", "cdn", "forwarded", "fastly", "fly", "cf", "cloudfront", "cloudflare", "akamai", "azure", "fd",
+	"amzn", "amz", "appengine", "appgw", "vercel", "netlify", "nf", "envoy", "arr", "varnish", "sucuri", "kong",
+	"incap", "traefik", "original", "real", "connecting", "do", "heroku", "gfe", "cluster",
+}
+
+// isProxyHeader reports whether one of the words of a name is a proxy's, or the name is that of an address.
+func isProxyHeader(name string) bool {
+	name = strings.ToLower(name)
+	if strings.Contains(name, "proxy") || strings.HasSuffix(name, "ip") || strings.HasSuffix(name, "addr") ||
+		strings.HasSuffix(name, "address") {
+		return true
+	}
+	for word := range strings.FieldsFuncSeq(name, func(r rune) bool { return r == '-' || r == '_' }) {
+		if slices.Contains(proxyWords, word) {
+			return true
+		}
+	}
+	return false
+}
+
+// Unknown says why the network of a request is not known. It is blank if it is known.
+type Unknown string
+
+// The reasons.
+const (
+	// UnknownMissing is that no header of TRUSTED_PROXY_HEADERS came with the request.
+	UnknownMissing Unknown = "missing"
+	// UnknownUnreadable is that the header, or what connects, has no address of a network.
+	UnknownUnreadable Unknown = "unreadable"
+	// UnknownUntrusted is that a proxy's header came, and none is trusted.
+	UnknownUntrusted Unknown = "untrusted"
+	// UnknownPrivate is that the request came from this machine or a private network, without a proxy's
+	// header, though the service's address is public.
+	UnknownPrivate Unknown = "private"
+)
+
+// Text says it in a sentence. It is blank if the network is known, or for a reason of another version.
+func (u Unknown) Text() string {
+	switch u {
+	case UnknownMissing:
+		return "A request came without any of the headers in TRUSTED_PROXY_HEADERS."
+	case UnknownUnreadable:
+		return "A request came without the address of a network that can be told from others."
+	case UnknownUntrusted:
+		return "A request came by a proxy, and none of its headers is trusted."
+	case UnknownPrivate:
+		return "A request came from this machine or a private network, without a proxy's header, though the " +
+			"address of the service is public."
+	}
+	return ""
+}
+
+// UnknownNetwork returns the finding for requests whose network is not known.
+func UnknownNetwork(why Unknown) Finding {
+	return Finding{
+		Level: LevelWarning,
+		What:  why.Text(),
+		Why: "If visitors come that way, too, nobody's network is known: they share one rate limit, and each " +
+			"is asked whether the login is their own.",
+		Fix: "Have your proxy send the visitor's address in a header of its own, and name that in " +
+			"TRUSTED_PROXY_HEADERS.",
+	}
+}
+
 // UntrustedProxy returns the finding for requests that come with a proxy's header that is not trusted.
 func UntrustedProxy(header string) Finding {
 	return Finding{

@@ -24,6 +24,9 @@ type Self struct {
 	// UntrustedProxyHeader is one of [UntrustedProxyHeaders] that could be trusted: only the service sees
 	// what a proxy sends. It is blank if there is none.
 	UntrustedProxyHeader string `json:"untrustedProxyHeader,omitzero"`
+
+	// UnknownNetwork says why the service does not know from where it is asked.
+	UnknownNetwork Unknown `json:"unknownNetwork,omitzero"`
 }
 
 // ServiceName is the service's own name, in [Self].
@@ -86,6 +89,8 @@ func (d *Doctor) checkRedirectURI(ctx context.Context, service *oauth.Endpoint, 
 		f.Fix = "Check " + source.name + "."
 	case slices.Contains(proxyHeaders, self.UntrustedProxyHeader):
 		f = UntrustedProxy(self.UntrustedProxyHeader)
+	case self.UnknownNetwork.Text() != "":
+		f = UnknownNetwork(self.UnknownNetwork)
 	default:
 		return findings
 	}

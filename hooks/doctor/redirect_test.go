@@ -28,7 +28,9 @@ func TestRedirectURI(t *testing.T) {
 	serve := func(status int, body string) string { return serveHandler(t, answering(status, body)) }
 	html, down := serve(200, "<html>plugin-oauth is up</html>"), serve(503, `{"service":"plugin-oauth"}`)
 	other, text := serve(200, `{"service":"other"}`), serve(200, "plugin-oauth is up and running.\n")
-	lying := serve(200, `{"service":"plugin-oauth","plugin":true,"untrustedProxyHeader":"client%20secret"}`)
+	lying := serve(200, `{"service":"plugin-oauth","plugin":true,"untrustedProxyHeader":"client%20secret",`+
+		`"unknownNetwork":"client%20secret"}`)
+	hidden := serve(200, `{"service":"plugin-oauth","plugin":true,"unknownNetwork":"private"}`)
 	elsewhere := func(host string) string {
 		return "error /: Something other than this service answers at " + host +
 			", where logins end. Check REDIRECT_URI."
@@ -59,7 +61,10 @@ func TestRedirectURI(t *testing.T) {
 			want: elsewhere(down)},
 		{name: "behind a proxy", edit: func(s *setup) { s.plugin.RedirectURI = proxy.URL + "/redirect" },
 			want: lines([]Finding{UntrustedProxy("X-Forwarded-For")})[0]},
-		{name: "a header that is none is not repeated",
+		{name: "behind something that hides everybody",
+			edit: func(s *setup) { s.plugin.RedirectURI = hidden + "/redirect" },
+			want: lines([]Finding{UnknownNetwork(UnknownPrivate)})[0]},
+		{name: "a header or a reason that is none is not repeated",
 			edit: func(s *setup) { s.plugin.RedirectURI = lying + "/redirect" }},
 	} {
 		t.Run(test.name, func(t *testing.T) {

@@ -697,7 +697,8 @@ func TestMigrationOfSettings(t *testing.T) {
 			t.Errorf("the form has no field %s", name)
 		}
 	}
-	if _, err := runner.Down(1); err != nil {
+	const later = 1 // migrations that have come since
+	if _, err := runner.Down(1 + later); err != nil {
 		t.Fatal(err)
 	}
 	if before := fieldsNow(); strings.Contains(before, "tokenParams") || !strings.Contains(before, "pkce") {

@@ -7,32 +7,41 @@ import (
 	"net/netip"
 )
 
-// evictable holds the pending logins whose state has not been used, by the site that started them. When there
-// is no room for another login, the site with the most of them loses its oldest, so that a flood costs
-// nobody else anything. Its zero value is ready for use; Sessions.mu guards it.
+// evictable holds the pending logins whose state has not been used, by where they were started. When there is
+// no room for another login, the site with the most of them loses one: the oldest of the network that has the
+// most of the site. So a flood costs nobody else anything, a neighbor at the same site included. Its zero
+// value is ready for use; Sessions.mu guards it.
 type evictable struct {
-	bySite map[netip.Prefix]*site
-	most   siteHeap
+	groups map[netip.Prefix]*group
+	most   groupHeap // the sites
 }
 
-// site is where logins are started from; see [StartRequest]. The logins of an earlier process share the zero
-// one.
-type site struct {
+// source is where a login is started: a network, and the site that it is a part of; see [StartRequest]. The
+// zero one stands for the logins of an earlier process.
+type source struct{ network, site netip.Prefix }
+
+// group has the logins of a network, or those of all networks of a site. One that is its own site is both.
+type group struct {
 	prefix netip.Prefix
-	logins list.List // of *Login, the oldest first
-	index  int       // in the heap
+	site   *group    // nil if it is a site
+	own    list.List // of *Login, the oldest first
+	parts  groupHeap // the other networks of a site
+	count  int       // of the logins, those of the parts included
+	index  int       // among the sites, or among the parts of the site
 }
 
-// add puts a login behind the others of its site.
-func (e *evictable) add(login *Login) {
-	login.place = e.site(login.site).logins.PushBack(login)
-	e.fix(login)
+// add puts a login behind the others of its network.
+func (e *evictable) add(login *Login, from source) {
+	login.group = e.group(from)
+	login.place = login.group.own.PushBack(login)
+	e.recount(login.group, 1)
 }
 
-// putBack makes a login the oldest of its site again.
+// putBack makes a login the oldest of its network again.
 func (e *evictable) putBack(login *Login) {
-	login.place = e.site(login.site).logins.PushFront(login)
-	e.fix(login)
+	login.group = e.group(login.group.source())
+	login.place = login.group.own.PushFront(login)
+	e.recount(login.group, 1)
 }
 
 // remove takes a login out, if it is there.
@@ -40,68 +49,104 @@ func (e *evictable) remove(login *Login) {
 	if login.place == nil {
 		return
 	}
-	e.bySite[login.site].logins.Remove(login.place)
+	login.group.own.Remove(login.place)
 	login.place = nil
-	e.fix(login)
+	e.recount(login.group, -1)
 }
 
-// takeOldest takes out the login that makes room for one more of a site. It returns nil if there is none. A
-// site loses a login to another only if it has more than that other one would then have.
-func (e *evictable) takeOldest(starting netip.Prefix) *Login {
+// takeOldest takes out the login that makes room for one more from a source. It returns nil if there is none.
+// A site loses a login to another only if it has more than that other one would then have, and so does a
+// network to another of its site.
+func (e *evictable) takeOldest(starting source) *Login {
 	if len(e.most) == 0 {
 		return nil
 	}
-	loser := e.most[0]
-	if own := e.bySite[starting]; own != nil && own.logins.Len()+1 >= loser.logins.Len() {
+	site := e.most[0]
+	if own := e.groups[starting.site]; own != nil && own.count+1 >= site.count {
+		site = own
+	}
+	loser := site.largest()
+	own := e.groups[starting.network]
+	isPart := own != nil && own.source().site == site.prefix && own.own.Len() > 0
+	if isPart && own.own.Len()+1 >= loser.own.Len() {
 		loser = own
 	}
-	login := loser.logins.Front().Value.(*Login)
+	login := loser.own.Front().Value.(*Login)
 	e.remove(login)
 	return login
 }
 
-// site returns a site, which is new if it has no logins.
-func (e *evictable) site(prefix netip.Prefix) *site {
-	found := e.bySite[prefix]
-	if found == nil {
-		found = &site{prefix: prefix}
-		if e.bySite == nil {
-			e.bySite = map[netip.Prefix]*site{}
+// group returns the group of a network, which is new if the network has no logins.
+func (e *evictable) group(from source) *group {
+	if found := e.groups[from.network]; found != nil {
+		return found
+	}
+	made := &group{prefix: from.network}
+	if from.site == from.network {
+		heap.Push(&e.most, made)
+	} else {
+		made.site = e.group(source{network: from.site, site: from.site})
+		heap.Push(&made.site.parts, made)
+	}
+	if e.groups == nil {
+		e.groups = map[netip.Prefix]*group{}
+	}
+	e.groups[made.prefix] = made
+	return made
+}
+
+// recount adds to the number of logins of a group and of its site, and puts both where they belong. One
+// without logins is forgotten.
+func (e *evictable) recount(changed *group, change int) {
+	for g := changed; g != nil; g = g.site {
+		g.count += change
+		siblings := &e.most
+		if g.site != nil {
+			siblings = &g.site.parts
 		}
-		e.bySite[prefix] = found
-		heap.Push(&e.most, found)
+		if g.count > 0 {
+			heap.Fix(siblings, g.index)
+			continue
+		}
+		heap.Remove(siblings, g.index)
+		delete(e.groups, g.prefix)
 	}
-	return found
 }
 
-// fix puts the site of a login where its number of logins belongs, or forgets the site if it has none.
-func (e *evictable) fix(login *Login) {
-	changed := e.bySite[login.site]
-	if changed.logins.Len() > 0 {
-		heap.Fix(&e.most, changed.index)
-		return
+// source returns where the logins of a network were started.
+func (g *group) source() source {
+	from := source{network: g.prefix, site: g.prefix}
+	if g.site != nil {
+		from.site = g.site.prefix
 	}
-	heap.Remove(&e.most, changed.index)
-	delete(e.bySite, login.site)
+	return from
 }
 
-// siteHeap has the site with the most logins first; see [heap.Interface].
-type siteHeap []*site
+// largest returns the network of a site that has the most logins.
+func (g *group) largest() *group {
+	if len(g.parts) > 0 && g.parts[0].count > g.own.Len() {
+		return g.parts[0]
+	}
+	return g
+}
 
-func (h siteHeap) Len() int           { return len(h) }
-func (h siteHeap) Less(i, j int) bool { return h[i].logins.Len() > h[j].logins.Len() }
-func (h siteHeap) Swap(i, j int) {
+// groupHeap has the group with the most logins first; see [heap.Interface].
+type groupHeap []*group
+
+func (h groupHeap) Len() int           { return len(h) }
+func (h groupHeap) Less(i, j int) bool { return h[i].count > h[j].count }
+func (h groupHeap) Swap(i, j int) {
 	h[i], h[j] = h[j], h[i]
 	h[i].index, h[j].index = i, j
 }
 
-func (h *siteHeap) Push(x any) {
-	added := x.(*site)
+func (h *groupHeap) Push(x any) {
+	added := x.(*group)
 	added.index = len(*h)
 	*h = append(*h, added)
 }
 
-func (h *siteHeap) Pop() any {
+func (h *groupHeap) Pop() any {
 	last := len(*h) - 1
 	popped := (*h)[last]
 	(*h)[last] = nil
@@ -111,7 +156,7 @@ func (h *siteHeap) Pop() any {
 
 // makeRoom reserves room for a login that is about to start. If there is none, a login that never came back
 // from the provider expires early. It fails with ErrFull if all of them have come back.
-func (s *Sessions) makeRoom(ctx context.Context, id string, starting netip.Prefix) error {
+func (s *Sessions) makeRoom(ctx context.Context, id string, starting source) error {
 	for {
 		login, reserved := s.reserve(id, starting)
 		if reserved {
@@ -128,8 +173,8 @@ func (s *Sessions) makeRoom(ctx context.Context, id string, starting netip.Prefi
 	}
 }
 
-// reserve reserves room for a login of a site. If there is none, it returns the login to expire, if any.
-func (s *Sessions) reserve(id string, starting netip.Prefix) (login *Login, reserved bool) {
+// reserve reserves room for a login. If there is none, it returns the login to expire, if any.
+func (s *Sessions) reserve(id string, starting source) (login *Login, reserved bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if len(s.byID)+len(s.starting) < s.maxPending {

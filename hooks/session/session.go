@@ -16,7 +16,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"net/netip"
 	"sync"
 	"time"
 )
@@ -92,7 +91,7 @@ type Sessions struct {
 	byReadKey map[string]*Login // the pending logins, by the hash of their read key
 	byState   map[string]*Login // the pending logins whose state is known to be unused, by its hash
 	byID      map[string]*Login
-	starting  map[string]netip.Prefix // the sites of the logins that are being stored, by their ID
+	starting  map[string]source // of the logins that are being stored, by their ID
 	evictable evictable
 }
 
@@ -109,7 +108,7 @@ func New(table Table, options Options) *Sessions {
 		byReadKey:  map[string]*Login{},
 		byState:    map[string]*Login{},
 		byID:       map[string]*Login{},
-		starting:   map[string]netip.Prefix{},
+		starting:   map[string]source{},
 	}
 	if s.onOutcome == nil {
 		s.onOutcome = func(Outcome) {}

@@ -391,6 +391,61 @@ func TestFloodEndsItsOwnLogins(t *testing.T) {
 	}
 }
 
+// startIn starts a login from a network of a /48 of IPv6.
+func (s *service) startIn(network int) session.Started {
+	s.t.Helper()
+	from := request
+	from.Site = netip.MustParsePrefix("2001:db8:7::/48")
+	address := from.Site.Addr().As16()
+	address[7] = byte(network)
+	from.Source = netip.PrefixFrom(netip.AddrFrom16(address), 64)
+	started, err := s.Start(s.t.Context(), owner, from)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return started
+}
+
+// A flood from some networks of a site ends no login of their neighbors there, whoever needs the room.
+func TestFloodEndsNoLoginOfANeighbor(t *testing.T) {
+	t.Parallel()
+	const networks, capacity = 10, 100
+	s := open(t, sessiontest.NewMemory(), session.Options{MaxPending: capacity})
+	neighbors := []session.Started{s.startIn(99), s.startIn(99)}
+	elsewhere := s.startFrom(1)
+	for i := range 2 * capacity {
+		s.startIn(i % networks)
+	}
+	// The neighbor and others need room, too.
+	neighbors = append(neighbors, s.startIn(99), s.startIn(98))
+	others := []session.Started{elsewhere, s.startFrom(1), s.startFrom(2)}
+	for i := range capacity {
+		s.startIn(i % networks)
+	}
+	for _, login := range neighbors {
+		s.expectUnderWay("a login of a neighbor", login, true)
+	}
+	for _, login := range others {
+		s.expectUnderWay("a login from elsewhere", login, true)
+	}
+	if count := s.PendingCount(); count != capacity {
+		t.Errorf("%d logins are under way", count)
+	}
+}
+
+// A network that has as many logins as another of its site would then have loses none to it.
+func TestEqualNeighborsLoseTheirOwn(t *testing.T) {
+	t.Parallel()
+	s := open(t, sessiontest.NewMemory(), session.Options{MaxPending: 5})
+	before := []session.Started{s.startIn(1), s.startIn(1), s.startIn(1)}
+	for range 6 {
+		s.startIn(2)
+	}
+	for _, login := range before {
+		s.expectUnderWay("a login of a neighbor", login, true)
+	}
+}
+
 // A site that has as many logins as another would then have loses none to it.
 func TestEqualSitesLoseTheirOwn(t *testing.T) {
 	t.Parallel()

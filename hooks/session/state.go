@@ -1,6 +1,7 @@
 package session
 
 import (
+	"cmp"
 	"context"
 	"crypto/hmac"
 	"errors"
@@ -14,10 +15,13 @@ type StartRequest struct {
 	Tenant string
 	// Origin is that of the page that asked, for the admin. It may be empty.
 	Origin string
-	// Network is the client's. It is stored as a MAC only.
+	// Network is where the client is known to be. It is stored as a MAC only.
 	Network netip.Prefix
-	// Site is what one customer of an internet provider may have, and Network is a part of. It is kept in
-	// memory only. Logins without one count as one site.
+	// Source is the network whose limits count the login. It is kept in memory only, as is Site. If it is
+	// zero, it is the site.
+	Source netip.Prefix
+	// Site is what one customer of an internet provider may have, and Source is a part of. Logins without
+	// one count as one site.
 	Site netip.Prefix
 }
 
@@ -34,7 +38,8 @@ type Started struct {
 }
 
 // Start begins a login. If too many are under way, one of the site that has started the most expires early:
-// its oldest that never came back from the provider. Start fails with ErrFull if all of them have come back.
+// of the network that has started the most there, the oldest that never came back from the provider. Start
+// fails with ErrFull if all of them have come back.
 func (s *Sessions) Start(ctx context.Context, owner Owner, request StartRequest) (Started, error) {
 	// As a table keeps it. It is the clock on the wall, too: the monotonic one stops while a machine sleeps.
 	now := s.now().Truncate(time.Millisecond)
@@ -56,7 +61,8 @@ func (s *Sessions) Start(ctx context.Context, owner Owner, request StartRequest)
 		Created:     now,
 		Expires:     now.Add(s.ttl).Truncate(time.Millisecond),
 	}
-	if err := s.makeRoom(ctx, row.ID, request.Site); err != nil {
+	from := source{network: cmp.Or(request.Source, request.Site), site: request.Site}
+	if err := s.makeRoom(ctx, row.ID, from); err != nil {
 		return Started{}, err
 	}
 	if err := s.table.Insert(ctx, row); err != nil {

@@ -3,7 +3,6 @@ package session
 import (
 	"container/list"
 	"maps"
-	"net/netip"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -15,8 +14,8 @@ type Login struct {
 	ended  chan struct{}
 	newest atomic.Pointer[chan struct{}] // of the poll that waits
 
-	site  netip.Prefix
-	place *list.Element // among the evictable logins of the site, or nil
+	group *group        // of the network that started it; nil if its state was used before that was known
+	place *list.Element // among the evictable logins of the group, or nil
 }
 
 // Ended returns a channel that is closed when the login is no longer pending. What became of it,
@@ -86,7 +85,7 @@ func (s *Sessions) add(row Row) {
 	login := &Login{row: row, ended: make(chan struct{})}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	login.site = s.starting[row.ID]
+	from := s.starting[row.ID]
 	delete(s.starting, row.ID)
 	if known := s.byID[row.ID]; known != nil {
 		if !row.Redirected.IsZero() {
@@ -99,7 +98,7 @@ func (s *Sessions) add(row Row) {
 	if !row.Redirected.IsZero() {
 		return
 	}
-	s.evictable.add(login)
+	s.evictable.add(login, from)
 	if row.StateHash != nil {
 		s.byState[string(row.StateHash)] = login
 	}

@@ -1,8 +1,10 @@
 package sqlite
 
 import (
+	"fmt"
 	"io/fs"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -80,7 +82,7 @@ func TestWeekOfAbandonedLogins(t *testing.T) {
 func TestExpiredRowsAreBounded(t *testing.T) {
 	t.Parallel()
 	s := serve(t, session.Options{Retention: 7 * 24 * time.Hour})
-	s.table.maxExpired = 20
+	s.table.bounds.maxExpired = 20
 	var ids []string
 	for range 50 {
 		s.fail(s.redirect(owner, s.start(owner)).ID, session.StatusFailed)
@@ -108,6 +110,88 @@ func TestExpiredRowsAreBounded(t *testing.T) {
 	}
 }
 
+// A flood of logins that fail, or are denied or ended, is bounded before any of them expires, between two
+// sweeps as well. Those that came last stay, each is counted, and a second flood uses the room of the first.
+func TestFruitlessLoginsAreBounded(t *testing.T) {
+	t.Parallel()
+	s := serve(t, session.Options{Retention: 7 * 24 * time.Hour})
+	const bound, logins = 40, 600
+	s.table.bounds.maxFruitless = bound
+	s.sweep()
+	s.login(owner)
+	flood := func() (latest string) {
+		for i := range logins {
+			id := s.redirect(owner, s.start(owner)).ID
+			s.fail(id, []session.Status{session.StatusFailed, session.StatusDenied}[i%2])
+			latest = id
+			s.advance(10 * time.Millisecond)
+		}
+		return latest
+	}
+	// From one hour to the next, so that the totals of the first must be made again.
+	s.advance(s.clock().Truncate(time.Hour).Add(time.Hour - logins*5*time.Millisecond).Sub(s.clock()))
+	s.sweep()
+	var pages, pagesAgain int64
+	latest := flood()
+	s.row("PRAGMA page_count", &pages)
+	s.table.bounds.trimming.Lock() // whatever began has ended then
+	if count := s.count(); count > 2*(bound+bound/2) {
+		t.Errorf("%d rows are left before the sweep", count)
+	}
+	s.table.bounds.trimming.Unlock()
+	s.sweep()
+	// The login with tokens is from before the flood.
+	statuses := strings.Join(s.column(`SELECT status || ' ' || count(*) FROM sessions GROUP BY status`), ", ")
+	if statuses != "denied 40, expired 1, failed 40" {
+		t.Errorf("left are %s", statuses)
+	}
+	if left := s.column("SELECT id FROM sessions WHERE status = 'denied'"); !slices.Contains(left, latest) {
+		t.Error("the latest is gone")
+	}
+	flood()
+	s.sweep()
+	if s.row("PRAGMA page_count", &pagesAgain); pagesAgain > pages+pages/2 {
+		t.Errorf("the database had %d pages, and has %d after another flood", pages, pagesAgain)
+	}
+	var failed, denied int
+	s.row("SELECT sum(failed), sum(denied) FROM login_totals", &failed, &denied)
+	if failed != logins || denied != logins {
+		t.Errorf("counted are %d failed and %d denied", failed, denied)
+	}
+}
+
+// A login whose row is gone before the sweep sees its end counts in the hour in which it began.
+func TestLoginsRemovedBeforeTheyAreCounted(t *testing.T) {
+	t.Parallel()
+	s := serve(t, session.Options{Retention: 7 * 24 * time.Hour})
+	s.table.bounds.maxFruitless = 8
+	var ids []string
+	start := func() {
+		for range 20 {
+			ids = append(ids, s.redirect(owner, s.start(owner)).ID)
+		}
+	}
+	s.advance(s.clock().Truncate(time.Hour).Add(2*time.Hour - 90*time.Second).Sub(s.clock()))
+	start()
+	s.advance(3 * time.Minute)
+	start()
+	s.sweep()
+	for _, id := range ids {
+		s.fail(id, session.StatusFailed)
+	}
+	s.table.bounds.trimming.Lock()
+	s.table.bounds.trimming.Unlock()
+	var first string
+	s.row("SELECT substr(min(created), 1, 13) FROM sessions", &first)
+	if first == timestamp(s.clock().Add(-time.Hour))[:13] {
+		t.Fatal("a login of the first hour still has its row")
+	}
+	s.sweep()
+	if failed := s.column("SELECT failed FROM login_totals"); fmt.Sprint(failed) != "[20 20]" {
+		t.Errorf("counted are %s", failed)
+	}
+}
+
 // The rows that are kept when all bounds are reached leave room on a disk of 1 GB.
 func TestSizeAtTheBounds(t *testing.T) {
 	t.Parallel()
@@ -120,9 +204,10 @@ func TestSizeAtTheBounds(t *testing.T) {
 			'https://abc123.plugins.framercdn.com', {:time}, {:time}, {:time}, {:time} || i, randomblob(41),
 			randomblob(41), randomblob(32) FROM n`,
 		dbx.Params{"rows": rows, "time": timestamp(s.clock()), "text": strings.Repeat("x", 100)})
-	size := s.dataSize() / rows * defaultMaxExpired
-	t.Logf("%d rows take %d MB", defaultMaxExpired, size>>20)
+	kept := max(defaultMaxExpired, int64(len(fruitlessKinds))*defaultMaxFruitless)
+	size := s.dataSize() / rows * kept
+	t.Logf("%d rows take %d MB", kept, size>>20)
 	if size > 150<<20 {
-		t.Errorf("%d rows take %d MB", defaultMaxExpired, size>>20)
+		t.Errorf("%d rows take %d MB", kept, size>>20)
 	}
 }

@@ -52,7 +52,8 @@ const (
 	liveCount    = `SELECT count(*) FROM sessions WHERE ` + living + ofSlug
 	failedLogins = `SELECT id, ` + slug + ` AS plugin,
 		error, errorDescription AS description, cause, completed FROM sessions
-		WHERE status = 'failed' AND ` + within + ofSlug + ` ORDER BY expires DESC LIMIT {:listed}`
+		WHERE ` + fruitless + ` AND status = 'failed' AND ` + within + ofSlug + `
+		ORDER BY expires DESC LIMIT {:listed}`
 	latestClaims = `SELECT created, claimed FROM sessions
 		WHERE status = 'claimed' AND ` + within + ofSlug + ` ORDER BY expires DESC LIMIT {:claims}`
 )

@@ -143,7 +143,7 @@ func TestReportOfMany(t *testing.T) {
 		report.ToClaim.Median != 10 {
 		t.Errorf("%+v, %+v, %d failures", report.Funnel, report.ToClaim, len(report.Failures))
 	}
-	if plan := fmt.Sprint(s.plan(failedLogins)); !strings.Contains(plan, "sessions_failed") {
+	if plan := fmt.Sprint(s.plan(failedLogins)); !strings.Contains(plan, "sessions_fruitless") {
 		t.Errorf("the failures are not found by their index: %s", plan)
 	}
 }

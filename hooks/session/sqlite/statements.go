@@ -8,9 +8,9 @@ import (
 // statements are all the SQL that sessions need, prepared once.
 type statements struct {
 	insert, consume, complete, fail, cancel, ack, interrupted, expire, expireOne, remove,
-	removeAbandoned *sql.Stmt
+	removeAbandoned, removeOf *sql.Stmt
 
-	byState, byReadKey, pending, surplus *sql.Stmt
+	byState, byReadKey, pending, surplus, surplusOf *sql.Stmt
 
 	lastTotal, earliest, hourTotals, storeTotal, deleteTotals, deleteRemoved *sql.Stmt
 }
@@ -25,6 +25,9 @@ type prepared struct {
 // sweepStep bounds the rows that one statement of the sweep changes, so that no request waits for more than
 // these.
 const sweepStep = "200"
+
+// fruitless finds what the index sessions_fruitless has.
+const fruitless = `status IN ('denied', 'failed', 'expired')`
 
 // ofOwner finds the sessions that began at a plugin with its present client. Those that are older than the
 // column have no client.
@@ -88,6 +91,10 @@ func (s *statements) writes(db *sql.DB) []prepared {
 		{statement: &s.removeAbandoned, db: db, query: `DELETE FROM sessions
 			WHERE id IN (SELECT id FROM sessions
 				WHERE expires > ? AND expires <= ? AND redirected = '' LIMIT ` + sweepStep + `)`},
+		{statement: &s.removeOf, db: db, query: `DELETE FROM sessions
+			WHERE rowid IN (SELECT rowid FROM sessions
+				WHERE ` + fruitless + ` AND status = ? AND expires <= ? LIMIT ` + sweepStep + `)
+			RETURNING created, completed`},
 		{statement: &s.storeTotal, db: db, query: storeTotal},
 		{statement: &s.deleteTotals, db: db, query: `DELETE FROM login_totals WHERE hour < ?`},
 		{statement: &s.deleteRemoved, db: db, query: `DELETE FROM removed_logins WHERE hour < ?`},
@@ -106,6 +113,8 @@ func (s *statements) reads(db *sql.DB) []prepared {
 			FROM sessions WHERE status IN ('pending', 'ready') AND status = 'pending' AND expires > ?`},
 		{statement: &s.surplus, db: db, query: `SELECT expires
 			FROM sessions WHERE expires <= ? ORDER BY expires DESC LIMIT 1 OFFSET ?`},
+		{statement: &s.surplusOf, db: db, query: `SELECT expires FROM sessions
+			WHERE ` + fruitless + ` AND status = ? ORDER BY expires DESC LIMIT 1 OFFSET ?`},
 		{statement: &s.lastTotal, db: db, query: `SELECT coalesce(max(hour), '')
 			FROM login_totals WHERE hour <= ?`},
 		{statement: &s.earliest, db: db, query: `SELECT coalesce(min(created), '')

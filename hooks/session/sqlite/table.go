@@ -28,21 +28,13 @@ type Table struct {
 	statements statements
 	claims     claimRegistry
 
-	// maxExpired bounds the rows that have expired, and with them the size of the database. The oldest go
-	// first; the totals keep them.
-	maxExpired int
-	// abandonedUntil is up to which expiry the abandoned logins were removed, as a timestamp. Only Sweep uses
-	// it.
-	abandonedUntil string
+	bounds bounds
 
 	mu       sync.RWMutex
 	watchers []session.Watcher
 }
 
 var _ session.Table = (*Table)(nil)
-
-// defaultMaxExpired is many times what a plugin has in a week. The rows take about 60 MB.
-const defaultMaxExpired = 100_000
 
 // New prepares the statements on an app whose migrations have run. Reads run on PocketBase's pool, writes on
 // its single writer connection.
@@ -60,8 +52,7 @@ func New(app core.App) (*Table, error) {
 		app:    app,
 		writer: &writer{db: writeDB},
 		claims: claimRegistry{byReadKey: map[string]*heldClaim{}},
-
-		maxExpired: defaultMaxExpired,
+		bounds: bounds{maxExpired: defaultMaxExpired, maxFruitless: defaultMaxFruitless},
 	}
 	for _, p := range t.statements.list(readDB, writeDB) {
 		if *p.statement, err = p.db.Prepare(p.query); err != nil {
@@ -176,6 +167,7 @@ func (t *Table) endOne(ctx context.Context, id string, statement *sql.Stmt, args
 	// Polls may be waiting even if the session had ended before.
 	t.notify(func(w session.Watcher) { w.Woken(id) })
 	t.notifyEnded(outcomes)
+	t.countFruitless(len(outcomes))
 	return len(outcomes) > 0, nil
 }
 
@@ -236,34 +228,6 @@ func (t *Table) expireDue(ctx context.Context, now time.Time) (count int64, err 
 		t.notifyWoken(expired)
 		t.notifyEnded(expired)
 		count += int64(len(expired))
-	}
-}
-
-// removeDue deletes the rows whose retention is over, and the oldest beyond what may be kept.
-func (t *Table) removeDue(ctx context.Context, now, removeBefore time.Time) (count int64, err error) {
-	abandoned := timestamp(now.Add(-session.AbandonedRetention))
-	count, err = t.remove(ctx, t.statements.removeAbandoned, t.abandonedUntil, abandoned)
-	if err != nil {
-		return count, err
-	}
-	t.abandonedUntil = abandoned
-	var surplus string // the latest expiry of a row that is one too many
-	err = t.statements.surplus.QueryRowContext(ctx, timestamp(now), t.maxExpired).Scan(&surplus)
-	if err != nil && !errors.Is(err, sql.ErrNoRows) {
-		return count, err
-	}
-	removed, err := t.remove(ctx, t.statements.remove, max(timestamp(removeBefore), surplus))
-	return count + removed, err
-}
-
-// remove executes a statement that deletes some rows until it finds no more of them.
-func (t *Table) remove(ctx context.Context, statement *sql.Stmt, args ...any) (count int64, err error) {
-	for {
-		changed, err := t.writer.exec(ctx, statement, args...)
-		if err != nil || changed == 0 {
-			return count, err
-		}
-		count += changed
 	}
 }
 

@@ -37,8 +37,16 @@ const storeTotal = `INSERT INTO login_totals
 // have expired before: then a session no longer changes once its time is over, and only the hours since the
 // last total are counted again. Nobody waits for the counting, since it does not use the one connection that
 // writes.
-func (t *Table) addUp(ctx context.Context, now time.Time) error {
-	since, err := t.openHour(ctx, now)
+func (t *Table) addUp(ctx context.Context, now time.Time) (err error) {
+	uncounted := t.bounds.takeUncounted()
+	defer func() {
+		if err != nil {
+			t.bounds.addUncounted(uncounted)
+			return
+		}
+		t.bounds.setCounted(now)
+	}()
+	since, err := t.openHour(ctx, openHourRequest{now: now, uncounted: uncounted})
 	if err != nil {
 		return err
 	}
@@ -64,12 +72,18 @@ func (t *Table) addUp(ctx context.Context, now time.Time) error {
 	return nil
 }
 
+// openHourRequest is the time, and when the earliest login began whose row is gone without being counted.
+type openHourRequest struct {
+	now       time.Time
+	uncounted string
+}
+
 // openHour returns the first hour whose total may have changed since the last total was made: the hour in
 // which the oldest session began that was still under way then. It goes back a minute further, for what
 // happened in the meantime.
-func (t *Table) openHour(ctx context.Context, now time.Time) (hour string, err error) {
+func (t *Table) openHour(ctx context.Context, request openHourRequest) (hour string, err error) {
 	// If the clock was set back, there may be an hour that is still to come.
-	err = t.statements.lastTotal.QueryRowContext(ctx, timestamp(now)).Scan(&hour)
+	err = t.statements.lastTotal.QueryRowContext(ctx, timestamp(request.now)).Scan(&hour)
 	if err != nil || hour == "" {
 		return "", err
 	}
@@ -78,7 +92,7 @@ func (t *Table) openHour(ctx context.Context, now time.Time) (hour string, err e
 	if err := t.statements.earliest.QueryRowContext(ctx, minuteBefore).Scan(&earliest); err != nil {
 		return "", err
 	}
-	if earliest != "" && earliest < hour {
+	if earliest = earlier(earliest, request.uncounted); earliest != "" && earliest < hour {
 		hour = timestamp(readTime(earliest).Truncate(time.Hour))
 	}
 	return hour, nil
