@@ -92,11 +92,25 @@ func (e *request) bodyParam(names ...string) string {
 	return ""
 }
 
-// readBody reads the whole body, or nothing of one that is too large or too slow. Every request's body is
-// read, needed or not: until then net/http neither answers nor notices that a client has left.
-func (e *request) readBody(timeout time.Duration) {
+var (
+	errBodyTooLarge = &responseError{
+		Status:      http.StatusRequestEntityTooLarge,
+		Code:        "invalid_request",
+		Description: "The body of the request is too large.",
+	}
+	errBodyTooSlow = &responseError{
+		Status:      http.StatusRequestTimeout,
+		Code:        "invalid_request",
+		Description: "The body of the request did not arrive in time, or not as a whole.",
+	}
+)
+
+// readBody reads the whole body. It fails with errBodyTooLarge or errBodyTooSlow, and then the connection is
+// closed after the answer. Every request's body is read, needed or not: until then net/http neither answers
+// nor notices that a client has left.
+func (e *request) readBody(timeout time.Duration) error {
 	if e.Request.ContentLength == 0 {
-		return
+		return nil
 	}
 	// If the connection has no deadlines, the server's own still applies.
 	connection := http.NewResponseController(e.Response)
@@ -105,8 +119,12 @@ func (e *request) readBody(timeout time.Duration) {
 	if err != nil || len(body) > maxBody {
 		// Otherwise net/http would wait for the rest before it answers.
 		e.Response.Header().Set("Connection", "close")
-		return
+		if err != nil {
+			return errBodyTooSlow
+		}
+		return errBodyTooLarge
 	}
 	_ = connection.SetReadDeadline(time.Time{})
 	e.body = body
+	return nil
 }

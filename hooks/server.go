@@ -40,6 +40,8 @@ type server struct {
 	pollGate       *gate // held polls
 	knownTokens    knownTokens
 	guesses        *guesses
+	connections    *connections
+	adminTimeout   time.Duration // bounds what timing.answer does, for admins
 	routes         []route
 
 	closing    chan struct{}  // closed at shutdown: waiting polls are answered
@@ -47,6 +49,10 @@ type server struct {
 	checking   sync.WaitGroup // the check at start
 	finishing  sync.Once
 }
+
+// maxPending bounds the logins under way. At 0.9 KB each, and with as many connections as there may be, they
+// leave room in the memory of fly.toml's machine. In ten minutes that is 83 logins a second.
+const maxPending = 50_000
 
 // newServer returns the server of an app that has its tables. The configuration is complete and valid.
 func newServer(app core.App, config Config, records *plugins.Records) (*server, error) {
@@ -73,13 +79,15 @@ func newServer(app core.App, config Config, records *plugins.Records) (*server, 
 		providerGate:   newGate(networkProviderRequests, providerRequests),
 		pollGate:       newGate(networkPolls, heldPolls),
 		guesses:        newGuesses(config.timing.now),
+		connections:    newConnections(config.connectionsMemory),
 		closing:        make(chan struct{}),
 	}
 	s.sessions = session.New(table, session.Options{
-		TTL:       config.SessionTTL,
-		Retention: config.SessionRetention,
-		OnOutcome: s.loginEnded,
-		Now:       config.timing.now,
+		TTL:        config.SessionTTL,
+		Retention:  config.SessionRetention,
+		OnOutcome:  s.loginEnded,
+		MaxPending: maxPending,
+		Now:        config.timing.now,
 	})
 	s.metrics = newMetrics(s.sessions, config.Version)
 	s.routes = s.routeTable()
@@ -132,6 +140,7 @@ func (s *server) handler(pocketbase http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		cleanPath(r.URL)
 		first, _, _ := strings.Cut(r.URL.Path[1:], "/")
+		defer s.connections.begin(r)()
 		if first == "api" || first == "_" {
 			pocketbase.ServeHTTP(w, r)
 			return
@@ -165,8 +174,10 @@ func (s *server) serve(w http.ResponseWriter, r *http.Request) {
 	found, err = s.match(e)
 	e.route = found.path
 	s.setHeaders(e)
-	e.readBody(s.config.timing.body)
+	bodyErr := e.readBody(s.config.timing.body)
 	switch {
+	case bodyErr != nil:
+		err = bodyErr
 	case e.isPreflight(): // of an unknown address, too: the page is to read the error behind it
 		err = nil
 		w.WriteHeader(http.StatusNoContent)
