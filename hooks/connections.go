@@ -12,9 +12,9 @@ import (
 
 // What connections take, in KB, as measured with the kinds of examples/siege that take the most.
 const (
-	// connectionsMemory bounds what all of them take together. In the 256 MB of fly.toml's machine that leaves
-	// room for the program itself, for maxPending logins, and for the requests to providers. It is enough
-	// for 3,500 connections, or 2,250 with TLS, or for heldPolls and 300 more.
+	// connectionsMemory bounds what all of them take together. In the 256 MB of fly.toml's machine that
+	// leaves room for the program itself, for maxPending logins, and for the requests to providers. It is
+	// enough for 3,500 connections, or 2,250 with TLS, or for heldPolls and 300 more.
 	connectionsMemory = 126_000
 
 	// plainMemory is what a connection takes whose client reads its answers slowly. An idle one takes 20.
@@ -28,11 +28,11 @@ const (
 )
 
 // connections bounds the open connections of all listeners together. Nobody is kept out at the bound: the new
-// connection is accepted, and an old one closed for it. First goes the one that has waited the longest for a
-// request, or for the rest of its headers. If none waits, it is the one whose request takes the longest, such
-// as a slow reader's. So those who fill the service only take the places of each other, while a health check,
-// an admin or a plugin, whose requests are short, are served. Polls that are held, and the requests of admins,
-// keep their places. It is safe for concurrent use.
+// connection is accepted, and an old one closed for it. If more wait for a request, or for the rest of its
+// headers, than have one that is being handled, the one that has waited the longest is closed; else the one
+// whose request takes the longest, such as a slow reader's. So those who fill the service only take the
+// places of each other, while a health check, an admin or a plugin, whose requests are short, are served.
+// Polls that are held, and the requests of admins, keep their places. It is safe for concurrent use.
 type connections struct {
 	limit   int // in KB, as are the others
 	maxKept int
@@ -44,10 +44,10 @@ type connections struct {
 	kept     int // what those take that keep their places, and are in neither list
 }
 
-// newConnections returns a bound in KB, of which the connections that keep their places may take ten
-// elevenths.
+// newConnections returns a bound in KB, of which the connections that keep their places may take eleven
+// twelfths.
 func newConnections(limit int) *connections {
-	return &connections{limit: limit, maxKept: limit - limit/11}
+	return &connections{limit: limit, maxKept: limit - limit/12}
 }
 
 // connection is a connection that is counted until it is closed.
@@ -96,11 +96,11 @@ func (c *connections) add(added *connection) (victims []*connection) {
 // must close. The caller holds the lock.
 func (c *connections) makeRoom() (victims []*connection) {
 	for c.open > c.limit {
-		first := c.waiting.Front()
-		// The last one that waits may have been accepted this moment.
-		if handled := c.handling.Front(); handled != nil && c.waiting.Len() <= 1 {
-			first = handled
+		longer := &c.waiting
+		if c.handling.Len() > c.waiting.Len() {
+			longer = &c.handling
 		}
+		first := longer.Front()
 		if first == nil {
 			return victims
 		}
@@ -117,8 +117,8 @@ func closeAll(victims []*connection) {
 	}
 }
 
-// put puts a connection at the end of a list, with a new weight. Without a list it keeps its place. The caller
-// holds the lock.
+// put puts a connection at the end of a list, with a new weight. Without a list it keeps its place. The
+// caller holds the lock.
 func (c *connection) put(to *list.List, weight int) {
 	if c.list != nil {
 		c.list.Remove(c.element)

@@ -50,9 +50,9 @@ type server struct {
 	finishing  sync.Once
 }
 
-// maxPending bounds the logins under way. At 0.9 KB each, and with as many connections as there may be, they
-// leave room in the memory of fly.toml's machine. In ten minutes that is 83 logins a second.
-const maxPending = 50_000
+// maxPending bounds the logins under way. At 1 KB each, and with as many connections as there may be, they
+// leave room in the memory of fly.toml's machine. In ten minutes that is 50 logins a second.
+const maxPending = 30_000
 
 // newServer returns the server of an app that has its tables. The configuration is complete and valid.
 func newServer(app core.App, config Config, records *plugins.Records) (*server, error) {

@@ -19,6 +19,10 @@ type kind struct {
 	// trickle is sent every two seconds after that. Blank: nothing.
 	trickle string
 
+	// sip is how many bytes of an answer are read every two seconds, once its status has been read. Zero: an
+	// answered connection is closed.
+	sip int
+
 	// twice says that each also takes a connection from the service to the provider.
 	twice bool
 }
@@ -32,6 +36,7 @@ type crowd struct {
 	connecting chan struct{} // has room for those that may connect at the same time
 	open       atomic.Int64
 	ends       tally // how connections ended: with which status, or closed
+	answered   tally // with which status those were answered that stay
 	holding    sync.WaitGroup
 }
 
@@ -120,6 +125,13 @@ func (c *crowd) connect(ctx context.Context, i int) (net.Conn, error) {
 	}
 	// Else the port would stay taken for a minute after the connection.
 	_ = conn.(*net.TCPConn).SetLinger(0)
+	if c.kind.sip > 0 {
+		const small = 4 << 10
+		_ = conn.(*net.TCPConn).SetReadBuffer(small)
+		// A reader this slow may also stop the service from reading what follows.
+		go conn.Write([]byte(first))
+		return conn, nil
+	}
 	if _, err := conn.Write([]byte(first)); err != nil {
 		conn.Close()
 		return nil, err
@@ -150,13 +162,41 @@ func (c *crowd) await(ctx context.Context, conn net.Conn) (answered bool) {
 			return false
 		}
 	}
-	c.ends.add(string(line[len("HTTP/1.1 "):]))
+	status := string(line[len("HTTP/1.1 "):])
+	if c.kind.sip > 0 {
+		c.answered.add(status)
+		c.sip(ctx, conn)
+		return false
+	}
+	c.ends.add(status)
 	return true
+}
+
+// sip reads an answer slowly until the connection is closed, or the context ends.
+func (c *crowd) sip(ctx context.Context, conn net.Conn) {
+	_ = conn.SetReadDeadline(time.Time{})
+	buffer := make([]byte, c.kind.sip)
+	for {
+		if _, err := conn.Read(buffer); err != nil {
+			if ctx.Err() == nil {
+				c.ends.add("closed")
+			}
+			return
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(trickleInterval):
+		}
+	}
 }
 
 // note says how many connections are open now, and how others ended.
 func (c *crowd) note() string {
 	note := fmt.Sprintf("%d open", c.open.Load())
+	if answered := c.answered.String(); answered != "" {
+		note += "; answered: " + answered
+	}
 	if ends := c.ends.String(); ends != "" {
 		note += "; ended since: " + ends
 	}
