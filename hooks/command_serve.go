@@ -87,8 +87,8 @@ func redirectAddress(serve *cobra.Command, domains []string) string {
 	return httpAddress
 }
 
-// serveAddresses does what PocketBase's own command does, but lets PocketBase redirect nothing to HTTPS, since
-// its server for that takes whatever a stranger sends. The service has one of its own.
+// serveAddresses does what PocketBase's own command does, but lets PocketBase redirect nothing to HTTPS,
+// since its server for that takes whatever a stranger sends. The service has one of its own.
 func serveAddresses(app core.App, serve *cobra.Command, domains []string) error {
 	origins, err := serve.PersistentFlags().GetStringSlice("origins")
 	if err != nil {

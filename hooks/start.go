@@ -170,9 +170,9 @@ func (s *server) listen(e *core.ServeEvent, certificate *tls.Certificate) error 
 // limitRequests bounds what a request may take: 32 KB of headers that arrive within 10 seconds, and a minute
 // until its answer is read. PocketBase's server would take 1 MB and a minute, and then 5 minutes.
 //
-// It speaks HTTP/1 only. One connection with HTTP/2 can take as much memory as hundreds: its requests, all the
-// headers of each, and answers that nobody reads. Where that counts a proxy stands in front, and speaks
-// HTTP/2 with browsers itself.
+// It speaks HTTP/1 only. One connection with HTTP/2 can take as much memory as hundreds: its requests, all
+// the headers of each, and answers that nobody reads. Where HTTP/2 counts, a proxy stands in front, and
+// speaks it with browsers.
 func (s *server) limitRequests(e *core.ServeEvent) error {
 	e.Server.MaxHeaderBytes, e.Server.ReadHeaderTimeout = maxHeaders, s.config.timing.headers
 	s.adminTimeout, e.Server.WriteTimeout = e.Server.WriteTimeout, s.config.timing.answer
