@@ -46,9 +46,9 @@ const (
 
 	trickleInterval = 2 * time.Second
 
-	// answeredPause is how long one who has been answered waits before the next try. Else thousands who are
+	// retryPause is how long one whose connection has ended waits before the next try. Else thousands who are
 	// refused would be a flood, and no crowd that holds connections.
-	answeredPause = 10 * time.Second
+	retryPause = 10 * time.Second
 )
 
 func newCrowd(what kind, address string, sources []net.IP) *crowd {
@@ -89,16 +89,15 @@ func (c *crowd) keep(ctx context.Context, i int, tried func()) {
 	for ctx.Err() == nil {
 		conn, err := c.connect(ctx, i)
 		tried()
-		pause := time.Second
 		switch {
-		case err == nil && c.await(ctx, conn):
-			pause = answeredPause
-		case err != nil && ctx.Err() == nil:
+		case err == nil:
+			c.await(ctx, conn)
+		case ctx.Err() == nil:
 			c.ends.fail(err)
 		}
 		select {
 		case <-ctx.Done():
-		case <-time.After(pause):
+		case <-time.After(retryPause):
 		}
 	}
 }
@@ -139,8 +138,8 @@ func (c *crowd) connect(ctx context.Context, i int) (net.Conn, error) {
 	return conn, nil
 }
 
-// await holds a connection until it is closed, the context ends, or it is answered, which it reports.
-func (c *crowd) await(ctx context.Context, conn net.Conn) (answered bool) {
+// await holds a connection until it is closed, the context ends, or it is answered.
+func (c *crowd) await(ctx context.Context, conn net.Conn) {
 	c.open.Add(1)
 	defer c.open.Add(-1)
 	defer conn.Close()
@@ -159,17 +158,16 @@ func (c *crowd) await(ctx context.Context, conn net.Conn) (answered bool) {
 			if ctx.Err() == nil {
 				c.ends.add("closed")
 			}
-			return false
+			return
 		}
 	}
 	status := string(line[len("HTTP/1.1 "):])
 	if c.kind.sip > 0 {
 		c.answered.add(status)
 		c.sip(ctx, conn)
-		return false
+		return
 	}
 	c.ends.add(status)
-	return true
 }
 
 // sip reads an answer slowly until the connection is closed, or the context ends.
