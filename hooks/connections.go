@@ -14,14 +14,14 @@ import (
 const (
 	// connectionsMemory bounds what all of them take together. In the 256 MB of fly.toml's machine that
 	// leaves room for the program itself, for maxPending logins, and for the requests to providers. It is
-	// enough for 3,500 connections, or 2,250 with TLS, or for heldPolls and 300 more.
+	// enough for 3,500 connections, or 1,750 with TLS, or for heldPolls and 300 more.
 	connectionsMemory = 126_000
 
 	// plainMemory is what a connection takes whose client reads its answers slowly. An idle one takes 20.
 	plainMemory = 36
 
-	// tlsMemory is what one with TLS takes.
-	tlsMemory = 56
+	// tlsMemory is what one with TLS takes. An idle one takes 40.
+	tlsMemory = 72
 
 	// pollSaves is what a held poll takes less, since it forgets its request.
 	pollSaves = 13

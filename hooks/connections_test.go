@@ -166,7 +166,10 @@ func TestConnectionsThatAreKept(t *testing.T) {
 	admin := s.listen(s.Admin()) // a stream
 	authorizationURL, readKey := s.Authorize()
 	polled := make(chan testkit.Answer, 1)
-	go func() { polled <- s.Post("/poll?wait=30&readKey=" + readKey) }()
+	go func() {
+		defer close(polled) // also if the poll fails
+		polled <- s.Post("/poll?wait=30&readKey=" + readKey)
+	}()
 	eventually(t, "the poll is held", func() bool { return s.waitingPolls() == 1 })
 	for range 3 * room {
 		_, _ = io.WriteString(s.dial(t), slowBody)
