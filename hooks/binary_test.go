@@ -241,7 +241,7 @@ func TestCertificatesOfMkcert(t *testing.T) {
 	}
 	defer response.Body.Close()
 	body, err := io.ReadAll(response.Body)
-	if err != nil || string(body) != "plugin-oauth is up and running.\n" || response.ProtoMajor != 2 {
+	if err != nil || string(body) != "plugin-oauth is up and running.\n" || response.ProtoMajor != 1 {
 		t.Errorf("%s %q %v", response.Proto, body, err)
 	}
 	if !strings.Contains(p.Out.String(), "Backend    "+base) {

@@ -24,7 +24,7 @@ func clientFile(contentType string, content []byte) func(*request) error {
 		header.Set("Cache-Control", "no-cache")
 		header.Set("Content-Type", contentType)
 		header.Set("ETag", etag)
-		http.ServeContent(e.Response, e.Request, "", time.Time{}, bytes.NewReader(content))
+		http.ServeContent(smallCopies{ResponseWriter: e.Response}, e.Request, "", time.Time{}, bytes.NewReader(content))
 		return nil
 	}
 }

@@ -1,6 +1,7 @@
 package hooks
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -11,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/pocketbase/dbx"
+	"github.com/pocketbase/pocketbase/apis"
 	"github.com/pocketbase/pocketbase/cmd"
 	"github.com/pocketbase/pocketbase/core"
 	"github.com/pocketbase/pocketbase/tools/osutils"
@@ -37,6 +39,7 @@ func NewServeCommand(app core.App, version string) *cobra.Command {
 			return err
 		}
 		config.Version, config.CheckAtStart = version, true
+		config.redirectAddress = redirectAddress(serve, domains)
 		scheme, err := chooseAddress(serve, domains, &config)
 		if err != nil {
 			return err
@@ -56,7 +59,51 @@ func NewServeCommand(app core.App, version string) *cobra.Command {
 		})
 		return nil
 	}
+	serve.RunE = func(_ *cobra.Command, domains []string) error { return serveAddresses(app, serve, domains) }
 	return serve
+}
+
+// addresses returns where the server listens for plain HTTP and for HTTPS. Blank: nowhere. Without flags it
+// is where PocketBase would.
+func addresses(serve *cobra.Command, domains []string) (httpAddress, httpsAddress string) {
+	flags := serve.PersistentFlags()
+	httpAddress, httpsAddress = flags.Lookup("http").Value.String(), flags.Lookup("https").Value.String()
+	switch {
+	case len(domains) > 0:
+		return cmp.Or(httpAddress, "0.0.0.0:80"), cmp.Or(httpsAddress, "0.0.0.0:443")
+	case httpsAddress != "":
+		return httpAddress, httpsAddress
+	default:
+		return cmp.Or(httpAddress, defaultAddress), ""
+	}
+}
+
+// redirectAddress is where plain HTTP is redirected to HTTPS from. Blank: nowhere.
+func redirectAddress(serve *cobra.Command, domains []string) string {
+	httpAddress, httpsAddress := addresses(serve, domains)
+	if httpsAddress == "" {
+		return ""
+	}
+	return httpAddress
+}
+
+// serveAddresses does what PocketBase's own command does, but lets PocketBase redirect nothing to HTTPS,
+// since its server for that takes whatever a stranger sends. The service has one of its own.
+func serveAddresses(app core.App, serve *cobra.Command, domains []string) error {
+	origins, err := serve.PersistentFlags().GetStringSlice("origins")
+	if err != nil {
+		return err
+	}
+	httpAddress, httpsAddress := addresses(serve, domains)
+	if httpsAddress != "" {
+		httpAddress = ""
+	}
+	return apis.Serve(app, apis.ServeConfig{
+		HttpAddr:           httpAddress,
+		HttpsAddr:          httpsAddress,
+		CertificateDomains: domains,
+		AllowedOrigins:     origins,
+	})
 }
 
 // configForServe loads the configuration from the working folder, with a log in the given format.
@@ -84,7 +131,7 @@ func chooseAddress(serve *cobra.Command, domains []string, config *Config) (sche
 	switch {
 	case len(domains) > 0 || httpsFlag.Changed:
 		// PocketBase gets certificates for these by itself.
-		config.TLSCertFile, config.TLSKeyFile, scheme = "", "", "https"
+		config.TLSCertFile, config.TLSKeyFile, config.speaksTLS, scheme = "", "", true, "https"
 	case config.TLSCertFile != "":
 		scheme = "https"
 	}

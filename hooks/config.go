@@ -91,6 +91,14 @@ type Config struct {
 
 	onFly  bool // a machine of Fly.io, whose proxy stands in front
 	timing timing
+
+	// connectionsMemory bounds what the connections take. Zero stands for the constant of that name.
+	connectionsMemory int
+
+	// speaksTLS says that PocketBase makes the listener speak HTTPS, with certificates that it gets itself.
+	// redirectAddress is where plain HTTP is then redirected from. Blank: nowhere.
+	speaksTLS       bool
+	redirectAddress string
 }
 
 // timing holds the clock and the durations that tests shorten. A zero field stands for its default.
@@ -99,6 +107,8 @@ type timing struct {
 	provider    time.Duration // bounds a request to a provider
 	body        time.Duration // bounds the reading of a request's body
 	headers     time.Duration // bounds the reading of a request's headers
+	answer      time.Duration // bounds the time from a request's headers to the end of its answer
+	idle        time.Duration // how long a connection may wait for another request
 	refreshKept time.Duration // how long the answer to a rotated refresh token is given again
 	pollSecond  time.Duration // what a poll's wait=1 stands for
 	checkAfter  time.Duration // from the start until the set-up is checked
@@ -109,7 +119,15 @@ const (
 	defaultSessionRetention = 168 * time.Hour
 	defaultBodyTimeout      = 10 * time.Second
 	defaultHeadersTimeout   = 10 * time.Second
-	defaultRefreshKept      = 30 * time.Second
+
+	// defaultAnswerTimeout is long enough for a poll that is held for 30 seconds, and then read slowly.
+	defaultAnswerTimeout = time.Minute
+
+	// defaultIdleTimeout is longer than nginx and the load balancers of clouds keep a connection for the next
+	// request, which is a minute. Otherwise they would send one just when the connection is closed.
+	defaultIdleTimeout = 75 * time.Second
+
+	defaultRefreshKept = 30 * time.Second
 
 	// defaultCheckAfter keeps a service that crashes again and again from asking the providers each time.
 	defaultCheckAfter = 2 * time.Second
@@ -298,6 +316,7 @@ func (c Config) withDefaults() Config {
 		c.Plugin = &plugin
 	}
 	c.timing = c.timing.withDefaults()
+	c.connectionsMemory = cmp.Or(c.connectionsMemory, connectionsMemory)
 	return c
 }
 
@@ -308,6 +327,8 @@ func (t timing) withDefaults() timing {
 	t.provider = cmp.Or(t.provider, oauth.DefaultTimeout)
 	t.body = cmp.Or(t.body, defaultBodyTimeout)
 	t.headers = cmp.Or(t.headers, defaultHeadersTimeout)
+	t.answer = cmp.Or(t.answer, defaultAnswerTimeout)
+	t.idle = cmp.Or(t.idle, defaultIdleTimeout)
 	t.refreshKept = cmp.Or(t.refreshKept, defaultRefreshKept)
 	t.pollSecond = cmp.Or(t.pollSecond, time.Second)
 	t.checkAfter = cmp.Or(t.checkAfter, defaultCheckAfter)

@@ -294,6 +294,8 @@ func TestTimingDefaults(t *testing.T) {
 		provider:    10 * time.Second,
 		body:        10 * time.Second,
 		headers:     10 * time.Second,
+		answer:      time.Minute,
+		idle:        75 * time.Second,
 		refreshKept: 30 * time.Second,
 		pollSecond:  time.Second,
 		checkAfter:  2 * time.Second,

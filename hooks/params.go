@@ -17,10 +17,6 @@ import (
 // and in a form each of its bytes may be encoded as three.
 const maxBody = 3*maxRefreshToken + 4<<10
 
-// errBodyTooLarge says that the parameters of a request were not read.
-var errBodyTooLarge = invalidRequest("The request's body has more than " + strconv.Itoa(maxBody) +
-	" bytes, so it was not read.")
-
 // param returns the first of the named parameters that the request carries, from the query, else from the
 // body: a JSON object, or a form of either kind. A number in JSON stands for its digits. It is blank if there
 // is none.
@@ -111,11 +107,26 @@ func stringOrDigits(raw json.RawMessage) (value string) {
 	return value
 }
 
-// readBody reads the whole body, or nothing of one that is too large or too slow. Every request's body is
-// read, needed or not: until then net/http neither answers nor notices that a client has left.
-func (e *request) readBody(timeout time.Duration) {
+var (
+	errBodyTooLarge = &responseError{
+		Status: http.StatusRequestEntityTooLarge,
+		Code:   "invalid_request",
+		Description: "The request's body has more than " + strconv.Itoa(maxBody) +
+			" bytes, so it was not read.",
+	}
+	errBodyTooSlow = &responseError{
+		Status:      http.StatusRequestTimeout,
+		Code:        "invalid_request",
+		Description: "The body of the request did not arrive in time, or not as a whole.",
+	}
+)
+
+// readBody reads the whole body. It fails with errBodyTooLarge or errBodyTooSlow, and then the connection is
+// closed after the answer. Every request's body is read, needed or not: until then net/http neither answers
+// nor notices that a client has left.
+func (e *request) readBody(timeout time.Duration) error {
 	if e.Request.ContentLength == 0 {
-		return
+		return nil
 	}
 	// If the connection has no deadlines, the server's own still applies.
 	connection := http.NewResponseController(e.Response)
@@ -124,9 +135,12 @@ func (e *request) readBody(timeout time.Duration) {
 	if err != nil || len(body) > maxBody {
 		// Otherwise net/http would wait for the rest before it answers.
 		e.Response.Header().Set("Connection", "close")
-		e.tooLarge = err == nil
-		return
+		if err != nil {
+			return errBodyTooSlow
+		}
+		return errBodyTooLarge
 	}
 	_ = connection.SetReadDeadline(time.Time{})
 	e.body = body
+	return nil
 }

@@ -108,6 +108,10 @@ func (s *server) hold(e *request, login *session.Login) (held *heldPoll) {
 		if err != nil {
 			return
 		}
+		if !s.connections.keep(e.Request, pollSaves) {
+			leave()
+			return
+		}
 		held = &heldPoll{leave: leave, replaced: login.Replace()}
 		e.forgetRequest()
 	}()

@@ -73,22 +73,26 @@ func TestPollTakesTheKeyFromTheBody(t *testing.T) {
 			s.Expect("poll", got, http.StatusNotFound, bodyPending)
 		})
 	}
-	for name, broken := range map[string]string{
-		"half an object":     `{"readKey":`,
-		"a boolean":          `{"readKey":true}`,
-		"an array":           `{"readKey":["a"]}`,
-		"half an escape":     "%",
-		"separators":         "&&==",
-		"a brace":            "{",
-		"a megabyte":         strings.Repeat("x", 1<<20),
-		"large, key at last": strings.Repeat("a=b&", maxBody/4+1) + "readKey=x",
-		"large, key first":   "readKey=x&" + strings.Repeat("a=b&", maxBody/4),
+	const invalid, tooLarge = http.StatusBadRequest, http.StatusRequestEntityTooLarge
+	for name, test := range map[string]struct {
+		body   string
+		status int
+	}{
+		"half an object":     {body: `{"readKey":`, status: invalid},
+		"a boolean":          {body: `{"readKey":true}`, status: invalid},
+		"an array":           {body: `{"readKey":["a"]}`, status: invalid},
+		"half an escape":     {body: "%", status: invalid},
+		"separators":         {body: "&&==", status: invalid},
+		"a brace":            {body: "{", status: invalid},
+		"a megabyte":         {body: strings.Repeat("x", 1<<20), status: tooLarge},
+		"large, key at last": {body: strings.Repeat("a=b&", maxBody/4+1) + "readKey=x", status: tooLarge},
+		"large, key first":   {body: "readKey=x&" + strings.Repeat("a=b&", maxBody/4), status: tooLarge},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := root.in(t)
-			got := s.Request(http.MethodPost, "/poll", broken, "Content-Type: application/json")
-			s.ExpectError("poll", got, http.StatusBadRequest, "invalid_request")
+			got := s.Request(http.MethodPost, "/poll", test.body, "Content-Type: application/json")
+			s.ExpectError("poll", got, test.status, "invalid_request")
 		})
 	}
 }

@@ -51,8 +51,6 @@ var errTokenTooLong = invalidRequest("The token has more than " + strconv.Itoa(m
 func (s *server) refresh(e *request) error {
 	refreshToken := e.param("code", "refresh_token")
 	switch {
-	case refreshToken == "" && e.tooLarge:
-		return errBodyTooLarge
 	case refreshToken == "":
 		return invalidRequest("The refresh token is missing. Send it as code or refresh_token.")
 	case len(refreshToken) > maxRefreshToken:

@@ -208,8 +208,11 @@ func TestLongRefreshTokens(t *testing.T) {
 			if test.refusal == "" && got.Status != http.StatusOK {
 				t.Errorf("%d %.200s", got.Status, got.Body)
 			}
-			if test.refusal != "" &&
-				(got.Status != http.StatusBadRequest || !strings.Contains(got.Body, test.refusal)) {
+			refused := http.StatusBadRequest
+			if test.refusal == tooLarge {
+				refused = http.StatusRequestEntityTooLarge
+			}
+			if test.refusal != "" && (got.Status != refused || !strings.Contains(got.Body, test.refusal)) {
 				t.Errorf("%d %.200s", got.Status, got.Body)
 			}
 		})

@@ -35,8 +35,6 @@ func (s *server) revoke(e *request) error {
 	}
 	token := oauth.Token{Value: e.param("token"), TypeHint: e.param("token_type_hint")}
 	switch {
-	case token.Value == "" && e.tooLarge:
-		return errBodyTooLarge
 	case len(token.Value) > maxRefreshToken:
 		return errTokenTooLong
 	case token.Value == "" || !utf8.ValidString(token.Value) ||

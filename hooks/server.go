@@ -42,6 +42,8 @@ type server struct {
 	pollGate       *gate // held polls, and redirects that wait
 	knownTokens    knownTokens
 	guesses        *guesses
+	connections    *connections
+	adminTimeout   time.Duration // bounds what timing.answer does, for admins
 	routes         []route
 
 	closing    chan struct{}  // closed at shutdown: waiting polls are answered
@@ -49,6 +51,10 @@ type server struct {
 	checking   sync.WaitGroup // the check at start
 	finishing  sync.Once
 }
+
+// maxPending bounds the logins under way. At 1 KB each, and with as many connections as there may be, they
+// leave room in the memory of fly.toml's machine. In ten minutes that is 50 logins a second.
+const maxPending = 30_000
 
 // newServer returns the server of an app that has its tables. The configuration is complete and valid.
 func newServer(app core.App, config Config, records *plugins.Records) (*server, error) {
@@ -77,13 +83,15 @@ func newServer(app core.App, config Config, records *plugins.Records) (*server, 
 		providerGate:   newGate(providerBounds),
 		pollGate:       newGate(bounds{network: networkPolls, inAll: heldPolls}),
 		guesses:        newGuesses(config.timing.now),
+		connections:    newConnections(config.connectionsMemory),
 		closing:        make(chan struct{}),
 	}
 	s.sessions = session.New(table, session.Options{
-		TTL:       config.SessionTTL,
-		Retention: config.SessionRetention,
-		OnOutcome: s.loginEnded,
-		Now:       config.timing.now,
+		TTL:        config.SessionTTL,
+		Retention:  config.SessionRetention,
+		OnOutcome:  s.loginEnded,
+		MaxPending: maxPending,
+		Now:        config.timing.now,
 	})
 	s.metrics = newMetrics(s.sessions, config.Version)
 	s.routes = s.routeTable()
@@ -97,7 +105,6 @@ type request struct {
 	plugin   *plugins.Plugin
 	route    string // its path in the route table
 	body     []byte
-	tooLarge bool // the body was, so it was not read
 }
 
 // owner is what the plugin's sessions belong to.
@@ -137,6 +144,7 @@ func (s *server) handler(pocketbase http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		cleanPath(r.URL)
 		first, _, _ := strings.Cut(r.URL.Path[1:], "/")
+		defer s.connections.begin(r)()
 		if first == "api" || first == "_" {
 			pocketbase.ServeHTTP(w, r)
 			return
@@ -170,8 +178,10 @@ func (s *server) serve(w http.ResponseWriter, r *http.Request) {
 	found, err = s.match(e)
 	e.route = found.path
 	s.setHeaders(e)
-	e.readBody(s.config.timing.body)
+	bodyErr := e.readBody(s.config.timing.body)
 	switch {
+	case bodyErr != nil:
+		err = bodyErr
 	case e.isPreflight(): // of an unknown address, too: the page is to read the error behind it
 		err = nil
 		w.WriteHeader(http.StatusNoContent)

@@ -30,12 +30,12 @@ func (s *server) start(e *core.ServeEvent, certificate *tls.Certificate) error {
 		redactQueries,
 		disableSQLConsole,
 		s.closeToStrangers,
-		s.limitHeaders,
+		s.limitRequests,
 		s.bindDashboard,
 		s.bindSessions,
 		s.bindShutdown,
 		protectCollections,
-		func(e *core.ServeEvent) error { return listenTLS(e, certificate) },
+		func(e *core.ServeEvent) error { return s.listen(e, certificate) },
 	} {
 		if err := prepare(e); err != nil {
 			return err
@@ -45,7 +45,7 @@ func (s *server) start(e *core.ServeEvent, certificate *tls.Certificate) error {
 		return err
 	}
 	e.Server.Handler = s.ownHostsOnly(listenerAddress(e), s.handler(e.Server.Handler))
-	if err := s.serveMetrics(); err != nil {
+	if err := errors.Join(s.serveMetrics(), s.serveRedirects(e)); err != nil {
 		return err
 	}
 	// Only once this process has its addresses: a second one, started by mistake, must not end the logins of
@@ -141,12 +141,9 @@ func (s *server) bindShutdown(e *core.ServeEvent) error {
 	return nil
 }
 
-// listenTLS makes the server speak HTTPS with a certificate of its own, on the address that it would listen
-// on anyway. Without one, nothing changes.
-func listenTLS(e *core.ServeEvent, certificate *tls.Certificate) error {
-	if certificate == nil {
-		return nil
-	}
+// listen makes the server's listener, unless it has one, and counts its connections. With a certificate it
+// speaks HTTPS.
+func (s *server) listen(e *core.ServeEvent, certificate *tls.Certificate) error {
 	if e.Listener == nil {
 		listener, err := net.Listen("tcp", e.Server.Addr)
 		if err != nil {
@@ -154,20 +151,61 @@ func listenTLS(e *core.ServeEvent, certificate *tls.Certificate) error {
 		}
 		e.Listener = listener
 	}
+	memory := plainMemory
+	if certificate != nil || s.config.speaksTLS {
+		memory = tlsMemory
+	}
+	e.Listener = s.connections.listen(e.Listener, memory)
+	e.Server.ConnContext = s.connections.connContext
+	if certificate == nil {
+		return nil
+	}
 	e.Server.TLSConfig.GetCertificate = nil
 	e.Server.TLSConfig.Certificates = []tls.Certificate{*certificate}
-	e.Server.TLSConfig.NextProtos = []string{"h2", "http/1.1"}
+	e.Server.TLSConfig.NextProtos = []string{"http/1.1"}
 	e.Listener = tls.NewListener(e.Listener, e.Server.TLSConfig)
 	return nil
 }
 
-// limitHeaders bounds the headers of a request: 32 KB, which may take 10 seconds to arrive. PocketBase's
-// server would take 1 MB, and wait for a minute.
-func (s *server) limitHeaders(e *core.ServeEvent) error {
+// limitRequests bounds what a request may take: 32 KB of headers that arrive within 10 seconds, and a minute
+// until its answer is read. PocketBase's server would take 1 MB and a minute, and then 5 minutes.
+//
+// It speaks HTTP/1 only. One connection with HTTP/2 can take as much memory as hundreds: its requests, all
+// the headers of each, and answers that nobody reads. Where HTTP/2 counts, a proxy stands in front, and
+// speaks it with browsers.
+func (s *server) limitRequests(e *core.ServeEvent) error {
+	e.Server.MaxHeaderBytes, e.Server.ReadHeaderTimeout = maxHeaders, s.config.timing.headers
+	s.adminTimeout, e.Server.WriteTimeout = e.Server.WriteTimeout, s.config.timing.answer
+	e.Server.IdleTimeout = s.config.timing.idle
+	e.Server.Protocols = &http.Protocols{}
+	e.Server.Protocols.SetHTTP1(true)
+	return nil
+}
+
+// serveRedirects redirects plain HTTP to HTTPS until the service ends, and answers the certificate
+// authority's challenges (RFC 8555 section 8.3). PocketBase's own server for that has no limits.
+func (s *server) serveRedirects(e *core.ServeEvent) error {
+	if s.config.redirectAddress == "" {
+		return nil
+	}
+	listener, err := net.Listen("tcp", s.config.redirectAddress)
+	if err != nil {
+		return err
+	}
 	timeout := s.config.timing.headers
-	e.Server.MaxHeaderBytes, e.Server.ReadHeaderTimeout = maxHeaders, timeout
-	// HTTP/2 has no such timeout, but a client in the middle of its headers cannot answer a ping.
-	e.Server.HTTP2 = &http.HTTP2Config{SendPingTimeout: timeout / 2, PingTimeout: timeout / 2}
+	redirects := &http.Server{
+		Handler:        e.CertManager.HTTPHandler(nil),
+		ErrorLog:       e.Server.ErrorLog,
+		MaxHeaderBytes: maxHeaders,
+		ReadTimeout:    timeout,
+		WriteTimeout:   timeout,
+		IdleTimeout:    timeout,
+	}
+	go redirects.Serve(s.connections.listen(listener, plainMemory)) // until it is closed
+	go func() {
+		<-s.closing
+		redirects.Close()
+	}()
 	return nil
 }
 

@@ -26,9 +26,11 @@ func (s *server) closeToStrangers(e *core.ServeEvent) error {
 		Id:       "closeToStrangers",
 		Priority: apis.DefaultSecurityHeadersMiddlewarePriority + 1, // the token is loaded by then
 		Func: func(e *core.RequestEvent) error {
-			if !e.HasSuperuserAuth() {
+			if e.HasSuperuserAuth() {
+				s.favor(e)
+			} else {
 				s.limitBody(e)
-				if err := refuseStranger(e); err != nil {
+				if err := s.refuseStranger(e); err != nil {
 					return err
 				}
 			}
@@ -44,7 +46,7 @@ func (s *server) closeToStrangers(e *core.ServeEvent) error {
 
 // refuseStranger returns the error for a request without the token of an admin, or nil if it may pass. It
 // goes by the pattern that the router has matched, so no spelling of an address passes by it.
-func refuseStranger(e *core.RequestEvent) error {
+func (s *server) refuseStranger(e *core.RequestEvent) error {
 	ofSuperusers := e.Request.PathValue("collection") == core.CollectionNameSuperusers
 	switch pattern := e.Request.Pattern; pattern {
 	case "GET /api/health":
@@ -59,6 +61,7 @@ func refuseStranger(e *core.RequestEvent) error {
 		// Browsers load these by links, which carry the token of an admin in their query.
 		admin, err := e.App.FindAuthRecordByToken(e.Request.URL.Query().Get("token"), core.TokenTypeFile)
 		if err == nil && admin.IsSuperuser() {
+			s.favor(e)
 			return nil
 		}
 	case "POST /api/collections/{collection}/request-password-reset",
@@ -69,10 +72,21 @@ func refuseStranger(e *core.RequestEvent) error {
 		}
 	default:
 		if strings.HasPrefix(pattern, "GET /_/") {
-			return nil // the dashboard's files, which anybody may read at PocketBase's own repository
+			// The dashboard's files, which anybody may read at PocketBase's own repository. It would compress
+			// them anew for each request, and hold 0.85 MB for it until the last byte is read.
+			e.Request.Header.Del("Accept-Encoding")
+			e.Response = smallCopies{ResponseWriter: e.Response}
+			return nil
 		}
 	}
 	return e.UnauthorizedError("Only admins may use this address. Sign in at /_/ first.", nil)
+}
+
+// favor gives the request of an admin, such as the download of a backup, as much time as PocketBase does.
+// Nobody else's connection takes the place of its.
+func (s *server) favor(e *core.RequestEvent) {
+	_ = http.NewResponseController(e.Response).SetWriteDeadline(time.Now().Add(s.adminTimeout))
+	_ = s.connections.keep(e.Request, 0) // without room it is handled like others
 }
 
 // limitBody gives a stranger little time to send a body, even if nobody reads it: net/http waits for the rest

@@ -1,8 +1,10 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"net/http"
+	"strings"
 	"time"
 )
 
@@ -10,7 +12,7 @@ import (
 const floodingNetworks = 20
 
 // fill starts logins from a few networks until as many are under way as the service allows. At the default
-// AUTHORIZE_RATE_LIMIT that takes 167 networks and ten minutes; here each network may do more.
+// AUTHORIZE_RATE_LIMIT that takes 50 networks and ten minutes; here each network may do more.
 func (s *siege) fill() error {
 	service, err := s.start("AUTHORIZE_RATE_LIMIT=1000000/1m")
 	if err != nil {
@@ -57,7 +59,48 @@ func (s *siege) fill() error {
 		bound:  none,
 		note:   noteOf(first),
 	})
+	s.crowdIn(service)
 	return nil
+}
+
+// crowdIn holds as many polls as a full service holds, and as many connections of slow readers as it takes
+// besides. All that strangers can do to its memory comes together then.
+func (s *siege) crowdIn(service *server) {
+	s.progress("cap: holding polls, and reading slowly")
+	ctx, cancel := context.WithCancel(context.Background())
+	peak := make(chan *float64, 1)
+	go func() { peak <- watch(ctx, service) }()
+	var notes []string
+	var crowds []*crowd
+	for _, what := range []kind{heldPoll(0)(service), slowPages(service)} {
+		held := newCrowd(what, service.command.Address, s.sources)
+		held.gather(ctx, min(s.connections, s.allowed(what))/2)
+		crowds, notes = append(crowds, held), append(notes, what.name+": "+held.note())
+	}
+	time.Sleep(settleTime)
+	failures := 0
+	_, err := service.want(query{method: http.MethodGet, target: "/api/health", network: bystander(0)})
+	if err != nil {
+		failures = 1
+	}
+	cancel()
+	resident := <-peak
+	for _, held := range crowds {
+		held.wait()
+	}
+	s.report.add(row{
+		name:   "resident with held polls and slow readers as well",
+		figure: resident,
+		unit:   "MB",
+		bound:  atMost(machineMemory),
+		note:   strings.Join(notes, "; "),
+	})
+	s.report.add(row{
+		name:   "health checks that fail then",
+		figure: count(failures),
+		bound:  none,
+		note:   noteOf(err),
+	})
 }
 
 // starts starts logins from networks that have none, and returns how many were allowed.
@@ -85,7 +128,7 @@ func (s *server) finishAll(logins []login) (failures int, first error) {
 }
 
 // capacity is how many logins may be under way at a time.
-const capacity = 100_000
+const capacity = 30_000
 
 // isFull reports whether a flood with these answers has filled the service.
 func isFull(answers *tally) bool {

@@ -19,6 +19,10 @@ type kind struct {
 	// trickle is sent every two seconds after that. Blank: nothing.
 	trickle string
 
+	// sip is how many bytes of an answer are read every two seconds, once its status has been read. Zero: an
+	// answered connection is closed.
+	sip int
+
 	// twice says that each also takes a connection from the service to the provider.
 	twice bool
 }
@@ -32,6 +36,7 @@ type crowd struct {
 	connecting chan struct{} // has room for those that may connect at the same time
 	open       atomic.Int64
 	ends       tally // how connections ended: with which status, or closed
+	answered   tally // with which status those were answered that stay
 	holding    sync.WaitGroup
 }
 
@@ -41,9 +46,9 @@ const (
 
 	trickleInterval = 2 * time.Second
 
-	// answeredPause is how long one who has been answered waits before the next try. Else thousands who are
+	// retryPause is how long one whose connection has ended waits before the next try. Else thousands who are
 	// refused would be a flood, and no crowd that holds connections.
-	answeredPause = 10 * time.Second
+	retryPause = 10 * time.Second
 )
 
 func newCrowd(what kind, address string, sources []net.IP) *crowd {
@@ -84,16 +89,15 @@ func (c *crowd) keep(ctx context.Context, i int, tried func()) {
 	for ctx.Err() == nil {
 		conn, err := c.connect(ctx, i)
 		tried()
-		pause := time.Second
 		switch {
-		case err == nil && c.await(ctx, conn):
-			pause = answeredPause
-		case err != nil && ctx.Err() == nil:
+		case err == nil:
+			c.await(ctx, conn)
+		case ctx.Err() == nil:
 			c.ends.fail(err)
 		}
 		select {
 		case <-ctx.Done():
-		case <-time.After(pause):
+		case <-time.After(retryPause):
 		}
 	}
 }
@@ -120,6 +124,13 @@ func (c *crowd) connect(ctx context.Context, i int) (net.Conn, error) {
 	}
 	// Else the port would stay taken for a minute after the connection.
 	_ = conn.(*net.TCPConn).SetLinger(0)
+	if c.kind.sip > 0 {
+		const small = 4 << 10
+		_ = conn.(*net.TCPConn).SetReadBuffer(small)
+		// A reader this slow may also stop the service from reading what follows.
+		go conn.Write([]byte(first))
+		return conn, nil
+	}
 	if _, err := conn.Write([]byte(first)); err != nil {
 		conn.Close()
 		return nil, err
@@ -127,8 +138,8 @@ func (c *crowd) connect(ctx context.Context, i int) (net.Conn, error) {
 	return conn, nil
 }
 
-// await holds a connection until it is closed, the context ends, or it is answered, which it reports.
-func (c *crowd) await(ctx context.Context, conn net.Conn) (answered bool) {
+// await holds a connection until it is closed, the context ends, or it is answered.
+func (c *crowd) await(ctx context.Context, conn net.Conn) {
 	c.open.Add(1)
 	defer c.open.Add(-1)
 	defer conn.Close()
@@ -147,16 +158,43 @@ func (c *crowd) await(ctx context.Context, conn net.Conn) (answered bool) {
 			if ctx.Err() == nil {
 				c.ends.add("closed")
 			}
-			return false
+			return
 		}
 	}
-	c.ends.add(string(line[len("HTTP/1.1 "):]))
-	return true
+	status := string(line[len("HTTP/1.1 "):])
+	if c.kind.sip > 0 {
+		c.answered.add(status)
+		c.sip(ctx, conn)
+		return
+	}
+	c.ends.add(status)
+}
+
+// sip reads an answer slowly until the connection is closed, or the context ends.
+func (c *crowd) sip(ctx context.Context, conn net.Conn) {
+	_ = conn.SetReadDeadline(time.Time{})
+	buffer := make([]byte, c.kind.sip)
+	for {
+		if _, err := conn.Read(buffer); err != nil {
+			if ctx.Err() == nil {
+				c.ends.add("closed")
+			}
+			return
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(trickleInterval):
+		}
+	}
 }
 
 // note says how many connections are open now, and how others ended.
 func (c *crowd) note() string {
 	note := fmt.Sprintf("%d open", c.open.Load())
+	if answered := c.answered.String(); answered != "" {
+		note += "; answered: " + answered
+	}
 	if ends := c.ends.String(); ends != "" {
 		note += "; ended since: " + ends
 	}

@@ -60,8 +60,8 @@ func main() {
 	flag.DurationVar(&chosen.hold, "hold", 20*time.Second, "how long they are held")
 	flag.IntVar(&chosen.requests, "requests", 10_000, "how many requests are sent to fill the disk, and\n"+
 		"then how many refreshes that fail")
-	flag.IntVar(&chosen.logins, "logins", 102_000, "how many logins are started to fill the\n"+
-		"service, which takes 100,000")
+	flag.IntVar(&chosen.logins, "logins", 32_000, "how many logins are started to fill the\n"+
+		"service, which takes 30,000")
 	flag.DurationVar(&chosen.flood, "flood", time.Minute, "how long junk refreshes and password guesses\n"+
 		"are sent")
 	flag.DurationVar(&chosen.simulated, "simulated", 7*24*time.Hour, "how much time is simulated of a\n"+

@@ -2,8 +2,11 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"net/http"
 	"net/url"
+	"regexp"
 	"strings"
 	"sync"
 	"time"
@@ -32,6 +35,7 @@ func (s *siege) memory() error {
 	}
 	for _, what := range []func(*server) kind{
 		silent, halfRequest(0), slowBody(0), heldPoll(0), hangingRefresh(0),
+		idle, slowDashboard, slowPages,
 	} {
 		if err := s.besiege(s.connections, what); err != nil {
 			return err
@@ -128,6 +132,50 @@ func heldPoll(padding int) func(*server) kind {
 				return head(target, i) + padded + "Content-Length: 0\r\n\r\n", nil
 			},
 		}
+	}
+}
+
+// idle has got an answer, and sends no other request.
+func idle(*server) kind {
+	const request = "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
+	return kind{
+		name:  "idle after an answer",
+		begin: func(int) (string, error) { return request, nil },
+		sip:   4 << 10,
+	}
+}
+
+// slowDashboard hardly reads the largest file of the dashboard.
+func slowDashboard(service *server) kind {
+	script := sync.OnceValues(func() (string, error) {
+		page, err := service.want(query{method: http.MethodGet, target: "/_/"})
+		if err != nil {
+			return "", err
+		}
+		found := regexp.MustCompile(`src="\./(assets/[^"]+\.js)"`).FindSubmatch(page.body)
+		if found == nil {
+			return "", errors.New("the dashboard has no script")
+		}
+		return string(found[1]), nil
+	})
+	return kind{
+		name: "slow readers of the dashboard",
+		begin: func(int) (string, error) {
+			path, err := script()
+			return "GET /_/" + path + " HTTP/1.1\r\nHost: localhost\r\nAccept-Encoding: gzip\r\n\r\n", err
+		},
+		sip: 1,
+	}
+}
+
+// slowPages asks for many pages, and hardly reads them.
+func slowPages(*server) kind {
+	const pages = 64
+	request := "GET /redirect?state=a&code=b HTTP/1.1\r\nHost: localhost\r\n\r\n"
+	return kind{
+		name:  "slow readers of pages",
+		begin: func(int) (string, error) { return strings.Repeat(request, pages), nil },
+		sip:   1,
 	}
 }
 

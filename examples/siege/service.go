@@ -75,7 +75,7 @@ func (s *siege) start(more ...string) (*server, error) {
 func (s *siege) environment(base string) []string {
 	return []string{
 		"TRUSTED_PROXY_HEADERS=Fly-Client-IP",
-		"GOMEMLIMIT=200MiB",
+		"GOMEMLIMIT=175MiB",
 		"CLIENT_ID=siege",
 		"CLIENT_SECRET=secret",
 		"REDIRECT_URI=" + base + "/redirect",

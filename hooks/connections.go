@@ -1,0 +1,208 @@
+package hooks
+
+import (
+	"container/list"
+	"context"
+	"crypto/tls"
+	"io"
+	"net"
+	"net/http"
+	"sync"
+)
+
+// What connections take, in KB, as measured with the kinds of examples/siege that take the most.
+const (
+	// connectionsMemory bounds what all of them take together. In the 256 MB of fly.toml's machine that
+	// leaves room for the program itself, for maxPending logins, and for the requests to providers. It is
+	// enough for 3,500 connections, or 1,750 with TLS, or for heldPolls and 300 more.
+	connectionsMemory = 126_000
+
+	// plainMemory is what a connection takes whose client reads its answers slowly. An idle one takes 20.
+	plainMemory = 36
+
+	// tlsMemory is what one with TLS takes. An idle one takes 40.
+	tlsMemory = 72
+
+	// pollSaves is what a held poll takes less, since it forgets its request.
+	pollSaves = 13
+)
+
+// connections bounds the open connections of all listeners together. Nobody is kept out at the bound: the new
+// connection is accepted, and an old one closed for it. If more wait for a request, or for the rest of its
+// headers, than have one that is being handled, the one that has waited the longest is closed; else the one
+// whose request takes the longest, such as a slow reader's. So those who fill the service only take the
+// places of each other, while a health check, an admin or a plugin, whose requests are short, are served.
+// Polls that are held, and the requests of admins, keep their places. It is safe for concurrent use.
+type connections struct {
+	limit   int // in KB, as are the others
+	maxKept int
+
+	mu       sync.Mutex
+	open     int       // what all of them take
+	waiting  list.List // of *connection, as are the others; the longest in a list is its first
+	handling list.List
+	kept     int // what those take that keep their places, and are in neither list
+}
+
+// newConnections returns a bound in KB, of which the connections that keep their places may take eleven
+// twelfths.
+func newConnections(limit int) *connections {
+	return &connections{limit: limit, maxKept: limit - limit/12}
+}
+
+// connection is a connection that is counted until it is closed.
+type connection struct {
+	net.Conn
+
+	counted *connections
+	memory  int           // what it takes in general, in KB
+	weight  int           // what it takes now; zero once it is closed
+	list    *list.List    // nil if it keeps its place
+	element *list.Element // in that list
+}
+
+// listen returns a listener whose connections are counted. Each takes so many KB.
+func (c *connections) listen(listener net.Listener, memory int) net.Listener {
+	return &countedListener{Listener: listener, counted: c, memory: memory}
+}
+
+type countedListener struct {
+	net.Listener
+
+	counted *connections
+	memory  int
+}
+
+// Accept returns the next connection. To make room for it, it closes others.
+func (l *countedListener) Accept() (net.Conn, error) {
+	conn, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	added := &connection{Conn: conn, counted: l.counted, memory: l.memory}
+	closeAll(l.counted.add(added))
+	return added, nil
+}
+
+// add counts a connection. The caller must close the victims.
+func (c *connections) add(added *connection) (victims []*connection) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	added.put(&c.waiting, added.memory)
+	return c.makeRoom()
+}
+
+// makeRoom counts connections no longer until the others keep to the limit. It returns those that the caller
+// must close. The caller holds the lock.
+func (c *connections) makeRoom() (victims []*connection) {
+	for c.open > c.limit {
+		longer := &c.waiting
+		if c.handling.Len() > c.waiting.Len() {
+			longer = &c.handling
+		}
+		first := longer.Front()
+		if first == nil {
+			return victims
+		}
+		victim := first.Value.(*connection)
+		victim.put(nil, 0)
+		victims = append(victims, victim)
+	}
+	return victims
+}
+
+func closeAll(victims []*connection) {
+	for _, victim := range victims {
+		victim.Conn.Close()
+	}
+}
+
+// put puts a connection at the end of a list, with a new weight. Without a list it keeps its place. The
+// caller holds the lock.
+func (c *connection) put(to *list.List, weight int) {
+	if c.list != nil {
+		c.list.Remove(c.element)
+	} else {
+		c.counted.kept -= c.weight
+	}
+	c.counted.open += weight - c.weight
+	c.list, c.element, c.weight = to, nil, weight
+	if to != nil {
+		c.element = to.PushBack(c)
+	} else {
+		c.counted.kept += weight
+	}
+}
+
+// Close closes the connection. It is counted no longer.
+func (c *connection) Close() error {
+	c.counted.mu.Lock()
+	c.put(nil, 0)
+	c.counted.mu.Unlock()
+	return c.Conn.Close()
+}
+
+// connectionKey is the key of a request's *connection in its context.
+type connectionKey struct{}
+
+// connContext is the ConnContext of a server whose listener is counted.
+func (c *connections) connContext(ctx context.Context, conn net.Conn) context.Context {
+	if secure, ok := conn.(*tls.Conn); ok {
+		conn = secure.NetConn()
+	}
+	if counted, ok := conn.(*connection); ok {
+		return context.WithValue(ctx, connectionKey{}, counted)
+	}
+	return ctx
+}
+
+// begin says that a request has arrived with its headers. The caller calls end after its answer.
+func (c *connections) begin(r *http.Request) (end func()) {
+	counted, ok := r.Context().Value(connectionKey{}).(*connection)
+	if !ok {
+		return func() {} // its listener is not counted
+	}
+	counted.move(&c.handling)
+	return func() { closeAll(counted.move(&c.waiting)) }
+}
+
+// move puts the connection at the end of a list, unless it is closed. The caller must close the victims: a
+// held poll saves nothing any more.
+func (c *connection) move(to *list.List) (victims []*connection) {
+	c.counted.mu.Lock()
+	defer c.counted.mu.Unlock()
+	if c.weight == 0 {
+		return nil
+	}
+	c.put(to, c.memory)
+	return c.counted.makeRoom()
+}
+
+// keep lets a request that saves some KB keep its connection until its end, whatever comes. It reports
+// whether there was room for that.
+func (c *connections) keep(r *http.Request, saves int) bool {
+	counted, ok := r.Context().Value(connectionKey{}).(*connection)
+	if !ok {
+		return true
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	weight := counted.memory - saves
+	if counted.list == nil || c.kept+weight > c.maxKept {
+		return false // it is closed, or there is no room
+	}
+	counted.put(nil, weight)
+	return true
+}
+
+// smallCopies answers with a file in pieces of 4 KB. A slow reader would otherwise hold net/http's buffer of
+// 32 KB.
+type smallCopies struct{ http.ResponseWriter }
+
+// ReadFrom implements [io.ReaderFrom].
+func (w smallCopies) ReadFrom(r io.Reader) (int64, error) {
+	return io.CopyBuffer(struct{ io.Writer }{w.ResponseWriter}, struct{ io.Reader }{r}, make([]byte, 4<<10))
+}
+
+// Unwrap is for [http.ResponseController].
+func (w smallCopies) Unwrap() http.ResponseWriter { return w.ResponseWriter }

@@ -1,0 +1,451 @@
+package hooks
+
+import (
+	"bufio"
+	"crypto/tls"
+	"io"
+	"io/fs"
+	"net"
+	"net/http"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/pocketbase/pocketbase/ui"
+
+	"plugin-oauth/internal/testkit"
+)
+
+// roomFor lets so many plain connections be open.
+func roomFor(connections int) func(*Config) {
+	return func(c *Config) { c.connectionsMemory = connections * plainMemory }
+}
+
+// memoryNow is what the open connections take, and those of them that keep their places, in KB.
+func (s *testServer) memoryNow() (open, kept int) {
+	c := s.server.connections
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.open, c.kept
+}
+
+func (s *testServer) openNow() int {
+	open, _ := s.memoryNow()
+	return open / plainMemory
+}
+
+func (s *testServer) keptNow() int {
+	_, kept := s.memoryNow()
+	return kept
+}
+
+// dialTLS opens a connection with TLS to the server's port.
+func dialTLS(t *testing.T, s *testServer, config *tls.Config) *tls.Conn {
+	t.Helper()
+	secure := tls.Client(s.dial(t), config)
+	if err := secure.Handshake(); err != nil {
+		t.Fatal(err)
+	}
+	return secure
+}
+
+// sendOn sends a request on a connection, and returns the status of its answer, or 0 if the connection is
+// closed.
+func sendOn(t *testing.T, connection net.Conn, text string) (status int) {
+	t.Helper()
+	_, _ = io.WriteString(connection, text)
+	response, err := http.ReadResponse(bufio.NewReader(connection), nil)
+	if err != nil {
+		return 0
+	}
+	_, _ = io.Copy(io.Discard, response.Body)
+	return response.StatusCode
+}
+
+const (
+	getHealth = "GET /api/health HTTP/1.1\r\nHost: localhost\r\n\r\n"
+
+	// slowBody is a request whose body does not come. It is handled until the time for that is up.
+	slowBody = "POST /poll HTTP/1.1\r\nHost: localhost\r\nContent-Length: 20\r\n\r\n"
+)
+
+// When there are as many connections as there may be, the one that has waited the longest is closed, and the
+// new one is served.
+func TestTooManyConnections(t *testing.T) {
+	t.Parallel()
+	const room = 20
+	for name, sent := range map[string]string{
+		"silent":         "",
+		"half a request": "GET / HTTP/1.1\r\nHost:",
+		"idle":           getHealth,
+		"slow body":      slowBody,
+		"slow readers":   strings.Repeat(dashboardFile(t), 3),
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := serve(t, func(c *Config) {
+				roomFor(room)(c)
+				c.timing.body, c.timing.headers = time.Hour, time.Hour
+			})
+			first := s.dial(t)
+			_, _ = io.WriteString(first, sent)
+			for range 2 * room {
+				_, _ = io.WriteString(s.dial(t), sent)
+				if got := sendOn(t, s.dial(t), getHealth); got != http.StatusOK {
+					t.Fatalf("a health check among them: %d", got)
+				}
+				if open := s.openNow(); open > room {
+					t.Fatalf("%d connections are open", open)
+				}
+			}
+			expectClosed(t, first)
+		})
+	}
+}
+
+// largestDashboardFile is the path of a file of PocketBase's dashboard, below /_/.
+func largestDashboardFile(t *testing.T) (largest string) {
+	t.Helper()
+	var size int64
+	err := fs.WalkDir(ui.DistDirFS, ".", func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			return err
+		}
+		info, err := entry.Info()
+		if err == nil && info.Size() > size {
+			largest, size = path, info.Size()
+		}
+		return err
+	})
+	if err != nil || largest == "" {
+		t.Fatal(err)
+	}
+	return largest
+}
+
+// dashboardFile is a request for the largest file of PocketBase's dashboard.
+func dashboardFile(t *testing.T) string {
+	t.Helper()
+	const headers = " HTTP/1.1\r\nHost: localhost\r\nAccept-Encoding: gzip\r\n\r\n"
+	return "GET /_/" + largestDashboardFile(t) + headers
+}
+
+// Among requests that take long, the connections that were accepted last are not closed before they can send
+// anything.
+func TestNewConnectionsAmongSlowOnes(t *testing.T) {
+	t.Parallel()
+	const room = 20
+	s := serve(t, func(c *Config) {
+		roomFor(room)(c)
+		c.timing.body = time.Hour
+	})
+	for range room {
+		_, _ = io.WriteString(s.dial(t), slowBody)
+	}
+	eventually(t, "they are handled", func() bool {
+		c := s.server.connections
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		return c.handling.Len() == room
+	})
+	first := s.dial(t)
+	for range room / 3 {
+		s.dial(t)
+	}
+	if got := sendOn(t, first, getHealth); got != http.StatusOK {
+		t.Errorf("the first is answered with %d", got)
+	}
+}
+
+// A poll that is held, and the request of an admin, keep their places while others come and go.
+func TestConnectionsThatAreKept(t *testing.T) {
+	t.Parallel()
+	const room = 20
+	s := serve(t, roomFor(room))
+	admin := s.listen(s.Admin()) // a stream
+	authorizationURL, readKey := s.Authorize()
+	polled := make(chan testkit.Answer, 1)
+	go func() {
+		defer close(polled) // also if the poll fails
+		polled <- s.Post("/poll?wait=30&readKey=" + readKey)
+	}()
+	eventually(t, "the poll is held", func() bool { return s.waitingPolls() == 1 })
+	for range 3 * room {
+		_, _ = io.WriteString(s.dial(t), slowBody)
+		if got := sendOn(t, s.dial(t), getHealth); got != http.StatusOK {
+			t.Fatal(got)
+		}
+	}
+	s.Client.CloseIdleConnections() // they have been closed at the other end
+	s.Get(s.Agree(authorizationURL))
+	s.Expect("the held poll", <-polled, http.StatusOK, testkit.TokenResponse)
+	select {
+	case line, isOpen := <-admin:
+		if !isOpen {
+			t.Error("the stream of the admin was closed")
+		}
+		t.Log(line)
+	default:
+	}
+}
+
+// Held polls leave room for others: beyond that a poll is answered at once, and its connection closed.
+func TestKeptConnectionsLeaveRoom(t *testing.T) {
+	t.Parallel()
+	const room = 22 // of which the held polls may take 20
+	s := serve(t, roomFor(room))
+	const fits = 20 * plainMemory / (plainMemory - pollSaves)
+	for i := range fits + 3 {
+		_, readKey := s.Authorize()
+		poll := "POST /poll?wait=30&readKey=" + readKey + " HTTP/1.1\r\nHost: localhost\r\n\r\n"
+		connection := s.dial(t)
+		if i >= fits {
+			if got := sendOn(t, connection, poll); got != http.StatusNotFound {
+				t.Errorf("poll %d: %d", i, got)
+			}
+			expectClosed(t, connection)
+			continue
+		}
+		_, _ = io.WriteString(connection, poll)
+		eventually(t, "it is held", func() bool { return s.waitingPolls() == float64(i+1) })
+	}
+	if got := s.Get("/api/health"); got.Status != http.StatusOK {
+		t.Error(got)
+	}
+}
+
+// A connection is counted until it is closed, whichever end closes it.
+func TestConnectionsAreUncounted(t *testing.T) {
+	t.Parallel()
+	s := serve(t, func(c *Config) { c.timing.headers = 100 * time.Millisecond })
+	for range 10 {
+		connection := s.dial(t)
+		sendOn(t, connection, getHealth)
+		connection.Close()
+		s.dial(t) // closed by the service
+	}
+	s.Client.CloseIdleConnections()
+	eventually(t, "all are closed", func() bool {
+		open, kept := s.memoryNow()
+		return open == 0 && kept == 0
+	})
+}
+
+// A connection with TLS counts for more.
+func TestConnectionsWithTLS(t *testing.T) {
+	t.Parallel()
+	folder := t.TempDir()
+	roots := writeCertificate(t, folder)
+	s := serve(t, func(c *Config) {
+		c.TLSCertFile = filepath.Join(folder, "localhost.pem")
+		c.TLSKeyFile = filepath.Join(folder, "localhost-key.pem")
+		c.connectionsMemory, c.timing.headers = 10*tlsMemory, time.Hour
+	})
+	config := &tls.Config{RootCAs: roots, ServerName: "localhost"}
+	first := dialTLS(t, s, config)
+	for range 10 {
+		if got := sendOn(t, dialTLS(t, s, config), getHealth); got != http.StatusOK {
+			t.Fatal(got)
+		}
+	}
+	expectClosed(t, first)
+	if open, _ := s.memoryNow(); open > 10*tlsMemory {
+		t.Errorf("%d KB are counted", open)
+	}
+}
+
+// An idle connection is closed after a while, though not before another poll of a deployed plugin comes.
+func TestIdleConnections(t *testing.T) {
+	t.Parallel()
+	if idle := (timing{}).withDefaults().idle; idle <= time.Minute {
+		t.Errorf("a load balancer's connection would be closed after %s", idle)
+	}
+	s := serve(t, func(c *Config) { c.timing.idle = 100 * time.Millisecond })
+	connection := s.dial(t)
+	if got := sendOn(t, connection, getHealth); got != http.StatusOK {
+		t.Fatal(got)
+	}
+	expectClosed(t, connection)
+}
+
+// A stranger who does not read an answer loses the connection. An admin may take longer.
+func TestSlowReaders(t *testing.T) {
+	t.Parallel()
+	const requests = 30 // so many that no buffer of the system holds their answers
+	s := serve(t, func(c *Config) { c.timing.answer = 300 * time.Millisecond })
+	_, token, _ := strings.Cut(s.Admin(), ": ")
+	ask := func(header string) net.Conn {
+		connection := s.dial(t)
+		// Compressed, as for an admin, they would fit in the buffers.
+		plain := strings.Replace(dashboardFile(t), "gzip", "identity", 1)
+		request := strings.TrimSuffix(plain, "\r\n") + header + "\r\n"
+		go io.WriteString(connection, strings.Repeat(request, requests))
+		return connection
+	}
+	read := func(connection net.Conn) error {
+		reader := bufio.NewReader(connection)
+		for range requests {
+			response, err := http.ReadResponse(reader, nil)
+			if err != nil {
+				return err
+			}
+			if _, err := io.Copy(io.Discard, response.Body); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	admin := ask("Authorization: " + token + "\r\n")
+	eventually(t, "the admin keeps the connection", func() bool { return s.keptNow() > 0 })
+	before := s.openNow()
+	stranger := ask("")
+	eventually(t, "the stranger is served", func() bool { return s.openNow() > before })
+	eventually(t, "the stranger is cut off", func() bool { return s.openNow() == before })
+	if read(stranger) == nil {
+		t.Error("a stranger may take as long as they like")
+	}
+	if err := read(admin); err != nil {
+		t.Errorf("an admin is cut off: %v", err)
+	}
+}
+
+// A held poll, with its longest wait, is answered in the time that there is for an answer.
+func TestHeldPollsAreAnsweredInTime(t *testing.T) {
+	t.Parallel()
+	if answer := (timing{}).withDefaults().answer; answer < maxWait*time.Second+20*time.Second {
+		t.Errorf("a poll that is held for %d s must be read within %s", maxWait, answer)
+	}
+}
+
+// PocketBase compresses the dashboard's files for each request anew, and holds 0.85 MB for each slow reader.
+// For strangers it does not.
+func TestDashboardIsNotCompressed(t *testing.T) {
+	t.Parallel()
+	s := serve(t, nil)
+	for _, path := range []string{"/_/", "/_/" + largestDashboardFile(t), "/_/extensions.js"} {
+		got := s.Request(http.MethodGet, path, "", "Accept-Encoding: gzip")
+		if got.Status != http.StatusOK || got.Header.Get("Content-Encoding") != "" {
+			t.Errorf("%s: %d %v", path, got.Status, got.Header)
+		}
+	}
+}
+
+// Files are sent in small pieces, since each slow reader holds the piece that comes next.
+func TestFilesInSmallPieces(t *testing.T) {
+	t.Parallel()
+	largest := 0
+	w := smallCopies{ResponseWriter: writer(func(p []byte) { largest = max(largest, len(p)) })}
+	n, err := io.Copy(w, io.LimitReader(zeroes{}, 100_000))
+	if n != 100_000 || err != nil || largest > 4<<10 {
+		t.Errorf("%d bytes, %v, in pieces of up to %d", n, err, largest)
+	}
+}
+
+// writer is a [http.ResponseWriter] that only looks at what is written.
+type writer func([]byte)
+
+func (w writer) Header() http.Header { return nil }
+
+func (w writer) WriteHeader(int) {}
+
+func (w writer) Write(p []byte) (int, error) {
+	w(p)
+	return len(p), nil
+}
+
+type zeroes struct{}
+
+func (zeroes) Read(p []byte) (int, error) { return len(p), nil }
+
+// With HTTP/2 one connection could take as much memory as hundreds.
+func TestOnlyHTTP1(t *testing.T) {
+	t.Parallel()
+	folder := t.TempDir()
+	roots := writeCertificate(t, folder)
+	s := serve(t, func(c *Config) {
+		c.TLSCertFile = filepath.Join(folder, "localhost.pem")
+		c.TLSKeyFile = filepath.Join(folder, "localhost-key.pem")
+	})
+	offered := &tls.Config{RootCAs: roots, ServerName: "localhost", NextProtos: []string{"h2", "http/1.1"}}
+	connection := dialTLS(t, s, offered)
+	if got := connection.ConnectionState().NegotiatedProtocol; got != "http/1.1" {
+		t.Errorf("it speaks %q", got)
+	}
+	offered = offered.Clone()
+	offered.NextProtos = []string{"h2"}
+	only := tls.Client(s.dial(t), offered)
+	if err := only.Handshake(); err == nil {
+		t.Error("it speaks HTTP/2")
+	}
+	if got := sendOn(t, connection, getHealth); got != http.StatusOK {
+		t.Error(got)
+	}
+}
+
+// Plain HTTP is redirected to HTTPS by a server that has limits.
+func TestRedirectsToHTTPS(t *testing.T) {
+	t.Parallel()
+	address := freeAddress(t)
+	s := serve(t, func(c *Config) {
+		c.redirectAddress, c.timing.headers = address, 200*time.Millisecond
+		c.connectionsMemory = 20 * plainMemory
+	})
+	dial := func() net.Conn {
+		connection, err := net.Dial("tcp", address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { connection.Close() })
+		return connection
+	}
+	get := func(headers string) int {
+		return sendOn(t, dial(), "GET /poll HTTP/1.1\r\nHost: backend.example\r\n"+headers+"\r\n")
+	}
+	if got := get(""); got != http.StatusFound {
+		t.Errorf("it is answered with %d", got)
+	}
+	long := "X: " + strings.Repeat("x", 40<<10) + "\r\n"
+	if got := get(long); got != http.StatusRequestHeaderFieldsTooLarge {
+		t.Errorf("40 KB of headers: %d", got)
+	}
+	for name, sent := range map[string]string{
+		"silent": "", "half a request": "GET / HTTP/1.1\r\nHost:",
+		"idle":      "GET / HTTP/1.1\r\nHost: backend.example\r\n\r\n",
+		"slow body": "POST / HTTP/1.1\r\nHost: backend.example\r\nContent-Length: 9\r\n\r\n",
+	} {
+		connection := dial()
+		_, _ = io.WriteString(connection, sent)
+		expectClosed(t, connection)
+		if t.Failed() {
+			t.Fatal(name)
+		}
+	}
+	for range 30 {
+		dial()
+	}
+	eventually(t, "they are counted", func() bool { return s.openNow() > 0 })
+	if open := s.openNow(); open > 20 {
+		t.Errorf("%d connections are open", open)
+	}
+}
+
+// The program has no other listener when it gets its certificates itself.
+func TestServeDomain(t *testing.T) {
+	t.Parallel()
+	plain, secure := freeAddress(t), freeAddress(t)
+	p := testkit.NewProcess(t, "--http", plain, "--https", secure, "backend.example")
+	p.Address = secure
+	p.Start()
+	var connection net.Conn
+	eventually(t, "it listens for plain HTTP", func() (listens bool) {
+		var err error
+		connection, err = net.Dial("tcp", plain)
+		return err == nil
+	})
+	defer connection.Close()
+	text := "GET / HTTP/1.1\r\nHost: backend.example\r\nX: " + strings.Repeat("x", 60<<10) + "\r\n\r\n"
+	if got := sendOn(t, connection, text); got != http.StatusRequestHeaderFieldsTooLarge {
+		t.Errorf("60 KB of headers: %d", got)
+	}
+}
