@@ -72,7 +72,8 @@ func (l *league) login() tokens {
 func TestLeagueRotation(t *testing.T) {
 	l := startLeague(t, leagueOptions{})
 	first := l.login()
-	if first.TokenType != "Bearer" || first.ExpiresIn == nil || first.IDToken != "" || first.Scope != "files" {
+	if first.TokenType != "Bearer" || first.ExpiresIn == nil || first.IDToken != "" ||
+		first.Scope != "files" {
 		t.Errorf("the tokens are %+v", first)
 	}
 	got := refresh(l.Backend, first.RefreshToken)

@@ -303,8 +303,8 @@ func TestMisconfigured(t *testing.T) {
 	})
 }
 
-// expectLeftAtProvider goes through a login that the provider refuses on a page of its own. The plugin goes on
-// waiting.
+// expectLeftAtProvider goes through a login that the provider refuses on a page of its own. The plugin goes
+// on waiting.
 func (c *certified) expectLeftAtProvider() {
 	c.T.Helper()
 	authorizationURL, readKey := c.Authorize()
@@ -351,7 +351,8 @@ const days = 10 * 24 * time.Hour
 func TestRotation(t *testing.T) {
 	c := startCertified(t, certifiedOptions{})
 	first := c.login()
-	if kept := readTokens(t, refresh(c.Backend, first.RefreshToken)); kept.RefreshToken != first.RefreshToken {
+	kept := readTokens(t, refresh(c.Backend, first.RefreshToken))
+	if kept.RefreshToken != first.RefreshToken {
 		t.Fatal("the provider rotates young refresh tokens")
 	}
 	c.server.forward(days)
