@@ -139,6 +139,10 @@ func TestLeagueDeadRefreshToken(t *testing.T) {
 		l.Expect("revoke", revoked, http.StatusOK, "{}")
 		expectDead(l.Backend, "refresh", got.RefreshToken)
 	})
+	t.Run("an access token", func(t *testing.T) {
+		l := shared.in(t)
+		expectDead(l.Backend, "refresh", l.login().AccessToken)
+	})
 	t.Run("not revoked, for want of a hint", func(t *testing.T) {
 		l := shared.in(t)
 		got := l.login()

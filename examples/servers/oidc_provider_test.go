@@ -3,6 +3,7 @@ package servers
 import (
 	"net/http"
 	"net/url"
+	"strings"
 	"testing"
 	"time"
 
@@ -327,7 +328,7 @@ func (c *certified) expectRefusal(code, setting string) {
 	c.ExpectError("poll", c.Poll(readKey), http.StatusBadRequest, code)
 }
 
-// A wrong secret is no reason to sign in again.
+// A wrong secret is no reason to sign in again. The doctor finds it.
 func TestWrongSecret(t *testing.T) {
 	c := startCertified(t, certifiedOptions{})
 	first := c.login()
@@ -339,7 +340,13 @@ func TestWrongSecret(t *testing.T) {
 	got := refresh(c.Backend, first.RefreshToken)
 	c.ExpectError("refresh", got, http.StatusUnauthorized, "invalid_client")
 	c.ExpectError("revoke", c.revoke(first.RefreshToken, ""), http.StatusUnauthorized, "invalid_client")
+	if printed, code := c.Run("doctor"); code != 1 || !strings.Contains(printed, "CLIENT_SECRET") {
+		t.Errorf("the doctor ended with %d, and printed %s", code, printed)
+	}
 	c.restart("CLIENT_SECRET=" + clientSecret)
+	if printed, code := c.Run("doctor"); code != 0 {
+		t.Errorf("the doctor ended with %d, and printed %s", code, printed)
+	}
 	readTokens(t, refresh(c.Backend, first.RefreshToken))
 }
 
