@@ -1,7 +1,8 @@
 // Package servers walks the built program through whole logins at authorization servers that others have
-// written, each as a process of its own on loopback: oidc-provider, a certified OpenID provider, and
-// @jmondi/oauth2-server, which answers in the words of the widely deployed league/oauth2-server. It has tests
-// only. They need Node, and what npm ci installs in this folder.
+// written, each as a process of its own on loopback: oidc-provider, a certified OpenID provider;
+// @jmondi/oauth2-server, which answers in the words of the widely deployed league/oauth2-server; and
+// @node-oauth/oauth2-server, the continuation of another that is. It has tests only. They need Node, and what
+// npm ci installs in this folder.
 package servers
 
 import (
