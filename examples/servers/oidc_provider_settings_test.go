@@ -39,6 +39,19 @@ func TestMisconfigured(t *testing.T) {
 	})
 }
 
+// A redirect that names another issuer than the configured one is refused (RFC 9207), and its code goes
+// nowhere.
+func TestOtherIssuer(t *testing.T) {
+	c := startCertified(t, certifiedOptions{env: []string{"ISSUER=https://elsewhere.example"}})
+	authorizationURL, readKey := c.Authorize()
+	page := c.Get(c.person.agree(authorizationURL))
+	c.ExpectPage("redirect", page, http.StatusBadGateway, "another provider")
+	c.ExpectError("poll", c.Poll(readKey), http.StatusBadRequest, "invalid_request")
+	if asked := c.server.count("/token"); asked != 0 {
+		t.Errorf("the token endpoint was asked %d times", asked)
+	}
+}
+
 // expectLeftAtProvider goes through a login that the provider refuses on a page of its own. The plugin goes
 // on waiting.
 func (c *certified) expectLeftAtProvider() {

@@ -63,6 +63,7 @@ func startCertified(t *testing.T, options certifiedOptions) *certified {
 		"REVOKE_ENDPOINT="+s.url+"/token/revocation",
 		"AUTHORIZE_PARAMS=prompt=consent", // else there is no refresh token
 		"SCOPE=openid offline_access",
+		"ISSUER="+s.url,
 	)
 	p.Env = append(p.Env, options.env...)
 	p.Start()
