@@ -41,6 +41,22 @@ func TestLogin(t *testing.T) {
 	}
 }
 
+// A public client has no secret: its codes are protected by PKCE alone, and each refresh rotates its token.
+func TestPublicClient(t *testing.T) {
+	c := startCertified(t, certifiedOptions{
+		change: func(client *registration) { client.AuthMethod, client.ClientSecret = "none", "" },
+		env:    []string{"TOKEN_AUTH=none", "CLIENT_SECRET="},
+	})
+	first := c.login()
+	second := readTokens(t, refresh(c.Backend, first.RefreshToken))
+	if second.RefreshToken == first.RefreshToken {
+		t.Error("the provider keeps the refresh token")
+	}
+	testCodeInjected(c)
+	c.Expect("revoke", c.revoke(second.RefreshToken, ""), http.StatusOK, "{}")
+	expectDead(c.Backend, "refresh", second.RefreshToken)
+}
+
 // A person who says no, on either page, is told so, as is the plugin.
 func TestDenied(t *testing.T) {
 	shared := startCertified(t, certifiedOptions{})

@@ -65,7 +65,7 @@ func (c *certified) expectLeftAtProvider() {
 }
 
 // expectRefusal goes through a login that the provider refuses at once, by a redirect with an error. The page
-// names the setting to look at.
+// and the doctor name the setting to look at.
 func (c *certified) expectRefusal(code, setting string) {
 	c.T.Helper()
 	authorizationURL, readKey := c.Authorize()
@@ -74,6 +74,9 @@ func (c *certified) expectRefusal(code, setting string) {
 	c.ExpectPage("redirect", got, http.StatusBadGateway, code)
 	c.ExpectPage("redirect", got, http.StatusBadGateway, setting)
 	c.ExpectError("poll", c.Poll(readKey), http.StatusBadRequest, code)
+	if printed, exit := c.Run("doctor"); exit != 1 || !strings.Contains(printed, setting) {
+		c.T.Errorf("the doctor ended with %d, and printed %s", exit, printed)
+	}
 }
 
 // A wrong secret is no reason to sign in again. The doctor finds it.
