@@ -159,7 +159,7 @@ func (p *Provider) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case r.Method == http.MethodGet && address == authorizeEndpoint:
 		err = p.authorize(w, r, client)
 	case r.Method == http.MethodGet && isLongLived(client, address):
-		err = p.lengthen(w, r, client)
+		err = p.lengthen(w, r, tokenRequest{client: client, endpoint: address})
 	case r.Method == http.MethodPost && slices.Contains(tokenEndpoints, address):
 		err = p.token(w, r, tokenRequest{client: client, endpoint: address})
 	case address == revokeEndpoint:
@@ -175,7 +175,8 @@ func (p *Provider) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// authorize stands for the login page of a person who agrees at once.
+// authorize stands for the login page of a person who agrees at once. It answers with a redirect, or with a
+// form if the client wants that.
 func (p *Provider) authorize(w http.ResponseWriter, r *http.Request, client oauth.Client) error {
 	_, endpointParams, _ := strings.Cut(client.AuthorizeEndpoint, "?")
 	want, err := url.ParseQuery(endpointParams + "&" + client.AuthorizeParams)
@@ -212,6 +213,9 @@ func (p *Provider) authorize(w http.ResponseWriter, r *http.Request, client oaut
 	callback := url.Values{"code": {p.newCode(challenge)}, "state": {query.Get("state")}}
 	for name, value := range p.RedirectParams() {
 		callback.Set(name, value)
+	}
+	if want.Get("response_mode") == "form_post" {
+		return formPost{Address: client.RedirectURI, Params: callback}.write(w)
 	}
 	http.Redirect(w, r, client.RedirectURI+"?"+callback.Encode(), http.StatusFound)
 	return nil
@@ -260,7 +264,7 @@ func compare(got, want url.Values) error {
 	return nil
 }
 
-// tokenRequest is a request to the token endpoint or to the refresh endpoint.
+// tokenRequest is a request for a token, wherever it is sent.
 type tokenRequest struct {
 	client   oauth.Client
 	endpoint string     // its address
@@ -391,17 +395,26 @@ func isLongLived(client oauth.Client, address string) bool {
 		(address == client.LongLived.Endpoint || address == client.LongLived.RenewEndpoint)
 }
 
-// lengthen gives a token that lives longer for the one in the query: see [oauth.LongLived].
-func (p *Provider) lengthen(w http.ResponseWriter, r *http.Request, client oauth.Client) error {
-	l, query := client.LongLived, r.URL.Query()
+// lengthen gives a token that lives longer for the one in the query: see [oauth.LongLived]. Whether it is the
+// first time or a renewal, the address says.
+func (p *Provider) lengthen(w http.ResponseWriter, r *http.Request, request tokenRequest) error {
+	l, query := request.client.LongLived, r.URL.Query()
 	want := url.Values{"grant_type": {l.GrantType}, "client_secret": {ClientSecret}, l.TokenParam: {"*"}}
 	if l.WithClientID {
-		want.Set(client.ClientIDParam, ClientID)
+		want.Set(request.client.ClientIDParam, ClientID)
 	}
-	if query.Get("grant_type") == l.RenewGrantType {
+	if request.endpoint == l.RenewEndpoint {
 		want = url.Values{"grant_type": {l.RenewGrantType}, l.TokenParam: {"*"}}
 	}
-	if err := compare(query, want); err != nil {
+	err := compare(query, want)
+	switch {
+	case err != nil:
+	case query.Get(l.TokenParam) == "":
+		err = errors.New("the token is missing")
+	case r.Header.Get("Authorization") != "" || r.ContentLength != 0:
+		err = errors.New("more is sent than the query")
+	}
+	if err != nil {
 		return fmt.Errorf("long-lived token: %w", err)
 	}
 	p.mu.Lock()
@@ -414,7 +427,7 @@ func (p *Provider) lengthen(w http.ResponseWriter, r *http.Request, client oauth
 		return nil
 	}
 	w.Header().Set("Content-Type", "application/json; charset=utf-8")
-	_, err := io.WriteString(w, TokenResponse)
+	_, err = io.WriteString(w, TokenResponse)
 	return err
 }
 
