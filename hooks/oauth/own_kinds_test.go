@@ -16,7 +16,9 @@ import (
 // documented are the requests that the documentation of a provider asks for, as describe writes them, where
 // the provider departs from the RFCs.
 var documented = map[string]struct {
+	provider string // blank: the name of the case
 	tenant   string
+	pkce     string            // blank: as the preset says
 	redirect map[string]string // beside code and state
 	toPlugin string            // what the plugin gets of it; blank: nothing
 	answer   string            // of the token endpoint; blank: one with a token
@@ -111,6 +113,15 @@ var documented = map[string]struct {
 		revoke: []string{"POST https://open.tiktokapis.com/v2/oauth/revoke/ form client_key client_secret " +
 			"token token_type_hint=access_token"},
 	},
+	"tiktok, for an app of the platform Desktop": {
+		provider: "tiktok", pkce: "on",
+		login: "GET https://www.tiktok.com/v2/auth/authorize/ ?client_key code_challenge=hexadecimal " +
+			"code_challenge_method=S256 redirect_uri response_type=code scope state",
+		exchange: []string{"POST https://open.tiktokapis.com/v2/oauth/token/ form client_key client_secret " +
+			"code code_verifier grant_type=authorization_code redirect_uri"},
+		revoke: []string{"POST https://open.tiktokapis.com/v2/oauth/revoke/ form client_key client_secret " +
+			"token token_type_hint=access_token"},
+	},
 	"zoho": {
 		tenant:   "in",
 		redirect: map[string]string{"location": "ae", "accounts-server": "https://accounts.zoho.ae"},
@@ -128,6 +139,9 @@ var documented = map[string]struct {
 // shownValues are those that matter. Of other parameters only the names are written.
 var shownValues = strings.Fields(`grant_type response_type response_mode access_type prompt context
 	code_challenge_method fb_exchange_token access_token token_type_hint`)
+
+// verifierSum is the SHA-256 sum of the verifier v, in hexadecimal digits.
+const verifierSum = "4c94485e0c21ae6c41ce1dfe7b6bfaceea5ab68e40a2476f50208e526f506080"
 
 // describe writes down a request: method, address, how the client authenticates, in what form, and the
 // parameters.
@@ -149,6 +163,8 @@ func describe(t *testing.T, r *http.Request) string {
 			name += "=" + value
 		case name == "client_secret" && strings.Count(value, ".") == 2:
 			name += "=JWT"
+		case name == "code_challenge" && value == verifierSum:
+			name += "=hexadecimal"
 		}
 		names = append(names, name)
 	}
@@ -219,7 +235,8 @@ func TestDocumentedRequests(t *testing.T) {
 			t.Parallel()
 			recorded := &recorder{t: t, answer: want.answer}
 			endpoint := Endpoint{HTTP: &http.Client{Transport: recorded}}
-			preset, _ := FindPreset(name)
+			preset, _ := FindPreset(cmp.Or(want.provider, name))
+			preset.PKCE = want.pkce
 			client, err := documentedClient(t, preset).ForTenant(want.tenant)
 			if err != nil {
 				t.Fatal(err)
@@ -254,11 +271,12 @@ func TestDocumentedRequests(t *testing.T) {
 	}
 }
 
-// documentedClient returns a valid client of a preset.
+// documentedClient returns a valid client of a preset. If PKCE is blank in the copy of the preset that is
+// given, it is as the preset says.
 func documentedClient(t *testing.T, preset Preset) *Client {
 	t.Helper()
 	client := Client{
-		Provider: preset.Name, ClientID: "id", ClientSecret: "secret", Scope: "read",
+		Provider: preset.Name, PKCE: preset.PKCE, ClientID: "id", ClientSecret: "secret", Scope: "read",
 		RedirectURI: "https://backend.example/redirect",
 	}
 	if preset.RedirectName != "" {

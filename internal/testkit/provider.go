@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -207,7 +208,7 @@ func (p *Provider) authorize(w http.ResponseWriter, r *http.Request, client oaut
 		return fmt.Errorf("authorization request: %w", err)
 	}
 	challenge := query.Get("code_challenge")
-	if client.PKCE != oauth.PKCEOff && len(challenge) != 43 {
+	if client.PKCE != oauth.PKCEOff && len(challenge) != len(challengeOf(client, "")) {
 		return errors.New("the code challenge is not S256")
 	}
 	callback := url.Values{"code": {p.newCode(challenge)}, "state": {query.Get("state")}}
@@ -347,16 +348,25 @@ func (p *Provider) checkCode(request tokenRequest, probe bool) error {
 	challenge, issued := p.challenges[code]
 	delete(p.challenges, code)
 	p.mu.Unlock()
-	sum := sha256.Sum256([]byte(request.form.Get("code_verifier")))
+	wanted := challengeOf(request.client, request.form.Get("code_verifier"))
 	switch {
 	case request.endpoint != request.client.TokenEndpoint:
 		return errors.New("a code was sent to the refresh endpoint")
 	case !issued && !probe:
 		return errors.New("the code is unknown or was used")
-	case challenge != "" && base64.RawURLEncoding.EncodeToString(sum[:]) != challenge:
+	case challenge != "" && challenge != wanted:
 		return errors.New("the code verifier does not fit the challenge")
 	}
 	return nil
+}
+
+// challengeOf returns the S256 code challenge that belongs to a verifier, as the client must write it.
+func challengeOf(client oauth.Client, verifier string) string {
+	sum := sha256.Sum256([]byte(verifier))
+	if client.HexChallenge {
+		return hex.EncodeToString(sum[:])
+	}
+	return base64.RawURLEncoding.EncodeToString(sum[:])
 }
 
 // checkRefreshToken checks what RFC 6749 section 6 says.

@@ -48,6 +48,10 @@ var kinds = map[string]kind{
 			return form
 		},
 	},
+	"challenge in hexadecimal": {
+		prepare: func(c *oauth.Client) { c.HexChallenge = true },
+		form:    func(a *asker) url.Values { return a.exchange(a.code()) },
+	},
 	"context": {
 		prepare: func(c *oauth.Client) { c.CodeRedirectParams = []string{"context"} },
 		form: func(a *asker) url.Values {
@@ -121,6 +125,10 @@ var kindRequests = map[string]struct {
 	"address for its name": {
 		kind: "name of the redirect URI", change: set("redirect_uri", "https://backend.example/redirect"),
 		want: "redirect_uri is",
+	},
+	"challenge in hexadecimal": {kind: "challenge in hexadecimal"},
+	"another verifier": {
+		kind: "challenge in hexadecimal", change: set("code_verifier", "x"), want: "does not fit",
 	},
 	"context":         {kind: "context"},
 	"another context": {kind: "context", change: set("context", "stores/1"), want: "context is"},
@@ -225,6 +233,19 @@ var lengthenings = map[string]struct{ method, target, body, header, want string 
 		target: "/renew?grant_type=again&access_token=AT", header: "Authorization: Bearer AT",
 		want: "more is sent",
 	},
+}
+
+// A challenge in the one encoding is none in the other.
+func TestProviderChallenges(t *testing.T) {
+	t.Parallel()
+	for _, hexadecimal := range []bool{true, false} {
+		a := newAsker(t)
+		known := a.client
+		a.client.HexChallenge, known.HexChallenge = hexadecimal, !hexadecimal
+		a.Provider.Knows(known)
+		request := oauth.AuthorizationRequest{State: "state", Verifier: a.verifier}
+		a.expectRefusal(a.Get(a.client.AuthorizationURL(request)), "is not S256")
+	}
 }
 
 // A token that lives longer is asked for by GET, at an address of its own for the first time and for a
