@@ -16,9 +16,7 @@ import (
 // documented are the requests that the documentation of a provider asks for, as describe writes them, where
 // the provider departs from the RFCs.
 var documented = map[string]struct {
-	provider string // blank: the name of the case
 	tenant   string
-	pkce     string            // blank: as the preset says
 	redirect map[string]string // beside code and state
 	toPlugin string            // what the plugin gets of it; blank: nothing
 	answer   string            // of the token endpoint; blank: one with a token
@@ -81,11 +79,11 @@ var documented = map[string]struct {
 			"grant_type=ig_refresh_token"},
 	},
 	"threads": {
-		login: "GET https://www.threads.com/oauth/authorize ?client_id code_challenge " +
-			"code_challenge_method=S256 redirect_uri response_type=code scope state",
+		login: "GET https://www.threads.com/oauth/authorize ?client_id redirect_uri " +
+			"response_type=code scope state",
 		exchange: []string{
 			"POST https://graph.threads.net/oauth/access_token form client_id client_secret code " +
-				"code_verifier grant_type=authorization_code redirect_uri",
+				"grant_type=authorization_code redirect_uri",
 			"GET https://graph.threads.net/access_token ?access_token=AT client_secret " +
 				"grant_type=th_exchange_token",
 		},
@@ -104,21 +102,12 @@ var documented = map[string]struct {
 		revoke: []string{"POST https://developer.api.intuit.com/v2/oauth2/tokens/revoke Basic JSON token"},
 	},
 	"tiktok": {
-		login: "GET https://www.tiktok.com/v2/auth/authorize/ ?client_key redirect_uri response_type=code " +
-			"scope state",
-		exchange: []string{"POST https://open.tiktokapis.com/v2/oauth/token/ form client_key client_secret " +
-			"code grant_type=authorization_code redirect_uri"},
-		refresh: []string{"POST https://open.tiktokapis.com/v2/oauth/token/ form client_key client_secret " +
-			"grant_type=refresh_token refresh_token"},
-		revoke: []string{"POST https://open.tiktokapis.com/v2/oauth/revoke/ form client_key client_secret " +
-			"token token_type_hint=access_token"},
-	},
-	"tiktok, for an app of the platform Desktop": {
-		provider: "tiktok", pkce: "on",
 		login: "GET https://www.tiktok.com/v2/auth/authorize/ ?client_key code_challenge=hexadecimal " +
 			"code_challenge_method=S256 redirect_uri response_type=code scope state",
 		exchange: []string{"POST https://open.tiktokapis.com/v2/oauth/token/ form client_key client_secret " +
 			"code code_verifier grant_type=authorization_code redirect_uri"},
+		refresh: []string{"POST https://open.tiktokapis.com/v2/oauth/token/ form client_key client_secret " +
+			"grant_type=refresh_token refresh_token"},
 		revoke: []string{"POST https://open.tiktokapis.com/v2/oauth/revoke/ form client_key client_secret " +
 			"token token_type_hint=access_token"},
 	},
@@ -235,8 +224,7 @@ func TestDocumentedRequests(t *testing.T) {
 			t.Parallel()
 			recorded := &recorder{t: t, answer: want.answer}
 			endpoint := Endpoint{HTTP: &http.Client{Transport: recorded}}
-			preset, _ := FindPreset(cmp.Or(want.provider, name))
-			preset.PKCE = want.pkce
+			preset, _ := FindPreset(name)
 			client, err := documentedClient(t, preset).ForTenant(want.tenant)
 			if err != nil {
 				t.Fatal(err)
@@ -271,12 +259,11 @@ func TestDocumentedRequests(t *testing.T) {
 	}
 }
 
-// documentedClient returns a valid client of a preset. If PKCE is blank in the copy of the preset that is
-// given, it is as the preset says.
+// documentedClient returns a valid client of a preset.
 func documentedClient(t *testing.T, preset Preset) *Client {
 	t.Helper()
 	client := Client{
-		Provider: preset.Name, PKCE: preset.PKCE, ClientID: "id", ClientSecret: "secret", Scope: "read",
+		Provider: preset.Name, ClientID: "id", ClientSecret: "secret", Scope: "read",
 		RedirectURI: "https://backend.example/redirect",
 	}
 	if preset.RedirectName != "" {
