@@ -260,17 +260,36 @@ type providerLogin struct {
 func (w *world) signIn(b *testkit.Backend, l providerLogin) {
 	b.T.Helper()
 	authorizationURL, readKey := b.AuthorizeAt(l.path)
+	b.ExpectPage("redirect", w.agree(b, authorizationURL, l), http.StatusOK, "You are signed in")
+	known := b.Provider.Known()
+	want := known.WithRedirectParams([]byte(testkit.TokenResponse), b.Provider.RedirectParams())
+	b.Expect("poll", b.Poll(readKey), http.StatusOK, string(want))
+}
+
+// agree lets the person sign in at the provider, whose answer the browser takes to the program.
+func (w *world) agree(b *testkit.Backend, authorizationURL *url.URL, l providerLogin) testkit.Answer {
+	b.T.Helper()
 	response, err := w.browser.Get(authorizationURL.String())
 	if err != nil {
 		b.T.Fatal(err)
 	}
-	response.Body.Close()
+	defer response.Body.Close()
+	page, err := io.ReadAll(response.Body)
+	if err != nil {
+		b.T.Fatal(err)
+	}
+	if response.StatusCode == http.StatusOK {
+		address, params, err := testkit.ReadFormPost(string(page))
+		if err != nil {
+			b.T.Fatal(err)
+		}
+		return b.Request(http.MethodPost, address, params.Encode(),
+			"Content-Type: application/x-www-form-urlencoded", "Sec-Fetch-Site: cross-site",
+			"Origin: "+authorizationURL.Scheme+"://"+authorizationURL.Host)
+	}
 	callback := response.Header.Get("Location")
 	if l.issuer != "" {
 		callback += "&iss=" + url.QueryEscape(l.issuer)
 	}
-	b.ExpectPage("redirect", b.Get(callback), http.StatusOK, "You are signed in")
-	known := b.Provider.Known()
-	want := known.WithRedirectParams([]byte(testkit.TokenResponse), b.Provider.RedirectParams())
-	b.Expect("poll", b.Poll(readKey), http.StatusOK, string(want))
+	return b.Get(callback)
 }

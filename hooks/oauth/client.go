@@ -12,6 +12,8 @@ package oauth
 
 import (
 	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
 	"net/url"
 	"strings"
 
@@ -108,6 +110,10 @@ type Client struct {
 	// PKCE is "on" (or blank) or "off". A few providers refuse RFC 7636.
 	PKCE string
 
+	// HexChallenge writes the PKCE code challenge in hexadecimal digits, as TikTok wants it, and not in
+	// base64url (RFC 7636 section 4.2). Only presets set it.
+	HexChallenge bool
+
 	// AllowHTTP allows endpoints with http:// that are not on this machine. Secrets are sent there.
 	AllowHTTP bool
 
@@ -168,7 +174,7 @@ func (c Client) withPreset(preset Preset) Client {
 	c.AuthorizeParams = mergedParams{own: c.AuthorizeParams, elsewhere: query}.with(preset.AuthorizeParams)
 	c.LoginParams = orPreset(c.LoginParams, preset.LoginParams)
 	c.RedirectParams = orPreset(c.RedirectParams, preset.RedirectParams)
-	c.ClientIDParam = preset.ClientIDParam
+	c.ClientIDParam, c.HexChallenge = preset.ClientIDParam, preset.HexChallenge
 	if c.TokenEndpoint == "" || c.TokenEndpoint == preset.TokenEndpoint {
 		c = c.withTokenEndpoint(preset)
 	}
@@ -256,7 +262,7 @@ func (c *Client) AuthorizationURL(request AuthorizationRequest) string {
 		"redirect_uri": {c.sentRedirectURI()},
 	}
 	if c.usesPKCE() {
-		query.Set("code_challenge", oauth2.S256ChallengeFromVerifier(request.Verifier))
+		query.Set("code_challenge", c.challenge(request.Verifier))
 		query.Set("code_challenge_method", "S256")
 	}
 	scope := cmp.Or(request.Params["scope"], c.Scope)
@@ -297,6 +303,15 @@ func (c *Client) paramsOf(request AuthorizationRequest) string {
 		}
 	}
 	return strings.Join(params, "&")
+}
+
+// challenge is the S256 code challenge of a verifier.
+func (c *Client) challenge(verifier string) string {
+	if c.HexChallenge {
+		sum := sha256.Sum256([]byte(verifier))
+		return hex.EncodeToString(sum[:])
+	}
+	return oauth2.S256ChallengeFromVerifier(verifier)
 }
 
 // sentRedirectURI is the parameter redirect_uri.

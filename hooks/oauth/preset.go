@@ -33,6 +33,9 @@ type Preset struct {
 	TokenAuth TokenAuth `json:"tokenAuth"`
 	PKCE      string    `json:"pkce,omitzero"`
 
+	// HexChallenge is that of [Client].
+	HexChallenge bool `json:"hexChallenge,omitzero"`
+
 	// TokenFormat, ClientIDParam, LoginParams, RedirectParams and CodeRedirectParams are those of [Client].
 	TokenFormat        TokenFormat `json:"tokenFormat,omitzero"`
 	ClientIDParam      string      `json:"clientIdParam,omitzero"`

@@ -102,7 +102,7 @@ func TestRegionNames(t *testing.T) {
 		}
 		wrong := Client{Provider: "zoho", Tenant: name}.Complete()
 		errs := tenantErrors(&wrong)
-		if len(errs) != 1 || errs[0].Fix != "must be one of au, ca, cn, eu, in, jp, sa, uk, us" {
+		if len(errs) != 1 || errs[0].Fix != "must be one of ae, au, ca, cn, eu, in, jp, sa, uk, us" {
 			t.Errorf("%s: %v", name, errs)
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -159,7 +160,7 @@ func (p *Provider) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case r.Method == http.MethodGet && address == authorizeEndpoint:
 		err = p.authorize(w, r, client)
 	case r.Method == http.MethodGet && isLongLived(client, address):
-		err = p.lengthen(w, r, client)
+		err = p.lengthen(w, r, tokenRequest{client: client, endpoint: address})
 	case r.Method == http.MethodPost && slices.Contains(tokenEndpoints, address):
 		err = p.token(w, r, tokenRequest{client: client, endpoint: address})
 	case address == revokeEndpoint:
@@ -175,7 +176,8 @@ func (p *Provider) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// authorize stands for the login page of a person who agrees at once.
+// authorize stands for the login page of a person who agrees at once. It answers with a redirect, or with a
+// form if the client wants that.
 func (p *Provider) authorize(w http.ResponseWriter, r *http.Request, client oauth.Client) error {
 	_, endpointParams, _ := strings.Cut(client.AuthorizeEndpoint, "?")
 	want, err := url.ParseQuery(endpointParams + "&" + client.AuthorizeParams)
@@ -206,12 +208,15 @@ func (p *Provider) authorize(w http.ResponseWriter, r *http.Request, client oaut
 		return fmt.Errorf("authorization request: %w", err)
 	}
 	challenge := query.Get("code_challenge")
-	if client.PKCE != oauth.PKCEOff && len(challenge) != 43 {
+	if client.PKCE != oauth.PKCEOff && len(challenge) != len(challengeOf(client, "")) {
 		return errors.New("the code challenge is not S256")
 	}
 	callback := url.Values{"code": {p.newCode(challenge)}, "state": {query.Get("state")}}
 	for name, value := range p.RedirectParams() {
 		callback.Set(name, value)
+	}
+	if want.Get("response_mode") == "form_post" {
+		return formPost{Address: client.RedirectURI, Params: callback}.write(w)
 	}
 	http.Redirect(w, r, client.RedirectURI+"?"+callback.Encode(), http.StatusFound)
 	return nil
@@ -260,7 +265,7 @@ func compare(got, want url.Values) error {
 	return nil
 }
 
-// tokenRequest is a request to the token endpoint or to the refresh endpoint.
+// tokenRequest is a request for a token, wherever it is sent.
 type tokenRequest struct {
 	client   oauth.Client
 	endpoint string     // its address
@@ -343,16 +348,25 @@ func (p *Provider) checkCode(request tokenRequest, probe bool) error {
 	challenge, issued := p.challenges[code]
 	delete(p.challenges, code)
 	p.mu.Unlock()
-	sum := sha256.Sum256([]byte(request.form.Get("code_verifier")))
+	wanted := challengeOf(request.client, request.form.Get("code_verifier"))
 	switch {
 	case request.endpoint != request.client.TokenEndpoint:
 		return errors.New("a code was sent to the refresh endpoint")
 	case !issued && !probe:
 		return errors.New("the code is unknown or was used")
-	case challenge != "" && base64.RawURLEncoding.EncodeToString(sum[:]) != challenge:
+	case challenge != "" && challenge != wanted:
 		return errors.New("the code verifier does not fit the challenge")
 	}
 	return nil
+}
+
+// challengeOf returns the S256 code challenge that belongs to a verifier, as the client must write it.
+func challengeOf(client oauth.Client, verifier string) string {
+	sum := sha256.Sum256([]byte(verifier))
+	if client.HexChallenge {
+		return hex.EncodeToString(sum[:])
+	}
+	return base64.RawURLEncoding.EncodeToString(sum[:])
 }
 
 // checkRefreshToken checks what RFC 6749 section 6 says.
@@ -391,17 +405,26 @@ func isLongLived(client oauth.Client, address string) bool {
 		(address == client.LongLived.Endpoint || address == client.LongLived.RenewEndpoint)
 }
 
-// lengthen gives a token that lives longer for the one in the query: see [oauth.LongLived].
-func (p *Provider) lengthen(w http.ResponseWriter, r *http.Request, client oauth.Client) error {
-	l, query := client.LongLived, r.URL.Query()
+// lengthen gives a token that lives longer for the one in the query: see [oauth.LongLived]. Whether it is the
+// first time or a renewal, the address says.
+func (p *Provider) lengthen(w http.ResponseWriter, r *http.Request, request tokenRequest) error {
+	l, query := request.client.LongLived, r.URL.Query()
 	want := url.Values{"grant_type": {l.GrantType}, "client_secret": {ClientSecret}, l.TokenParam: {"*"}}
 	if l.WithClientID {
-		want.Set(client.ClientIDParam, ClientID)
+		want.Set(request.client.ClientIDParam, ClientID)
 	}
-	if query.Get("grant_type") == l.RenewGrantType {
+	if request.endpoint == l.RenewEndpoint {
 		want = url.Values{"grant_type": {l.RenewGrantType}, l.TokenParam: {"*"}}
 	}
-	if err := compare(query, want); err != nil {
+	err := compare(query, want)
+	switch {
+	case err != nil:
+	case query.Get(l.TokenParam) == "":
+		err = errors.New("the token is missing")
+	case r.Header.Get("Authorization") != "" || r.ContentLength != 0:
+		err = errors.New("more is sent than the query")
+	}
+	if err != nil {
 		return fmt.Errorf("long-lived token: %w", err)
 	}
 	p.mu.Lock()
@@ -414,7 +437,7 @@ func (p *Provider) lengthen(w http.ResponseWriter, r *http.Request, client oauth
 		return nil
 	}
 	w.Header().Set("Content-Type", "application/json; charset=utf-8")
-	_, err := io.WriteString(w, TokenResponse)
+	_, err = io.WriteString(w, TokenResponse)
 	return err
 }
 

@@ -24,6 +24,9 @@ const (
 	KeyID  = "KEY1234567"
 )
 
+// maxSecretLife is how long a signed client secret may live, in seconds: about six months.
+const maxSecretLife = 15_777_000
+
 var signingKey = sync.OnceValues(func() (*ecdsa.PrivateKey, error) {
 	return ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 })
@@ -44,7 +47,7 @@ func checkSigned(secret string, wanted oauth.SignedSecret) error {
 	header, claims, _ := strings.Cut(signed, ".")
 	var parts struct {
 		Alg, Kid, Iss, Sub, Aud string
-		Exp                     int64
+		Iat, Exp                int64
 	}
 	for _, part := range []string{header, claims} {
 		decoded, err := base64.RawURLEncoding.DecodeString(part)
@@ -57,15 +60,19 @@ func checkSigned(secret string, wanted oauth.SignedSecret) error {
 	if err != nil || keyErr != nil || len(bytes) != 64 {
 		return errors.New("the client secret has no signature of 64 bytes")
 	}
-	digest := sha256.Sum256([]byte(signed))
+	digest, now := sha256.Sum256([]byte(signed)), time.Now().Unix()
 	r, s := new(big.Int).SetBytes(bytes[:32]), new(big.Int).SetBytes(bytes[32:])
 	switch {
 	case parts.Alg != "ES256" || !ecdsa.Verify(&key.PublicKey, digest[:], r, s):
 		return errors.New("the client secret has a wrong signature")
 	case parts.Kid != KeyID || parts.Iss != TeamID || parts.Sub != ClientID || parts.Aud != wanted.Audience:
 		return errors.New("the client secret is somebody else's")
-	case parts.Exp < time.Now().Unix():
+	case parts.Iat == 0 || parts.Iat > now:
+		return errors.New("the client secret is not valid yet")
+	case parts.Exp <= now:
 		return errors.New("the client secret has expired")
+	case parts.Exp > now+maxSecretLife:
+		return errors.New("the client secret lives too long")
 	}
 	return nil
 }

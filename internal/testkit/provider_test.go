@@ -224,6 +224,7 @@ func TestProviderRevokes(t *testing.T) {
 		{kind: oauth.RevokeForm, method: http.MethodPost, body: "token=RT&" + credentials.Encode()},
 		{kind: oauth.RevokeFormWithoutClient, method: http.MethodPost, body: "token=RT"},
 		{kind: oauth.RevokeBearer, method: http.MethodPost, prepare: bearer},
+		{kind: oauth.RevokeDelete, method: http.MethodDelete, prepare: bearer},
 		{kind: oauth.RevokeJSON, method: http.MethodPost, body: `{"token":"RT"}`, prepare: basic},
 		{
 			kind:   oauth.RevokeJSONWithClient,
