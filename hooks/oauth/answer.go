@@ -40,6 +40,8 @@ func readTokenResponse(answer Answer, grantType string) ([]byte, error) {
 		return nil, notOAuth("is not a JSON object")
 	case success && !found.failed:
 		return nil, notOAuth(fmt.Sprintf("has the status %d, but no token%s", answer.Status, found.number))
+	case grantType == grantRefreshToken && answer.passes() && MeaningOf(found.code) == InvalidGrant:
+		return nil, refusal(answer, "", isObject) // by this code a plugin would sign the person out
 	default:
 		return nil, refusal(answer, found.code, isObject)
 	}
@@ -47,6 +49,11 @@ func readTokenResponse(answer Answer, grantType string) ([]byte, error) {
 
 func (a Answer) isSuccess() bool { return a.Status >= 200 && a.Status < 300 }
 func (a Answer) isError() bool   { return a.Status >= 400 && a.Status < 600 }
+
+// passes reports whether the status says that the fault passes by itself.
+func (a Answer) passes() bool {
+	return a.Status == http.StatusTooManyRequests || a.Status >= http.StatusInternalServerError
+}
 
 // refusal is the error of an answer without tokens. RFC 6749 has errors under 400; GitHub and Slack send them
 // under 200.
