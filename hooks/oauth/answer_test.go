@@ -246,7 +246,7 @@ func (r recorded) expectError(t *testing.T) {
 	if got.Code != r.code || got.Meaning != r.means || got.Status != status || got.Malformed != r.malformed {
 		t.Errorf("got %+v", got)
 	}
-	if got.Cause == nil || strings.Contains(err.Error()+got.Meaning.Description(), "HIDDEN") {
+	if got.Cause == nil || strings.Contains(err.Error()+got.Meaning.ForPerson(), "HIDDEN") {
 		t.Errorf("its cause is %v", got.Cause)
 	}
 }
