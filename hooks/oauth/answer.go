@@ -101,7 +101,7 @@ func readOutline(body []byte) (found outline, isObject bool) {
 			found.failed = found.failed || !(opened || isNothing(value))
 		case value.name == "access_token" || value.name == "id_token":
 			found.hasToken = found.hasToken ||
-				(value.kind == '"' && strings.TrimSpace(value.text) != "")
+				(value.kind == '"' && !value.isElement && strings.TrimSpace(value.text) != "")
 		case value.name == "errcode" && value.kind == '0' && errorNumber.MatchString(value.text):
 			found.number = " (errcode " + value.text + ")"
 		}

@@ -171,6 +171,7 @@ var tokenErrors = map[string]recorded{
 // says nothing.
 var notOAuthResponses = map[string]recorded{
 	"HTML":                   {body: "<h1>HIDDEN</h1>"},
+	"a list of tokens":       {body: `{"access_token":["HIDDEN"]}`},
 	"HTML with a form in it": {body: `<a href="/login?x=1&access_token=HIDDEN">`},
 	"empty":                  {body: ""},
 	"204":                    {status: 204, body: ""},
