@@ -42,8 +42,8 @@ func (s *server) peek(e *request, state string) (session.Pending, error) {
 }
 
 // question returns what the person must know about a login before answering. It says that the login was
-// started elsewhere only if both networks are known. The code, and what else the provider sent, is kept in the
-// page's form and nowhere else, and nothing is used up yet.
+// started elsewhere only if both networks are known. The code, and what else the provider sent, is kept in
+// the page's form and nowhere else, and nothing is used up yet.
 func (s *server) question(
 	e *request, pending session.Pending, response oauth.AuthorizationResponse,
 ) (views.Question, error) {
@@ -123,8 +123,8 @@ func (s *server) confirm(e *request) error {
 }
 
 // askAgain shows the question, once more or for the first time, if the service could not take a code for now.
-// The page's address has no code, so loading it again would not help. Nothing is used up. It returns any other
-// error as it is.
+// The page's address has no code, so loading it again would not help. Nothing is used up. It returns any
+// other error as it is.
 func (s *server) askAgain(e *request, response oauth.AuthorizationResponse, err error) error {
 	busy := errors.Is(err, errManySignIns)
 	if response.Code == "" || (!busy && !errors.Is(err, errRestarting)) {
