@@ -82,6 +82,9 @@ func writeVariables(b *strings.Builder, preset oauth.Preset) error {
 	b.WriteString("2. Put this into .env, or into the fields of the dashboard (clientId is CLIENT_ID, and " +
 		"so on):\n\n")
 	fmt.Fprintf(b, "   PROVIDER=%s\n   CLIENT_ID=\n   CLIENT_SECRET=\n   SCOPE=\n", preset.Name)
+	if preset.SignedSecret != nil {
+		b.WriteString("   TEAM_ID=\n   KEY_ID=\n")
+	}
 	if preset.Tenant != nil {
 		b.WriteString("   TENANT=\n")
 	}

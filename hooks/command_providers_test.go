@@ -87,6 +87,9 @@ func expectNothingElse(t *testing.T, preset oauth.Preset, out string) {
 		{text: "refuses a login without one", want: preset.ScopeRequired},
 		{text: "Refresh tokens:", want: preset.RefreshNote != ""},
 		{text: "TENANT:", want: preset.Tenant != nil},
+		{text: "   TENANT=\n", want: preset.Tenant != nil},
+		{text: "   TEAM_ID=\n   KEY_ID=\n", want: preset.SignedSecret != nil},
+		{text: "   REDIRECT_NAME=", want: preset.RedirectName != ""},
 	} {
 		if strings.Contains(out, said.text) != said.want {
 			t.Errorf("%q is said: %t\n%s", said.text, !said.want, out)

@@ -42,8 +42,8 @@ func (s *server) peek(e *request, state string) (session.Pending, error) {
 }
 
 // question returns what the person must know about a login before answering. It says that the login was
-// started elsewhere only if both networks are known. The code, and what else the provider sent, is kept in the
-// page's form and nowhere else, and nothing is used up yet.
+// started elsewhere only if both networks are known. The code, and what else the provider sent, is kept in
+// the page's form and nowhere else, and nothing is used up yet.
 func (s *server) question(
 	e *request, pending session.Pending, response oauth.AuthorizationResponse,
 ) (views.Question, error) {
@@ -108,7 +108,7 @@ func (s *server) confirm(e *request) error {
 	response := oauth.ReadAuthorizationResponse(func(name string) string { return e.bodyParam(name) })
 	choice := e.bodyParam("choice")
 	if choice != "continue" && choice != "cancel" {
-		return s.receive(e, response)
+		return s.askAgain(e, response, s.receive(e, response))
 	}
 	if response.State == "" || response.Code == "" {
 		return errNothingToFinish
@@ -119,13 +119,17 @@ func (s *server) confirm(e *request) error {
 	if choice == "cancel" {
 		response.Refusal = oauth.AuthorizationError("access_denied")
 	}
-	err := s.finishLogin(e, response)
+	return s.askAgain(e, response, s.finishLogin(e, response))
+}
+
+// askAgain shows the question, once more or for the first time, if the service could not take a code for now.
+// The page's address has no code, so loading it again would not help. Nothing is used up. It returns any
+// other error as it is.
+func (s *server) askAgain(e *request, response oauth.AuthorizationResponse, err error) error {
 	busy := errors.Is(err, errManySignIns)
-	if !busy && !errors.Is(err, errRestarting) {
+	if response.Code == "" || (!busy && !errors.Is(err, errRestarting)) {
 		return err
 	}
-	// The page's address has no code, so reloading it would not help: show the question again. Nothing is
-	// used up.
 	pending, err := s.peek(e, response.State)
 	if err != nil {
 		return s.stateError(e, response.State, err)
@@ -134,9 +138,9 @@ func (s *server) confirm(e *request) error {
 	if err != nil {
 		return err
 	}
-	question.Text = "The service is restarting. Please choose again in a moment."
+	question.Text = "The service is restarting. Please choose in a moment."
 	if busy {
-		question.Text = "Many people are signing in. Please choose again in a moment."
+		question.Text = "Many people are signing in. Please choose in a moment."
 	}
 	return e.ask(http.StatusServiceUnavailable, question)
 }

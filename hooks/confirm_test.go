@@ -293,11 +293,29 @@ func TestConfirmDuringRestart(t *testing.T) {
 	page := s.Get(callback)
 	s.server.exchanging.Lock() // as a shutdown does
 	again := s.confirm(confirmation{page: page, choice: "continue", address: fromHome})
-	s.ExpectPage("continue", again, http.StatusServiceUnavailable, "Please choose again in a moment.")
+	s.ExpectPage("continue", again, http.StatusServiceUnavailable, "Please choose in a moment.")
 	cancelled := s.confirm(confirmation{page: page, choice: "cancel", address: fromHome})
 	s.ExpectPage("cancel", cancelled, http.StatusServiceUnavailable, questionTitle)
 	s.server.exchanging.Unlock()
 	got := s.confirm(confirmation{page: again, choice: "continue", address: fromHome})
+	s.ExpectPage("afterwards", got, http.StatusOK, "You are signed in")
+	s.expectTokens(readKey)
+}
+
+// A provider that posts its answer leaves no code in the address, so a page that loads itself again would
+// lose it: the question keeps it.
+func TestFormPostDuringRestart(t *testing.T) {
+	t.Parallel()
+	s := serve(t, confirming("never"))
+	callback, readKey := s.startFrom(fromHome)
+	_, form, _ := strings.Cut(callback, "?")
+	s.server.exchanging.Lock() // as a shutdown does
+	page := s.Request(http.MethodPost, "/redirect", form, fromHome,
+		"Content-Type: application/x-www-form-urlencoded", "Origin: "+s.Provider.URL,
+		"Sec-Fetch-Site: cross-site")
+	s.server.exchanging.Unlock()
+	s.ExpectPage("redirect", page, http.StatusServiceUnavailable, "The service is restarting.")
+	got := s.confirm(confirmation{page: page, choice: "continue", address: fromHome})
 	s.ExpectPage("afterwards", got, http.StatusOK, "You are signed in")
 	s.expectTokens(readKey)
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"plugin-oauth/hooks/oauth"
+	"plugin-oauth/hooks/plugins"
 	"plugin-oauth/hooks/session"
 	"plugin-oauth/views"
 )
@@ -228,15 +229,27 @@ func (s *server) revisit(e *request, state string) error {
 	case session.StatusDenied:
 		return &responseError{Status: http.StatusBadRequest, Code: row.Code, Description: row.Description}
 	default:
-		return &responseError{
-			Status: http.StatusBadGateway,
-			Code:   row.Code,
-			Description: "This sign-in did not work. It is not your fault. Start it again in the plugin; " +
-				"if it stays, tell the plugin's author.",
-			page:   pageFailedBefore,
-			author: oauth.MeaningOf(row.Code).ForAuthor(e.plugin.WhereElse),
-		}
+		return failedBefore(e.plugin, row.Code)
 	}
+}
+
+// failedBefore is the answer about a login that has failed. Only its code is known, so the
+// words are those of any failure, unless somebody must act at the provider first.
+func failedBefore(plugin *plugins.Plugin, code string) *responseError {
+	meaning := oauth.MeaningOf(code)
+	response := &responseError{
+		Status: http.StatusBadGateway,
+		Code:   code,
+		Description: "This sign-in did not work. It is not your fault. Start it again in the plugin; if it " +
+			"stays, tell the plugin's author.",
+		meaning: meaning,
+		page:    pageFailedBefore,
+		author:  meaning.ForAuthor(plugin.WhereElse),
+	}
+	if meaning == oauth.ConsentRequired {
+		response.person = meaning.ForPerson()
+	}
+	return response
 }
 
 // exchangeBounds bounds the exchanges of codes under way. Strangers can start logins and bring them back with

@@ -545,6 +545,13 @@ func TestRedirectAgain(t *testing.T) {
 			status: http.StatusBadGateway,
 			words:  []string{"Sign-in failed", "did not work", "<code>invalid_scope</code>", "SCOPE"},
 		},
+		"to be approved": {
+			end: func(s *testServer, _, state, _ string) {
+				s.Get("/redirect?setup_action=request&state=" + state)
+			},
+			status: http.StatusBadGateway,
+			words:  []string{"Not finished yet", "The provider waits for you"},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := root.in(t)

@@ -40,6 +40,8 @@ func readTokenResponse(answer Answer, grantType string) ([]byte, error) {
 		return nil, notOAuth("is not a JSON object")
 	case success && !found.failed:
 		return nil, notOAuth(fmt.Sprintf("has the status %d, but no token%s", answer.Status, found.number))
+	case grantType == grantRefreshToken && answer.passes() && MeaningOf(found.code) == InvalidGrant:
+		return nil, refusal(answer, "", isObject) // by this code a plugin would sign the person out
 	default:
 		return nil, refusal(answer, found.code, isObject)
 	}
@@ -47,6 +49,11 @@ func readTokenResponse(answer Answer, grantType string) ([]byte, error) {
 
 func (a Answer) isSuccess() bool { return a.Status >= 200 && a.Status < 300 }
 func (a Answer) isError() bool   { return a.Status >= 400 && a.Status < 600 }
+
+// passes reports whether the status says that the fault passes by itself.
+func (a Answer) passes() bool {
+	return a.Status == http.StatusTooManyRequests || a.Status >= http.StatusInternalServerError
+}
 
 // refusal is the error of an answer without tokens. RFC 6749 has errors under 400; GitHub and Slack send them
 // under 200.
@@ -94,7 +101,7 @@ func readOutline(body []byte) (found outline, isObject bool) {
 			found.failed = found.failed || !(opened || isNothing(value))
 		case value.name == "access_token" || value.name == "id_token":
 			found.hasToken = found.hasToken ||
-				(value.kind == '"' && strings.TrimSpace(value.text) != "")
+				(value.kind == '"' && !value.isElement && strings.TrimSpace(value.text) != "")
 		case value.name == "errcode" && value.kind == '0' && errorNumber.MatchString(value.text):
 			found.number = " (errcode " + value.text + ")"
 		}

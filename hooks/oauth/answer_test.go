@@ -171,6 +171,7 @@ var tokenErrors = map[string]recorded{
 // says nothing.
 var notOAuthResponses = map[string]recorded{
 	"HTML":                   {body: "<h1>HIDDEN</h1>"},
+	"a list of tokens":       {body: `{"access_token":["HIDDEN"]}`},
 	"HTML with a form in it": {body: `<a href="/login?x=1&access_token=HIDDEN">`},
 	"empty":                  {body: ""},
 	"204":                    {status: 204, body: ""},
@@ -246,7 +247,7 @@ func (r recorded) expectError(t *testing.T) {
 	if got.Code != r.code || got.Meaning != r.means || got.Status != status || got.Malformed != r.malformed {
 		t.Errorf("got %+v", got)
 	}
-	if got.Cause == nil || strings.Contains(err.Error()+got.Meaning.Description(), "HIDDEN") {
+	if got.Cause == nil || strings.Contains(err.Error()+got.Meaning.ForPerson(), "HIDDEN") {
 		t.Errorf("its cause is %v", got.Cause)
 	}
 }

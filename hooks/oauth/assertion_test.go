@@ -1,6 +1,7 @@
 package oauth
 
 import (
+	"cmp"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -80,6 +81,30 @@ func TestSignedSecret(t *testing.T) {
 	revokeErr := endpoint.Revoke(t.Context(), &client, Token{Value: "RT"})
 	if err := errors.Join(codeErr, refreshErr, revokeErr); err != nil || len(seen) != 3 {
 		t.Errorf("%d requests: %v", len(seen), err)
+	}
+}
+
+// However the client authenticates, the private key stays here.
+func TestSigningKeyIsNeverSent(t *testing.T) {
+	t.Parallel()
+	key := newKey(t, elliptic.P256())
+	for _, auth := range []TokenAuth{TokenAuthBody, TokenAuthBasic, TokenAuthBasicSecret} {
+		t.Run(string(auth), func(t *testing.T) {
+			t.Parallel()
+			client := appleClient(p8(t, key))
+			client.TokenAuth = auth
+			form := url.Values{"code": {"c"}}
+			sent := endpointRequest{address: client.TokenEndpoint, form: form}
+			request, err := client.authenticatedRequest(t.Context(), sent)
+			if err != nil {
+				t.Fatal(err)
+			}
+			secret := form.Get("client_secret")
+			if user, password, isBasic := request.BasicAuth(); isBasic {
+				secret = cmp.Or(password, user)
+			}
+			expectSigned(t, &key.PublicKey, secret)
+		})
 	}
 }
 

@@ -24,8 +24,8 @@ import (
 // for the preset's value, or for a default; [Client.Complete] fills them in. A complete Client is never
 // changed, so it may be used concurrently.
 type Client struct {
-	// Provider names a preset, such as google, which fills the endpoints, TokenAuth, PKCE and Issuer where
-	// they are blank, and adds to AuthorizeParams. If it is blank, there is no preset.
+	// Provider names a preset, such as google, which fills what is blank and adds to AuthorizeParams and
+	// TokenParams: see [Client.Complete]. If it is blank, there is no preset.
 	Provider string
 
 	// Tenant fills the placeholder in the preset's endpoints: a shop, a directory, a subdomain, or the host

@@ -181,7 +181,7 @@ func (c *Client) authenticatedRequest(ctx context.Context, sent endpointRequest)
 	case TokenAuthBasic:
 		c.setBasicAuth(request)
 	case TokenAuthBasicSecret:
-		request.SetBasicAuth(c.ClientSecret, "")
+		request.SetBasicAuth(c.secret(), "")
 	}
 	return request, nil
 }
@@ -207,7 +207,7 @@ func (r endpointRequest) newRequest(ctx context.Context) (*http.Request, error) 
 
 // setBasicAuth form-encodes both parts first (RFC 6749 section 2.3.1).
 func (c *Client) setBasicAuth(request *http.Request) {
-	request.SetBasicAuth(url.QueryEscape(c.ClientID), url.QueryEscape(c.ClientSecret))
+	request.SetBasicAuth(url.QueryEscape(c.ClientID), url.QueryEscape(c.secret()))
 }
 
 // Answer is what a provider answered.

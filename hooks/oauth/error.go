@@ -4,9 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"slices"
-	"strings"
 	"time"
-	"unicode"
 )
 
 // Error says what a provider answered instead of tokens, or that it did not answer (RFC 6749 section 5.2).
@@ -306,21 +304,6 @@ func (m Meaning) Describe(names Names) string {
 		return m.ForPerson()
 	}
 	return m.ForPerson() + " For the author: " + author
-}
-
-// Description is [Meaning.Describe] for a plugin that is configured by the environment.
-func (m Meaning) Description() string { return m.Describe(variable) }
-
-// variable returns the environment variable of a field, such as CLIENT_ID for clientId.
-func variable(field string) string {
-	var b strings.Builder
-	for _, r := range field {
-		if unicode.IsUpper(r) {
-			b.WriteByte('_')
-		}
-		b.WriteRune(unicode.ToUpper(r))
-	}
-	return b.String()
 }
 
 // Fix says what an admin can usually do about an error. It names what to change as names does.

@@ -55,6 +55,10 @@ func wordSet(words string) map[string]bool {
 // isOtherSubject reports whether a word is about something else than the grant.
 func isOtherSubject(word string) bool { return otherSubjects[word] }
 
+// reach is how many words may stand between a subject and its state. Some are both a subject and a word that
+// may stand between, so without a bound a text of these alone would take quadratic time.
+const reach = 20
+
 // stop stands for the end of a sentence among words.
 const stop = "."
 
@@ -99,7 +103,7 @@ func saysDead(words []string) bool {
 			return false // invalid value refresh_token for grant_type
 		case !subjects[word] || (i > 0 && otherTokens[words[i-1]]):
 			continue
-		case stateBefore(words, i) || stateAfter(words[i+1:], word):
+		case stateBefore(words, i) || stateAfter(words[i+1:min(i+1+reach, len(words))], word):
 			// A later grant type would make it another fault.
 			return !hasGrantType(words[i:])
 		}
@@ -117,7 +121,8 @@ func stateBefore(words []string, i int) bool {
 	if i+1 < len(words) && compounds[words[i+1]] {
 		return false
 	}
-	for i--; i >= 0; i-- {
+	for farthest := max(0, i-reach); i > farthest; {
+		i--
 		word := words[i]
 		switch {
 		case deadStates[word]:

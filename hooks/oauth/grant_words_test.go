@@ -85,6 +85,8 @@ func TestHostileAnswersAreReadInTime(t *testing.T) {
 		"many lists":   `{"a":[` + strings.Repeat(`[],`, maxAnswer/3-10) + "1]}",
 		"many words":   `{"a":"` + strings.Repeat("token ", maxAnswer/7) + `"}`,
 		"many fillers": `{"a":"` + strings.Repeat("the token ", maxAnswer/11) + `"}`,
+		"both kinds":   `{"a":"` + strings.Repeat("grant ", maxAnswer/7) + `"}`,
+		"both before":  `{"a":"` + strings.Repeat("authorization ", maxAnswer/15) + `"}`,
 		"no grammar":   `{"a":"` + strings.Repeat("token is the ", maxAnswer/14) + `"}`,
 		"back and forth": `{"a":"` + strings.Repeat("the ", maxAnswer/8) +
 			strings.Repeat("token ", maxAnswer/14) + `"}`,

@@ -91,7 +91,7 @@ func expectNoSecret(t testing.TB, err error, secrets ...string) {
 	}
 	text := err.Error()
 	if got, ok := errors.AsType[*oauth.Error](err); ok {
-		text += got.Code + got.Meaning.Description()
+		text += got.Code + got.Meaning.ForPerson()
 	}
 	for _, secret := range append(secrets, "HIDDEN", testkit.ClientSecret) {
 		if strings.Contains(text, secret) || strings.Contains(text, url.QueryEscape(secret)) {

@@ -10,10 +10,11 @@ import (
 
 // jsonValue is a value of a JSON text, or the end of an object or an array.
 type jsonValue struct {
-	depth int           // zero is the whole text
-	name  string        // of the member; an element of an array has that of the array
-	kind  jsontext.Kind // of the value, or '}' or ']'
-	text  string        // of a string, or the digits of a number
+	depth     int           // zero is the whole text
+	name      string        // of the member; an element of an array has that of the array
+	isElement bool          // of an array
+	kind      jsontext.Kind // of the value, or '}' or ']'
+	text      string        // of a string, or the digits of a number
 }
 
 // container is an object or an array that is open.
@@ -41,7 +42,9 @@ func walkJSON(body []byte, visit func(jsonValue)) (isJSON bool) {
 			inside.name, inside.atName = token.String(), false
 			continue
 		}
-		value := jsonValue{depth: len(open) - 1, name: inside.name, kind: kind}
+		value := jsonValue{
+			depth: len(open) - 1, name: inside.name, isElement: inside.kind == '[', kind: kind,
+		}
 		switch kind {
 		case '{', '[':
 			visit(value)
@@ -51,6 +54,7 @@ func walkJSON(body []byte, visit func(jsonValue)) (isJSON bool) {
 			open = open[:len(open)-1]
 			inside = &open[len(open)-1]
 			value.depth, value.name = len(open)-1, inside.name
+			value.isElement = inside.kind == '['
 		case '"', '0':
 			value.text = token.String()
 		}

@@ -59,7 +59,7 @@ func (e *Endpoint) renew(ctx context.Context, c *Client, token string) ([]byte, 
 
 func (c *Client) lengthenURL(token string) string {
 	query := url.Values{
-		"grant_type": {c.LongLived.GrantType}, "client_secret": {c.ClientSecret},
+		"grant_type": {c.LongLived.GrantType}, "client_secret": {c.secret()},
 		c.LongLived.TokenParam: {token},
 	}
 	if c.LongLived.WithClientID {

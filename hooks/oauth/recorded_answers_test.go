@@ -423,6 +423,14 @@ var recordedAnswers = []recordedAnswer{
 		source: "https://www.rfc-editor.org/rfc/rfc6585#section-4",
 	},
 	{
+		provider: "429 with the code of a dead grant", grant: refresh, status: 429, want: other,
+		body: `{"error":"invalid_grant"}`, source: "https://www.rfc-editor.org/rfc/rfc6585#section-4",
+	},
+	{
+		provider: "500 with the code of a dead grant", grant: refresh, status: 500, want: other,
+		body: `{"error":"invalid_grant"}`, source: "RFC 9110",
+	},
+	{
 		provider: "503", grant: refresh, status: 503, want: other,
 		body: `{"message":"the refresh token is invalid"}`, source: "RFC 9110",
 	},

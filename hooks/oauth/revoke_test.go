@@ -180,7 +180,7 @@ func TestRevocationAnswers(t *testing.T) {
 // Whoever sends the token of the wrong type is told to send the other one (RFC 7009 section 2.2.1).
 func TestOtherTokenTypeIsExplained(t *testing.T) {
 	t.Parallel()
-	said := oauth.OtherTokenType.Description()
+	said := oauth.OtherTokenType.ForAuthor(nil)
 	if !strings.Contains(said, "Send the other one: the refresh token") {
 		t.Errorf("it says %q", said)
 	}

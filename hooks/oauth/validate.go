@@ -306,6 +306,8 @@ func (c *Client) validateChoices(errs *FieldErrors) {
 	tokenAuths := []TokenAuth{TokenAuthBody, TokenAuthBasic, TokenAuthBasicSecret, TokenAuthNone}
 	errs.Check("tokenAuth", slices.Contains(tokenAuths, c.TokenAuth),
 		"must be body, basic, basic-secret or none")
+	errs.Check("tokenAuth", c.LongLived == nil || !c.IsPublic(),
+		"must not be none: the provider gives a long-lived token for the client secret only")
 	formats := []TokenFormat{TokenFormatForm, TokenFormatJSON}
 	errs.Check("tokenFormat", slices.Contains(formats, c.TokenFormat), "must be form or json")
 	errs.Check("pkce", slices.Contains([]string{"on", PKCEOff}, c.PKCE), "must be on or off")

@@ -138,6 +138,10 @@ func TestValidate(t *testing.T) {
 			change: func(c *Client) { c.TokenAuth, c.PKCE = TokenAuthNone, PKCEOff },
 			want:   "pkce must be on: tokenAuth is none, and without a secret nothing else protects the code",
 		},
+		"public client whose tokens are lengthened": {
+			change: func(c *Client) { c.TokenAuth, c.LongLived = TokenAuthNone, &LongLived{} },
+			want:   "tokenAuth must not be none: the provider gives a long-lived token for the client secret",
+		},
 		"public client that revokes with its secret": {
 			change: func(c *Client) { c.TokenAuth, c.RevokeKind = TokenAuthNone, RevokeJSONWithClient },
 			want:   "revokeKind must be another: json-client sends the client secret",

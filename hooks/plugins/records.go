@@ -187,9 +187,12 @@ func (r *Records) validate(e *core.RecordEvent) error {
 		isOfSecret := func(err oauth.FieldError) bool { return err.Field == "clientSecret" }
 		errs = slices.DeleteFunc(errs, isOfSecret)
 	}
-	// It does not keep a plugin that has been saved from working: what a preset knows may be incomplete.
-	fix := plugin.FixOfScope()
-	errs.Check("scope", fix == "", fix)
+	// It keeps no plugin that has been saved from working, nor from being switched off: what a preset knows
+	// may be incomplete.
+	saved := New(e.Record.Original().GetString).Complete(r.defaults)
+	if fix := plugin.FixOfScope(); e.Record.IsNew() || fix != saved.FixOfScope() {
+		errs.Check("scope", fix == "", fix)
+	}
 	if plugin.Slug == "" {
 		errs = append(errs, oauth.FieldError{Field: "slug", Fix: "must be set; it is the last part of the " +
 			"plugin's address"})

@@ -675,6 +675,14 @@ func TestScopeInTheForm(t *testing.T) {
 	if plugin := f.reopen(testKey).mustFind("one"); plugin.State != Available {
 		t.Errorf("it is %s", plugin.Reason())
 	}
+	if err := f.change("one", map[string]any{"enabled": false}); err != nil {
+		t.Errorf("it cannot be switched off: %v", err)
+	}
+	if err := f.change("one", map[string]any{"scope": "openid"}); err != nil {
+		t.Error(err)
+	}
+	err = f.change("one", map[string]any{"scope": "openid,email"})
+	expectError(t, err, "must have spaces between the scopes, not commas, for Google")
 }
 
 // The fields of this version come and go, and the plugins stay. It runs while no other test starts an app,
