@@ -143,6 +143,16 @@ func TestLeagueDeadRefreshToken(t *testing.T) {
 		l := shared.in(t)
 		expectDead(l.Backend, "refresh", l.login().AccessToken)
 	})
+	t.Run("made up", func(t *testing.T) {
+		expectDead(shared.in(t).Backend, "refresh", "made-up")
+	})
+	t.Run("signed with a key that was replaced", func(t *testing.T) {
+		l := shared.in(t)
+		got := l.login()
+		l.server.stop()
+		l.server.start()
+		expectDead(l.Backend, "refresh", got.RefreshToken)
+	})
 	t.Run("not revoked, for want of a hint", func(t *testing.T) {
 		l := shared.in(t)
 		got := l.login()

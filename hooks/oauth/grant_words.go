@@ -23,7 +23,7 @@ var (
 	deadStates = wordSet("invalid bad unknown expired revoked wrong incorrect malformed inactive " +
 		"unrecognized unrecognised reused consumed blacklisted invalidated")
 	liveStates = wordSet("valid found active recognized recognised known exist exists accepted usable " +
-		"correct")
+		"correct decrypt decode parse verify")
 	negations = wordSet("not no cannot cant couldnt doesnt isnt wasnt hasnt never")
 
 	// before and after may stand between a state and its subject.
