@@ -129,7 +129,7 @@ func TestFruitlessLoginsAreBounded(t *testing.T) {
 		return latest
 	}
 	// From one hour to the next, so that the totals of the first must be made again.
-	s.advance(s.clock().Truncate(time.Hour).Add(time.Hour - logins*5*time.Millisecond).Sub(s.clock()))
+	s.advance(s.clock().Truncate(time.Hour).Add(2*time.Hour - logins*5*time.Millisecond).Sub(s.clock()))
 	s.sweep()
 	var pages, pagesAgain int64
 	latest := flood()
