@@ -2,6 +2,8 @@ module plugin-oauth
 
 go 1.27.0
 
+toolchain go1.27.4
+
 // Packages of npm may have Go files in them.
 ignore node_modules
 
