@@ -51,7 +51,7 @@ const (
 	pageOfCode          errorPage = iota // the code decides
 	pageNothingToFinish                  // somebody opened the address of /redirect without a login
 	pageRestarting                       // it loads itself again
-	pageFailedBefore                     // the login has failed, and its log line is written
+	pageForAuthor                        // it has a part for the plugin's author, though nothing is logged
 )
 
 // format is how a route answers with an error.
@@ -77,6 +77,9 @@ var (
 		Status:      http.StatusServiceUnavailable,
 		Code:        "temporarily_unavailable",
 		Description: HowToAddPlugin,
+		person:      "No plugin is set up here yet. It is not your fault. Tell the plugin's author.",
+		author:      HowToAddPlugin,
+		page:        pageForAuthor,
 	}
 	errRestarting = &responseError{
 		Status:      http.StatusServiceUnavailable,
@@ -215,6 +218,14 @@ func (e *request) accepts(contentType string) bool {
 // writeErrorPage shows an error to a person. The page has a part for the plugin's author, with the code, only
 // if there is something that the author can fix.
 func (e *request) writeErrorPage(err *responseError) error {
+	if err.page == pageRestarting && e.Request.Method == http.MethodPost {
+		// The page's address has no code, so loading it again would not help.
+		return e.writeResult(err.Status, views.Result{
+			Kind:  views.Notice,
+			Title: "One moment, please",
+			Text:  err.Description + " If the plugin is not signed in by then, start again there.",
+		})
+	}
 	if err.page == pageRestarting {
 		restarting := views.Restarting{Text: err.Description, Plugin: e.pluginName()}
 		return e.writePage(err.Status, views.ShowRestarting(restarting), noForm)
@@ -232,7 +243,7 @@ func (e *request) writeErrorPage(err *responseError) error {
 		result.Kind, result.Title = views.Notice, "Nothing here"
 	case err.page == pageNothingToFinish:
 		result.Kind, result.Title = views.Notice, "Nothing to finish here"
-	case err.cause != nil || err.page == pageFailedBefore:
+	case err.cause != nil || err.page == pageForAuthor:
 		result.Code, result.Author = err.Code, err.author
 	}
 	return e.writeResult(err.Status, result)

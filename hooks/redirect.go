@@ -57,7 +57,7 @@ func repairQuery(query string) string {
 }
 
 // secondQuery is a question mark that begins the parameters a second time.
-var secondQuery = regexp.MustCompile(`\?(state|code|iss|error|error_[a-z]+|setup_action)=`)
+var secondQuery = regexp.MustCompile(`\?([A-Za-z][A-Za-z0-9_.-]*)=`)
 
 // receive asks the person first if need be, and finishes the login otherwise.
 func (s *server) receive(e *request, response oauth.AuthorizationResponse) error {
@@ -243,7 +243,7 @@ func failedBefore(plugin *plugins.Plugin, code string) *responseError {
 		Description: "This sign-in did not work. It is not your fault. Start it again in the plugin; if it " +
 			"stays, tell the plugin's author.",
 		meaning: meaning,
-		page:    pageFailedBefore,
+		page:    pageForAuthor,
 		author:  meaning.ForAuthor(plugin.WhereElse),
 	}
 	if meaning == oauth.ConsentRequired {

@@ -770,6 +770,7 @@ func TestRedirectBuiltBadly(t *testing.T) {
 		"escaped as in HTML":        "code=CODE&amp;state=STATE",
 		"everything escaped":        "amp;x=1&amp;state=STATE&amp;code=CODE",
 		"both":                      "app=1?code=CODE&amp;state=STATE",
+		"another parameter":         "app=1?session=2&code=CODE&state=STATE",
 		"further parameters around": "a=b&code=CODE&c&&state=STATE&d=?",
 	} {
 		t.Run(name, func(t *testing.T) {

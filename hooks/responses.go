@@ -110,10 +110,12 @@ const (
 	formHere formAction = "'self'"
 )
 
-// writePage answers with a page, with a nonce for its style and script (CSP level 3).
+// writePage answers with a page, with a nonce for its style and script (CSP level 3). People need one page, and
+// a connection whose reader is slow would keep much memory until it is closed.
 func (e *request) writePage(status int, page templ.Component, action formAction) error {
 	nonce := rand.Text()
 	header := e.Response.Header()
+	header.Set("Connection", "close")
 	header.Set("Content-Type", "text/html; charset=utf-8")
 	header.Set("Content-Security-Policy", "default-src 'none'; style-src 'nonce-"+nonce+"'; script-src "+
 		"'nonce-"+nonce+

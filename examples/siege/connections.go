@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -46,8 +47,9 @@ const (
 
 	trickleInterval = 2 * time.Second
 
-	// retryPause is how long one whose connection has ended waits before the next try. Else thousands who are
-	// refused would be a flood, and no crowd that holds connections.
+	// retryPause is how long one whose connection has ended waits before the next try at least, and half of
+	// how long at most. Else thousands who are refused would be a flood, all in the same moment, and no crowd
+	// that holds connections.
 	retryPause = 10 * time.Second
 )
 
@@ -97,7 +99,7 @@ func (c *crowd) keep(ctx context.Context, i int, tried func()) {
 		}
 		select {
 		case <-ctx.Done():
-		case <-time.After(retryPause):
+		case <-time.After(retryPause + rand.N(retryPause)):
 		}
 	}
 }

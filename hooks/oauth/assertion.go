@@ -3,15 +3,14 @@ package oauth
 import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/sha256"
 	"crypto/x509"
 	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"regexp"
 	"strings"
 	"time"
+
+	"github.com/golang-jwt/jwt/v5"
 )
 
 // SignedSecret is how a provider wants a client secret that is made anew for each request: a JWT (RFC 7519)
@@ -40,13 +39,12 @@ func (c *Client) secret() string {
 		return "" // Validate reports it
 	}
 	now := time.Now()
-	signed, err := sign(key, signedParts{
-		header: map[string]any{"alg": "ES256", "kid": c.KeyID, "typ": "JWT"},
-		claims: map[string]any{
-			"iss": c.TeamID, "sub": c.ClientID, "aud": c.SignedSecret.Audience,
-			"iat": now.Add(-time.Minute).Unix(), "exp": now.Add(signedSecretLife).Unix(),
-		},
+	token := jwt.NewWithClaims(jwt.SigningMethodES256, jwt.MapClaims{
+		"iss": c.TeamID, "sub": c.ClientID, "aud": c.SignedSecret.Audience,
+		"iat": now.Add(-time.Minute).Unix(), "exp": now.Add(signedSecretLife).Unix(),
 	})
+	token.Header["kid"] = c.KeyID
+	signed, err := token.SignedString(key)
 	if err != nil {
 		return ""
 	}
@@ -69,29 +67,6 @@ func parseSigningKey(pem string) (*ecdsa.PrivateKey, error) {
 		return nil, errNotSigningKey
 	}
 	return key, nil
-}
-
-// signedParts are what a JWT consists of, without its signature.
-type signedParts struct{ header, claims map[string]any }
-
-// sign returns a JWT in its compact form (RFC 7515 section 3.1).
-func sign(key *ecdsa.PrivateKey, parts signedParts) (string, error) {
-	header, headerErr := json.Marshal(parts.header)
-	claims, claimsErr := json.Marshal(parts.claims)
-	if err := errors.Join(headerErr, claimsErr); err != nil {
-		return "", err
-	}
-	encode := base64.RawURLEncoding.EncodeToString
-	signed := encode(header) + "." + encode(claims)
-	digest := sha256.Sum256([]byte(signed))
-	r, s, err := ecdsa.Sign(rand.Reader, key, digest[:])
-	if err != nil {
-		return "", err
-	}
-	signature := make([]byte, 64)
-	r.FillBytes(signature[:32])
-	s.FillBytes(signature[32:])
-	return signed + "." + encode(signature), nil
 }
 
 // validateSignedSecret checks what a signed client secret is made of.

@@ -148,6 +148,10 @@ func TestSecretHosts(t *testing.T) {
 			client: Client{Provider: "shopify", Tenant: "a/b"},
 			want:   "[https://{shop}.myshopify.com https://{shop}.myshopify.com]",
 		},
+		"of a tenant with a path": {
+			client: Client{Provider: "keycloak", Tenant: "sso.example/realms/a"},
+			want:   "[https://sso.example https://sso.example https://sso.example sso.example/realms/a]",
+		},
 		"without any endpoints": {want: "[]"},
 		"not an address": {
 			client: Client{TokenEndpoint: "p.example/token"}, want: "[p.example/token p.example/token]",

@@ -489,6 +489,9 @@ func TestSecretStaysWithItsHosts(t *testing.T) {
 	shop := map[string]any{
 		"provider": "shopify", "tenant": "my-store", "authorizeEndpoint": "", "tokenEndpoint": "",
 	}
+	realm := map[string]any{
+		"provider": "keycloak", "tenant": "sso.example/realms/a", "authorizeEndpoint": "", "tokenEndpoint": "",
+	}
 	for name, test := range map[string]struct {
 		before, change map[string]any
 		host           string // which would be new; blank: the secret is kept
@@ -525,6 +528,10 @@ func TestSecretStaysWithItsHosts(t *testing.T) {
 		},
 		"any tenant": {
 			before: shop, change: map[string]any{"tenant": ""}, host: "https://{shop}.myshopify.com",
+		},
+		"another realm": {
+			before: realm, change: map[string]any{"tenant": "sso.example/realms/b"},
+			host: "sso.example/realms/b",
 		},
 		"a name": {before: shop, change: map[string]any{"name": "a shop"}},
 		// The authorization endpoint is never sent the secret.
