@@ -157,9 +157,14 @@ func logRows(path string) (rows int, err error) {
 	return rows, err
 }
 
-// settledSize is the size of the data folder once PocketBase has written its log, in MB. It does so every
-// three seconds.
+// settledSize returns the size of the data folder in MB, once PocketBase has written its log, as it does every
+// three seconds. The reserve does not count: the service makes it in its first minute, whatever anybody sends.
 func (s *server) settledSize() (float64, error) {
 	time.Sleep(4 * time.Second)
-	return sizeOf(s.dataDir())
+	all, err := sizeOf(s.dataDir())
+	if err != nil {
+		return 0, err
+	}
+	reserve, err := sizeOf(s.dataDir(), "reserve")
+	return all - reserve, err
 }
