@@ -24,7 +24,8 @@ func clientFile(contentType string, content []byte) func(*request) error {
 		header.Set("Cache-Control", "no-cache")
 		header.Set("Content-Type", contentType)
 		header.Set("ETag", etag)
-		http.ServeContent(smallCopies{ResponseWriter: e.Response}, e.Request, "", time.Time{}, bytes.NewReader(content))
+		response := smallCopies{ResponseWriter: e.Response}
+		http.ServeContent(response, e.Request, "", time.Time{}, bytes.NewReader(content))
 		return nil
 	}
 }

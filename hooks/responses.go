@@ -110,8 +110,8 @@ const (
 	formHere formAction = "'self'"
 )
 
-// writePage answers with a page, with a nonce for its style and script (CSP level 3). People need one page, and
-// a connection whose reader is slow would keep much memory until it is closed.
+// writePage answers with a page, with a nonce for its style and script (CSP level 3). People need one page,
+// and a connection whose reader is slow would keep much memory until it is closed.
 func (e *request) writePage(status int, page templ.Component, action formAction) error {
 	nonce := rand.Text()
 	header := e.Response.Header()

@@ -157,8 +157,9 @@ func logRows(path string) (rows int, err error) {
 	return rows, err
 }
 
-// settledSize returns the size of the data folder in MB, once PocketBase has written its log, as it does every
-// three seconds. The reserve does not count: the service makes it in its first minute, whatever anybody sends.
+// settledSize returns the size of the data folder in MB, once PocketBase has written its log, as it does
+// every three seconds. The reserve does not count: the service makes it in its first minute, whatever anybody
+// sends.
 func (s *server) settledSize() (float64, error) {
 	time.Sleep(4 * time.Second)
 	all, err := sizeOf(s.dataDir())

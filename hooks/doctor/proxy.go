@@ -43,7 +43,8 @@ func HasProxyHeader(header http.Header) bool {
 // proxyWords are what the names of proxies' headers are made of: what proxies do, and who sells them.
 var proxyWords = []string{
 	"via", "cdn", "forwarded", "fastly", "fly", "cf", "cloudfront", "cloudflare", "akamai", "azure", "fd",
-	"amzn", "amz", "appengine", "appgw", "vercel", "netlify", "nf", "envoy", "arr", "varnish", "sucuri", "kong",
+	"amzn", "amz", "appengine", "appgw", "vercel", "netlify", "nf", "envoy", "arr", "varnish", "sucuri",
+	"kong",
 	"incap", "traefik", "original", "real", "connecting", "do", "heroku", "gfe", "cluster",
 }
 
@@ -88,8 +89,8 @@ func (u Unknown) Text() string {
 	case UnknownUntrusted:
 		return "A request came by a proxy, and none of its headers is trusted."
 	case UnknownPrivate:
-		return "A request came from this machine or a private network, without a proxy's header, though the " +
-			"address of the service is public."
+		return "A request came from this machine or a private network, without a proxy's header, though " +
+			"the address of the service is public."
 	}
 	return ""
 }
@@ -99,8 +100,8 @@ func UnknownNetwork(why Unknown) Finding {
 	return Finding{
 		Level: LevelWarning,
 		What:  why.Text(),
-		Why: "If visitors come that way, too, nobody's network is known: they share one rate limit, and each " +
-			"is asked whether the login is their own.",
+		Why: "If visitors come that way, too, nobody's network is known: they share one rate limit, and " +
+			"each is asked whether the login is their own.",
 		Fix: "Have your proxy send the visitor's address in a header of its own, and name that in " +
 			"TRUSTED_PROXY_HEADERS.",
 	}

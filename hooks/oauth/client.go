@@ -325,8 +325,8 @@ func (c *Client) usesPKCE() bool { return c.PKCE != PKCEOff }
 func (c *Client) IsPublic() bool { return c.TokenAuth == TokenAuthNone }
 
 // SecretHosts returns the scheme and host of each endpoint that is sent the client secret. A host may contain
-// the placeholder of a tenant. A tenant that is a host with a path comes last, as it is entered: the realms of
-// one server may belong to different people.
+// the placeholder of a tenant. A tenant that is a host with a path comes last, as it is entered: the realms
+// of one server may belong to different people.
 func (c *Client) SecretHosts() []string {
 	filled := c
 	if c.Tenant != "" {

@@ -51,7 +51,8 @@ var fruitlessKinds = []session.Status{session.StatusDenied, session.StatusFailed
 // countFruitless counts logins that have ended without tokens. When they are many, it does not leave their
 // removal to the sweep: in a minute, strangers can make more rows than the disk has room for.
 func (t *Table) countFruitless(ended int) {
-	if t.bounds.fruitless.Add(int64(ended)) <= int64(t.bounds.maxFruitless/4) || !t.bounds.trimming.TryLock() {
+	many := t.bounds.fruitless.Add(int64(ended)) > int64(t.bounds.maxFruitless/4)
+	if !many || !t.bounds.trimming.TryLock() {
 		return
 	}
 	go func() {
