@@ -246,7 +246,7 @@ func TestRedirectFaults(t *testing.T) {
 			status: 500, contentType: "text/html", body: "<h1>raw words</h1>",
 		}.ServeHTTP},
 		"HTML":        {answer: answerAs("text/html", "<h1>raw words</h1>")},
-		"429":         {answer: answerJSON(429, `{}`)},
+		"429":         {answer: answerJSON(429, `{}`), code: "temporarily_unavailable"},
 		"empty":       {answer: answerJSON(200, "")},
 		"204":         {answer: answerJSON(204, "")},
 		"null":        {answer: answerJSON(200, "null")},

@@ -119,7 +119,7 @@ func TestRefreshFaults(t *testing.T) {
 			answer: providerAnswer{status: 403, body: `<h1>RT-HIDDEN</h1>`},
 			code:   "server_error",
 		},
-		"too many": {answer: providerAnswer{status: 429}, code: "server_error"},
+		"too many": {answer: providerAnswer{status: 429}, code: "temporarily_unavailable"},
 		"down": {
 			answer: providerAnswer{status: 503, body: `{"message":"RT-HIDDEN"}`},
 			code:   "server_error",

@@ -62,6 +62,9 @@ func refusal(answer Answer, code string, isObject bool) *Error {
 	if answer.isSuccess() {
 		status = http.StatusBadRequest
 	}
+	if code == "" && status == http.StatusTooManyRequests {
+		code = "temporarily_unavailable" // the status says what the provider has no code for
+	}
 	err := &Error{Code: cmp.Or(code, "server_error"), Status: status, Meaning: MeaningOf(code),
 		Malformed: !isObject, RetryAfter: answer.RetryAfter}
 	if code == "" && status >= http.StatusInternalServerError {

@@ -148,8 +148,8 @@ var tokenErrors = map[string]recorded{
 		status: 400, body: `{"error":"constructor"}`, code: "server_error", means: Refused,
 	},
 	"not an error":    {status: 403, body: `{"message":"HIDDEN"}`, code: "server_error", means: Refused},
-	"too many":        {status: 429, body: `{}`, code: "server_error", means: Refused},
-	"too many, empty": {status: 429, code: "server_error", means: Refused, malformed: true},
+	"too many":        {status: 429, body: `{}`, code: "temporarily_unavailable", means: ProviderBusy},
+	"too many, empty": {status: 429, code: "temporarily_unavailable", means: ProviderBusy, malformed: true},
 	"403 in HTML": {
 		status: 403, body: `<h1>HIDDEN</h1>`, code: "server_error", means: Refused, malformed: true,
 	},

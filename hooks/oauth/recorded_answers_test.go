@@ -423,7 +423,8 @@ var recordedAnswers = []recordedAnswer{
 		source: "https://www.rfc-editor.org/rfc/rfc6585#section-4",
 	},
 	{
-		provider: "429 with the code of a dead grant", grant: refresh, status: 429, want: other,
+		provider: "429 with the code of a dead grant", grant: refresh, status: 429,
+		want: "temporarily_unavailable",
 		body: `{"error":"invalid_grant"}`, source: "https://www.rfc-editor.org/rfc/rfc6585#section-4",
 	},
 	{
