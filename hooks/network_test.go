@@ -223,8 +223,9 @@ func TestProxyHeaders(t *testing.T) {
 func TestHeadersThatProxiesAdd(t *testing.T) {
 	t.Parallel()
 	for name, proxy := range map[string]bool{
-		"Via": true, "Forwarded": true, "X-Forwarded": true, "X-Forwarded-Server": true, "X-Forwarded-Port": true,
-		"X-Client-IP": true, "X-Cluster-Client-IP": true, "Fastly-Client-IP": true, "True-Client-IP": true,
+		"Via": true, "Forwarded": true, "X-Forwarded": true, "X-Forwarded-Server": true,
+		"X-Forwarded-Port": true,
+		"X-Client-IP":      true, "X-Cluster-Client-IP": true, "Fastly-Client-IP": true, "True-Client-IP": true,
 		"X-Original-Forwarded-For": true, "X-Envoy-External-Address": true, "X-Azure-ClientIP": true,
 		"X-Azure-SocketIP": true, "CF-Connecting-IP": true, "CF-Ray": true, "CDN-Loop": true,
 		"X-Amzn-Trace-Id": true, "Cloudfront-Viewer-Address": true, "X-Appengine-User-Ip": true,
@@ -312,9 +313,11 @@ func TestLimitsOfUnknownClients(t *testing.T) {
 		headers   []string
 		want      string
 	}{
-		"an untrusted header":  {connected: aClient, headers: []string{"Via: 1.1 a"}, want: peer},
-		"an untrusted address": {connected: aClient, headers: []string{"X-Forwarded-For: 192.0.2.1"}, want: peer},
-		"a missing header":     {trusted: realIP, connected: aClient, want: peer},
+		"an untrusted header": {connected: aClient, headers: []string{"Via: 1.1 a"}, want: peer},
+		"an untrusted address": {
+			connected: aClient, headers: []string{"X-Forwarded-For: 192.0.2.1"}, want: peer,
+		},
+		"a missing header": {trusted: realIP, connected: aClient, want: peer},
 		"junk": {trusted: realIP, connected: aClient,
 			headers: []string{"X-Real-IP: a"}, want: peer},
 		"other junk": {trusted: realIP, connected: aClient,
@@ -330,7 +333,9 @@ func TestLimitsOfUnknownClients(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := &server{config: Config{TrustedProxyHeaders: test.trusted, PublicURL: "https://backend.example"}}
+			s := &server{config: Config{
+				TrustedProxyHeaders: test.trusted, PublicURL: "https://backend.example",
+			}}
 			got := s.clientNetwork(requestFrom(test.connected, test.headers...))
 			if got.String() != test.want {
 				t.Errorf("%v, want %s", got, test.want)

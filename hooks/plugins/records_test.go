@@ -490,7 +490,8 @@ func TestSecretStaysWithItsHosts(t *testing.T) {
 		"provider": "shopify", "tenant": "my-store", "authorizeEndpoint": "", "tokenEndpoint": "",
 	}
 	realm := map[string]any{
-		"provider": "keycloak", "tenant": "sso.example/realms/a", "authorizeEndpoint": "", "tokenEndpoint": "",
+		"provider": "keycloak", "tenant": "sso.example/realms/a",
+		"authorizeEndpoint": "", "tokenEndpoint": "",
 	}
 	for name, test := range map[string]struct {
 		before, change map[string]any
