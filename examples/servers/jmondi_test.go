@@ -82,7 +82,7 @@ func TestLeagueRotation(t *testing.T) {
 		t.Fatal("the provider keeps the refresh token")
 	}
 	l.Expect("a second window", refresh(l.Backend, first.RefreshToken), got.Status, got.Body)
-	if asked := l.server.count("/token"); asked != 2 {
+	if asked := l.server.tokenRequests(); asked != 2 {
 		t.Errorf("the token endpoint was asked %d times", asked)
 	}
 	l.Crash() // which forgets the answer as time would

@@ -72,7 +72,7 @@ func TestDenied(t *testing.T) {
 				c.ExpectPage(visit, c.Get(at.callback), http.StatusBadRequest, "Sign-in cancelled")
 			}
 			c.ExpectError("poll", c.Poll(readKey), http.StatusBadRequest, "access_denied")
-			if asked := c.server.count("/token"); asked != 0 {
+			if asked := c.server.tokenRequests(); asked != 0 {
 				t.Errorf("the token endpoint was asked %d times", asked)
 			}
 		})
@@ -107,13 +107,13 @@ func testAbandoned(c *certified) {
 func testRedirectRepeated(c *certified) {
 	authorizationURL, readKey := c.Authorize()
 	callback := c.person.agree(authorizationURL)
-	before := c.server.count("/token")
+	before := c.server.tokenRequests()
 	for _, got := range atOnce(func() testkit.Answer { return c.Get(callback) }) {
 		c.ExpectPage("at once", got, http.StatusOK, "You are signed in")
 	}
 	got := readTokens(c.server.t, c.Poll(readKey))
 	c.ExpectPage("after the claim", c.Get(callback), http.StatusOK, "You are signed in")
-	if asked := c.server.count("/token") - before; asked != 1 {
+	if asked := c.server.tokenRequests() - before; asked != 1 {
 		c.T.Errorf("the token endpoint was asked %d times", asked)
 	}
 	readTokens(c.server.t, refresh(c.Backend, got.RefreshToken))
@@ -128,11 +128,11 @@ func testSecondTab(c *certified) {
 	if second == first {
 		c.T.Fatal("the second tab brings no code of its own")
 	}
-	before := c.server.count("/token")
+	before := c.server.tokenRequests()
 	c.ExpectPage("first tab", c.Get(first), http.StatusOK, "You are signed in")
 	c.ExpectPage("second tab", c.Get(second), http.StatusOK, "You are signed in")
 	readTokens(c.server.t, c.Poll(readKey))
-	if asked := c.server.count("/token") - before; asked != 1 {
+	if asked := c.server.tokenRequests() - before; asked != 1 {
 		c.T.Errorf("the token endpoint was asked %d times", asked)
 	}
 }

@@ -47,7 +47,7 @@ func TestOtherIssuer(t *testing.T) {
 	page := c.Get(c.person.agree(authorizationURL))
 	c.ExpectPage("redirect", page, http.StatusBadGateway, "another provider")
 	c.ExpectError("poll", c.Poll(readKey), http.StatusBadRequest, "invalid_request")
-	if asked := c.server.count("/token"); asked != 0 {
+	if asked := c.server.tokenRequests(); asked != 0 {
 		t.Errorf("the token endpoint was asked %d times", asked)
 	}
 }

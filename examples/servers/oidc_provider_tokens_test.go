@@ -27,9 +27,9 @@ func TestRotation(t *testing.T) {
 	if second.RefreshToken == first.RefreshToken {
 		t.Fatal("the provider keeps the refresh token")
 	}
-	asked := c.server.count("/token")
+	asked := c.server.tokenRequests()
 	c.Expect("a second window", refresh(c.Backend, first.RefreshToken), got.Status, got.Body)
-	if again := c.server.count("/token"); again != asked {
+	if again := c.server.tokenRequests(); again != asked {
 		t.Errorf("the second window's refresh reached the provider")
 	}
 	third := readTokens(t, refresh(c.Backend, second.RefreshToken))
@@ -43,12 +43,12 @@ func TestRefreshAtOnce(t *testing.T) {
 	c := startCertified(t, certifiedOptions{})
 	first := c.login()
 	c.server.forward(days)
-	asked := c.server.count("/token")
+	asked := c.server.tokenRequests()
 	answers := atOnce(func() testkit.Answer { return refresh(c.Backend, first.RefreshToken) })
 	for _, got := range answers[1:] {
 		c.Expect("another window", got, answers[0].Status, answers[0].Body)
 	}
-	if again := c.server.count("/token"); again != asked+1 {
+	if again := c.server.tokenRequests(); again != asked+1 {
 		t.Errorf("the provider was asked %d times", again-asked)
 	}
 	readTokens(t, refresh(c.Backend, readTokens(t, answers[0]).RefreshToken))

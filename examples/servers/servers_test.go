@@ -115,15 +115,23 @@ func (s *server) forward(by time.Duration) {
 	s.backend.Get(s.url + "/clock?seconds=" + strconv.Itoa(int(by.Seconds())))
 }
 
-// count is how many requests have come to a path of the server.
-func (s *server) count(path string) int {
+// tokenRequests is how many requests have come to the token endpoint, but for the one with which the service
+// checks its set-up some seconds after its start. It waits for that.
+func (s *server) tokenRequests() int {
 	s.t.Helper()
-	got := s.backend.Get(s.url + "/count?path=" + url.QueryEscape(path))
-	count, err := strconv.Atoi(got.Body)
-	if err != nil {
-		s.t.Fatal(err)
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(20 * time.Millisecond) {
+		got := s.backend.Get(s.url + "/count?path=/token")
+		count, err := strconv.Atoi(got.Body)
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		if count > 0 {
+			return count - 1
+		}
+		if time.Now().After(deadline) {
+			s.t.Fatal("the service does not check its set-up")
+		}
 	}
-	return count
 }
 
 // tokens is what a plugin reads in a token response.
