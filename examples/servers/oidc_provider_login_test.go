@@ -60,6 +60,7 @@ func TestPublicClient(t *testing.T) {
 // A person who says no, on either page, is told so, as is the plugin.
 func TestDenied(t *testing.T) {
 	shared := startCertified(t, certifiedOptions{})
+	shared.server.awaitCheck()
 	for name, walk := range map[string]func(*person, page) page{
 		"aborted at the sign-in": func(p *person, at page) page { return p.abort(at) },
 		"consent denied":         func(p *person, at page) page { return p.abort(p.signIn(at)) },
@@ -72,7 +73,7 @@ func TestDenied(t *testing.T) {
 				c.ExpectPage(visit, c.Get(at.callback), http.StatusBadRequest, "Sign-in cancelled")
 			}
 			c.ExpectError("poll", c.Poll(readKey), http.StatusBadRequest, "access_denied")
-			if asked := c.server.tokenRequests(); asked != 0 {
+			if asked := c.server.tokenRequests(); asked != 1 { // the check
 				t.Errorf("the token endpoint was asked %d times", asked)
 			}
 		})
@@ -83,6 +84,7 @@ func TestDenied(t *testing.T) {
 // again would end the whole grant.
 func TestRedirect(t *testing.T) {
 	shared := startCertified(t, certifiedOptions{})
+	shared.server.awaitCheck()
 	for name, test := range map[string]func(*certified){
 		"never":                testAbandoned,
 		"repeated":             testRedirectRepeated,

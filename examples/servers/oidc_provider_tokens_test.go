@@ -16,6 +16,7 @@ const days = 10 * 24 * time.Hour
 // some seconds, from memory. Without that memory the provider takes it for stolen, and ends everything.
 func TestRotation(t *testing.T) {
 	c := startCertified(t, certifiedOptions{})
+	c.server.awaitCheck()
 	first := c.login()
 	kept := readTokens(t, refresh(c.Backend, first.RefreshToken))
 	if kept.RefreshToken != first.RefreshToken {
@@ -41,6 +42,7 @@ func TestRotation(t *testing.T) {
 // Refreshes with one token that come at once are one at the provider.
 func TestRefreshAtOnce(t *testing.T) {
 	c := startCertified(t, certifiedOptions{})
+	c.server.awaitCheck()
 	first := c.login()
 	c.server.forward(days)
 	asked := c.server.tokenRequests()

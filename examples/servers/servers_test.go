@@ -115,19 +115,22 @@ func (s *server) forward(by time.Duration) {
 	s.backend.Get(s.url + "/clock?seconds=" + strconv.Itoa(int(by.Seconds())))
 }
 
-// tokenRequests is how many requests have come to the token endpoint, but for the one with which the service
-// checks its set-up some seconds after its start. It waits for that.
+// tokenRequests is how many requests have come to the token endpoint.
 func (s *server) tokenRequests() int {
 	s.t.Helper()
-	for deadline := time.Now().Add(time.Minute); ; time.Sleep(20 * time.Millisecond) {
-		got := s.backend.Get(s.url + "/count?path=/token")
-		count, err := strconv.Atoi(got.Body)
-		if err != nil {
-			s.t.Fatal(err)
-		}
-		if count > 0 {
-			return count - 1
-		}
+	got := s.backend.Get(s.url + "/count?path=/token")
+	count, err := strconv.Atoi(got.Body)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return count
+}
+
+// awaitCheck waits until the service, which was started just now, has checked its set-up with a token request.
+// It does so some seconds after its start, and tests that count could not tell it from others.
+func (s *server) awaitCheck() {
+	s.t.Helper()
+	for deadline := time.Now().Add(time.Minute); s.tokenRequests() == 0; time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			s.t.Fatal("the service does not check its set-up")
 		}
