@@ -155,9 +155,10 @@ func testSignedOutDuringRefresh(t *testing.T, p *plugin) {
 	before := p.provider.refreshes.Load()
 	p.get()
 	p.waitForRefresh(before)
-	p.run("auth.signOut()")
+	p.run("left = false, auth.signOut().then(() => left = true)")
 	until(t, p.tab, "auth.state.status === 'signedOut'")
 	release()
+	until(t, p.tab, "left") // it revokes the tokens meanwhile
 	p.ends("signed_out: ")
 	if p.storedValues() != 0 {
 		t.Error("the tokens are back")
@@ -404,9 +405,9 @@ func testSignedOutWhileStoring(t *testing.T, p *plugin) {
 	p.run("watch(slow.accessToken())")
 	until(t, p.tab, "storing === 1")
 	p.run("left = false, slow.signOut().then(() => left = true), release()")
+	until(t, p.tab, "left && timers.size === 0") // it also waits in between, without a timer
 	p.ends("signed_out: ")
 	until(t, p.tab, "values.size === 0 && slow.state.status === 'signedOut'")
-	until(t, p.tab, "left && timers.size === 0") // it also waits in between, without a timer
 	p.idle()
 }
 
