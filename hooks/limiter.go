@@ -127,7 +127,7 @@ func (l *limiter) add(network netip.Prefix) {
 // bounds are how many requests of a kind may be under way at a time.
 type bounds struct {
 	network  int // from one client network
-	provider int // to one provider, so that one that hangs leaves room for the others; zero: as many as inAll
+	provider int // to one provider, so that one that hangs leaves room for the others; zero: inAll
 	inAll    int
 }
 

@@ -255,7 +255,7 @@ func failedBefore(plugin *plugins.Plugin, code string) *responseError {
 // exchangeBounds bounds the exchanges of codes under way. Strangers can start logins and bring them back with
 // codes that they made up, all at once; each has two connections, and lasts up to ten seconds if the provider
 // hangs. What is one too many loads its page again, with the state unused.
-var exchangeBounds = bounds{network: 32, provider: 128, inAll: 256}
+var exchangeBounds = bounds{network: 32, provider: 192, inAll: 256}
 
 // errManySignIns is the answer to an exchange that is one too many.
 var errManySignIns = &responseError{

@@ -24,7 +24,7 @@ const maxRefreshToken = 20 << 10
 // providerBounds bounds the refreshes and revocations under way. At a provider that answers in 0.3 seconds,
 // an office behind one address has 200 of them a second. Each has two connections and some goroutines, and
 // lasts up to ten seconds if the provider hangs.
-var providerBounds = bounds{network: 64, provider: 256, inAll: 512}
+var providerBounds = bounds{network: 64, provider: 384, inAll: 512}
 
 // faultShare is how many times as many refreshes as REFRESH_RATE_LIMIT allows may fail because the provider
 // is down, slow or busy. That says nothing about the tokens, and a whole office may try again and again; but
