@@ -122,7 +122,7 @@ func (s *server) confirm(e *request) error {
 	return s.askAgain(e, response, s.finishLogin(e, response))
 }
 
-// askAgain shows the question, once more or for the first time, if the service could not take a code for now.
+// askAgain shows the question, once more or for the first time, if the service was too busy to take a code.
 // The page's address has no code, so loading it again would not help. Nothing is used up. It returns any
 // other error as it is.
 func (s *server) askAgain(e *request, response oauth.AuthorizationResponse, err error) error {

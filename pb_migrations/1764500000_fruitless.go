@@ -13,7 +13,8 @@ func init() {
 		}
 		// Those that anybody can make, by their kind: for the list of the latest failures, and to bound each kind.
 		sessions.RemoveIndex("sessions_failed")
-		sessions.AddIndex("sessions_fruitless", false, "status, expires", "status IN ('denied', 'failed', 'expired')")
+		const fruitless = "status IN ('denied', 'failed', 'expired')"
+		sessions.AddIndex("sessions_fruitless", false, "status, expires", fruitless)
 		return app.Save(sessions)
 	}, func(app core.App) error {
 		sessions, err := app.FindCollectionByNameOrId("sessions")

@@ -126,8 +126,8 @@ func (s *server) tokenRequests() int {
 	return count
 }
 
-// awaitCheck waits until the service, which was started just now, has checked its set-up with a token request.
-// It does so some seconds after its start, and tests that count could not tell it from others.
+// awaitCheck waits until the service, which was started just now, has checked its set-up with a token
+// request. It does so some seconds after its start, and tests that count could not tell it from others.
 func (s *server) awaitCheck() {
 	s.t.Helper()
 	for deadline := time.Now().Add(time.Minute); s.tokenRequests() == 0; time.Sleep(20 * time.Millisecond) {
