@@ -51,8 +51,8 @@ type Config struct {
 	SessionTTL time.Duration
 
 	// SessionRetention is how long the row of a login stays for the admin after its secrets are gone. Zero
-	// means 168 hours. That of a login which never came back goes after an hour, and of all rows the latest
-	// 100,000 stay at most.
+	// means 168 hours. That of a login which never came back goes after an hour. Of those that have expired
+	// the latest 100,000 stay at most, and of those that were denied or failed the latest 50,000 of each.
 	SessionRetention time.Duration
 
 	// AuthorizeRateLimit bounds the logins that one client network may start. Zero means 60 a minute.
