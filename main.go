@@ -48,13 +48,13 @@ func execute() error {
 	hooks.PrepareDataDir(app)
 	app.RootCmd.Short = "Signs people in to design-tool plugins with OAuth"
 	app.RootCmd.Version = buildVersion()
-	providers, doctor := hooks.NewProvidersCommand(), hooks.NewDoctorCommand(app)
+	providers, doctor, demo := hooks.NewProvidersCommand(), hooks.NewDoctorCommand(app), hooks.NewDemoCommand()
 	app.RootCmd.AddCommand(hooks.NewServeCommand(app, buildVersion()), cmd.NewSuperuserCommand(app),
-		hooks.NewRekeyCommand(app), providers, doctor)
+		hooks.NewRekeyCommand(app), providers, doctor, demo)
 	migratecmd.MustRegister(app, app.RootCmd, migratecmd.Config{Dir: "pb_migrations"})
 	command, _, err := app.RootCmd.Find(os.Args[1:])
-	if err == nil && (command == providers || command == doctor) {
-		return app.RootCmd.Execute() // neither may make a data folder
+	if err == nil && (command == providers || command == doctor || command == demo) {
+		return app.RootCmd.Execute() // none of them may make a data folder
 	}
 	return app.Execute()
 }
