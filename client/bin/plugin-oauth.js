@@ -6,6 +6,7 @@ import { createRequire } from "node:module"
 
 const { platform, arch, argv } = process
 const require = createRequire(import.meta.url)
+/** @type {{ homepage?: string, optionalDependencies?: Record<string, string> }} */
 const { homepage = "see its README", optionalDependencies = {} } = require("../package.json")
 const name = `@plugin-oauth/${platform}-${arch}`
 
@@ -25,13 +26,13 @@ function findProgram() {
 
 /** @param {string} program */
 function run(program) {
-	const child = spawn(program, argv.slice(2), { stdio: "inherit" })
 	const pass = (/** @type {NodeJS.Signals} */ signal) => {
-		// Windows has no signals: Ctrl-C reaches every program at the console, and kill would end one at once.
+		// On Windows, Ctrl-C reaches every program at the console, and kill would give them no time.
 		if (platform !== "win32") child.kill(signal)
 	}
 	const signals = /** @type {const} */ (["SIGINT", "SIGTERM", "SIGHUP"])
 	for (const signal of signals) process.on(signal, pass)
+	const child = spawn(program, argv.slice(2), { stdio: "inherit" })
 	child.on("error", error => fail(`${program} cannot be run: ${error.message}`))
 	child.on("exit", (code, signal) => {
 		for (const name of signals) process.off(name, pass)
@@ -43,7 +44,8 @@ function run(program) {
 const program = findProgram()
 if (program) run(program)
 else if (name in optionalDependencies) {
-	fail(`the package ${name} is missing. Run npm install again, on this system and without --omit=optional.`)
+	const advice = "Run npm install again, on this system and without --omit=optional."
+	fail(`the package ${name} is missing. ${advice}`)
 } else {
 	fail(`this package has no program for ${platform}-${arch}. Build it with Go: ${homepage}`)
 }

@@ -37,8 +37,7 @@ const common = {
 	publishConfig: { access: "public" },
 }
 
-const [programs, packed, ...wanted] = process.argv.slice(2)
-if (!programs || !packed) throw new Error("usage: node client/npm/pack.js PROGRAMS PACKED [SYSTEM…]")
+const [programs = usage(), packed = usage(), ...wanted] = process.argv.slice(2)
 mkdirSync(packed, { recursive: true })
 const staging = mkdtempSync(join(tmpdir(), "plugin-oauth-npm"))
 try {
@@ -48,6 +47,11 @@ try {
 	packClient()
 } finally {
 	rmSync(staging, { recursive: true })
+}
+
+/** @returns {never} */
+function usage() {
+	throw new Error("usage: node client/npm/pack.js PROGRAMS PACKED [SYSTEM…]")
 }
 
 /** @param {string} os @param {string} cpu */
@@ -82,9 +86,10 @@ function packClient() {
 	pack(folder, { ...manifest, ...common, optionalDependencies: Object.fromEntries(names) })
 }
 
-/** @param {string} folder @param {{ name: string }} contents */
+/** @param {string} folder @param {object} contents */
 function pack(folder, contents) {
 	cpSync(join(client, "LICENSE"), join(folder, "LICENSE"))
 	writeFileSync(join(folder, "package.json"), `${JSON.stringify(contents, null, "\t")}\n`)
-	execFileSync("npm", ["pack", "--ignore-scripts", "--pack-destination", packed, folder], { stdio: "inherit" })
+	const options = ["--ignore-scripts", "--pack-destination", packed]
+	execFileSync("npm", ["pack", ...options, folder], { stdio: "inherit" })
 }
