@@ -1,8 +1,9 @@
 // Command demo shows a whole login on this machine, with no account anywhere: the backend on a temporary
-// folder, a real OpenID provider, and a page that does what a Framer plugin does.
+// folder, a real OpenID provider, and a page that does what a Framer plugin does. A release has it as
+// plugin-oauth-demo, which plugin-oauth demo runs. With Go, -v shows that the first build gets on:
 //
-//	go run ./examples/demo         # open the printed address and sign in
-//	go run ./examples/demo -once   # sign in by itself over HTTP, print each step, exit 0 or 1
+//	go run -v ./examples/demo         # open the printed address and sign in
+//	go run -v ./examples/demo -once   # sign in by itself over HTTP, print each step, exit 0 or 1
 package main
 
 import (
@@ -17,6 +18,11 @@ import (
 func main() {
 	once := flag.Bool("once", false, "sign in by itself over HTTP, print each step, and exit")
 	flag.Parse()
+	if flag.NArg() > 0 {
+		fmt.Fprintf(os.Stderr, "demo: %q is not known\n", flag.Arg(0))
+		flag.Usage()
+		os.Exit(2)
+	}
 	if err := run(*once); err != nil {
 		fmt.Fprintln(os.Stderr, "demo:", err)
 		os.Exit(1)
@@ -24,7 +30,7 @@ func main() {
 }
 
 func run(once bool) error {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
 
 	// Plugins under development look for their backend at this port, and examples/framer-plugin for its
@@ -42,7 +48,7 @@ func run(once bool) error {
 	if once {
 		return signIn(ctx, os.Stdout, d)
 	}
-	fmt.Printf("Plugin     %s\n", d.pluginURL)
+	fmt.Printf("Plugin     %s (open it and sign in)\n", d.pluginURL)
 	fmt.Printf("Username   %s\n", d.username)
 	fmt.Printf("Password   %s\n\n", d.password)
 	fmt.Printf("Dashboard  %s/_/\n", d.backendURL)

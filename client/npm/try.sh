@@ -1,0 +1,20 @@
+# Installs the packed packages in an empty folder, and signs in as a person does who has Node and nothing else.
+#
+#	bash client/npm/try.sh /ABSOLUTE/PATH/OF/PACKAGE.tgz…
+set -euo pipefail
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+
+mkdir "$folder/bin" "$folder/project"
+for program in node npm npx sh; do ln -s "$(command -v "$program")" "$folder/bin/$program"; done
+cd "$folder/project"
+alone() { env -i HOME="$folder" TMPDIR="$folder" PATH="$folder/bin" "$@"; }
+if alone sh -c 'command -v go'; then exit 1; fi
+
+alone npm install --offline --no-audit --no-fund "$@"
+alone npx plugin-oauth --version
+alone npx plugin-oauth providers google
+alone npx plugin-oauth demo -once
+if alone npx plugin-oauth providers gogle; then exit 1; fi
+left=$(ls)
+[ "$left" = "$(printf 'node_modules\npackage-lock.json\npackage.json')" ] || { echo "It leaves: $left"; exit 1; }
