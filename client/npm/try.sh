@@ -8,10 +8,13 @@ trap 'rm -rf "$folder"' EXIT
 mkdir "$folder/bin" "$folder/project"
 for program in node npm npx sh; do ln -s "$(command -v "$program")" "$folder/bin/$program"; done
 cd "$folder/project"
-alone() { env -i HOME="$folder" TMPDIR="$folder" PATH="$folder/bin" "$@"; }
+alone() {
+	env -i HOME="$folder" TMPDIR="$folder" PATH="$folder/bin" \
+		npm_config_offline=true npm_config_update_notifier=false "$@"
+}
 if alone sh -c 'command -v go'; then exit 1; fi
 
-alone npm install --offline --no-audit --no-fund "$@"
+alone npm install --no-audit --no-fund "$@"
 alone npx plugin-oauth --version
 alone npx plugin-oauth providers google
 alone npx plugin-oauth demo -once
