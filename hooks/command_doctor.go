@@ -64,7 +64,7 @@ func runDoctor(command *cobra.Command, dataDir string) ([]doctor.Finding, int) {
 			Level: doctor.LevelError,
 			What:  "The configuration is not valid.",
 			Why:   "The service does not start.",
-			Fix:   err.Error() + ".",
+			Fix:   plugins.Sentence(err.Error()),
 		}}, 0
 	}
 	var unreadable []doctor.Finding
