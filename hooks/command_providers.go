@@ -75,7 +75,8 @@ func showPreset(out io.Writer, preset oauth.Preset) error {
 	fmt.Fprintf(&b, "\n1. Make an app at %s\n", cmp.Or(preset.Console, "the provider, in its developer "+
 		"console."))
 	b.WriteString("   Its redirect URI is http://localhost:8787/redirect while you develop, and later\n" +
-		"   https://YOUR-HOST/redirect. A plugin of the dashboard has /SLUG/redirect in place of /redirect.\n\n")
+		"   https://YOUR-HOST/redirect. A plugin of the dashboard has /SLUG/redirect in place of " +
+		"/redirect.\n\n")
 	if err := writeVariables(&b, preset); err != nil {
 		return err
 	}

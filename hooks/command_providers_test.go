@@ -21,7 +21,8 @@ func TestProvidersCommand(t *testing.T) {
 	expectColumns(t, out)
 	listed := strings.Join(strings.Fields(out), " ")
 	for _, preset := range oauth.Presets() {
-		row := strings.TrimSuffix(strings.Join(strings.Fields(preset.Name+" "+preset.Title+": "+preset.Hint), " "), ":")
+		words := strings.Fields(preset.Name + " " + preset.Title + ": " + preset.Hint)
+		row := strings.TrimSuffix(strings.Join(words, " "), ":")
 		if !strings.Contains(out, "\n"+preset.Name+" ") || !strings.Contains(listed, row) {
 			t.Errorf("%s is not listed", preset.Name)
 		}

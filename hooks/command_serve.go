@@ -106,20 +106,24 @@ func serveAddresses(app core.App, serve *cobra.Command, domains []string) error 
 	})
 }
 
-// configForServe loads the configuration from the working folder, with a log in the given format.
+// configForServe loads the configuration from the working folder, with a log in the given format. What looks
+// like a mistake in it is logged first, since it may be why the configuration is not valid.
 func configForServe(logFormat string) (Config, error) {
-	config, err := LoadConfig(".")
-	if err != nil {
-		return Config{}, err
-	}
+	var log slog.Handler
 	switch logFormat {
 	case "text":
+		log = slog.NewTextHandler(os.Stderr, nil)
 	case "json":
-		config.Log = slog.NewJSONHandler(os.Stderr, nil)
+		log = slog.NewJSONHandler(os.Stderr, nil)
 	default:
 		return Config{}, errors.New("--log-format must be text or json")
 	}
-	return config, nil
+	config, err := LoadConfig(".")
+	for _, mistake := range config.mistakes {
+		warnOf(slog.New(log), mistake)
+	}
+	config.Log = log
+	return config, err
 }
 
 // chooseAddress sets the address to listen on if none is given, and returns the scheme that it will be

@@ -351,8 +351,8 @@ func TestSimilarPresets(t *testing.T) {
 	t.Parallel()
 	for name, want := range map[string]string{
 		"githubb": "[github]", "amazon-login": "[amazon]", "login with": "[amazon]", "netflix": "[]",
-		"q": "[]", "": "[]", "gogle": "[google]", "Gogle": "[google]", "googel": "[google]", "slak": "[slack]",
-		"mircosoft": "[microsoft]", "github.com": "[github]", "Git Hub": "[github]", "zoho_crm": "[zoho]",
+		"q": "[]", "": "[]", "gogle": "[google]", "Gogle": "[google]", "googel": "[google]",
+		"slak": "[slack]", "mircosoft": "[microsoft]", "github.com": "[github]", "Git Hub": "[github]", "zoho_crm": "[zoho]",
 		"acme": "[]", strings.Repeat("gogle", 1000): "[]",
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -368,7 +368,8 @@ func TestSimilarPresets(t *testing.T) {
 func TestHasScopes(t *testing.T) {
 	t.Parallel()
 	for name, want := range map[string]bool{
-		"google": true, "acuity-scheduling": true, "attio": true, "gitea": true, "kit": true, "wealthbox": true,
+		"google": true, "acuity-scheduling": true, "attio": true, "gitea": true, "kit": true,
+		"wealthbox": true,
 		"bitly": false, "dailymotion": false, "eventbrite": false, "intercom": false, "jobber": false,
 		"mattermost": false, "netlify": false, "notion": false, "pipedrive": false, "wikimedia": false,
 	} {

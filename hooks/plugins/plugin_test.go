@@ -304,7 +304,9 @@ func TestReason(t *testing.T) {
 			want:   "The plugin's field clientId must be set.",
 		},
 		"mistyped": {
-			plugin: Plugin{State: Misconfigured, Invalid: oauth.FieldError{Field: "provider", Fix: "is it a?"}},
+			plugin: Plugin{
+				State: Misconfigured, Invalid: oauth.FieldError{Field: "provider", Fix: "is it a?"},
+			},
 			want:   "The plugin's field provider is it a?",
 		},
 	} {
