@@ -67,7 +67,8 @@ func TestProviderShown(t *testing.T) {
 				preset.Title, "PROVIDER=" + preset.Name + " ", preset.AuthorizeEndpoint,
 				preset.TokenEndpoint, preset.RefreshEndpoint, preset.RevokeEndpoint, preset.AuthorizeParams,
 				preset.TokenParams, preset.RefreshScope, preset.Console, preset.Hint, preset.Issuer,
-				"redirect URI is http://localhost:8787/redirect", "/SLUG/redirect", preset.RefreshNote, preset.CodeParams, string(preset.TokenFormat),
+				"redirect URI is http://localhost:8787/redirect", "/SLUG/redirect", preset.RefreshNote,
+				preset.CodeParams, string(preset.TokenFormat),
 				preset.RedirectName, strings.Join(preset.LoginParams, ","),
 				strings.Join(preset.RedirectParams, ","),
 			} {

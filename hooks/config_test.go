@@ -149,8 +149,8 @@ func TestConfigErrors(t *testing.T) {
 		},
 		{
 			variables: "PROVIDER=google-sheets",
-			want: `PROVIDER must be one that the command plugin-oauth providers lists, not "google-sheets"; ` +
-				`did you mean google?`,
+			want: `PROVIDER must be one that the command plugin-oauth providers lists, not "google-sheets"` +
+				`; did you mean google?`,
 		},
 		{variables: "REVOKE_ENDPOINT=/revoke", want: "REVOKE_ENDPOINT must be an absolute URL"},
 		{variables: "ISSUER=provider.example", want: "ISSUER must be an absolute URL"},

@@ -173,8 +173,8 @@ func (d *Doctor) Check(ctx context.Context) []Finding {
 	}
 	_ = group.Wait() // none fails
 
-	found := slices.Concat(d.options.Found, d.checkAnyPlugin(), d.checkDataDir(), d.checkPublicURL(), d.checkFly(),
-		providersClock.check(), slices.Concat(ofPlugins...))
+	found := slices.Concat(d.options.Found, d.checkAnyPlugin(), d.checkDataDir(), d.checkPublicURL(),
+		d.checkFly(), providersClock.check(), slices.Concat(ofPlugins...))
 	once := []Finding{}
 	for _, f := range found {
 		// One cause, such as PUBLIC_URL, may affect every plugin.

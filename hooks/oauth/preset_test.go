@@ -352,8 +352,8 @@ func TestSimilarPresets(t *testing.T) {
 	for name, want := range map[string]string{
 		"githubb": "[github]", "amazon-login": "[amazon]", "login with": "[amazon]", "netflix": "[]",
 		"q": "[]", "": "[]", "gogle": "[google]", "Gogle": "[google]", "googel": "[google]",
-		"slak": "[slack]", "mircosoft": "[microsoft]", "github.com": "[github]", "Git Hub": "[github]", "zoho_crm": "[zoho]",
-		"acme": "[]", strings.Repeat("gogle", 1000): "[]",
+		"slak": "[slack]", "mircosoft": "[microsoft]", "github.com": "[github]",
+		"Git Hub": "[github]", "zoho_crm": "[zoho]", "acme": "[]", strings.Repeat("gogle", 1000): "[]",
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -370,7 +370,7 @@ func TestHasScopes(t *testing.T) {
 	for name, want := range map[string]bool{
 		"google": true, "acuity-scheduling": true, "attio": true, "gitea": true, "kit": true,
 		"wealthbox": true,
-		"bitly": false, "dailymotion": false, "eventbrite": false, "intercom": false, "jobber": false,
+		"bitly":     false, "dailymotion": false, "eventbrite": false, "intercom": false, "jobber": false,
 		"mattermost": false, "netlify": false, "notion": false, "pipedrive": false, "wikimedia": false,
 	} {
 		preset, found := FindPreset(name)

@@ -62,8 +62,8 @@ func TestValidate(t *testing.T) {
 		},
 		"provider that is similar": {
 			change: preset("githubb"),
-			want: `provider must be one that the command plugin-oauth providers lists, not "githubb"; did you ` +
-				`mean github?`,
+			want: `provider must be one that the command plugin-oauth providers lists, not "githubb"; did ` +
+				`you mean github?`,
 		},
 		"client ID":     {change: func(c *Client) { c.ClientID = "" }, want: "clientId must be set"},
 		"client secret": {change: func(c *Client) { c.ClientSecret = "" }, want: "clientSecret must be set"},

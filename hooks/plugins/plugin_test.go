@@ -307,7 +307,7 @@ func TestReason(t *testing.T) {
 			plugin: Plugin{
 				State: Misconfigured, Invalid: oauth.FieldError{Field: "provider", Fix: "is it a?"},
 			},
-			want:   "The plugin's field provider is it a?",
+			want: "The plugin's field provider is it a?",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -340,13 +340,13 @@ var fieldTests = []struct{ field, value, want string }{
 	},
 	{
 		field: "provider", value: "githubb",
-		want: `provider must be one that the command plugin-oauth providers lists, not "githubb"; did you ` +
-			`mean github?`,
+		want: `provider must be one that the command plugin-oauth providers lists, not "githubb"; did ` +
+			`you mean github?`,
 	},
 	{
 		field: "provider", value: "gogle",
-		want: `provider must be one that the command plugin-oauth providers lists, not "gogle"; did you ` +
-			`mean google?`,
+		want: `provider must be one that the command plugin-oauth providers lists, not "gogle"; did ` +
+			`you mean google?`,
 	},
 	{
 		field: "authorizeEndpoint", value: "/authorize",
