@@ -57,6 +57,9 @@ func rekey(app core.App) (int, error) {
 		return 0, errors.New("NEW_ENCRYPTION_KEY must not be one character over and over again; " +
 			plugins.HowToMakeKey)
 	}
+	if err := openDatabase(app); err != nil {
+		return 0, err
+	}
 	if err := app.RunAllMigrations(); err != nil {
 		return 0, err
 	}

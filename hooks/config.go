@@ -93,6 +93,9 @@ type Config struct {
 	// connectionsMemory bounds what the connections take. Zero stands for the constant of that name.
 	connectionsMemory int
 
+	// bothLoopbacks makes a listener on one loopback address listen on the other one, too.
+	bothLoopbacks bool
+
 	// speaksTLS says that PocketBase makes the listener speak HTTPS, with certificates that it gets itself.
 	// redirectAddress is where plain HTTP is then redirected from. Blank: nowhere.
 	speaksTLS       bool

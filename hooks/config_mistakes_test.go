@@ -288,7 +288,7 @@ func TestMistakesAreSaid(t *testing.T) {
 		t.Errorf("a start that fails: exit %d\n%s", code, out)
 	}
 	write("SCOPES=HIDDEN\n")
-	p.Start()
+	p.Start() // by when it has said it
 	if printed := p.Out.String(); strings.Count(printed, name) != 1 {
 		t.Errorf("the start says\n%s", printed)
 	}
