@@ -121,8 +121,8 @@ func checkDomains(domains []string) error {
 		case err == nil && isPort(port) && !domainForm.MatchString(strings.ToLower(host)):
 			return fmt.Errorf("%q is not a domain; for an address write --http %s", domain, domain)
 		case !domainForm.MatchString(strings.ToLower(domain)):
-			return fmt.Errorf("%q is not a domain such as my-backend.example, which a certificate can be got "+
-				"for; without a domain, serve starts at %s",
+			return fmt.Errorf("%q is not a domain such as my-backend.example, which a certificate can be "+
+				"got for; without a domain, serve starts at %s",
 				domain, defaultAddress)
 		}
 	}
@@ -246,7 +246,8 @@ func addressWithHost(flag, value, host string) (string, error) {
 	case strings.Trim(value, "0123456789") == "":
 		return "", fmt.Errorf("--%s %q is not a port, which is a number up to 65535", flag, value)
 	case strings.Contains(value, "/"):
-		return "", fmt.Errorf("--%s %q must be only a host and a port, such as %s", flag, value, defaultAddress)
+		return "", fmt.Errorf("--%s %q must be only a host and a port, such as %s", flag, value,
+			defaultAddress)
 	case err != nil && !strings.Contains(value, ":"):
 		return "", fmt.Errorf("--%s %q has no port; write it like %s:8787", flag, value, value)
 	case err != nil:

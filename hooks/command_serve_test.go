@@ -30,8 +30,8 @@ func TestServeAddress(t *testing.T) {
 		{name: "IPv6", flags: []string{"--http", "[::1]:80"}, http: "[::1]:80"},
 		{name: "a service", flags: []string{"--http", "localhost:http"}, http: "localhost:http"},
 		{
-			name: "a port, with a domain", flags: []string{"--http", "8080"}, domains: []string{"plugin.example"},
-			http: "0.0.0.0:8080",
+			name: "a port, with a domain", flags: []string{"--http", "8080"},
+			domains: []string{"plugin.example"}, http: "0.0.0.0:8080",
 		},
 		{name: "--http", flags: []string{"--http", "0.0.0.0:8080"}, http: "0.0.0.0:8080"},
 		{name: "domain", domains: []string{"plugin.example"}},
@@ -80,7 +80,7 @@ func TestServeArguments(t *testing.T) {
 		"localhost":             `--http "localhost" has no port; write it like localhost:8787`,
 		"http://localhost:8787": `--http "http://localhost:8787" must be only a host and a port, such as`,
 		"99999":                 `--http "99999" is not a port`,
-		"::1:8787":              `--http "::1:8787" is not an address; write it like 127.0.0.1:8787 or [::1]:8787`,
+		"::1:8787":              `--http "::1:8787" is not an address; write it like 127.0.0.1:8787 or [`,
 		"127.0.0.1:":            `--http "127.0.0.1:" must end in a port`,
 		"127.0.0.1:http:1":      `--http "127.0.0.1:http:1" is not an address`,
 		"127.0.0.1:65536":       `--http "127.0.0.1:65536" must end in a port, a number up to 65535`,
@@ -91,12 +91,13 @@ func TestServeArguments(t *testing.T) {
 		}
 	}
 	const noDomain = " is not a domain such as my-backend.example"
+	const write = "is not a domain; for an address write"
 	for domain, want := range map[string]string{
 		"backend.example": "", "My-Backend.fly.dev.": "", "xn--bcher-kva.example": "", "a.b.c.example": "",
 		"8788":                    `"8788" is not a domain; for the port write --http 8788`,
-		":8788":                   `":8788" is not a domain; for an address write --http :8788`,
-		"localhost:8788":          `"localhost:8788" is not a domain; for an address write --http localhost:8788`,
-		"127.0.0.1:8788":          `"127.0.0.1:8788" is not a domain; for an address write --http 127.0.0.1:8788`,
+		":8788":                   `":8788" ` + write + " --http :8788",
+		"localhost:8788":          `"localhost:8788" ` + write + " --http localhost:8788",
+		"127.0.0.1:8788":          `"127.0.0.1:8788" ` + write + " --http 127.0.0.1:8788",
 		"localhost":               `"localhost"` + noDomain,
 		"127.0.0.1":               `"127.0.0.1"` + noDomain,
 		"::1":                     `"::1"` + noDomain,

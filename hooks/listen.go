@@ -11,9 +11,9 @@ import (
 // takes whichever of them answers.
 var loopbacks = []string{"127.0.0.1", "::1"}
 
-// listen returns the listener of an address. If its host is localhost, or a loopback address and both is set, it
-// listens on both of these: on one alone, a browser on this machine could come to another program on the other. One
-// that the machine does not have is left out.
+// listen returns the listener of an address. If its host is localhost, or a loopback address while both is
+// set, it listens on both of them: on one alone, a browser on this machine could come to another program on
+// the other. One that the machine does not have is left out.
 func listen(address string, both bool) (net.Listener, error) {
 	host, port, err := net.SplitHostPort(address)
 	isBoth := host == "localhost" || both && slices.Contains(loopbacks, host)

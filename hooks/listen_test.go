@@ -144,9 +144,10 @@ func TestServeOnBothLoopbacks(t *testing.T) {
 	listenAt(t, "::1", free)
 	for _, address := range []string{free, "localhost:" + free} {
 		out, code := p.Run("serve", "--http", address)
-		if want := "plugin-oauth: listen tcp [::1]:" + free + ": "; code != 1 || !strings.HasPrefix(out, want) ||
-			!strings.HasSuffix(out, "\nAnother program uses this address. End it, or choose another address "+
-				"with --http.\n") {
+		isNamed := strings.HasPrefix(out, "plugin-oauth: listen tcp [::1]:"+free+": ")
+		isAdvised := strings.HasSuffix(out, "\nAnother program uses this address. End it, or choose another "+
+			"address with --http.\n")
+		if code != 1 || !isNamed || !isAdvised {
 			t.Errorf("exit %d\n%s", code, out)
 		}
 	}

@@ -98,8 +98,8 @@ func (s *server) ignoreCaseOfEmails(e *core.ServeEvent) error {
 		return err
 	}
 	if repeats > 0 {
-		s.log.Warn("there are admins whose addresses differ in nothing but capital letters. Each can sign in " +
-			"with its own spelling only; delete one in the dashboard, and start again")
+		s.log.Warn("there are admins whose addresses differ in nothing but capital letters. Each can sign " +
+			"in with its own spelling only; delete one in the dashboard, and start again")
 		return nil
 	}
 	superusers.RemoveIndex(index.IndexName)
