@@ -102,7 +102,7 @@ func TestCommandsWithDatabase(t *testing.T) {
 	}
 	for _, test := range []struct{ arguments, want string }{
 		{arguments: "superuser upsert admin@plugin.example long-enough", want: "Successfully saved"},
-		{arguments: "superuser update admin@plugin.example longer", want: "Successfully changed"},
+		{arguments: "superuser update admin@plugin.example longer-one", want: "Successfully changed"},
 		{arguments: "migrate up", want: "No new migrations to apply."},
 		{arguments: "superuser ips", want: "Successfully cleared"},
 	} {
