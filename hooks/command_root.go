@@ -96,8 +96,11 @@ func newHelpCommand() *cobra.Command {
 		SilenceUsage: true,
 		RunE: func(help *cobra.Command, words []string) error {
 			command, rest, err := help.Root().Find(words)
-			if err != nil || len(rest) > 0 && command.HasSubCommands() {
-				return unknownCommand(command, append(rest, words...)[0])
+			if err != nil {
+				return err
+			}
+			if len(rest) > 0 && command.HasSubCommands() {
+				return unknownCommand(command, rest[0])
 			}
 			command.InitDefaultHelpFlag()
 			command.InitDefaultVersionFlag()
@@ -120,7 +123,7 @@ func newVersionCommand() *cobra.Command {
 	}
 }
 
-// newSuperuserCommand returns PocketBase's own for databases that exist.
+// newSuperuserCommand returns PocketBase's command for admins. It works on a database that exists.
 func newSuperuserCommand(app core.App) *cobra.Command {
 	superuser := cmd.NewSuperuserCommand(app)
 	superuser.Short = "Makes, changes and deletes admins of the dashboard"
@@ -131,7 +134,7 @@ func newSuperuserCommand(app core.App) *cobra.Command {
 	return superuser
 }
 
-// addMigrateCommand adds PocketBase's own for databases that exist.
+// addMigrateCommand adds PocketBase's command for migrations. It works on a database that exists.
 func addMigrateCommand(app core.App, root *cobra.Command) {
 	migratecmd.MustRegister(app, root, migratecmd.Config{Dir: "pb_migrations"})
 	for _, command := range root.Commands() {

@@ -126,14 +126,20 @@ func mistakenName(where, name string, meant []string) []doctor.Finding {
 		"It changes nothing.", "If "+strings.Join(meant, " or ")+" is meant, write that instead.")}
 }
 
-// freeTexts are the variables whose value is anything that a person likes.
-var freeTexts = []string{"PLUGIN_NAME", "RETURN_APP", "SUPERUSER_PASSWORD"}
+// readNames are the variables whose value people read. They may have characters that join words or letters.
+var readNames = []string{"PLUGIN_NAME", "RETURN_APP"}
+
+// joiners are a name's: spaces that do not break, and what stands within emoji and between some letters.
+const joiners = "\u00a0\u202f\u3000\u200c\u200d\ufe0f"
 
 // mistakesOfValue finds what was not meant to be part of a value.
 func mistakesOfValue(where, name, value string) (found []doctor.Finding) {
-	value = strings.Trim(value, " \t\r\n")
-	isFree := slices.Contains(freeTexts, name)
-	if r, is := firstInvisible(value); is && !(isFree && isInside(value, r)) {
+	value = strings.TrimSpace(value) // as it is used
+	judged, isFree := value, name == "SUPERUSER_PASSWORD"
+	if slices.Contains(readNames, name) {
+		judged, isFree = withoutJoiners(value), true
+	}
+	if r, is := firstInvisible(judged); is {
 		found = append(found, warning(
 			fmt.Sprintf("The value of %s %s has an invisible character (%U).", name, where, r),
 			"It counts as a part of the value.",
@@ -148,10 +154,13 @@ func mistakesOfValue(where, name, value string) (found []doctor.Finding) {
 	return found
 }
 
-// isInside reports whether a character stands in a value, but not at its ends. There it may be a space that
-// keeps words together, or join two letters to one.
-func isInside(value string, r rune) bool {
-	return strings.Trim(value, string(r)) == value
+func withoutJoiners(value string) string {
+	return strings.Map(func(r rune) rune {
+		if strings.ContainsRune(joiners, r) {
+			return -1
+		}
+		return r
+	}, value)
 }
 
 // firstInvisible returns the first character of a text that nobody sees, or takes for a plain space.

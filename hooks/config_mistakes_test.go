@@ -208,6 +208,9 @@ func TestMistakesInValues(t *testing.T) {
 		{line: `SCOPE="a\nb"`, want: invisible + " (U+000A)"},
 		{line: "PLUGIN_NAME=\u200bHIDDEN", want: invisible + " (U+200B)"},
 		{line: "PLUGIN_NAME=Un\u00a0plugin 👩\u200d🎨"},
+		{line: "PLUGIN_NAME=a\u200bb", want: invisible + " (U+200B)"},
+		{line: "PLUGIN_NAME=a\u00a0b\ufeffc", want: invisible + " (U+FEFF)"},
+		{line: "SUPERUSER_PASSWORD=a\u00a0b", want: invisible + " (U+00A0)"},
 		{line: "PLUGIN_NAME=Überschrift, 見出し"},
 		{line: "SCOPE=a b\r"},
 	} {
@@ -228,6 +231,18 @@ func TestMistakesInValues(t *testing.T) {
 		if !strings.HasPrefix(found, "The value of CLIENT_SECRET in the environment has quotes that count") {
 			t.Errorf("%s: %q", value, found)
 		}
+	}
+}
+
+// The example has no mistake in it.
+func TestExampleEnvironment(t *testing.T) {
+	clearEnv(t)
+	example, err := os.ReadFile(filepath.Join("..", ".env.example"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := mistakesIn(t, string(example)); got != nil {
+		t.Errorf("got %q", got)
 	}
 }
 
