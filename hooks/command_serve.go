@@ -31,8 +31,8 @@ import (
 const defaultAddress = "127.0.0.1:8787"
 
 // NewServeCommand returns PocketBase's serve command with the service registered, and with a default port of
-// its own. The version is the one that it reports. It bootstraps the app only if everything that it was given
-// is valid, so that a mistake leaves no data folder behind.
+// its own. The version is the one that it reports. It bootstraps the app by itself, once everything that it
+// was given is found to be valid: so a mistake leaves no data folder behind.
 func NewServeCommand(app core.App, version string) *cobra.Command {
 	serve := cmd.NewServeCommand(app, false)
 	serve.Short = "Starts the server (on " + defaultAddress + " if neither a domain nor --http is given)"
@@ -70,8 +70,10 @@ func NewServeCommand(app core.App, version string) *cobra.Command {
 	}
 	serve.RunE = func(_ *cobra.Command, domains []string) error {
 		return untilSignal(func() error {
-			if err := app.Bootstrap(); err != nil {
-				return err
+			if !app.IsBootstrapped() {
+				if err := app.Bootstrap(); err != nil {
+					return err
+				}
 			}
 			return serveAddresses(app, serve, domains)
 		})
