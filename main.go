@@ -7,16 +7,17 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log"
+	"net"
 	"os"
 	"runtime/debug"
+	"strings"
 	"syscall"
 
 	"github.com/pocketbase/dbx"
 	"github.com/pocketbase/pocketbase"
-	"github.com/pocketbase/pocketbase/cmd"
 	"github.com/pocketbase/pocketbase/core"
-	"github.com/pocketbase/pocketbase/plugins/migratecmd"
 
 	"plugin-oauth/hooks"
 	"plugin-oauth/hooks/session/sqlite"
@@ -37,7 +38,8 @@ func main() {
 	}
 }
 
-// execute runs the command that the arguments name.
+// execute runs the command that the arguments name, and then ends the app. PocketBase's own Execute would
+// make a data folder for any command.
 func execute() error {
 	app := pocketbase.NewWithConfig(pocketbase.Config{
 		DefaultDataDir:   "pb_data", // in the working folder, where .env is
@@ -46,25 +48,25 @@ func execute() error {
 		DBConnect:        quietDBConnect(),
 	})
 	hooks.PrepareDataDir(app)
-	app.RootCmd.Short = "Signs people in to design-tool plugins with OAuth"
-	app.RootCmd.Version = buildVersion()
-	providers, doctor, demo := hooks.NewProvidersCommand(), hooks.NewDoctorCommand(app), hooks.NewDemoCommand()
-	app.RootCmd.AddCommand(hooks.NewServeCommand(app, buildVersion()), cmd.NewSuperuserCommand(app),
-		hooks.NewRekeyCommand(app), providers, doctor, demo)
-	migratecmd.MustRegister(app, app.RootCmd, migratecmd.Config{Dir: "pb_migrations"})
-	command, _, err := app.RootCmd.Find(os.Args[1:])
-	if err == nil && (command == providers || command == doctor || command == demo) {
-		return app.RootCmd.Execute() // none of them may make a data folder
-	}
-	return app.Execute()
+	hooks.AddCommands(app, app.RootCmd, buildVersion())
+	err := app.RootCmd.Execute()
+	return app.OnTerminate().Trigger(&core.TerminateEvent{App: app}, func(e *core.TerminateEvent) error {
+		return errors.Join(e.App.ClearBootstrap(), err)
+	})
 }
 
 // helpWith returns advice about an error that an admin can fix, or "".
 func helpWith(err error) string {
+	wrongUsage, isUsage := errors.AsType[*hooks.UsageError](err)
+	_, isAddress := errors.AsType[*net.OpError](err)
 	switch {
+	case isUsage:
+		return "\n" + strings.TrimSpace(wrongUsage.Usage)
 	case errors.Is(err, syscall.EADDRINUSE):
 		return "Another program uses this address. End it, or choose another address with --http."
-	case sqlite.IsReadOnly(err):
+	case isAddress && errors.Is(err, fs.ErrPermission):
+		return "This user may not listen there. Choose a port from 1024 on with --http."
+	case hooks.IsFolderError(err):
 		return "The data folder must be writable. Choose another with --dir, or change its owner."
 	case sqlite.IsDamaged(err):
 		return "The data folder is damaged. Restore a backup, or choose another folder with --dir."

@@ -2,6 +2,7 @@ package hooks
 
 import (
 	"context"
+	"log/slog"
 	"maps"
 	"net/http"
 	"slices"
@@ -25,6 +26,7 @@ func (c Config) doctorOptions() doctor.Options {
 		HasEncryptionKey:    c.EncryptionKey != "",
 		TrustedProxyHeaders: c.TrustedProxyHeaders,
 		OnFly:               c.onFly,
+		Found:               c.mistakes,
 		RequestTimeout:      c.timing.provider,
 		Now:                 c.timing.now,
 	}
@@ -87,9 +89,15 @@ func (s *server) checkAtStart() {
 		return // its requests were cancelled
 	}
 	for _, f := range findings {
-		// Log readers rely on the name mend.
-		s.log.Warn(f.What, "plugin", f.Plugin, "why", f.Why, "mend", f.Fix)
+		if !slices.Contains(s.config.mistakes, f) { // which the start has logged already
+			warnOf(s.log, f)
+		}
 	}
+}
+
+// warnOf logs what was found wrong. Log readers rely on the name mend.
+func warnOf(log *slog.Logger, f doctor.Finding) {
+	log.Warn(f.What, "plugin", f.Plugin, "why", f.Why, "mend", f.Fix)
 }
 
 // bindDashboard adds the Sign-ins page to PocketBase's dashboard.

@@ -60,12 +60,12 @@ func runDoctor(command *cobra.Command, dataDir string) ([]doctor.Finding, int) {
 		err = config.Validate()
 	}
 	if err != nil {
-		return []doctor.Finding{{
+		return append(config.mistakes, doctor.Finding{
 			Level: doctor.LevelError,
 			What:  "The configuration is not valid.",
 			Why:   "The service does not start.",
-			Fix:   err.Error() + ".",
-		}}, 0
+			Fix:   plugins.Sentence(err.Error()),
+		}), 0
 	}
 	var unreadable []doctor.Finding
 	options := config.doctorOptions()

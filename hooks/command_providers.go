@@ -6,6 +6,7 @@ import (
 	"io"
 	"strings"
 	"text/tabwriter"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
@@ -40,18 +41,29 @@ func NewProvidersCommand() *cobra.Command {
 	}
 }
 
+// maxColumns bounds the lines for a terminal.
+const maxColumns = 100
+
 func listPresets(out io.Writer) error {
 	presets := oauth.Presets()
-	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "PROVIDER\tNAME\tGOOD TO KNOW")
+	longest := 0
 	for _, preset := range presets {
-		fmt.Fprintf(table, "%s\t%s\t%s\n", preset.Name, preset.Title, preset.Hint)
+		longest = max(longest, len(preset.Name))
 	}
-	if err := table.Flush(); err != nil {
-		return err
+	var b strings.Builder
+	row := func(first, text string) {
+		for _, line := range wrap(text, maxColumns-longest-2) {
+			fmt.Fprintf(&b, "%-*s  %s\n", longest, first, line)
+			first = ""
+		}
 	}
-	_, err := fmt.Fprintf(out, "\n%d providers. What to paste where: plugin-oauth providers NAME\n"+
+	row("PROVIDER", "NAME, AND WHAT IS GOOD TO KNOW")
+	for _, preset := range presets {
+		row(preset.Name, strings.TrimSuffix(preset.Title+": "+preset.Hint, ": "))
+	}
+	fmt.Fprintf(&b, "\n%d providers. What to paste where: plugin-oauth providers NAME\n"+
 		"Any other provider works too: set AUTHORIZE_ENDPOINT and TOKEN_ENDPOINT.\n", len(presets))
+	_, err := io.WriteString(out, b.String())
 	return err
 }
 
@@ -62,8 +74,9 @@ func showPreset(out io.Writer, preset oauth.Preset) error {
 	writeWrapped(&b, "", preset.Hint)
 	fmt.Fprintf(&b, "\n1. Make an app at %s\n", cmp.Or(preset.Console, "the provider, in its developer "+
 		"console."))
-	b.WriteString("   Its redirect URI is https://YOUR-HOST/redirect, or https://YOUR-HOST/SLUG/redirect\n" +
-		"   for a plugin of the dashboard.\n\n")
+	b.WriteString("   Its redirect URI is http://localhost:8787/redirect while you develop, and later\n" +
+		"   https://YOUR-HOST/redirect. A plugin of the dashboard has /SLUG/redirect in place of " +
+		"/redirect.\n\n")
 	if err := writeVariables(&b, preset); err != nil {
 		return err
 	}
@@ -81,7 +94,10 @@ func showPreset(out io.Writer, preset oauth.Preset) error {
 func writeVariables(b *strings.Builder, preset oauth.Preset) error {
 	b.WriteString("2. Put this into .env, or into the fields of the dashboard (clientId is CLIENT_ID, and " +
 		"so on):\n\n")
-	fmt.Fprintf(b, "   PROVIDER=%s\n   CLIENT_ID=\n   CLIENT_SECRET=\n   SCOPE=\n", preset.Name)
+	fmt.Fprintf(b, "   PROVIDER=%s\n   CLIENT_ID=\n   CLIENT_SECRET=\n", preset.Name)
+	if preset.HasScopes() {
+		b.WriteString("   SCOPE=\n")
+	}
 	if preset.SignedSecret != nil {
 		b.WriteString("   TEAM_ID=\n   KEY_ID=\n")
 	}
@@ -92,7 +108,9 @@ func writeVariables(b *strings.Builder, preset oauth.Preset) error {
 		fmt.Fprintf(b, "   REDIRECT_NAME=%s\n", preset.RedirectName)
 	}
 	b.WriteString("\n")
-	writeWrapped(b, "   ", explainScope(preset))
+	if preset.HasScopes() {
+		writeWrapped(b, "   ", explainScope(preset))
+	}
 	if err := writeScopes(b, preset.Scopes); err != nil {
 		return err
 	}
@@ -145,21 +163,29 @@ func writeScopes(b *strings.Builder, scopes []oauth.PresetScope) error {
 // writeWrapped writes a text in lines of at most 100 columns, each after an indent. A blank text writes
 // nothing.
 func writeWrapped(b *strings.Builder, indent, text string) {
-	line := ""
+	if text == "" {
+		return
+	}
+	for _, line := range wrap(text, maxColumns-len(indent)) {
+		b.WriteString(indent + line + "\n")
+	}
+}
+
+// wrap returns the lines of a text, each as wide as it may be or as a single word is. There is at least one.
+func wrap(text string, width int) []string {
+	lines := []string{""}
 	for _, word := range strings.Fields(text) {
+		last := &lines[len(lines)-1]
 		switch {
-		case line == "":
-			line = indent + word
-		case len(line)+1+len(word) > 100:
-			b.WriteString(line + "\n")
-			line = indent + word
+		case *last == "":
+			*last = word
+		case utf8.RuneCountInString(*last)+1+utf8.RuneCountInString(word) > width:
+			lines = append(lines, word)
 		default:
-			line += " " + word
+			*last += " " + word
 		}
 	}
-	if line != "" {
-		b.WriteString(line + "\n")
-	}
+	return lines
 }
 
 // writePresetTable lists what the preset sets.

@@ -40,11 +40,11 @@ func NewRekeyCommand(app core.App) *cobra.Command {
 
 // rekey seals the client secrets under the new key, and returns how many there are.
 func rekey(app core.App) (int, error) {
-	get, err := environment(".")
+	env, err := readEnvironment(".")
 	if err != nil {
 		return 0, err
 	}
-	change := plugins.Rekeying{OldKey: get("ENCRYPTION_KEY"), NewKey: get("NEW_ENCRYPTION_KEY")}
+	change := plugins.Rekeying{OldKey: env.get("ENCRYPTION_KEY"), NewKey: env.get("NEW_ENCRYPTION_KEY")}
 	switch {
 	case len(change.OldKey) != plugins.EncryptionKeyLength:
 		return 0, fmt.Errorf("ENCRYPTION_KEY must be the key with %d characters that the service ran with "+
@@ -56,6 +56,9 @@ func rekey(app core.App) (int, error) {
 	case plugins.IsGuessable(change.NewKey):
 		return 0, errors.New("NEW_ENCRYPTION_KEY must not be one character over and over again; " +
 			plugins.HowToMakeKey)
+	}
+	if err := openDatabase(app); err != nil {
+		return 0, err
 	}
 	if err := app.RunAllMigrations(); err != nil {
 		return 0, err

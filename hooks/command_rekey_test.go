@@ -2,6 +2,8 @@ package hooks
 
 import (
 	"net/http"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -160,13 +162,24 @@ func (k *keyed) rekey(change plugins.Rekeying) (printed string, code int) {
 	return k.Run("rekey")
 }
 
-// In a folder without plugins, the command says so.
+// Without a database, the command says so, and makes none.
 func TestRekeyElsewhere(t *testing.T) {
 	t.Parallel()
 	p := testkit.NewProcess(t)
 	p.Env = append(p.Env, "ENCRYPTION_KEY="+testEncryptionKey, "NEW_ENCRYPTION_KEY="+otherEncryptionKey)
-	const want = "plugin-oauth: there is no client secret in elsewhere; choose the right folder with --dir\n"
+	const want = "plugin-oauth: there is no database in elsewhere yet; start the service once with " +
+		"plugin-oauth serve, or choose the right folder with --dir\n"
 	if out, code := p.Run("rekey", "--dir", "elsewhere"); code != 1 || out != want {
+		t.Errorf("exit %d\n%s", code, out)
+	}
+	if entries, err := os.ReadDir(p.Dir); err != nil || len(entries) != 0 {
+		t.Errorf("the folder holds %v, %v", entries, err)
+	}
+	if err := os.CopyFS(filepath.Join(p.Dir, "elsewhere"), os.DirFS(testkit.MigratedDir(t))); err != nil {
+		t.Fatal(err)
+	}
+	const none = "there is no client secret in elsewhere; choose the right folder with --dir\n"
+	if out, code := p.Run("rekey", "--dir", "elsewhere"); code != 1 || !strings.HasSuffix(out, none) {
 		t.Errorf("exit %d\n%s", code, out)
 	}
 }

@@ -8,15 +8,21 @@ import (
 	"net"
 	"net/url"
 	"os"
+	"os/signal"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
+	"syscall"
 
 	"github.com/pocketbase/dbx"
 	"github.com/pocketbase/pocketbase/apis"
 	"github.com/pocketbase/pocketbase/cmd"
 	"github.com/pocketbase/pocketbase/core"
 	"github.com/pocketbase/pocketbase/tools/osutils"
+	"github.com/pocketbase/pocketbase/tools/routine"
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"plugin-oauth/hooks/plugins"
 )
@@ -25,25 +31,28 @@ import (
 const defaultAddress = "127.0.0.1:8787"
 
 // NewServeCommand returns PocketBase's serve command with the service registered, and with a default port of
-// its own. The version is the one that it reports.
+// its own. The version is the one that it reports. It bootstraps the app by itself, once everything that it
+// was given is found to be valid: so a mistake leaves no data folder behind.
 func NewServeCommand(app core.App, version string) *cobra.Command {
 	serve := cmd.NewServeCommand(app, false)
 	serve.Short = "Starts the server (on " + defaultAddress + " if neither a domain nor --http is given)"
-	httpFlag := serve.PersistentFlags().Lookup("http")
-	httpFlag.Usage = strings.ReplaceAll(httpFlag.Usage, "127.0.0.1:8090", defaultAddress)
+	explainServeFlags(serve)
 	logFormat := serve.Flags().String("log-format", "text", "how logins and faults are logged on standard "+
 		"error: text or json")
 	serve.PreRunE = func(_ *cobra.Command, domains []string) error {
+		if err := checkDomains(domains); err != nil {
+			return err
+		}
 		config, err := configForServe(*logFormat)
 		if err != nil {
 			return err
 		}
 		config.Version, config.CheckAtStart = version, true
-		config.redirectAddress = redirectAddress(serve, domains)
 		scheme, err := chooseAddress(serve, domains, &config)
 		if err != nil {
 			return err
 		}
+		config.redirectAddress = redirectAddress(serve, domains)
 		if err := Register(app, config); err != nil {
 			return err
 		}
@@ -59,8 +68,72 @@ func NewServeCommand(app core.App, version string) *cobra.Command {
 		})
 		return nil
 	}
-	serve.RunE = func(_ *cobra.Command, domains []string) error { return serveAddresses(app, serve, domains) }
+	serve.RunE = func(_ *cobra.Command, domains []string) error {
+		return untilSignal(func() error {
+			if !app.IsBootstrapped() {
+				if err := app.Bootstrap(); err != nil {
+					return err
+				}
+			}
+			return serveAddresses(app, serve, domains)
+		})
+	}
 	return serve
+}
+
+// explainServeFlags says what PocketBase's flags do here.
+func explainServeFlags(serve *cobra.Command) {
+	for name, usage := range map[string]string{
+		"http": "where to listen: PORT for this machine only, :PORT for all networks, or\n" +
+			"HOST:PORT (default " + defaultAddress + " and [::1]:8787; with a domain 0.0.0.0:80)",
+		"https": "where to listen with HTTPS and a certificate from Let's Encrypt, whatever\n" +
+			"TLS_CERT_FILE says (default none; with a domain 0.0.0.0:443)",
+		"origins": "pages that may call PocketBase's own API; a plugin's are in PLUGIN_ID and\n" +
+			"ALLOWED_ORIGINS",
+	} {
+		serve.PersistentFlags().Lookup(name).Usage = usage
+	}
+}
+
+// untilSignal runs a function, and returns before its end if the process is told to end.
+func untilSignal(run func() error) error {
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	defer signal.Stop(signals)
+	ended := make(chan error, 1)
+	go func() { ended <- routine.SafeWrap(run)() }()
+	select {
+	case <-signals:
+		return nil
+	case err := <-ended:
+		return err
+	}
+}
+
+// domainForm is the form of a domain that a certificate can be got for.
+var domainForm = regexp.MustCompile(`^([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+[a-z][a-z0-9-]*[a-z0-9]\.?$`)
+
+// checkDomains refuses arguments that are no domains, such as a port.
+func checkDomains(domains []string) error {
+	for _, domain := range domains {
+		host, port, err := net.SplitHostPort(domain)
+		switch {
+		case isPort(domain):
+			return fmt.Errorf("%q is not a domain; for the port write --http %s", domain, domain)
+		case err == nil && isPort(port) && !domainForm.MatchString(strings.ToLower(host)):
+			return fmt.Errorf("%q is not a domain; for an address write --http %s", domain, domain)
+		case !domainForm.MatchString(strings.ToLower(domain)):
+			return fmt.Errorf("%q is not a domain such as my-backend.example, which a certificate can be "+
+				"got for; without a domain, serve starts at %s",
+				domain, defaultAddress)
+		}
+	}
+	return nil
+}
+
+func isPort(value string) bool {
+	number, err := strconv.ParseUint(value, 10, 16)
+	return err == nil && strconv.FormatUint(number, 10) == value
 }
 
 // addresses returns where the server listens for plain HTTP and for HTTPS. Blank: nowhere. Without flags it
@@ -106,20 +179,24 @@ func serveAddresses(app core.App, serve *cobra.Command, domains []string) error 
 	})
 }
 
-// configForServe loads the configuration from the working folder, with a log in the given format.
+// configForServe loads the configuration from the working folder, with a log in the given format. What looks
+// like a mistake in it is logged first, since it may be why the configuration is not valid.
 func configForServe(logFormat string) (Config, error) {
-	config, err := LoadConfig(".")
-	if err != nil {
-		return Config{}, err
-	}
+	var log slog.Handler
 	switch logFormat {
 	case "text":
+		log = slog.NewTextHandler(os.Stderr, nil)
 	case "json":
-		config.Log = slog.NewJSONHandler(os.Stderr, nil)
+		log = slog.NewJSONHandler(os.Stderr, nil)
 	default:
 		return Config{}, errors.New("--log-format must be text or json")
 	}
-	return config, nil
+	config, err := LoadConfig(".")
+	for _, mistake := range config.mistakes {
+		warnOf(slog.New(log), mistake)
+	}
+	config.Log = log
+	return config, err
 }
 
 // chooseAddress sets the address to listen on if none is given, and returns the scheme that it will be
@@ -135,10 +212,59 @@ func chooseAddress(serve *cobra.Command, domains []string, config *Config) (sche
 	case config.TLSCertFile != "":
 		scheme = "https"
 	}
-	if len(domains) == 0 && !httpsFlag.Changed && !httpFlag.Changed {
-		err = httpFlag.Value.Set(defaultAddress)
+	if len(domains) == 0 && !httpsFlag.Changed && httpFlag.Value.String() == "" {
+		config.bothLoopbacks = true
+		return scheme, httpFlag.Value.Set(defaultAddress)
 	}
-	return scheme, err
+	for _, given := range []*pflag.Flag{httpFlag, httpsFlag} {
+		value := given.Value.String()
+		if value == "" {
+			continue
+		}
+		host := "127.0.0.1"
+		if len(domains) > 0 {
+			host = "0.0.0.0" // others must reach it, to check that the domain is ours
+		} else if isPort(value) {
+			config.bothLoopbacks = true
+		}
+		address, err := addressWithHost(given.Name, value, host)
+		if err != nil {
+			return "", err
+		}
+		if err := given.Value.Set(address); err != nil {
+			return "", err
+		}
+	}
+	return scheme, nil
+}
+
+// addressWithHost returns the address that the value of a flag means: a port alone is one of a host.
+func addressWithHost(flag, value, host string) (string, error) {
+	if isPort(value) {
+		return net.JoinHostPort(host, value), nil
+	}
+	_, port, err := net.SplitHostPort(value)
+	switch {
+	case strings.Trim(value, "0123456789") == "":
+		return "", fmt.Errorf("--%s %q is not a port, which is a number up to 65535", flag, value)
+	case strings.Contains(value, "/"):
+		return "", fmt.Errorf("--%s %q must be only a host and a port, such as %s", flag, value,
+			defaultAddress)
+	case err != nil && !strings.Contains(value, ":"):
+		return "", fmt.Errorf("--%s %q has no port; write it like %s:8787", flag, value, value)
+	case err != nil:
+		return "", fmt.Errorf("--%s %q is not an address; write it like %s or [::1]:8787", flag, value,
+			defaultAddress)
+	case port == "" || !isKnownPort(port):
+		return "", fmt.Errorf("--%s %q must end in a port, a number up to 65535", flag, value)
+	}
+	return value, nil
+}
+
+// isKnownPort reports whether a value is a port, or the name of one such as https.
+func isKnownPort(value string) bool {
+	_, err := net.LookupPort("tcp", value)
+	return err == nil
 }
 
 // greet prints what an author needs to know first.

@@ -1,12 +1,10 @@
 package hooks
 
 import (
-	"bytes"
 	"cmp"
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
 	"net"
 	"net/mail"
@@ -19,8 +17,7 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"github.com/hashicorp/go-envparse"
-
+	"plugin-oauth/hooks/doctor"
 	"plugin-oauth/hooks/oauth"
 	"plugin-oauth/hooks/plugins"
 )
@@ -89,11 +86,15 @@ type Config struct {
 	// does. What it finds is logged as warnings, and printed on standard error. It never stops the service.
 	CheckAtStart bool
 
-	onFly  bool // a machine of Fly.io, whose proxy stands in front
-	timing timing
+	onFly    bool             // a machine of Fly.io, whose proxy stands in front
+	mistakes []doctor.Finding // in the environment; the service starts all the same
+	timing   timing
 
 	// connectionsMemory bounds what the connections take. Zero stands for the constant of that name.
 	connectionsMemory int
+
+	// bothLoopbacks makes a listener on one loopback address listen on the other one, too.
+	bothLoopbacks bool
 
 	// speaksTLS says that PocketBase makes the listener speak HTTPS, with certificates that it gets itself.
 	// redirectAddress is where plain HTTP is then redirected from. Blank: nowhere.
@@ -144,10 +145,23 @@ const HowToAddPlugin = "No plugin is configured at this address. Set PROVIDER, C
 // localhost` writes to dir. An error is one line that names the variable and the fix. It never quotes a value
 // that may be secret.
 func LoadConfig(dir string) (Config, error) {
-	get, err := environment(dir)
+	env, err := readEnvironment(dir)
 	if err != nil {
 		return Config{}, err
 	}
+	config, err := configFrom(env.get)
+	if err != nil {
+		return Config{mistakes: env.mistakes()}, err
+	}
+	if config.TLSCertFile == "" && config.TLSKeyFile == "" {
+		config.TLSCertFile, config.TLSKeyFile = mkcertFiles(dir)
+	}
+	config.onFly, config.mistakes = env.get("FLY_APP_NAME") != "", env.mistakes()
+	return config.withDefaults(), nil
+}
+
+// configFrom reads the configuration from variables.
+func configFrom(get func(name string) string) (Config, error) {
 	config := Config{
 		ParentDomain:        get("PLUGIN_PARENT_DOMAIN"),
 		PublicURL:           get("PUBLIC_URL"),
@@ -159,8 +173,8 @@ func LoadConfig(dir string) (Config, error) {
 		MetricsAddr:         get("METRICS_ADDR"),
 		TLSCertFile:         get("TLS_CERT_FILE"),
 		TLSKeyFile:          get("TLS_KEY_FILE"),
-		onFly:               get("FLY_APP_NAME") != "",
 	}
+	var err error
 	if config.AllowHTTP, err = allowHTTP(get("ALLOW_HTTP")); err != nil {
 		return Config{}, err
 	}
@@ -176,14 +190,8 @@ func LoadConfig(dir string) (Config, error) {
 	if config.RefreshRateLimit, err = rateLimit(get, "REFRESH_RATE_LIMIT"); err != nil {
 		return Config{}, err
 	}
-	if config.TLSCertFile == "" && config.TLSKeyFile == "" {
-		config.TLSCertFile, config.TLSKeyFile = mkcertFiles(dir)
-	}
-
-	if config.Plugin, err = environmentPlugin(get); err != nil {
-		return Config{}, err
-	}
-	return config.withDefaults(), nil
+	config.Plugin, err = environmentPlugin(get)
+	return config, err
 }
 
 // environmentPlugin returns the plugin at the root as it is configured, or nil if none of its variables is
@@ -206,42 +214,6 @@ func environmentPlugin(get func(name string) string) (*plugins.Plugin, error) {
 		return nil, nil
 	}
 	return &plugin, nil
-}
-
-// environment returns a function that reads a variable from the environment, or else from dir/.env.
-func environment(dir string) (func(name string) string, error) {
-	file, err := readDotEnv(filepath.Join(dir, ".env"))
-	if err != nil {
-		return nil, err
-	}
-	return func(name string) string {
-		value, ok := os.LookupEnv(name)
-		if !ok {
-			value = file[name]
-		}
-		return strings.TrimSpace(value)
-	}, nil
-}
-
-// readDotEnv reads a file of NAME=value lines. A missing file is an empty one.
-func readDotEnv(path string) (map[string]string, error) {
-	content, err := os.ReadFile(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, fmt.Errorf(".env cannot be read: %w", err)
-	}
-	if bytes.HasPrefix(content, []byte("\xff\xfe")) || bytes.HasPrefix(content, []byte("\xfe\xff")) {
-		return nil, errors.New(".env is saved as UTF-16; save it as UTF-8")
-	}
-	values, err := envparse.Parse(bytes.NewReader(bytes.TrimPrefix(content, []byte("\ufeff"))))
-	if parseErr, ok := errors.AsType[*envparse.ParseError](err); ok {
-		return nil, fmt.Errorf(".env line %d is not NAME=value; put a value with quotes or # in it "+
-			"between single quotes",
-			parseErr.Line)
-	}
-	return values, err
 }
 
 func mkcertFiles(dir string) (cert, key string) {

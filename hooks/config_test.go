@@ -144,12 +144,13 @@ func TestConfigErrors(t *testing.T) {
 		{variables: "REVOKE_ENDPOINT=http://p.example/", want: "REVOKE_ENDPOINT must start with https://"},
 		{
 			variables: "PROVIDER=gogle",
-			want:      "PROVIDER must be one that the command plugin-oauth providers lists",
+			want: `PROVIDER must be one that the command plugin-oauth providers lists, not "gogle"; did ` +
+				`you mean google?`,
 		},
 		{
 			variables: "PROVIDER=google-sheets",
-			want: "PROVIDER must be one that the command plugin-oauth providers lists; did you " +
-				"mean google?",
+			want: `PROVIDER must be one that the command plugin-oauth providers lists, not "google-sheets"` +
+				`; did you mean google?`,
 		},
 		{variables: "REVOKE_ENDPOINT=/revoke", want: "REVOKE_ENDPOINT must be an absolute URL"},
 		{variables: "ISSUER=provider.example", want: "ISSUER must be an absolute URL"},

@@ -1,14 +1,18 @@
 package hooks
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 
 	"github.com/pocketbase/pocketbase/core"
+
+	"plugin-oauth/hooks/session/sqlite"
 )
 
 // PrepareDataDir makes the data folder of an app, and all that is in it, readable by its owner only. Whoever
@@ -19,7 +23,7 @@ func PrepareDataDir(app core.App) {
 	app.OnBootstrap().BindFunc(func(e *core.BootstrapEvent) error {
 		restrictUmask()
 		if err := os.MkdirAll(e.App.DataDir(), 0o700); err != nil {
-			return err
+			return fmt.Errorf("%w: %w", errDataFolder, err)
 		}
 		tightened, err := tighten(e.App.DataDir())
 		if err != nil {
@@ -34,6 +38,25 @@ func PrepareDataDir(app core.App) {
 		return e.Next()
 	})
 }
+
+// openDatabase bootstraps an app for a command that works on what the service has stored. If that is nothing,
+// it fails, and makes no data folder.
+func openDatabase(app core.App) error {
+	_, err := os.Stat(filepath.Join(app.DataDir(), "data.db"))
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
+		return fmt.Errorf("there is no database in %s yet; start the service once with plugin-oauth serve, "+
+			"or choose the right folder with --dir",
+			app.DataDir())
+	}
+	return app.Bootstrap()
+}
+
+// IsFolderError reports whether an error says that the data folder cannot be made, or nothing in it written.
+func IsFolderError(err error) bool {
+	return errors.Is(err, errDataFolder) || sqlite.IsReadOnly(err) || sqlite.IsUnopenable(err)
+}
+
+var errDataFolder = errors.New("the data folder cannot be used")
 
 // makeRoomToStart gives up the reserve if SQLite would have no room for the files that it needs to open a
 // database. Versions without a reserve bounded no log, which is then what fills the disk.

@@ -57,8 +57,8 @@ func withUmask(t *testing.T, p *testkit.Process) {
 	}
 }
 
-// The data folder and what the service puts into it are made for the owner only, by each command that makes
-// one, and backups are too.
+// The data folder and what the service puts into it are made for the owner only, and backups are too. Other
+// commands make none, and tighten the one that they find.
 func TestDataFolderIsPrivate(t *testing.T) {
 	t.Parallel()
 	if _, err := exec.LookPath("sh"); err != nil {
@@ -96,11 +96,15 @@ func TestDataFolderIsPrivate(t *testing.T) {
 		t.Parallel()
 		p := testkit.NewProcess(t)
 		withUmask(t, p)
+		folder := filepath.Join(p.Dir, "pb_data")
+		if err := os.CopyFS(folder, os.DirFS(testkit.MigratedDir(t))); err != nil {
+			t.Fatal(err)
+		}
 		out, code := p.Run("superuser", "upsert", "a@plugin.example", "long enough", "--dir", "pb_data")
-		if code != 0 {
+		if code != 0 || !strings.Contains(out, "others on this machine could read pb_data") {
 			t.Fatal(out)
 		}
-		expectPrivate(t, filepath.Join(p.Dir, "pb_data"), 3)
+		expectPrivate(t, folder, 3)
 	})
 }
 

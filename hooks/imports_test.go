@@ -14,17 +14,20 @@ var rooms = map[string]struct {
 	may        []string
 	pocketBase bool
 }{
-	"hooks/oauth":               {},
+	"hooks/typo":                {},
+	"hooks/oauth":               {may: []string{"hooks/typo"}},
 	"hooks/session":             {},
 	"hooks/session/sessiontest": {may: []string{"hooks/session"}},
 	"hooks/session/sqlite":      {may: []string{"hooks/session"}, pocketBase: true},
-	"hooks/plugins":             {may: []string{"hooks/oauth"}, pocketBase: true},
-	"hooks/doctor":              {may: []string{"hooks/plugins", "hooks/oauth"}, pocketBase: true},
+	"hooks/plugins":             {may: []string{"hooks/oauth", "hooks/typo"}, pocketBase: true},
+	"hooks/doctor": {
+		may: []string{"hooks/plugins", "hooks/oauth", "hooks/typo"}, pocketBase: true,
+	},
 	"hooks/dashboard": {
-		may:        []string{"hooks/doctor", "hooks/plugins", "hooks/session", "hooks/oauth"},
+		may:        []string{"hooks/doctor", "hooks/plugins", "hooks/session", "hooks/oauth", "hooks/typo"},
 		pocketBase: true,
 	},
-	"internal/testkit": {may: []string{"hooks/oauth", "pb_migrations"}, pocketBase: true},
+	"internal/testkit": {may: []string{"hooks/oauth", "hooks/typo", "pb_migrations"}, pocketBase: true},
 	"views":            {},
 	"client":           {},
 	"pb_migrations":    {pocketBase: true},

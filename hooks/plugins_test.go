@@ -239,8 +239,9 @@ func TestPluginFieldErrors(t *testing.T) {
 		{field: "clientSecret", value: secretDots, want: "clientSecret: Must be entered again; a copy"},
 		{field: "clientSecret", value: secretDots + "new", want: "clientSecret: Must be replaced as a whole"},
 		{field: "provider", value: "netflix",
-			want: "provider: Must be one that the command plugin-oauth providers lists."},
-		{field: "provider", value: "githubb", want: "did you mean github?"},
+			want: `provider: Must be one that the command plugin-oauth providers lists, not "netflix".`},
+		{field: "provider", value: "githubb", want: "did you mean github?\n"},
+		{field: "provider", value: "gogle", want: `lists, not "gogle"; did you mean google?` + "\n"},
 		{field: "provider", value: "", want: "authorizeEndpoint: " +
 			"Must be set; the provider's documentation has it. " +
 			"Or choose a provider that plugin-oauth knows.\n" +

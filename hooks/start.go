@@ -3,15 +3,16 @@ package hooks
 import (
 	"context"
 	"crypto/tls"
-	"database/sql"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
+	"github.com/pocketbase/dbx"
 	"github.com/pocketbase/pocketbase/core"
+	"github.com/pocketbase/pocketbase/tools/dbutils"
 	"github.com/pocketbase/pocketbase/tools/hook"
 )
 
@@ -22,6 +23,7 @@ func (s *server) start(e *core.ServeEvent, certificate *tls.Certificate) error {
 		s.bindDisk,
 		s.warnOfPowerCuts,
 		s.warnOfUnusablePlugins,
+		s.ignoreCaseOfEmails,
 		s.createSuperuser,
 		s.trustProxies,
 		s.bindHealth,
@@ -79,14 +81,41 @@ func (s *server) warnOfUnusablePlugins(*core.ServeEvent) error {
 	return err
 }
 
-// createSuperuser makes the admin of SUPERUSER_EMAIL, unless there is one. An existing password is left
-// alone.
+// ignoreCaseOfEmails lets an admin sign in with their address in any case, and nobody make a second admin
+// with it. Those that an earlier version has made stay until one of them is deleted.
+func (s *server) ignoreCaseOfEmails(e *core.ServeEvent) error {
+	superusers, err := e.App.FindCollectionByNameOrId(core.CollectionNameSuperusers)
+	if err != nil {
+		return err
+	}
+	index, found := dbutils.FindSingleColumnUniqueIndex(superusers.Indexes, core.FieldNameEmail)
+	if !found || strings.EqualFold(index.Columns[0].Collate, "NOCASE") {
+		return nil
+	}
+	var repeats int
+	query := e.App.DB().NewQuery("SELECT count(*) - count(DISTINCT email COLLATE NOCASE) FROM _superusers")
+	if err := query.Row(&repeats); err != nil {
+		return err
+	}
+	if repeats > 0 {
+		s.log.Warn("there are admins whose addresses differ in nothing but capital letters. Each can sign " +
+			"in with its own spelling only; delete one in the dashboard, and start again")
+		return nil
+	}
+	superusers.RemoveIndex(index.IndexName)
+	index.Columns[0].Collate = "NOCASE"
+	superusers.Indexes = append(superusers.Indexes, index.Build())
+	return e.App.Save(superusers)
+}
+
+// createSuperuser makes the admin of SUPERUSER_EMAIL, unless there is one with that address in any case. An
+// existing password is left alone.
 func (s *server) createSuperuser(e *core.ServeEvent) error {
 	if s.config.SuperuserEmail == "" {
 		return nil
 	}
-	_, err := e.App.FindAuthRecordByEmail(core.CollectionNameSuperusers, s.config.SuperuserEmail)
-	if !errors.Is(err, sql.ErrNoRows) {
+	sameEmail := dbx.NewExp("email = {:email} COLLATE NOCASE", dbx.Params{"email": s.config.SuperuserEmail})
+	if admins, err := e.App.CountRecords(core.CollectionNameSuperusers, sameEmail); err != nil || admins > 0 {
 		return err
 	}
 	collection, err := e.App.FindCollectionByNameOrId(core.CollectionNameSuperusers)
@@ -145,9 +174,14 @@ func (s *server) bindShutdown(e *core.ServeEvent) error {
 // speaks HTTPS.
 func (s *server) listen(e *core.ServeEvent, certificate *tls.Certificate) error {
 	if e.Listener == nil {
-		listener, err := net.Listen("tcp", e.Server.Addr)
+		listener, err := listen(e.Server.Addr, s.config.bothLoopbacks)
 		if err != nil {
 			return err
+		}
+		if taken := takenLoopback(listener); taken != "" {
+			warnOf(s.log, warning("Another program listens at "+taken+".",
+				"A browser on this machine may take it for this service at localhost.",
+				"End that program, or choose another port with --http."))
 		}
 		e.Listener = listener
 	}
@@ -188,7 +222,7 @@ func (s *server) serveRedirects(e *core.ServeEvent) error {
 	if s.config.redirectAddress == "" {
 		return nil
 	}
-	listener, err := net.Listen("tcp", s.config.redirectAddress)
+	listener, err := listen(s.config.redirectAddress, s.config.bothLoopbacks)
 	if err != nil {
 		return err
 	}

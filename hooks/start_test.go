@@ -1,6 +1,7 @@
 package hooks
 
 import (
+	"cmp"
 	"log/slog"
 	"net/http"
 	"strings"
@@ -92,6 +93,108 @@ func TestSuperuserFromTheEnvironment(t *testing.T) {
 	}
 	if signIn("long enough") != http.StatusOK {
 		t.Error("the password was changed")
+	}
+}
+
+// admins returns the addresses of all admins called admin, sorted.
+func (s *testServer) admins() string {
+	s.T.Helper()
+	var emails []string
+	query := s.App.DB().NewQuery("SELECT email FROM _superusers WHERE email LIKE 'admin@%' ORDER BY email")
+	if err := query.Column(&emails); err != nil {
+		s.T.Fatal(err)
+	}
+	return strings.Join(emails, " ")
+}
+
+// addAdmin makes an admin past every check.
+func addAdmin(t *testing.T, app core.App, email string) {
+	t.Helper()
+	superusers, err := app.FindCollectionByNameOrId(core.CollectionNameSuperusers)
+	if err != nil {
+		t.Fatal(err)
+	}
+	admin := core.NewRecord(superusers)
+	admin.SetEmail(email)
+	admin.SetPassword("long enough")
+	if err := app.Save(admin); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// An admin's address is the same in any case: at the start, at the sign-in, and for whoever makes a second.
+func TestCaseOfAdminEmails(t *testing.T) {
+	t.Parallel()
+	for name, before := range map[string]string{
+		"new": "", "made by an earlier version": "Admin@Plugin.example",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := serveApp(t, func(app core.App) {
+				if before != "" {
+					addAdmin(t, app, before)
+				}
+			}, func(c *Config) {
+				c.SuperuserEmail, c.SuperuserPassword = "admin@plugin.example", "long enough"
+			})
+			want := cmp.Or(before, "admin@plugin.example")
+			if got := s.admins(); got != want {
+				t.Errorf("the admins are %s", got)
+			}
+			for _, spelled := range []string{
+				"admin@plugin.example", "ADMIN@plugin.example", "Admin@Plugin.Example",
+			} {
+				got := s.Request(http.MethodPost, "/api/collections/_superusers/auth-with-password",
+					`{"identity":"`+spelled+`","password":"long enough"}`, asJSON)
+				if got.Status != http.StatusOK {
+					t.Errorf("%s cannot sign in: %d %s", spelled, got.Status, got.Body)
+				}
+				again := &server{config: Config{SuperuserEmail: spelled, SuperuserPassword: "another one"}}
+				if err := again.createSuperuser(&core.ServeEvent{App: s.App}); err != nil {
+					t.Error(err)
+				}
+			}
+			got := s.Request(http.MethodPost, "/api/collections/_superusers/records", `{"email":`+
+				`"aDMIN@plugin.example","password":"long enough","passwordConfirm":"long enough"}`,
+				s.Admin(), asJSON)
+			if got.Status != http.StatusBadRequest || s.admins() != want {
+				t.Errorf("a second one: %d %s; the admins are %s", got.Status, got.Body, s.admins())
+			}
+		})
+	}
+}
+
+// Two admins that an earlier version has made of one address stay, and the log says what to do. No third
+// joins them. Once one is deleted, the other can sign in in any case.
+func TestAdminsOfOneEmail(t *testing.T) {
+	t.Parallel()
+	printed := &testkit.Printed{}
+	const both = "Admin@plugin.example admin@plugin.example"
+	s := serveApp(t, func(app core.App) {
+		for _, email := range strings.Fields(both) {
+			addAdmin(t, app, email)
+		}
+	}, func(c *Config) {
+		c.SuperuserEmail, c.SuperuserPassword = "ADMIN@plugin.example", "long enough"
+		c.Log = slog.NewTextHandler(printed, nil)
+	})
+	if got := s.admins(); got != both || !strings.Contains(printed.String(), "nothing but capital letters") ||
+		strings.Contains(printed.String(), "@") {
+		t.Errorf("the admins are %s, printed:\n%s", got, printed)
+	}
+	first, err := s.App.FindAuthRecordByEmail(core.CollectionNameSuperusers, "Admin@plugin.example")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.App.Delete(first); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.server.ignoreCaseOfEmails(&core.ServeEvent{App: s.App}); err != nil {
+		t.Fatal(err)
+	}
+	found, err := s.App.FindAuthRecordByEmail(core.CollectionNameSuperusers, "ADMIN@PLUGIN.example")
+	if err != nil || found.Email() != "admin@plugin.example" {
+		t.Errorf("found %v, %v", found, err)
 	}
 }
 

@@ -93,6 +93,9 @@ type Options struct {
 	// DataDir is the data folder, which need not exist yet. If it is blank, it is not checked.
 	DataDir string
 
+	// Found is what the caller has found wrong. It comes first.
+	Found []Finding
+
 	// Timeout bounds all the checks together. Zero means one minute.
 	Timeout time.Duration
 
@@ -170,8 +173,8 @@ func (d *Doctor) Check(ctx context.Context) []Finding {
 	}
 	_ = group.Wait() // none fails
 
-	found := slices.Concat(d.checkAnyPlugin(), d.checkDataDir(), d.checkPublicURL(), d.checkFly(),
-		providersClock.check(), slices.Concat(ofPlugins...))
+	found := slices.Concat(d.options.Found, d.checkAnyPlugin(), d.checkDataDir(), d.checkPublicURL(),
+		d.checkFly(), providersClock.check(), slices.Concat(ofPlugins...))
 	once := []Finding{}
 	for _, f := range found {
 		// One cause, such as PUBLIC_URL, may affect every plugin.

@@ -42,9 +42,7 @@ func complete(slug string, at addresses) *plugins.Plugin {
 // A plugin that was valid when it was saved need not be valid any more, and its secret may not open.
 func TestUnavailable(t *testing.T) {
 	t.Parallel()
-	unknown := oauth.FieldError{
-		Field: "provider", Fix: "must be one that the command plugin-oauth providers lists",
-	}
+	unknown := oauth.FieldError{Field: "provider", Fix: "must be one that is known"}
 	bySlug := func(all ...*plugins.Plugin) map[string]*plugins.Plugin {
 		m := map[string]*plugins.Plugin{}
 		for _, p := range all {
@@ -57,7 +55,7 @@ func TestUnavailable(t *testing.T) {
 		"Set ENCRYPTION_KEY to the key that they were saved under."
 	misconfigured := func(slug string) string {
 		return "error " + slug + ": The plugin cannot be used. " +
-			"The plugin's field provider must be one that the command plugin-oauth providers lists."
+			"The plugin's field provider must be one that is known."
 	}
 	locked := func(slug string) string {
 		return "error " + slug + ": The client secret does not open with this ENCRYPTION_KEY. " +

@@ -1,8 +1,11 @@
 package doctor
 
 import (
+	"cmp"
 	"context"
 	"encoding/json/v2"
+	"errors"
+	"net"
 	"net/http"
 	"net/url"
 	"slices"
@@ -51,6 +54,39 @@ func (d *Doctor) redirectURISource(p *plugins.Plugin) setting {
 	}
 }
 
+// findOthers returns the addresses of this machine that an address at localhost stands for (RFC 6761 section
+// 6.3), and where something other than this service answers. A browser takes whichever of them answers.
+func (d *Doctor) findOthers(ctx context.Context, address string) (others []string) {
+	u, err := url.Parse(address)
+	if err != nil || u.Hostname() != "localhost" || d.options.Transport != nil {
+		return nil
+	}
+	port := cmp.Or(u.Port(), map[string]string{"http": "80", "https": "443"}[u.Scheme])
+	for _, host := range []string{"127.0.0.1", "::1"} {
+		there := net.JoinHostPort(host, port)
+		if d.isOther(ctx, address, there) {
+			others = append(others, there)
+		}
+	}
+	return others
+}
+
+// isOther reports whether something other than this service answers a request for an address that is sent to
+// a host and port.
+func (d *Doctor) isOther(ctx context.Context, address, there string) bool {
+	client := oauth.NewHTTPClient(d.options.RequestTimeout)
+	defer client.CloseIdleConnections()
+	transport := client.Transport.(*http.Transport)
+	transport.DialContext = func(ctx context.Context, network, _ string) (net.Conn, error) {
+		return (&net.Dialer{}).DialContext(ctx, network, there)
+	}
+	answer, err := get(ctx, &oauth.Endpoint{HTTP: client}, address)
+	operation, _ := errors.AsType[*net.OpError](err)
+	isNobody := operation != nil && operation.Op == "dial"
+	_, isService := isSelf(answer)
+	return !isService && !isNobody && !isCertificateRefused(err) && ctx.Err() == nil
+}
+
 // checkRedirectURI checks whether a login comes back to this service.
 func (d *Doctor) checkRedirectURI(ctx context.Context, service *oauth.Endpoint, p *plugins.Plugin) []Finding {
 	redirectURI, err := url.Parse(p.RedirectURI)
@@ -70,9 +106,18 @@ func (d *Doctor) checkRedirectURI(ctx context.Context, service *oauth.Endpoint, 
 		})
 	}
 	index := strings.TrimSuffix(strings.TrimSuffix(withoutQuery(p.RedirectURI), "/"), "/redirect")
+	source, host := d.redirectURISource(p), redirectURI.Scheme+"://"+redirectURI.Host
+	if others := d.findOthers(ctx, index); len(others) == 1 {
+		return append(findings, Finding{
+			Level:  LevelError,
+			Plugin: source.plugin,
+			What:   "Another program answers at " + others[0] + ".",
+			Why:    "A browser that goes to " + host + " may come to it, and then a login ends there.",
+			Fix:    "End that program, or use another port: with --http, and in " + source.name + ".",
+		})
+	}
 	answer, err := get(ctx, service, index)
 	self, isService := isSelf(answer)
-	source, host := d.redirectURISource(p), redirectURI.Scheme+"://"+redirectURI.Host
 	f := Finding{Level: LevelWarning, Plugin: source.plugin}
 	switch {
 	case isCertificateRefused(err):

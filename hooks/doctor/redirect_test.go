@@ -2,6 +2,8 @@ package doctor
 
 import (
 	"encoding/json/v2"
+	"fmt"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -157,4 +159,79 @@ func TestFly(t *testing.T) {
 		s.options.OnFly, s.options.TrustedProxyHeaders = true, []string{"fly-client-ip"}
 		expectFindings(t, s.check(t))
 	})
+}
+
+// listenOn serves a handler at an address of this machine until the test ends.
+func listenOn(t *testing.T, address string, handler http.Handler) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := &http.Server{Handler: handler}
+	go server.Serve(listener) // until it is closed
+	t.Cleanup(func() { server.Close() })
+	return listener.Addr().String()
+}
+
+// A browser that goes to localhost takes whichever address of this machine answers.
+func TestOtherLoopback(t *testing.T) {
+	t.Parallel()
+	probe, err := net.Listen("tcp", "[::1]:0")
+	if err != nil {
+		t.Skip("this machine has no IPv6")
+	}
+	probe.Close()
+	self, err := url.Parse(serveSelf(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	here := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(self) }}
+	provider := serveProvider(t, refusingCode)
+	other := answering(http.StatusOK, "<html>something else</html>")
+	for _, test := range []struct {
+		name     string
+		at4, at6 http.Handler // nil: nobody
+		want     string       // of %s with the port
+	}{
+		{name: "on one", at4: here},
+		{name: "on both", at4: here, at6: here},
+		{
+			name: "another on IPv6", at4: here, at6: other,
+			want: "error /: Another program answers at [::1]:%[1]s. End that program, or use another port: " +
+				"with --http, and in REDIRECT_URI.",
+		},
+		{
+			name: "another on IPv6, before the start", at6: other,
+			want: "error /: Another program answers at [::1]:%[1]s. End that program, or use another port: " +
+				"with --http, and in REDIRECT_URI.",
+		},
+		{
+			name: "another on IPv4", at4: other, at6: here,
+			want: "error /: Another program answers at 127.0.0.1:%[1]s. End that program, or use another " +
+				"port: with --http, and in REDIRECT_URI.",
+		},
+		{
+			name: "others on both", at4: other, at6: other,
+			want: "error /: Something other than this service answers at http://localhost:%[1]s, where " +
+				"logins end. Check REDIRECT_URI.",
+		},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			port := "0"
+			if test.at4 != nil {
+				_, port, _ = net.SplitHostPort(listenOn(t, "127.0.0.1:0", test.at4))
+			}
+			if test.at6 != nil {
+				_, port, _ = net.SplitHostPort(listenOn(t, "[::1]:"+port, test.at6))
+			}
+			s := newSetup(t, addresses{self: "http://localhost:" + port, provider: provider})
+			var want []string
+			if test.want != "" {
+				want = append(want, fmt.Sprintf(test.want, port))
+			}
+			expectFindings(t, s.check(t), want...)
+		})
+	}
 }

@@ -4,9 +4,13 @@ import (
 	"cmp"
 	_ "embed"
 	"encoding/json/v2"
+	"fmt"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
+
+	"plugin-oauth/hooks/typo"
 )
 
 // Preset has the facts about one provider. It fills what a [Client] leaves blank. See presets.json.
@@ -95,6 +99,16 @@ type PresetScope struct {
 	Allows string `json:"allows"`
 }
 
+// saysNoScopes finds what hints say of providers where a plugin cannot ask for scopes.
+var saysNoScopes = regexp.MustCompile(`(?i)\bno (real )?scopes?\b|\bnot in the login\b`)
+
+// HasScopes reports whether a plugin asks the provider for scopes, as far as that is known. If nothing else
+// tells, the hint does.
+func (p *Preset) HasScopes() bool {
+	return p.ScopeSeparator != "" || len(p.Scopes) > 0 || p.ScopeRequired || p.RefreshScope != "" ||
+		strings.Contains(strings.ToLower(p.Hint), "scope") && !saysNoScopes.MatchString(p.Hint)
+}
+
 //go:embed presets.json
 var presetsJSON []byte
 
@@ -119,15 +133,42 @@ func FindPreset(name string) (Preset, bool) {
 	return presets[i], true
 }
 
-// SimilarPresets returns the names of the presets that may be meant by a name that is not a preset's.
+// SimilarPresets returns the names of the presets that may be meant by a name that is not a preset's: those
+// that it contains or whose title contains it, or else those that it is mistyped from.
 func SimilarPresets(name string) (similar []string) {
+	name = strings.ToLower(name)
+	words := make(map[string]string, 2*len(presets)) // to the preset's name, from that and the title
 	for _, preset := range presets {
 		inTitle := len(name) > 2 && strings.Contains(strings.ToLower(preset.Title), name)
 		if inTitle || (len(preset.Name) > 2 && strings.Contains(name, preset.Name)) {
 			similar = append(similar, preset.Name)
 		}
+		words[typo.Compact(preset.Title)] = preset.Name
+		words[typo.Compact(preset.Name)] = preset.Name
 	}
-	return similar
+	if len(similar) > 0 {
+		return similar
+	}
+	for _, word := range typo.Nearest(typo.Compact(name), slices.Sorted(maps.Keys(words))) {
+		similar = append(similar, words[word])
+	}
+	slices.Sort(similar)
+	return slices.Compact(similar)
+}
+
+// fixOfUnknownPreset says what to write instead of a name that is no preset's. A value that may be a secret
+// in the wrong place is not quoted.
+func fixOfUnknownPreset(name string) string {
+	const maxWord, maxWords = 16, 32
+	similar := SimilarPresets(name)
+	fix := "must be one that the command plugin-oauth providers lists"
+	if len(name) <= maxWord || (len(similar) > 0 && len(name) <= maxWords) {
+		fix += fmt.Sprintf(", not %q", name)
+	}
+	if len(similar) > 0 {
+		fix += "; did you mean " + strings.Join(similar, " or ") + "?"
+	}
+	return fix
 }
 
 // LikelyPreset returns the preset that a client names. A client whose configuration comes from another

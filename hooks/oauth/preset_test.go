@@ -351,7 +351,9 @@ func TestSimilarPresets(t *testing.T) {
 	t.Parallel()
 	for name, want := range map[string]string{
 		"githubb": "[github]", "amazon-login": "[amazon]", "login with": "[amazon]", "netflix": "[]",
-		"x": "[]", "": "[]",
+		"q": "[]", "": "[]", "gogle": "[google]", "Gogle": "[google]", "googel": "[google]",
+		"slak": "[slack]", "mircosoft": "[microsoft]", "github.com": "[github]",
+		"Git Hub": "[github]", "zoho_crm": "[zoho]", "acme": "[]", strings.Repeat("gogle", 1000): "[]",
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -359,6 +361,40 @@ func TestSimilarPresets(t *testing.T) {
 				t.Errorf("got %s, not %s", got, want)
 			}
 		})
+	}
+}
+
+// Where there are no scopes, nothing is said of them.
+func TestHasScopes(t *testing.T) {
+	t.Parallel()
+	for name, want := range map[string]bool{
+		"google": true, "acuity-scheduling": true, "attio": true, "gitea": true, "kit": true,
+		"wealthbox": true,
+		"bitly":     false, "dailymotion": false, "eventbrite": false, "intercom": false, "jobber": false,
+		"mattermost": false, "netlify": false, "notion": false, "pipedrive": false, "wikimedia": false,
+	} {
+		preset, found := FindPreset(name)
+		if got := preset.HasScopes(); !found || got != want {
+			t.Errorf("%s: %t", name, got)
+		}
+	}
+}
+
+// A value that is no provider's name is quoted, unless it may be a secret in the wrong place.
+func TestFixOfUnknownPreset(t *testing.T) {
+	t.Parallel()
+	const know = "must be one that the command plugin-oauth providers lists"
+	for name, want := range map[string]string{
+		"gogle":                               `, not "gogle"; did you mean google?`,
+		"my own google for sheets":            `, not "my own google for sheets"; did you mean google?`,
+		"acme":                                `, not "acme"`,
+		"ac\nme\u200b":                        `, not "ac\nme\u200b"`,
+		"gocspx-0123456789abcdefghijklmn":     "",
+		"gocspx-google-0123456789abcdefghijk": "; did you mean google?",
+	} {
+		if got := fixOfUnknownPreset(name); got != know+want {
+			t.Errorf("%q: %s", name, got)
+		}
 	}
 }
 

@@ -338,11 +338,7 @@ func (c *Client) validateProvider(errs *FieldErrors) {
 	if !c.namesUnknownProvider() {
 		return
 	}
-	fix := "must be one that the command plugin-oauth providers lists"
-	if similar := SimilarPresets(c.Provider); len(similar) > 0 {
-		fix += "; did you mean " + strings.Join(similar, " or ") + "?"
-	}
-	errs.Check("provider", false, fix)
+	errs.Check("provider", false, fixOfUnknownPreset(c.Provider))
 }
 
 func (c *Client) namesUnknownProvider() bool {

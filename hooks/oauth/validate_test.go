@@ -58,12 +58,12 @@ func TestValidate(t *testing.T) {
 		},
 		"unknown provider": {
 			change: preset("netflix"),
-			want:   "provider must be one that the command plugin-oauth providers lists",
+			want:   `provider must be one that the command plugin-oauth providers lists, not "netflix"`,
 		},
 		"provider that is similar": {
 			change: preset("githubb"),
-			want: "provider must be one that the command plugin-oauth providers lists; " +
-				"did you mean github?",
+			want: `provider must be one that the command plugin-oauth providers lists, not "githubb"; did ` +
+				`you mean github?`,
 		},
 		"client ID":     {change: func(c *Client) { c.ClientID = "" }, want: "clientId must be set"},
 		"client secret": {change: func(c *Client) { c.ClientSecret = "" }, want: "clientSecret must be set"},

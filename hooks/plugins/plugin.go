@@ -76,10 +76,18 @@ func (p *Plugin) Reason() string {
 		return "The plugin's client secret cannot be read. The admin must start the service with the " +
 			"ENCRYPTION_KEY that it was saved under, or enter the secret again."
 	case Misconfigured:
-		return fmt.Sprintf("The plugin's field %s %s.", p.Invalid.Field, p.Invalid.Fix)
+		return Sentence(fmt.Sprintf("The plugin's field %s %s", p.Invalid.Field, p.Invalid.Fix))
 	default:
 		return ""
 	}
+}
+
+// Sentence ends what a [oauth.FieldError] says with a full stop, unless it ends with a question.
+func Sentence(text string) string {
+	if strings.HasSuffix(text, "?") {
+		return text
+	}
+	return text + "."
 }
 
 // Defaults are the values that stand for the blank fields of any plugin.

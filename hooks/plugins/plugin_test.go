@@ -303,6 +303,12 @@ func TestReason(t *testing.T) {
 			plugin: Plugin{State: Misconfigured, Invalid: invalid},
 			want:   "The plugin's field clientId must be set.",
 		},
+		"mistyped": {
+			plugin: Plugin{
+				State: Misconfigured, Invalid: oauth.FieldError{Field: "provider", Fix: "is it a?"},
+			},
+			want: "The plugin's field provider is it a?",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -330,11 +336,17 @@ var fieldTests = []struct{ field, value, want string }{
 	{field: "clientSecret", want: "clientSecret must be set; the provider's developer console shows it"},
 	{
 		field: "provider", value: "netflix",
-		want: "provider must be one that the command plugin-oauth providers lists",
+		want: `provider must be one that the command plugin-oauth providers lists, not "netflix"`,
 	},
 	{
 		field: "provider", value: "githubb",
-		want: "provider must be one that the command plugin-oauth providers lists; did",
+		want: `provider must be one that the command plugin-oauth providers lists, not "githubb"; did ` +
+			`you mean github?`,
+	},
+	{
+		field: "provider", value: "gogle",
+		want: `provider must be one that the command plugin-oauth providers lists, not "gogle"; did ` +
+			`you mean google?`,
 	},
 	{
 		field: "authorizeEndpoint", value: "/authorize",

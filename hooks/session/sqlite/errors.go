@@ -7,6 +7,7 @@ const (
 	codeBusy     = 5  // SQLITE_BUSY: another process holds the database
 	codeReadOnly = 8  // SQLITE_READONLY
 	codeFull     = 13 // SQLITE_FULL
+	codeCantOpen = 14 // SQLITE_CANTOPEN
 	codeCorrupt  = 11 // SQLITE_CORRUPT
 	codeNotADB   = 26 // SQLITE_NOTADB
 )
@@ -14,6 +15,11 @@ const (
 // IsReadOnly reports whether an error says that the database, or its folder, cannot be written.
 func IsReadOnly(err error) bool {
 	return resultCode(err) == codeReadOnly
+}
+
+// IsUnopenable reports whether an error says that a file of the database cannot be made or opened.
+func IsUnopenable(err error) bool {
+	return resultCode(err) == codeCantOpen
 }
 
 // IsFull reports whether an error says that the disk has no room.
