@@ -25,7 +25,7 @@ var rooms = map[string]struct {
 		pocketBase: true,
 	},
 	"internal/testkit": {may: []string{"hooks/oauth", "pb_migrations"}, pocketBase: true},
-	"views":            {},
+	"views":            {may: []string{"hooks/oauth"}},
 	"client":           {},
 	"pb_migrations":    {pocketBase: true},
 }
