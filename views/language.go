@@ -89,6 +89,9 @@ func LanguageFor(acceptLanguage string) Language {
 // Tag returns the language's tag (RFC 5646), such as zh-Hant.
 func (l Language) Tag() string { return l.tag.String() }
 
+// Words are what the pages say in the language.
+func (l Language) Words() Words { return l.words }
+
 // dir is the direction that the language is written in, as the attribute dir has it.
 func (l Language) dir() string {
 	if l.tag == language.Arabic || l.tag == language.Hebrew {

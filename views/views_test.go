@@ -193,13 +193,14 @@ func TestShowRestarting(t *testing.T) {
 	}))
 	expectParts(t, html,
 		[]string{
-			`<meta http-equiv="refresh" content="5">`, `<main class="expired">`,
+			`setTimeout(() => location.reload(), 5000)`, `<main class="expired">`,
+			`<noscript><meta http-equiv="refresh" content="5"></noscript>`,
 			"<h1>One moment, please</h1>",
 			`<p class="plugin"><bdi>Sheets</bdi></p><p>Your sign-in is being finished.</p>` +
 				`<p class="next">This page loads again by itself.`,
 		},
 		// The address must keep the code and the state that the page is loaded again with.
-		[]string{"replaceState", "<script", "<form", "close this window"})
+		[]string{"replaceState", "<form", "close this window"})
 }
 
 // Whatever a page is told appears as text, and only what has the nonce is run or applied.

@@ -108,7 +108,7 @@ func (english) ManySignIns() string   { return "Many people are signing in at th
 func (english) BeingFinished() string { return "Your sign-in is being finished." }
 func (english) Restarting() string    { return "The service is restarting." }
 func (english) StartAgainThere() string {
-	return "If the plugin is not signed in in a moment, start again there."
+	return "If the plugin stays signed out, start again there."
 }
 func (english) NoPlugin() string { return "No plugin is set up here yet." + englishTellAuthor }
 func (english) NotUsable() string {

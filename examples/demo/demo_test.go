@@ -124,25 +124,13 @@ func screenshots(
 	t *testing.T, ctx context.Context, name string, widths []int64, fit func(width int64) (overflow int),
 ) {
 	t.Helper()
-	dir := os.Getenv("CI_OUTPUT")
-	if dir == "" {
-		dir = t.TempDir()
-	}
-	dir = filepath.Join(dir, "screenshots")
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		t.Fatal(err)
-	}
+	dir := screenshotsDir(t)
 	// A tab in the background is not painted, and a screenshot of it may never come.
 	if _, err := chromedp.Call(ctx, page.BringToFront, cdp.Empty{}); err != nil {
 		t.Fatal(err)
 	}
 	for _, scheme := range []string{"light", "dark"} {
-		_, err := chromedp.Call(ctx, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
-			Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}},
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
+		emulateMedia(t, ctx, "prefers-color-scheme", scheme)
 		for _, width := range widths {
 			if overflow := fit(width); overflow > 0 {
 				t.Errorf("%s is %d pixels too wide at %d", name, overflow, width)
@@ -156,6 +144,31 @@ func screenshots(
 				t.Fatal(err)
 			}
 		}
+	}
+}
+
+// screenshotsDir returns the folder that screenshots land in.
+func screenshotsDir(t *testing.T) string {
+	t.Helper()
+	dir := os.Getenv("CI_OUTPUT")
+	if dir == "" {
+		dir = t.TempDir()
+	}
+	dir = filepath.Join(dir, "screenshots")
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+// emulateMedia makes a tab believe in one feature of media, such as prefers-color-scheme.
+func emulateMedia(t *testing.T, ctx context.Context, feature, value string) {
+	t.Helper()
+	_, err := chromedp.Call(ctx, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
+		Features: []*emulation.MediaFeature{{Name: feature, Value: value}},
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
 }
 

@@ -1,0 +1,73 @@
+package main
+
+import (
+	"context"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/chromedp/chromedp"
+
+	"plugin-oauth/views"
+)
+
+// axeFile is axe-core, which npm ci in examples/servers installs.
+const axeFile = "../servers/node_modules/axe-core/axe.min.js"
+
+// axe returns the source of axe-core. Without it the test is skipped, except where BROWSER_TEST=required.
+func axe(t *testing.T) string {
+	t.Helper()
+	source, err := os.ReadFile(axeFile)
+	switch {
+	case err == nil:
+		return string(source)
+	case os.Getenv("BROWSER_TEST") == "required":
+		t.Fatalf("%v; run npm ci in examples/servers", err)
+	}
+	t.Skip("axe-core is not installed: run npm ci in examples/servers")
+	return ""
+}
+
+// expectAccessible fails if axe-core finds anything in the page of a tab, best practices included, in light,
+// in dark or in forced colours.
+func expectAccessible(t *testing.T, tab context.Context, source string) {
+	t.Helper()
+	evaluate[bool](t, tab, source+"; true")
+	for _, media := range []string{
+		"prefers-color-scheme: light", "prefers-color-scheme: dark", "forced-colors: active",
+	} {
+		feature, value, _ := strings.Cut(media, ": ")
+		emulateMedia(t, tab, feature, value)
+		evaluate[bool](t, tab, `(found = null, axe.run({ resultTypes: ["violations"] }).then(
+			({ violations }) => found = violations.flatMap(({ id, nodes }) =>
+				nodes.map(({ html, failureSummary }) => id + ": " + html + " " + failureSummary)),
+			error => found = [String(error)]), true)`)
+		until(t, tab, "found !== null")
+		for _, violation := range evaluate[[]string](t, tab, "found") {
+			t.Errorf("with %s: %s", media, violation)
+		}
+	}
+}
+
+// What axe-core checks is right on every page that a person may see, and in every language.
+func TestBrowserPagesAccessible(t *testing.T) {
+	t.Parallel()
+	source := axe(t)
+	tab := browser(t)
+	address := serve(t, gallery())
+	do(t, tab, chromedp.EmulateViewport(320, 640))
+	check := func(t *testing.T, path string) {
+		t.Helper()
+		do(t, tab, chromedp.Navigate(address+path))
+		if strings.Contains(path, "question") {
+			until(t, tab, buttonsShow)
+		}
+		expectAccessible(t, tab, source)
+	}
+	for _, page := range pagesOf() {
+		t.Run(page.name, func(t *testing.T) { check(t, "/en/"+page.name) })
+	}
+	for _, language := range views.Languages()[1:] {
+		t.Run(language.Tag(), func(t *testing.T) { check(t, "/"+language.Tag()+"/failed") })
+	}
+}
