@@ -104,13 +104,11 @@ func (english) FailedBefore() string {
 	return "This sign-in did not work. It is not your fault. Start it again in the plugin; if it stays, " +
 		"tell the plugin's author."
 }
-func (english) ManySignIns() string   { return "Many people are signing in at the moment." }
-func (english) BeingFinished() string { return "Your sign-in is being finished." }
-func (english) Restarting() string    { return "The service is restarting." }
-func (english) StartAgainThere() string {
-	return "If the plugin stays signed out, start again there."
-}
-func (english) NoPlugin() string { return "No plugin is set up here yet." + englishTellAuthor }
+func (english) ManySignIns() string     { return "Many people are signing in at the moment." }
+func (english) BeingFinished() string   { return "Your sign-in is being finished." }
+func (english) Restarting() string      { return "The service is restarting." }
+func (english) StartAgainThere() string { return "If the plugin stays signed out, start again there." }
+func (english) NoPlugin() string        { return "No plugin is set up here yet." + englishTellAuthor }
 func (english) NotUsable() string {
 	return "This plugin cannot be used at the moment." + englishTellAuthor
 }

@@ -37,9 +37,9 @@ func (german) StillWaits() string {
 func (german) ReturnTo() string   { return "Zurück zu {app}" }
 func (german) LoadsAgain() string { return "Diese Seite lädt von selbst neu." }
 
-func (german) Started() string { return "Sie wurde {ago} begonnen." }
+func (german) Started() string { return "Die Anmeldung wurde {ago} begonnen." }
 func (german) StartedElsewhere() string {
-	return "Sie wurde {ago} begonnen, in einem anderen Netzwerk als Ihrem."
+	return "Die Anmeldung wurde {ago} begonnen, in einem anderen Netzwerk als Ihrem."
 }
 
 func (german) Ago(minutes int) string {

@@ -14,10 +14,10 @@ const (
 func (simplifiedChinese) SignedIn() string        { return "您已登录" }
 func (simplifiedChinese) Cancelled() string       { return "登录已取消" }
 func (simplifiedChinese) Failed() string          { return "登录失败" }
-func (simplifiedChinese) TookTooLong() string     { return "此次登录用时过长" }
+func (simplifiedChinese) TookTooLong() string     { return "登录用时过长" }
 func (simplifiedChinese) NotFinished() string     { return "尚未完成" }
 func (simplifiedChinese) NothingHere() string     { return "这里什么都没有" }
-func (simplifiedChinese) NothingToFinish() string { return "这里没有需要完成的登录" }
+func (simplifiedChinese) NothingToFinish() string { return "没有需要完成的登录" }
 func (simplifiedChinese) OneMoment() string       { return "请稍候" }
 func (simplifiedChinese) DidYouStart() string     { return "此次登录是您发起的吗？" }
 

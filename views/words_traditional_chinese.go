@@ -14,10 +14,10 @@ const (
 func (traditionalChinese) SignedIn() string        { return "您已登入" }
 func (traditionalChinese) Cancelled() string       { return "登入已取消" }
 func (traditionalChinese) Failed() string          { return "登入失敗" }
-func (traditionalChinese) TookTooLong() string     { return "這次登入花費的時間過長" }
+func (traditionalChinese) TookTooLong() string     { return "登入時間過長" }
 func (traditionalChinese) NotFinished() string     { return "尚未完成" }
 func (traditionalChinese) NothingHere() string     { return "這裡什麼都沒有" }
-func (traditionalChinese) NothingToFinish() string { return "這裡沒有需要完成的登入" }
+func (traditionalChinese) NothingToFinish() string { return "沒有需要完成的登入" }
 func (traditionalChinese) OneMoment() string       { return "請稍候" }
 func (traditionalChinese) DidYouStart() string     { return "這次登入是您發起的嗎？" }
 
