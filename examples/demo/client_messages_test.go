@@ -14,7 +14,8 @@ func testMessages(t *testing.T, p *plugin) {
 	for _, test := range []struct{ name, answer, messages, want string }{
 		{
 			name: "by code", answer: `{"error":"access_denied","error_description":"From the backend."}`,
-			messages: `{ access_denied: "Abgebrochen.", other: "Sonst." }`, want: "access_denied: Abgebrochen.",
+			messages: `{ access_denied: "Abgebrochen.", other: "Sonst." }`,
+			want:     "access_denied: Abgebrochen.",
 		},
 		{
 			name: "another code", answer: described, messages: `{ access_denied: "x", other: "Sonst." }`,

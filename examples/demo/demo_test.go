@@ -185,6 +185,7 @@ func TestBrowserSignIn(t *testing.T) {
 	opened := window(t, plugin, d.issuer)
 	do(t, opened, chromedp.WaitVisible(chromedp.CSS("#username")))
 	look(t, plugin, "plugin-2-waiting")
+	d.lookAtTheLogin(t, opened)
 	do(t, plugin, chromedp.Click(chromedp.CSS("#cancel")), chromedp.WaitVisible(chromedp.CSS("#signIn")))
 	if status := text(t, plugin, "#status"); status != "Sign in to see who you are." {
 		t.Errorf("after Cancel it says %s", status)
@@ -210,6 +211,30 @@ func TestBrowserSignIn(t *testing.T) {
 	if status := text(t, plugin, "#status"); status != "Sign in to see who you are." {
 		t.Errorf("signed out it says %s", status)
 	}
+}
+
+// lookAtTheLogin checks the provider's login page: it says what to enter, and has entered it.
+func (d *demo) lookAtTheLogin(t *testing.T, opened context.Context) {
+	t.Helper()
+	words := evaluate[string](t, opened, "document.querySelector('main').innerText")
+	for _, word := range []string{d.username, d.password} {
+		if !strings.Contains(words, word) {
+			t.Errorf("%s does not stand on the login page:\n%s", word, words)
+		}
+	}
+	filled := evaluate[string](t, opened, "[document.querySelector('#username').value, "+
+		"document.querySelector('#password').value].join()")
+	if filled != d.username+","+d.password {
+		t.Errorf("the form has %s", filled)
+	}
+	look(t, opened, "provider-login")
+	expectAccessible(t, opened, axe(t))
+	do(t, opened,
+		chromedp.SetValue(chromedp.CSS("#password"), "wrong"),
+		chromedp.Click(chromedp.CSS("button")),
+		chromedp.WaitVisible(chromedp.CSS("#error")))
+	look(t, opened, "provider-login-wrong")
+	expectAccessible(t, opened, axe(t))
 }
 
 // The same where the plugin has a timer, as plugins in the field do, with a refresh by hand.
@@ -395,8 +420,8 @@ func (d *demo) submitIn(t *testing.T, tab context.Context) {
 	t.Helper()
 	do(t, tab,
 		chromedp.WaitVisible(chromedp.CSS("#username")),
-		chromedp.SendKeys(chromedp.CSS("#username"), d.username),
-		chromedp.SendKeys(chromedp.CSS("#password"), d.password),
+		chromedp.SetValue(chromedp.CSS("#username"), d.username),
+		chromedp.SetValue(chromedp.CSS("#password"), d.password),
 		chromedp.Click(chromedp.CSS("button")))
 }
 

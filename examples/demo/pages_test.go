@@ -109,7 +109,7 @@ func pagesOf() []pageOf {
 	}
 }
 
-// gallery serves each page at /LANGUAGE/NAME, and at /LANGUAGE all of them in frames that are 320 pixels wide.
+// gallery serves each page at /LANGUAGE/NAME, and at /LANGUAGE all of them in frames of 320 pixels.
 func gallery() http.Handler {
 	mux := http.NewServeMux()
 	for _, language := range views.Languages() {
@@ -148,12 +148,12 @@ func TestBrowserLanguages(t *testing.T) {
 			for _, wide := range evaluate[[]string](t, tab, tooWide) {
 				t.Errorf("too wide: %s", wide)
 			}
-			loaded := evaluate[int](t, tab, `Array.from(frames).filter(({ document: { documentElement: root } }) =>
-				root.lang === "`+language.Tag()+`" && root.querySelector("h1")).length`)
+			loaded := evaluate[int](t, tab, `Array.from(frames).filter(({ document }) =>
+				document.querySelector("h1:lang(`+language.Tag()+`)")).length`)
 			if loaded != len(pagesOf()) {
 				t.Errorf("%d of %d pages are shown", loaded, len(pagesOf()))
 			}
-			// The buttons of the question do not wait for the picture: one language in light, the next in dark.
+			// One language is pictured in light, the next in dark. The question's buttons do not wait for it.
 			evaluate[int](t, tab, `Array.from(frames).filter(({ document }) =>
 				document.querySelector("form")?.removeAttribute("class")).length`)
 			picture(t, tab, "pages-"+language.Tag(), []string{"light", "dark"}[i%2])
@@ -235,7 +235,8 @@ func TestBrowserReturn(t *testing.T) {
 	look(t, tab, "page-return")
 	do(t, tab, chromedp.Click(chromedp.CSS("main a")))
 	until(t, tab, `document.querySelector("h1").textContent === "The app"`)
-	if got := evaluate[string](t, tab, "location.href + ' ' + document.referrer"); got != app.URL+"/projects " {
-		t.Errorf("it leads to %s", got)
+	cameFrom := evaluate[string](t, tab, "location.href + ' ' + document.referrer")
+	if cameFrom != app.URL+"/projects " {
+		t.Errorf("it leads to %s", cameFrom)
 	}
 }
