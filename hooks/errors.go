@@ -233,23 +233,14 @@ func (e *request) accepts(contentType string) bool {
 // writeErrorPage shows an error to a person, in the person's language. The page has a part for the plugin's
 // author, with the code and in English, only if there is something that the author can fix.
 func (e *request) writeErrorPage(err *responseError) error {
-	if err.page == pageRestarting && e.Request.Method == http.MethodPost {
-		// The page's address has no code, so loading it again would not help.
-		return e.writeResult(err.Status, views.Result{
-			Kind:  views.Notice,
-			Title: views.Words.OneMoment,
-			Text:  []views.Sentence{err.person, views.Words.StartAgainThere},
-		})
-	}
 	if err.page == pageRestarting {
-		restarting := views.Restarting{Text: err.person, Plugin: e.pluginName()}
-		language := e.language()
-		return e.writePage(err.Status, language, views.ShowRestarting(language, restarting), noForm)
+		return e.writeRestarting(err)
 	}
-	result := views.Result{Kind: views.Failed, Title: views.Words.Failed, Text: []views.Sentence{err.person}}
-	if err.person == nil {
-		result.Text = []views.Sentence{views.Words.Fault}
+	said := err.person
+	if said == nil {
+		said = views.Words.Fault
 	}
+	result := views.Result{Kind: views.Failed, Title: views.Words.Failed, Text: []views.Sentence{said}}
 	switch {
 	case err.Code == "access_denied":
 		result.Kind, result.Title = views.Denied, views.Words.Cancelled
@@ -269,4 +260,22 @@ func (e *request) writeErrorPage(err *responseError) error {
 		result.Code, result.Author = err.Code, err.Description
 	}
 	return e.writeResult(err.Status, result)
+}
+
+// writeRestarting shows a page that loads itself again. After a POST that would not help, since the page's
+// address has no code.
+func (e *request) writeRestarting(err *responseError) error {
+	said := err.person
+	if said == nil {
+		said = views.Words.Restarting
+	}
+	if e.Request.Method == http.MethodPost {
+		return e.writeResult(err.Status, views.Result{
+			Kind:  views.Notice,
+			Title: views.Words.OneMoment,
+			Text:  []views.Sentence{said, views.Words.StartAgainThere},
+		})
+	}
+	restarting, language := views.Restarting{Text: said, Plugin: e.pluginName()}, e.language()
+	return e.writePage(err.Status, language, views.ShowRestarting(language, restarting), noForm)
 }

@@ -2,6 +2,7 @@ package hooks
 
 import (
 	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
@@ -128,6 +129,42 @@ func TestReturnURL(t *testing.T) {
 			if test.button == "" && strings.Contains(test.page.Body, "<a ") ||
 				!strings.Contains(test.page.Body, test.button) || !strings.Contains(test.page.Body, "<h1>") {
 				t.Errorf("got %s", test.page.Body)
+			}
+		})
+	}
+}
+
+// An error that has no words for people is one of ours to them. Its own words are for the plugin's author.
+func TestPageOfAnErrorWithoutWords(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		err    *responseError
+		wanted []string
+	}{
+		"any": {
+			err: invalidRequest("The parameter x is missing."),
+			wanted: []string{
+				"Hier ist etwas schiefgegangen.",
+				"<code>invalid_request</code>. The parameter x is missing.</p>",
+			},
+		},
+		"restarting": {
+			err:    &responseError{Status: http.StatusServiceUnavailable, page: pageRestarting},
+			wanted: []string{"Der Dienst startet gerade neu.", `http-equiv="refresh"`},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			recorder := httptest.NewRecorder()
+			r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/redirect", nil)
+			r.Header.Set("Accept-Language", "de")
+			if err := (&request{Response: recorder, Request: r}).writeErrorPage(test.err); err != nil {
+				t.Fatal(err)
+			}
+			for _, words := range test.wanted {
+				if !strings.Contains(recorder.Body.String(), words) {
+					t.Errorf("the page does not say %q:\n%s", words, recorder.Body)
+				}
 			}
 		})
 	}

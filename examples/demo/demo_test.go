@@ -18,6 +18,7 @@ import (
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
 )
 
 // startDemo starts the demo until the test ends. confirmLogin is as in hooks.Config; blank: its default.
@@ -294,9 +295,10 @@ func TestBrowserConfirm(t *testing.T) {
 		t.Error("one of the two choices stands out")
 	}
 	until(t, tab, buttonsShow) // the window may have got the focus
-	do(t, tab,
-		chromedp.Click(chromedp.CSS("button[value=cancel]")),
-		chromedp.WaitVisible(chromedp.CSS("main.denied h1")))
+	tabTo(t, tab, "button[value=cancel]")
+	tabTo(t, tab, "button[value=continue]")
+	evaluate[bool](t, tab, "(document.querySelector('button[value=cancel]').focus(), true)")
+	do(t, tab, chromedp.KeyEvent(kb.Enter), chromedp.WaitVisible(chromedp.CSS("main.denied h1")))
 	d.checkPage(t, tab, said{heading: "Sign-in cancelled", words: "The plugin has no access."})
 	body, err := post(t.Context(), poll, http.StatusBadRequest)
 	if err != nil || !strings.Contains(string(body), "access_denied") {
@@ -325,6 +327,17 @@ func TestBrowserConfirm(t *testing.T) {
 	// The page may come back as it was left, without being loaded.
 	evaluate[bool](t, tab, "(setTimeout(() => history.back()), true)")
 	until(t, tab, "document.querySelector('h1')?.textContent !== 'You are signed in'")
+}
+
+// tabTo presses the tabulator key, and checks that it leads to an element, which shows that.
+func tabTo(t *testing.T, tab context.Context, selector string) {
+	t.Helper()
+	do(t, tab, chromedp.KeyEvent(kb.Tab))
+	until(t, tab, `document.activeElement === document.querySelector("`+selector+`")`)
+	outline := evaluate[string](t, tab, "getComputedStyle(document.activeElement).outlineWidth")
+	if outline != "3px" {
+		t.Errorf("at %s the outline is %s", selector, outline)
+	}
 }
 
 // buttonsShow is true once the buttons of the question take a click.

@@ -19,6 +19,7 @@ import (
 	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/cdproto/security"
 	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
 
 	"plugin-oauth/views"
 )
@@ -233,7 +234,8 @@ func TestBrowserReturn(t *testing.T) {
 		t.Errorf("the button says %q", words)
 	}
 	look(t, tab, "page-return")
-	do(t, tab, chromedp.Click(chromedp.CSS("main a")))
+	tabTo(t, tab, "main a")
+	do(t, tab, chromedp.KeyEvent(kb.Enter))
 	until(t, tab, `document.querySelector("h1").textContent === "The app"`)
 	cameFrom := evaluate[string](t, tab, "location.href + ' ' + document.referrer")
 	if cameFrom != app.URL+"/projects " {
