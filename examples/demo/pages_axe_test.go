@@ -7,8 +7,6 @@ import (
 	"testing"
 
 	"github.com/chromedp/chromedp"
-
-	"plugin-oauth/views"
 )
 
 // axeFile is axe-core, which npm ci in examples/servers installs.
@@ -28,8 +26,8 @@ func axe(t *testing.T) string {
 	return ""
 }
 
-// expectAccessible fails if axe-core finds anything in the page of a tab, best practices included, in light,
-// in dark or in forced colours.
+// expectAccessible fails if axe-core finds anything in the page of a tab, best practices included. Its contrast
+// is checked in dark and in forced colours as well; the other rules are not about colours.
 func expectAccessible(t *testing.T, tab context.Context, source string) {
 	t.Helper()
 	evaluate[bool](t, tab, source+"; true")
@@ -38,7 +36,11 @@ func expectAccessible(t *testing.T, tab context.Context, source string) {
 	} {
 		feature, value, _ := strings.Cut(media, ": ")
 		emulateMedia(t, tab, feature, value)
-		evaluate[bool](t, tab, `(found = null, axe.run({ resultTypes: ["violations"] }).then(
+		options := `{ resultTypes: ["violations"] }`
+		if value != "light" {
+			options = `{ resultTypes: ["violations"], runOnly: ["color-contrast"] }`
+		}
+		evaluate[bool](t, tab, `(found = null, axe.run(`+options+`).then(
 			({ violations }) => found = violations.flatMap(({ id, nodes }) =>
 				nodes.map(({ html, failureSummary }) => id + ": " + html + " " + failureSummary)),
 			error => found = [String(error)]), true)`)
@@ -50,7 +52,8 @@ func expectAccessible(t *testing.T, tab context.Context, source string) {
 	emulateMedia(t, tab, "forced-colors", "none") // a page that is loaded with them keeps its background
 }
 
-// What axe-core checks is right on every page that a person may see, and in every language.
+// What axe-core checks is right on every page that a person may see. Of the languages, one that is written
+// from right to left and one without spaces stand for all.
 func TestBrowserPagesAccessible(t *testing.T) {
 	t.Parallel()
 	source := axe(t)
@@ -68,7 +71,7 @@ func TestBrowserPagesAccessible(t *testing.T) {
 	for _, page := range pagesOf() {
 		t.Run(page.name, func(t *testing.T) { check(t, "/en/"+page.name) })
 	}
-	for _, language := range views.Languages()[1:] {
-		t.Run(language.Tag(), func(t *testing.T) { check(t, "/"+language.Tag()+"/failed") })
+	for _, path := range []string{"/ar/question", "/ar/failed", "/ja/question"} {
+		t.Run(path, func(t *testing.T) { check(t, path) })
 	}
 }
