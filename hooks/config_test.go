@@ -14,13 +14,13 @@ import (
 // variables are all that LoadConfig reads.
 var variables = []string{
 	"CLIENT_ID", "CLIENT_SECRET", "REDIRECT_URI", "AUTHORIZE_ENDPOINT", "TOKEN_ENDPOINT", "SCOPE",
-	"PLUGIN_ID", "PLUGIN_PARENT_DOMAIN", "PLUGIN_URI", "PLUGIN_NAME", "RETURN_APP", "AUTHORIZE_PARAMS",
-	"TOKEN_AUTH", "PKCE", "ALLOWED_ORIGINS", "SESSION_TTL", "SESSION_RETENTION", "PROVIDER", "TENANT",
-	"ISSUER", "REVOKE_ENDPOINT", "PUBLIC_URL", "ENCRYPTION_KEY", "CONFIRM_LOGIN", "AUTHORIZE_RATE_LIMIT",
-	"REFRESH_RATE_LIMIT",
-	"TRUSTED_PROXY_HEADERS", "SUPERUSER_EMAIL", "SUPERUSER_PASSWORD", "METRICS_ADDR", "TLS_CERT_FILE",
-	"TLS_KEY_FILE", "FLY_APP_NAME", "ALLOW_HTTP", "TOKEN_PARAMS", "TOKEN_FORMAT", "LOGIN_PARAMS",
-	"REDIRECT_PARAMS", "REDIRECT_NAME", "REVOKE_KIND", "TEAM_ID", "KEY_ID",
+	"PLUGIN_ID", "PLUGIN_PARENT_DOMAIN", "PLUGIN_URI", "PLUGIN_NAME", "RETURN_APP", "RETURN_URL",
+	"AUTHORIZE_PARAMS", "TOKEN_AUTH", "PKCE", "ALLOWED_ORIGINS", "SESSION_TTL", "SESSION_RETENTION",
+	"PROVIDER", "TENANT", "ISSUER", "REVOKE_ENDPOINT", "PUBLIC_URL", "ENCRYPTION_KEY", "CONFIRM_LOGIN",
+	"AUTHORIZE_RATE_LIMIT", "REFRESH_RATE_LIMIT", "TRUSTED_PROXY_HEADERS", "SUPERUSER_EMAIL",
+	"SUPERUSER_PASSWORD", "METRICS_ADDR", "TLS_CERT_FILE", "TLS_KEY_FILE", "FLY_APP_NAME", "ALLOW_HTTP",
+	"TOKEN_PARAMS", "TOKEN_FORMAT", "LOGIN_PARAMS", "REDIRECT_PARAMS", "REDIRECT_NAME", "REVOKE_KIND",
+	"TEAM_ID", "KEY_ID",
 }
 
 // setEnv sets the reference's variables and those given as NAME=value, and clears all others.
@@ -85,6 +85,8 @@ func TestConfigErrors(t *testing.T) {
 			want:      "ALLOWED_ORIGINS must be origins as browsers send them; number 1 is tauri://localhost",
 		},
 		{variables: "PKCE=true", want: "PKCE must be on or off"},
+		{variables: "RETURN_URL=http://framer.com", want: "RETURN_URL must begin with https:// or with"},
+		{variables: "RETURN_URL=javascript:alert(1)", want: "RETURN_URL must begin with https://"},
 		{variables: "AUTHORIZE_PARAMS=a;b", want: "AUTHORIZE_PARAMS must be a query string"},
 		{variables: "AUTHORIZE_PARAMS=state=x", want: "AUTHORIZE_PARAMS must not carry state"},
 		{variables: "PLUGIN_ID=abc.plugins.framercdn.com", want: "PLUGIN_ID must be only the id"},
@@ -191,7 +193,8 @@ func TestConfigErrors(t *testing.T) {
 func TestConfigFromEnvironment(t *testing.T) {
 	setEnv(t, "SESSION_TTL=90s", "PLUGIN_URI=https://Plugin.example:443/path",
 		"ALLOWED_ORIGINS= null , https://a.example ", "TRUSTED_PROXY_HEADERS=Fly-Client-IP",
-		"PLUGIN_PARENT_DOMAIN=Plugins.example", "PLUGIN_NAME=Notion for Framer", "RETURN_APP=Penpot")
+		"PLUGIN_PARENT_DOMAIN=Plugins.example", "PLUGIN_NAME=Notion for Framer", "RETURN_APP=Penpot",
+		"RETURN_URL=penpot://projects")
 	config, err := LoadConfig(t.TempDir())
 	if err != nil {
 		t.Fatal(err)
@@ -208,7 +211,8 @@ func TestConfigFromEnvironment(t *testing.T) {
 		t.Errorf("origins are %s", origins)
 	}
 	p := config.Plugin
-	if p.ParentDomain != "plugins.example" || p.Name != "Notion for Framer" || p.ReturnApp != "Penpot" {
+	if p.ParentDomain != "plugins.example" || p.Name != "Notion for Framer" || p.ReturnApp != "Penpot" ||
+		p.ReturnURL != "penpot://projects" {
 		t.Errorf("the plugin is %+v", p)
 	}
 	if got := strings.Join(config.TrustedProxyHeaders, " "); got != "Fly-Client-IP" {

@@ -92,13 +92,15 @@ var errForeignChoice = &responseError{
 	Code:   "invalid_request",
 	Description: "The answer did not come from the page that asks. Nothing was shared. If you started this " +
 		"sign-in, start it again in the plugin.",
+	person: views.Words.ForeignChoice,
 }
 
 // ask shows the question.
 func (e *request) ask(status int, question views.Question) error {
 	// Whoever opened the window could otherwise navigate it away and back at the right moment.
 	e.Response.Header().Set("Cross-Origin-Opener-Policy", "same-origin")
-	return e.writePage(status, views.ShowQuestion(question), formHere)
+	language := e.language()
+	return e.writePage(status, language, views.ShowQuestion(language, question), formHere)
 }
 
 // confirm handles POST /redirect: what the person chose on the confirmation page. A form without a choice is
@@ -138,9 +140,9 @@ func (s *server) askAgain(e *request, response oauth.AuthorizationResponse, err 
 	if err != nil {
 		return err
 	}
-	question.Text = "The service is restarting. Please choose in a moment."
+	question.Again = views.Words.ChooseAfterRestart
 	if busy {
-		question.Text = "Many people are signing in. Please choose in a moment."
+		question.Again = views.Words.ChooseLater
 	}
 	return e.ask(http.StatusServiceUnavailable, question)
 }

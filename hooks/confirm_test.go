@@ -235,7 +235,7 @@ func TestConfirmContinue(t *testing.T) {
 	for _, words := range []string{
 		"Test plugin", "less than a minute ago", "127.0.0.1 account", "Framer", ">Cancel<", ">Continue<",
 	} {
-		if !strings.Contains(page.Body, words) {
+		if !strings.Contains(page.Text(), words) {
 			t.Errorf("the page does not say %q:\n%s", words, page.Body)
 		}
 	}

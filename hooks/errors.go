@@ -1,7 +1,6 @@
 package hooks
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -24,9 +23,9 @@ type responseError struct {
 	Code        string `json:"error"`
 	Description string `json:"error_description,omitempty"` // a sentence that is safe to show
 
-	meaning  oauth.Meaning // of a provider's error
-	person   string        // what the page says in place of the description
-	author   string        // what the page adds for the plugin's author
+	meaning  oauth.Meaning  // of a provider's error
+	person   views.Sentence // what the page says; nil: that something went wrong, and the description
+	author   string         // what the page adds for the plugin's author
 	page     errorPage
 	internal bool  // the service itself is at fault
 	cause    error // makes it appear in the log; it quotes no request, no response and no key
@@ -68,6 +67,8 @@ var internalError = responseError{
 	Code:   "server_error",
 	Description: "Internal error. Try again in a moment. The admin finds the cause in the dashboard, " +
 		"under Logs.",
+	person:   views.Words.Fault,
+	author:   "The admin finds the cause in the dashboard, under Logs.",
 	internal: true,
 }
 
@@ -77,7 +78,7 @@ var (
 		Status:      http.StatusServiceUnavailable,
 		Code:        "temporarily_unavailable",
 		Description: HowToAddPlugin,
-		person:      "No plugin is set up here yet. It is not your fault. Tell the plugin's author.",
+		person:      views.Words.NoPlugin,
 		author:      HowToAddPlugin,
 		page:        pageForAuthor,
 	}
@@ -85,6 +86,7 @@ var (
 		Status:      http.StatusServiceUnavailable,
 		Code:        "temporarily_unavailable",
 		Description: "The service is restarting. Try again in a moment.",
+		person:      views.Words.Restarting,
 		page:        pageRestarting,
 	}
 	errFull = &responseError{
@@ -108,7 +110,9 @@ func (e *request) toResponse(err error) *responseError {
 		return e.providerError(provider)
 	}
 	if tenant, ok := errors.AsType[*oauth.TenantError](err); ok {
-		return invalidRequest(tenant.Error())
+		response := invalidRequest(tenant.Error())
+		response.person, response.author, response.page = views.Words.NotUsable, tenant.Error(), pageForAuthor
+		return response
 	}
 	if errors.Is(err, session.ErrFull) {
 		return errFull
@@ -124,7 +128,7 @@ func (e *request) providerError(err *oauth.Error) *responseError {
 		Code:        err.Code,
 		Description: err.Meaning.Describe(e.plugin.WhereElse),
 		meaning:     err.Meaning,
-		person:      err.Meaning.ForPerson(),
+		person:      views.SentenceOf(err.Meaning),
 		author:      err.Meaning.ForAuthor(e.plugin.WhereElse),
 		cause:       err.Cause,
 	}
@@ -147,9 +151,13 @@ func unavailableError(plugin *plugins.Plugin) *responseError {
 		Status:      http.StatusServiceUnavailable,
 		Code:        "temporarily_unavailable",
 		Description: plugin.Reason(),
+		person:      views.Words.NotUsable,
+		author:      plugin.Reason(),
+		page:        pageForAuthor,
 	}
 	if plugin.State == plugins.SwitchedOff {
 		response.Status, response.Code = http.StatusNotFound, "not_found"
+		response.person = views.Words.SwitchedOff
 	}
 	return response
 }
@@ -161,14 +169,21 @@ func (s *server) stateError(e *request, state string, err error) error {
 	}
 	switch {
 	case errors.Is(err, session.ErrExpired):
-		response := invalidRequest("Too much time passed before it was finished. Nothing was shared.")
-		response.Code = "expired_token"
-		return response
+		return &responseError{
+			Status:      http.StatusBadRequest,
+			Code:        "expired_token",
+			Description: "Too much time passed before it was finished. Nothing was shared.",
+			person:      views.Words.TooMuchTime,
+		}
 	case errors.Is(err, session.ErrCancelled):
-		return invalidRequest("This sign-in was ended before it was finished. Nothing was shared.")
+		response := invalidRequest("This sign-in was ended before it was finished. Nothing was shared.")
+		response.person = views.Words.EndedBefore
+		return response
 	case errors.Is(err, session.ErrUnknown):
-		return invalidRequest("This sign-in is not known here. It may be too old, or the address is not " +
-			"complete.")
+		response := invalidRequest("This sign-in is not known here. It may be too old, or the address is " +
+			"not complete.")
+		response.person = views.Words.UnknownSignIn
+		return response
 	default:
 		return err
 	}
@@ -215,36 +230,52 @@ func (e *request) accepts(contentType string) bool {
 	return strings.Contains(e.Request.Header.Get("Accept"), contentType)
 }
 
-// writeErrorPage shows an error to a person. The page has a part for the plugin's author, with the code, only
-// if there is something that the author can fix.
+// writeErrorPage shows an error to a person, in the person's language. The page has a part for the plugin's
+// author, with the code and in English, only if there is something that the author can fix.
 func (e *request) writeErrorPage(err *responseError) error {
-	if err.page == pageRestarting && e.Request.Method == http.MethodPost {
-		// The page's address has no code, so loading it again would not help.
-		return e.writeResult(err.Status, views.Result{
-			Kind:  views.Notice,
-			Title: "One moment, please",
-			Text:  err.Description + " If the plugin is not signed in by then, start again there.",
-		})
-	}
 	if err.page == pageRestarting {
-		restarting := views.Restarting{Text: err.Description, Plugin: e.pluginName()}
-		return e.writePage(err.Status, views.ShowRestarting(restarting), noForm)
+		return e.writeRestarting(err)
 	}
-	text := cmp.Or(err.person, err.Description)
-	result := views.Result{Kind: views.Failed, Title: "Sign-in failed", Text: text}
+	said := err.person
+	if said == nil {
+		said = views.Words.Fault
+	}
+	result := views.Result{Kind: views.Failed, Title: views.Words.Failed, Text: []views.Sentence{said}}
 	switch {
 	case err.Code == "access_denied":
-		result.Kind, result.Title = views.Denied, "Sign-in cancelled"
+		result.Kind, result.Title = views.Denied, views.Words.Cancelled
 	case err.Code == "expired_token":
-		result.Kind, result.Title = views.Expired, "This sign-in took too long"
+		result.Kind, result.Title = views.Expired, views.Words.TookTooLong
 	case err.meaning == oauth.ConsentRequired:
-		result.Kind, result.Title = views.Denied, "Not finished yet"
+		result.Kind, result.Title = views.Denied, views.Words.NotFinished
 	case err.Code == "not_found":
-		result.Kind, result.Title = views.Notice, "Nothing here"
+		result.Kind, result.Title = views.Notice, views.Words.NothingHere
 	case err.page == pageNothingToFinish:
-		result.Kind, result.Title = views.Notice, "Nothing to finish here"
-	case err.cause != nil || err.page == pageForAuthor:
+		result.Kind, result.Title = views.Notice, views.Words.NothingToFinish
+	}
+	switch {
+	case err.page == pageForAuthor || err.cause != nil && result.Kind == views.Failed:
 		result.Code, result.Author = err.Code, err.author
+	case err.person == nil:
+		result.Code, result.Author = err.Code, err.Description
 	}
 	return e.writeResult(err.Status, result)
+}
+
+// writeRestarting shows a page that loads itself again. After a POST that would not help, since the page's
+// address has no code.
+func (e *request) writeRestarting(err *responseError) error {
+	said := err.person
+	if said == nil {
+		said = views.Words.Restarting
+	}
+	if e.Request.Method == http.MethodPost {
+		return e.writeResult(err.Status, views.Result{
+			Kind:  views.Notice,
+			Title: views.Words.OneMoment,
+			Text:  []views.Sentence{said, views.Words.StartAgainThere},
+		})
+	}
+	restarting, language := views.Restarting{Text: said, Plugin: e.pluginName()}, e.language()
+	return e.writePage(err.Status, language, views.ShowRestarting(language, restarting), noForm)
 }

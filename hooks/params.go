@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"plugin-oauth/views"
 )
 
 // maxBody bounds a request body, in bytes: 64 KB. A refresh token is the largest thing that a plugin sends,
@@ -113,11 +115,13 @@ var (
 		Code:   "invalid_request",
 		Description: "The request's body has more than " + strconv.Itoa(maxBody) +
 			" bytes, so it was not read.",
+		person: views.Words.NotRead,
 	}
 	errBodyTooSlow = &responseError{
 		Status:      http.StatusRequestTimeout,
 		Code:        "invalid_request",
 		Description: "The body of the request did not arrive in time, or not as a whole.",
+		person:      views.Words.NotRead,
 	}
 )
 

@@ -281,6 +281,8 @@ func TestPluginFieldErrors(t *testing.T) {
 		{field: "tenant", value: "shop", want: "tenant: Must be blank"},
 		{field: "tokenAuth", value: "header", want: "tokenAuth: Must be body, basic, basic-secret or none."},
 		{field: "pkce", value: "plain", want: "pkce: Must be on or off."},
+		{field: "returnUrl", value: "javascript://framer",
+			want: "returnUrl: Must begin with https:// or with the scheme of an app, such as framer://."},
 	} {
 		t.Run(test.field+"="+test.value, func(t *testing.T) {
 			t.Parallel()

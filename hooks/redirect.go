@@ -18,6 +18,7 @@ var errNothingToFinish = &responseError{
 	Status:      http.StatusBadRequest,
 	Code:        "invalid_request",
 	Description: "If you have just signed in, all is done. If not, start the sign-in again in the plugin.",
+	person:      views.Words.DoneOrStartAgain,
 	page:        pageNothingToFinish,
 }
 
@@ -133,7 +134,7 @@ func (s *server) useState(e *request, response oauth.AuthorizationResponse) erro
 func (s *server) writeSuccess(e *request) error {
 	return e.writeResult(http.StatusOK, views.Result{
 		Kind:     views.Success,
-		Title:    "You are signed in",
+		Title:    views.Words.SignedIn,
 		Provider: providerName(&e.plugin.Client),
 	})
 }
@@ -227,7 +228,12 @@ func (s *server) revisit(e *request, state string) error {
 	case session.StatusReady, session.StatusClaimed:
 		return s.writeSuccess(e)
 	case session.StatusDenied:
-		return &responseError{Status: http.StatusBadRequest, Code: row.Code, Description: row.Description}
+		return &responseError{
+			Status:      http.StatusBadRequest,
+			Code:        row.Code,
+			Description: row.Description,
+			person:      views.SentenceOf(oauth.MeaningOf(row.Code)),
+		}
 	default:
 		return failedBefore(e.plugin, row.Code)
 	}
@@ -243,11 +249,12 @@ func failedBefore(plugin *plugins.Plugin, code string) *responseError {
 		Description: "This sign-in did not work. It is not your fault. Start it again in the plugin; if it " +
 			"stays, tell the plugin's author.",
 		meaning: meaning,
+		person:  views.Words.FailedBefore,
 		page:    pageForAuthor,
 		author:  meaning.ForAuthor(plugin.WhereElse),
 	}
 	if meaning == oauth.ConsentRequired {
-		response.person = meaning.ForPerson()
+		response.person, response.page = views.SentenceOf(meaning), pageOfCode
 	}
 	return response
 }
@@ -262,6 +269,7 @@ var errManySignIns = &responseError{
 	Status:      http.StatusServiceUnavailable,
 	Code:        "temporarily_unavailable",
 	Description: "Many people are signing in at the moment.",
+	person:      views.Words.ManySignIns,
 	page:        pageRestarting,
 }
 
@@ -270,5 +278,6 @@ var errUnderWay = &responseError{
 	Status:      http.StatusServiceUnavailable,
 	Code:        "temporarily_unavailable",
 	Description: "Your sign-in is being finished.",
+	person:      views.Words.BeingFinished,
 	page:        pageRestarting,
 }

@@ -28,7 +28,7 @@ func TestRedirect(t *testing.T) {
 	for _, words := range []string{
 		"Test plugin", "You can close this window and return to Framer.", "history.replaceState",
 	} {
-		if !strings.Contains(page.Body, words) {
+		if !strings.Contains(page.Text(), words) {
 			t.Errorf("the page does not say %q", words)
 		}
 	}
@@ -796,7 +796,7 @@ func TestRedirectDatabaseFault(t *testing.T) {
 	s.execute("CREATE TRIGGER full BEFORE UPDATE ON sessions WHEN NEW.status = 'ready' " +
 		"BEGIN SELECT RAISE(ABORT, 'disk is full'); END")
 	page, readKey := s.Login()
-	s.ExpectPage("page", page, http.StatusInternalServerError, "Internal error.")
+	s.ExpectPage("page", page, http.StatusInternalServerError, "Something went wrong here.")
 	s.ExpectError("poll", s.Poll(readKey), http.StatusBadRequest, "server_error")
 	if logged := s.Logged(); strings.Count(logged, "disk is full") != 1 {
 		t.Errorf("the log says %s", logged)

@@ -96,10 +96,25 @@ func (e *request) returnApp() string {
 	return e.plugin.ReturnApp
 }
 
+// returnURL is where the button to return leads. It is blank if there is none, or if it is not valid, as with
+// a plugin that cannot be used.
+func (e *request) returnURL() string {
+	if e.plugin == nil || !plugins.IsReturnURL(e.plugin.ReturnURL) {
+		return ""
+	}
+	return e.plugin.ReturnURL
+}
+
+// language is what the person reads, as the browser says.
+func (e *request) language() views.Language {
+	return views.LanguageFor(e.Request.Header.Get("Accept-Language"))
+}
+
 // writeResult answers with the page of a result.
 func (e *request) writeResult(status int, result views.Result) error {
-	result.Plugin, result.ReturnApp = e.pluginName(), e.returnApp()
-	return e.writePage(status, views.ShowResult(result), noForm)
+	result.Plugin, result.ReturnApp, result.ReturnURL = e.pluginName(), e.returnApp(), e.returnURL()
+	language := e.language()
+	return e.writePage(status, language, views.ShowResult(language, result), noForm)
 }
 
 // formAction is where the form of a page may be sent (CSP level 3).
@@ -112,9 +127,13 @@ const (
 
 // writePage answers with a page, with a nonce for its style and script (CSP level 3). People need one page,
 // and a connection whose reader is slow would keep much memory until it is closed.
-func (e *request) writePage(status int, page templ.Component, action formAction) error {
+func (e *request) writePage(
+	status int, language views.Language, page templ.Component, action formAction,
+) error {
 	nonce := rand.Text()
 	header := e.Response.Header()
+	header.Add("Vary", "Accept-Language")
+	header.Set("Content-Language", language.Tag())
 	header.Set("Connection", "close")
 	header.Set("Content-Type", "text/html; charset=utf-8")
 	header.Set("Content-Security-Policy", "default-src 'none'; style-src 'nonce-"+nonce+"'; script-src "+

@@ -4,6 +4,8 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+
+	"plugin-oauth/views"
 )
 
 // route is one address that a plugin or a browser may request, at the root or under a plugin's slug.
@@ -58,6 +60,9 @@ func (s *server) match(e *request) (route, error) {
 			Status:      http.StatusNotFound,
 			Code:        "not_found",
 			Description: "There is no such address. Check the backend URL in the plugin.",
+			person:      views.Words.NoSuchAddress,
+			author:      "Check the backend URL in the plugin.",
+			page:        pageForAuthor,
 		}
 	}
 	methods := strings.Join(allowed, ", ")
@@ -67,6 +72,9 @@ func (s *server) match(e *request) (route, error) {
 		Code:   "invalid_request",
 		Description: "This address answers " + methods + " requests only; it is made for plugins and " +
 			"providers.",
+		person: views.Words.NotForPeople,
+		author: "It answers " + methods + " requests only.",
+		page:   pageForAuthor,
 	}
 }
 

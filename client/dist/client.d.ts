@@ -34,7 +34,17 @@ export interface AuthOptions {
     origins?: string[];
     /** Opens the provider's page outside the plugin. Default: window.open. */
     open?: (url: string) => unknown;
+    /** What people read, in their language: `{ access_denied: "Abgebrochen." }`. Default: English. */
+    messages?: Messages;
 }
+/**
+ * Messages by the code of the {@link AuthError}. "other" is for the codes that are not listed at
+ * {@link AuthErrorCode} and have none here. "opening" is what the window says until the provider's page has
+ * loaded.
+ */
+export type Messages = {
+    readonly [code in AuthErrorCode | "other" | "opening"]?: string;
+};
 export interface SignInOptions {
     /** Stops the waiting: signIn rejects with the code "aborted". */
     signal?: AbortSignal | undefined;

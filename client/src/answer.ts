@@ -1,5 +1,5 @@
 import type { AuthError, Tokens } from "./client.js"
-import { authError } from "./errors.js"
+import type { MakeError } from "./errors.js"
 
 /** The JSON object that came as the answer, or null if the answer was not one. */
 export type Answer = Record<string, unknown> | null
@@ -40,10 +40,14 @@ export function parseTokens(answer: Answer): Tokens | undefined {
 	return identity && { ...answer, ...identity, access_token: identity.id_token! }
 }
 
-/** Makes the error of an answer without tokens. Rate limits and server errors pass, so are "unavailable". */
-export function refusal(status: number, answer: Answer, fallback = "unavailable"): AuthError {
-	return authError(
-		status < 500 && status !== 429 && typeof answer?.error === "string" ? answer.error : fallback,
-		answer?.error_description,
-	)
+/** Returns the code of an answer without tokens. Rate limits and server errors pass, so are "unavailable". */
+export function codeOf(status: number, answer: Answer, fallback = "unavailable"): string {
+	return status < 500 && status !== 429 && typeof answer?.error === "string" ? answer.error : fallback
+}
+
+/** Makes the error of an answer without tokens. */
+export function refusal(
+	authError: MakeError, status: number, answer: Answer, fallback?: string,
+): AuthError {
+	return authError(codeOf(status, answer, fallback), answer?.error_description)
 }

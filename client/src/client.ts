@@ -1,5 +1,5 @@
 import { parseTokens } from "./answer.js"
-import { authError } from "./errors.js"
+import { createErrors } from "./errors.js"
 import { createTokenSource } from "./refresh.js"
 import { createSignIn } from "./sign-in.js"
 import { createState } from "./state.js"
@@ -44,7 +44,16 @@ export interface AuthOptions {
 	origins?: string[]
 	/** Opens the provider's page outside the plugin. Default: window.open. */
 	open?: (url: string) => unknown
+	/** What people read, in their language: `{ access_denied: "Abgebrochen." }`. Default: English. */
+	messages?: Messages
 }
+
+/**
+ * Messages by the code of the {@link AuthError}. "other" is for the codes that are not listed at
+ * {@link AuthErrorCode} and have none here. "opening" is what the window says until the provider's page has
+ * loaded.
+ */
+export type Messages = { readonly [code in AuthErrorCode | "other" | "opening"]?: string }
 
 export interface SignInOptions {
 	/** Stops the waiting: signIn rejects with the code "aborted". */
@@ -136,12 +145,13 @@ export function createAuth(options: AuthOptions): Auth {
 	const backend = origin + pathname.replace(/\/+$/, "")
 	const query = `${new URLSearchParams(options.parameters)}`
 	const key = options.storageKey ?? `plugin-oauth ${backend}${query && "?" + query}`
-	const post = createTransport(backend, options.parameters)
+	const authError = createErrors(options.messages)
+	const post = createTransport(authError, backend, options.parameters)
 	const [getState, show, onChange] = createState(() => seen())
 	const primary = options.storage ?? defaultStorage()
-	const [load, save, forget, seen, start] = createStore(key, primary, getState, show, post)
-	const [signIn, abort] = createSignIn(options.open, post, save, show)
-	const [current, refresh, discard] = createTokenSource(key, post, load, save, forget)
+	const [load, save, forget, seen, start] = createStore(authError, key, primary, getState, show, post)
+	const [signIn, abort] = createSignIn(authError, options, post, save, show)
+	const [current, refresh, discard] = createTokenSource(authError, key, post, load, save, forget)
 	start()
 
 	async function fetchWithToken(input: RequestInfo | URL, init?: RequestInit) {

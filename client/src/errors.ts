@@ -1,5 +1,5 @@
 // AuthError stands in client.ts, so that client.d.ts alone declares all that is public.
-import { AuthError } from "./client.js"
+import { AuthError, type Messages } from "./client.js"
 
 const tooLong = "The sign-in took too long. Please start again."
 const cancelled = "The sign-in was cancelled."
@@ -15,11 +15,20 @@ const messages: Record<string, string | null> = {
 	signed_out: "You are signed out. Please sign in again.",
 }
 
-/** Makes an AuthError. Without a message from the backend or the provider, it gets the one for its code. */
-export function authError(code: string, message?: unknown, cause?: unknown): AuthError {
-	return new AuthError(
+/**
+ * Makes an AuthError. Its message is the plugin's own for the code, or else the one that came from the
+ * backend or the provider, or else ours.
+ */
+export type MakeError = (code: string, message?: unknown, cause?: unknown) => AuthError
+
+/** Makes the function that makes errors, with the plugin's own messages. */
+export function createErrors(own: Messages | undefined): MakeError {
+	const given: Record<string, string | null | undefined> = { __proto__: null, ...own }
+	return (code, message, cause) => new AuthError(
 		code,
-		(typeof message === "string" && message) || messages[code] || "The sign-in failed. Please try again.",
+		given[code] || (!messages[code] && given.other)
+			|| (typeof message === "string" && message) || messages[code]
+			|| "The sign-in failed. Please try again.",
 		{ cause },
 	)
 }

@@ -1,6 +1,6 @@
-import { parseTokens, refusal } from "./answer.js"
+import { codeOf, parseTokens, refusal } from "./answer.js"
 import type { Tokens } from "./client.js"
-import { authError } from "./errors.js"
+import type { MakeError } from "./errors.js"
 import { expired, type Forget, type Load, type Save } from "./storage.js"
 import { pause, requestTimeout, withTimeout } from "./timing.js"
 import type { Post, PostResult } from "./transport.js"
@@ -37,7 +37,7 @@ async function withLock<T>(name: string, task: () => Promise<T>): Promise<T> {
  * framer/plugin-oauth passes on what comes with status 200, and of the rest the status.
  */
 function refused([status, answer, inQuery]: PostResult): boolean {
-	const { code } = refusal(status, answer)
+	const code = codeOf(status, answer)
 	return code === "invalid_grant" || inQuery && (answer
 		? /grant$|token|code$|expired|revoked/.test(code)
 		: status === 400 || status === 401)
@@ -45,7 +45,7 @@ function refused([status, answer, inQuery]: PostResult): boolean {
 
 /** Makes the functions that return usable tokens. */
 export function createTokenSource(
-	key: string, post: Post, load: Load, save: Save, forget: Forget,
+	authError: MakeError, key: string, post: Post, load: Load, save: Save, forget: Forget,
 ): [current: Current, refresh: Refresh, discard: Discard] {
 	let refreshing: Promise<Tokens> | null = null
 	let signOuts = 0
@@ -69,7 +69,7 @@ export function createTokenSource(
 				throw error
 			}
 			const given = status === 200 && parseTokens(answer)
-			if (!given) throw refusal(500, answer) // the old tokens are better than none
+			if (!given) throw refusal(authError, 500, answer) // the old tokens are better than none
 			const fresh = { ...old, ...given }
 			// A provider whose refresh token stays valid sends none (RFC 6749 section 6).
 			fresh.refresh_token ||= old.refresh_token

@@ -1,6 +1,6 @@
 import { parseTokens, refusal } from "./answer.js"
 import { AuthError, type Auth, type AuthOptions, type SignInOptions, type Tokens } from "./client.js"
-import { authError } from "./errors.js"
+import type { MakeError } from "./errors.js"
 import type { Show } from "./state.js"
 import type { Save } from "./storage.js"
 import { linkedSignal, pause, requestTimeout } from "./timing.js"
@@ -17,12 +17,12 @@ const pollInterval = 1_500
  * click itself. In a desktop app it opens none: there, window.open starts the system browser and returns
  * nothing.
  */
-function openBlank(custom: AuthOptions["open"]): Window | null {
+function openBlank(authError: MakeError, { open: custom, messages }: AuthOptions): Window | null {
 	if (custom || navigator.userAgent.includes("Electron")) return null
 	const page = open("about:blank")
 	if (!page) throw authError("popup_blocked")
 	try {
-		page.document.body.textContent = "One moment, please …"
+		page.document.body.textContent = messages?.opening || "One moment, please …"
 	} catch {
 		// In some sandboxes the window has to stay blank.
 	}
@@ -30,7 +30,9 @@ function openBlank(custom: AuthOptions["open"]): Window | null {
 }
 
 /** Polls until the sign-in has ended, in spite of failures: the backend may restart, the laptop may sleep. */
-async function poll(post: Post, readKey: string, end: number, signal: AbortSignal): Promise<Tokens> {
+async function poll(
+	authError: MakeError, post: Post, readKey: string, end: number, signal: AbortSignal,
+): Promise<Tokens> {
 	for (;;) {
 		const start = Date.now()
 		const left = end - start
@@ -43,17 +45,17 @@ async function poll(post: Post, readKey: string, end: number, signal: AbortSigna
 		if (status === 200 && answer) {
 			const tokens = parseTokens(answer)
 			if (tokens) return tokens
-			throw refusal(status, answer, "server_error")
+			throw refusal(authError, status, answer, "server_error")
 		}
 		if (answer?.error === "not_found") throw authError("expired_token")
-		if (status === 400 && answer) throw refusal(status, answer)
+		if (status === 400 && answer) throw refusal(authError, status, answer)
 		await pause(Math.min(pollInterval, start + pollInterval - Date.now(), end - Date.now()), signal)
 	}
 }
 
 /** Makes signIn, and the function that aborts the sign-in under way. */
 export function createSignIn(
-	custom: AuthOptions["open"], post: Post, save: Save, show: Show,
+	authError: MakeError, options: AuthOptions, post: Post, save: Save, show: Show,
 ): [signIn: Auth["signIn"], abort: () => void] {
 	let abortCurrent: (() => void) | undefined // undefined: no sign-in is under way
 
@@ -68,7 +70,7 @@ export function createSignIn(
 		let error: AuthError | null = null
 		try {
 			signal.throwIfAborted()
-			page = openBlank(custom)
+			page = openBlank(authError, options)
 			show({ url: null, error }, true)
 			const [status, answer] = await post(
 				"/authorize", parameters, Math.min(requestTimeout, timeout), signal,
@@ -78,18 +80,18 @@ export function createSignIn(
 				status !== 200 || typeof readKey !== "string"
 				|| typeof url !== "string" || !/^https?:/.test(url)
 			) {
-				throw refusal(status, answer)
+				throw refusal(authError, status, answer)
 			}
 			if (page) {
 				page.opener = null // or the provider's page could navigate the plugin
 				page.location.href = url
 				page = null // from here on it is the person's to close
 			} else {
-				(custom ?? open)(url)
+				(options.open ?? open)(url)
 			}
 			show({ url })
 			onWaiting?.({ url })
-			return await save(await poll(post, readKey, end, signal), () => !signal.aborted)
+			return await save(await poll(authError, post, readKey, end, signal), () => !signal.aborted)
 		} catch (cause) {
 			if (signal.aborted) throw authError("aborted")
 			error = cause instanceof AuthError ? cause : authError("unavailable", null, cause)

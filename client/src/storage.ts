@@ -1,6 +1,6 @@
 import { parseObject } from "./answer.js"
 import type { AuthError, AuthState, Tokens, TokenStorage } from "./client.js"
-import { authError } from "./errors.js"
+import type { MakeError } from "./errors.js"
 import type { Show } from "./state.js"
 import { revoke, type Post } from "./transport.js"
 
@@ -60,7 +60,8 @@ function parseStored(value: string): Stored | null {
 
 /** Makes what keeps the tokens: in the primary storage, or in memory if that cannot be written to. */
 export function createStore(
-	key: string, primary: TokenStorage, getState: () => AuthState, show: Show, post: Post,
+	authError: MakeError, key: string, primary: TokenStorage, getState: () => AuthState, show: Show,
+	post: Post,
 ): [load: Load, save: Save, forget: Forget, seen: Seen, start: Start] {
 	let storage = primary
 	let value: Value // as last seen

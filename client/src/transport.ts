@@ -1,6 +1,6 @@
 import { parseObject, type Answer } from "./answer.js"
 import type { Tokens } from "./client.js"
-import { authError } from "./errors.js"
+import type { MakeError } from "./errors.js"
 import { requestTimeout, withTimeout } from "./timing.js"
 
 /** inQuery: the backend reads parameters in the query only, as framer/plugin-oauth does. */
@@ -26,7 +26,9 @@ function restOf({ status, headers }: Response): number {
 }
 
 /** Makes the function that posts to a backend, with the parameters that go into each request. */
-export function createTransport(backend: string, always: Record<string, string> | undefined): Post {
+export function createTransport(
+	authError: MakeError, backend: string, always: Record<string, string> | undefined,
+): Post {
 	let busy: { result: PostResult, until: number } | undefined // until is of performance.now()
 	let inQuery = false // until the backend says that it misses a parameter of the body
 

@@ -134,6 +134,7 @@ func clientScenarios() []scenario {
 		{name: "each customer has tokens of their own", run: testEachCustomer},
 		{name: "tokens go where they belong", run: testTokensGoWhereTheyBelong},
 		{name: "codes that objects have", run: testCodesThatObjectsHave},
+		{name: "messages", run: testMessages},
 		{name: "slow storage", run: testSlowStorage},
 		{name: "signed out while storing", run: testSignedOutWhileStoring},
 		{name: "storage that fails", run: testStorageThatFails},

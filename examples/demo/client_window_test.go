@@ -240,8 +240,8 @@ func (p *plugin) press() {
 func (p *plugin) submit(opened context.Context) {
 	p.t.Helper()
 	do(p.t, opened,
-		chromedp.SendKeys(chromedp.CSS("#username"), p.provider.username),
-		chromedp.SendKeys(chromedp.CSS("#password"), p.provider.password))
+		chromedp.SetValue(chromedp.CSS("#username"), p.provider.username),
+		chromedp.SetValue(chromedp.CSS("#password"), p.provider.password))
 	evaluate[bool](p.t, opened, "(setTimeout(() => document.querySelector('button').click()), true)")
 }
 

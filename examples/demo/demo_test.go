@@ -18,6 +18,7 @@ import (
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
 )
 
 // startDemo starts the demo until the test ends. confirmLogin is as in hooks.Config; blank: its default.
@@ -124,25 +125,13 @@ func screenshots(
 	t *testing.T, ctx context.Context, name string, widths []int64, fit func(width int64) (overflow int),
 ) {
 	t.Helper()
-	dir := os.Getenv("CI_OUTPUT")
-	if dir == "" {
-		dir = t.TempDir()
-	}
-	dir = filepath.Join(dir, "screenshots")
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		t.Fatal(err)
-	}
+	dir := screenshotsDir(t)
 	// A tab in the background is not painted, and a screenshot of it may never come.
 	if _, err := chromedp.Call(ctx, page.BringToFront, cdp.Empty{}); err != nil {
 		t.Fatal(err)
 	}
 	for _, scheme := range []string{"light", "dark"} {
-		_, err := chromedp.Call(ctx, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
-			Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}},
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
+		emulateMedia(t, ctx, "prefers-color-scheme", scheme)
 		for _, width := range widths {
 			if overflow := fit(width); overflow > 0 {
 				t.Errorf("%s is %d pixels too wide at %d", name, overflow, width)
@@ -159,6 +148,31 @@ func screenshots(
 	}
 }
 
+// screenshotsDir returns the folder that screenshots land in.
+func screenshotsDir(t *testing.T) string {
+	t.Helper()
+	dir := os.Getenv("CI_OUTPUT")
+	if dir == "" {
+		dir = t.TempDir()
+	}
+	dir = filepath.Join(dir, "screenshots")
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+// emulateMedia makes a tab believe in one feature of media, such as prefers-color-scheme.
+func emulateMedia(t *testing.T, ctx context.Context, feature, value string) {
+	t.Helper()
+	_, err := chromedp.Call(ctx, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
+		Features: []*emulation.MediaFeature{{Name: feature, Value: value}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
 // A person signs in where the plugin uses the client: plugin page, provider's login form, the backend's page,
 // tokens in the plugin, sign-out.
 func TestBrowserSignIn(t *testing.T) {
@@ -172,6 +186,7 @@ func TestBrowserSignIn(t *testing.T) {
 	opened := window(t, plugin, d.issuer)
 	do(t, opened, chromedp.WaitVisible(chromedp.CSS("#username")))
 	look(t, plugin, "plugin-2-waiting")
+	d.lookAtTheLogin(t, opened)
 	do(t, plugin, chromedp.Click(chromedp.CSS("#cancel")), chromedp.WaitVisible(chromedp.CSS("#signIn")))
 	if status := text(t, plugin, "#status"); status != "Sign in to see who you are." {
 		t.Errorf("after Cancel it says %s", status)
@@ -197,6 +212,30 @@ func TestBrowserSignIn(t *testing.T) {
 	if status := text(t, plugin, "#status"); status != "Sign in to see who you are." {
 		t.Errorf("signed out it says %s", status)
 	}
+}
+
+// lookAtTheLogin checks the provider's login page: it says what to enter, and has entered it.
+func (d *demo) lookAtTheLogin(t *testing.T, opened context.Context) {
+	t.Helper()
+	words := evaluate[string](t, opened, "document.querySelector('main').innerText")
+	for _, word := range []string{d.username, d.password} {
+		if !strings.Contains(words, word) {
+			t.Errorf("%s does not stand on the login page:\n%s", word, words)
+		}
+	}
+	filled := evaluate[string](t, opened, "[document.querySelector('#username').value, "+
+		"document.querySelector('#password').value].join()")
+	if filled != d.username+","+d.password {
+		t.Errorf("the form has %s", filled)
+	}
+	look(t, opened, "provider-login")
+	expectAccessible(t, opened, axe(t))
+	do(t, opened,
+		chromedp.SetValue(chromedp.CSS("#password"), "wrong"),
+		chromedp.Click(chromedp.CSS("button")),
+		chromedp.WaitVisible(chromedp.CSS("#error")))
+	look(t, opened, "provider-login-wrong")
+	expectAccessible(t, opened, axe(t))
 }
 
 // The same where the plugin has a timer, as plugins in the field do, with a refresh by hand.
@@ -256,9 +295,10 @@ func TestBrowserConfirm(t *testing.T) {
 		t.Error("one of the two choices stands out")
 	}
 	until(t, tab, buttonsShow) // the window may have got the focus
-	do(t, tab,
-		chromedp.Click(chromedp.CSS("button[value=cancel]")),
-		chromedp.WaitVisible(chromedp.CSS("main.denied h1")))
+	tabTo(t, tab, "button[value=cancel]")
+	tabTo(t, tab, "button[value=continue]")
+	evaluate[bool](t, tab, "(document.querySelector('button[value=cancel]').focus(), true)")
+	do(t, tab, chromedp.KeyEvent(kb.Enter), chromedp.WaitVisible(chromedp.CSS("main.denied h1")))
 	d.checkPage(t, tab, said{heading: "Sign-in cancelled", words: "The plugin has no access."})
 	body, err := post(t.Context(), poll, http.StatusBadRequest)
 	if err != nil || !strings.Contains(string(body), "access_denied") {
@@ -287,6 +327,17 @@ func TestBrowserConfirm(t *testing.T) {
 	// The page may come back as it was left, without being loaded.
 	evaluate[bool](t, tab, "(setTimeout(() => history.back()), true)")
 	until(t, tab, "document.querySelector('h1')?.textContent !== 'You are signed in'")
+}
+
+// tabTo presses the tabulator key, and checks that it leads to an element, which shows that.
+func tabTo(t *testing.T, tab context.Context, selector string) {
+	t.Helper()
+	do(t, tab, chromedp.KeyEvent(kb.Tab))
+	until(t, tab, `document.activeElement === document.querySelector("`+selector+`")`)
+	outline := evaluate[string](t, tab, "getComputedStyle(document.activeElement).outlineWidth")
+	if outline != "3px" {
+		t.Errorf("at %s the outline is %s", selector, outline)
+	}
 }
 
 // buttonsShow is true once the buttons of the question take a click.
@@ -382,8 +433,8 @@ func (d *demo) submitIn(t *testing.T, tab context.Context) {
 	t.Helper()
 	do(t, tab,
 		chromedp.WaitVisible(chromedp.CSS("#username")),
-		chromedp.SendKeys(chromedp.CSS("#username"), d.username),
-		chromedp.SendKeys(chromedp.CSS("#password"), d.password),
+		chromedp.SetValue(chromedp.CSS("#username"), d.username),
+		chromedp.SetValue(chromedp.CSS("#password"), d.password),
 		chromedp.Click(chromedp.CSS("button")))
 }
 

@@ -57,7 +57,7 @@ func newProvider(t *testing.T, redirectURI string) *provider {
 	p := &provider{ready: make(chan struct{})}
 	p.url = serve(t, p)
 	p.Storage, p.account = newStorage(registration{issuer: p.url, redirectURI: redirectURI})
-	p.handler = openIDProvider(p.url, p)
+	p.handler = openIDProvider(p.url, p, p.account)
 	close(p.ready)
 	return p
 }

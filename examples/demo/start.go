@@ -83,7 +83,7 @@ func start(wanted options) (d *demo, err error) {
 
 	people, user := newStorage(registration{issuer: d.issuer, redirectURI: d.backendURL + "/redirect"})
 	d.account = user
-	d.serve(atProvider, openIDProvider(d.issuer, people))
+	d.serve(atProvider, openIDProvider(d.issuer, people, user))
 	d.serve(atPlugin, d.pluginPages())
 	return d, d.startBackend(atBackend, wanted.confirmLogin)
 }
@@ -213,10 +213,11 @@ func newStorage(registered registration) (*storage.Storage, account) {
 	return people, account{username: user.Username, password: user.Password}
 }
 
-// openIDProvider is the OpenID provider of zitadel/oidc, with its example login page. It serves one request
-// at a time: the example storage reads its refresh tokens without its lock.
-func openIDProvider(issuer string, people exampleop.Storage) http.Handler {
-	handler := exampleop.SetupServer(issuer, people, slog.New(slog.DiscardHandler), false)
+// openIDProvider is the OpenID provider of zitadel/oidc, with a login page for its test user. It serves one
+// request at a time: the example storage reads its refresh tokens without its lock.
+func openIDProvider(issuer string, people exampleop.Storage, user account) http.Handler {
+	server := exampleop.SetupServer(issuer, people, slog.New(slog.DiscardHandler), false)
+	handler := loginPage{account: user, people: people, next: server}
 	var serving sync.Mutex
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		serving.Lock()

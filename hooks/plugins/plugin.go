@@ -29,6 +29,10 @@ type Plugin struct {
 	// ReturnApp is the app that people return to after the sign-in. Blank means Framer.
 	ReturnApp string
 
+	// ReturnURL is where the button on the last page leads that returns there: see [IsReturnURL]. Without one
+	// there is no button.
+	ReturnURL string
+
 	// PluginID and ParentDomain allow the origins https://<id>.<parent> and https://<id>-<version>.<parent>.
 	// A blank id allows no published plugin; a blank parent means plugins.framercdn.com.
 	PluginID, ParentDomain string
@@ -118,6 +122,7 @@ func New(value func(field string) string) Plugin {
 		Slug:           trimmed("slug"),
 		Name:           trimmed("name"),
 		ReturnApp:      trimmed("returnApp"),
+		ReturnURL:      trimmed("returnUrl"),
 		PluginID:       trimmed("pluginId"),
 		AllowedOrigins: SplitList(trimmed("allowedOrigins")),
 		Client: oauth.Client{
@@ -230,7 +235,7 @@ var formOrder = []string{
 	"slug", "provider", "tenant", "clientId", "clientSecret", "teamId", "keyId", "redirectUri",
 	"redirectName", "authorizeEndpoint", "tokenEndpoint", "revokeEndpoint", "revokeKind", "issuer",
 	"authorizeParams", "loginParams", "tokenParams", "tokenAuth", "tokenFormat", "pkce", "redirectParams",
-	"pluginId", "allowedOrigins",
+	"pluginId", "allowedOrigins", "returnUrl",
 }
 
 // Validate returns what must be fixed, one error for each field, in the order in which a person would fix
@@ -248,6 +253,8 @@ func (p *Plugin) Validate() []oauth.FieldError {
 		"must be only the id, such as abc123; the address of the plugin's submission to the marketplace "+
 			"has it")
 	p.validateOrigins(&errs)
+	errs.Check("returnUrl", p.ReturnURL == "" || IsReturnURL(p.ReturnURL),
+		"must begin with https:// or with the scheme of an app, such as framer://")
 	rank := func(err oauth.FieldError) int { return slices.Index(formOrder, err.Field) }
 	slices.SortStableFunc(errs, func(a, b oauth.FieldError) int { return cmp.Compare(rank(a), rank(b)) })
 	return errs

@@ -499,7 +499,7 @@ func TestOrderOfErrors(t *testing.T) {
 		"teamId": "x", "keyId": "x",
 		"redirectName": "a b", "revokeKind": "x", "loginParams": "a b", "tokenParams": "a b",
 		"tokenFormat": "x", "redirectParams": "a b",
-		"tokenAuth": "x", "pkce": "x", "pluginId": "/", "allowedOrigins": "x",
+		"tokenAuth": "x", "pkce": "x", "pluginId": "/", "allowedOrigins": "x", "returnUrl": "x",
 	})).Complete(Defaults{})
 	if got := fieldsOf(wrong); !slices.Equal(got, formOrder) {
 		t.Errorf("got %v", got)
