@@ -21,7 +21,9 @@ var errAuthorizeLimit = &responseError{
 
 // authorize handles POST /authorize: it starts a login and answers
 //
-//	{"url": "<authorization URL to open>", "readKey": "<secret for /poll>"}
+//	{"url": "<authorization URL to open>", "readKey": "<secret for /poll>", "expires_in": 600}
+//
+// where expires_in is how long the login may take, in seconds (RFC 8628 section 3.2).
 //
 // If the provider has an address for each tenant, the request names the tenant: POST
 // /authorize?shop=my-store. Parameters that the plugin's setting loginParams names are sent on.
@@ -58,9 +60,14 @@ func (s *server) authorize(e *request) error {
 		Params:   params,
 	})
 	return e.writeJSON(http.StatusOK, struct {
-		URL     string `json:"url"`
-		ReadKey string `json:"readKey"`
-	}{URL: authorizationURL, ReadKey: started.ReadKey})
+		URL       string `json:"url"`
+		ReadKey   string `json:"readKey"`
+		ExpiresIn int    `json:"expires_in"`
+	}{
+		URL:       authorizationURL,
+		ReadKey:   started.ReadKey,
+		ExpiresIn: int(s.config.SessionTTL.Seconds()),
+	})
 }
 
 // loginParams returns the parameters of the request that the client's LoginParams name. Those that are blank,

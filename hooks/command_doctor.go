@@ -111,7 +111,7 @@ func readDashboard(config Config, dataDir string) (map[string]*plugins.Plugin, e
 	if err := table.Row(&exists); err != nil || !exists {
 		return nil, err
 	}
-	return plugins.ReadDatabase(db, config.recordsOptions())
+	return plugins.ReadDatabase(db, config.pluginDefaults())
 }
 
 // printFindings prints the findings for people, with a summary in the last line.

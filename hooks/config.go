@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/http"
 	"net/mail"
 	"os"
 	"path/filepath"
@@ -20,6 +21,7 @@ import (
 	"plugin-oauth/hooks/doctor"
 	"plugin-oauth/hooks/oauth"
 	"plugin-oauth/hooks/plugins"
+	"plugin-oauth/hooks/relay"
 )
 
 // Config is everything the service must know before it starts.
@@ -39,6 +41,9 @@ type Config struct {
 	// EncryptionKey seals the client secrets that are entered in the dashboard: 32 bytes. If it is blank, the
 	// dashboard takes no client secret, and plugins that have one cannot be used.
 	EncryptionKey string
+
+	// OldEncryptionKey is the key before EncryptionKey: it still opens the tokens that were sealed under it.
+	OldEncryptionKey string
 
 	// AllowHTTP allows endpoints of providers with http:// that are not on this machine. They are sent the
 	// client secret, codes and tokens.
@@ -90,6 +95,9 @@ type Config struct {
 	mistakes []doctor.Finding // in the environment; the service starts all the same
 	timing   timing
 
+	// apiTransport calls APIs. Nil means that of package relay.
+	apiTransport http.RoundTripper
+
 	// connectionsMemory bounds what the connections take. Zero stands for the constant of that name.
 	connectionsMemory int
 
@@ -110,6 +118,7 @@ type timing struct {
 	headers     time.Duration // bounds the reading of a request's headers
 	answer      time.Duration // bounds the time from a request's headers to the end of its answer
 	idle        time.Duration // how long a connection may wait for another request
+	apiHead     time.Duration // bounds the wait for the head of an API's answer
 	refreshKept time.Duration // how long the answer to a rotated refresh token is given again
 	pollSecond  time.Duration // what a poll's wait=1 stands for
 	checkAfter  time.Duration // from the start until the set-up is checked
@@ -166,6 +175,7 @@ func configFrom(get func(name string) string) (Config, error) {
 		ParentDomain:        get("PLUGIN_PARENT_DOMAIN"),
 		PublicURL:           get("PUBLIC_URL"),
 		EncryptionKey:       get("ENCRYPTION_KEY"),
+		OldEncryptionKey:    get("OLD_ENCRYPTION_KEY"),
 		ConfirmLogin:        strings.ToLower(get("CONFIRM_LOGIN")),
 		TrustedProxyHeaders: plugins.SplitList(get("TRUSTED_PROXY_HEADERS")),
 		SuperuserEmail:      get("SUPERUSER_EMAIL"),
@@ -308,11 +318,22 @@ func (t timing) withDefaults() timing {
 }
 
 func (c Config) pluginDefaults() plugins.Defaults {
-	return plugins.Defaults{ParentDomain: c.ParentDomain, PublicURL: c.baseURL(), AllowHTTP: c.AllowHTTP}
+	return plugins.Defaults{
+		ParentDomain:     c.ParentDomain,
+		PublicURL:        c.baseURL(),
+		AllowHTTP:        c.AllowHTTP,
+		EncryptionKey:    c.EncryptionKey,
+		OldEncryptionKey: c.OldEncryptionKey,
+	}
 }
 
-func (c Config) recordsOptions() plugins.RecordsOptions {
-	return plugins.RecordsOptions{Defaults: c.pluginDefaults(), EncryptionKey: c.EncryptionKey}
+func (c Config) relayOptions() relay.Options {
+	return relay.Options{
+		HeadTimeout:  c.timing.apiHead,
+		StallTimeout: c.timing.answer,
+		ProxyHeaders: c.TrustedProxyHeaders,
+		Transport:    c.apiTransport,
+	}
 }
 
 // baseURL is where the world reaches the service, without a slash at the end. It is blank if that is not
@@ -388,6 +409,9 @@ func (c Config) validateSecrets() error {
 	case c.EncryptionKey != "" && len(c.EncryptionKey) != plugins.EncryptionKeyLength:
 		return fmt.Errorf("ENCRYPTION_KEY must have %d characters; %s", plugins.EncryptionKeyLength,
 			plugins.HowToMakeKey)
+	case c.OldEncryptionKey != "" && len(c.OldEncryptionKey) != plugins.EncryptionKeyLength:
+		return fmt.Errorf("OLD_ENCRYPTION_KEY must be the key with %d characters that was ENCRYPTION_KEY "+
+			"before", plugins.EncryptionKeyLength)
 	case plugins.IsGuessable(c.EncryptionKey):
 		return errors.New("ENCRYPTION_KEY must not be one character over and over again, which anybody can " +
 			"guess; " + plugins.HowToMakeKey + ". If client secrets are stored already, the command rekey " +

@@ -20,7 +20,7 @@ var variables = []string{
 	"AUTHORIZE_RATE_LIMIT", "REFRESH_RATE_LIMIT", "TRUSTED_PROXY_HEADERS", "SUPERUSER_EMAIL",
 	"SUPERUSER_PASSWORD", "METRICS_ADDR", "TLS_CERT_FILE", "TLS_KEY_FILE", "FLY_APP_NAME", "ALLOW_HTTP",
 	"TOKEN_PARAMS", "TOKEN_FORMAT", "LOGIN_PARAMS", "REDIRECT_PARAMS", "REDIRECT_NAME", "REVOKE_KIND",
-	"TEAM_ID", "KEY_ID",
+	"TEAM_ID", "KEY_ID", "API_HOSTS", "TOKENS", "OLD_ENCRYPTION_KEY",
 }
 
 // setEnv sets the reference's variables and those given as NAME=value, and clears all others.
@@ -77,6 +77,19 @@ func TestConfigErrors(t *testing.T) {
 		{variables: "TOKEN_PARAMS=client_secret=x", want: "TOKEN_PARAMS must not carry client_secret"},
 		{variables: "TOKEN_PARAMS=a b", want: "TOKEN_PARAMS must be a query string"},
 		{variables: "LOGIN_PARAMS=prompt,state", want: "LOGIN_PARAMS must not name state"},
+		{variables: "TOKENS=closed", want: "TOKENS must be plain or sealed"},
+		{variables: "TOKENS=sealed", want: "TOKENS cannot be sealed: the service runs without ENCRYPTION_KEY"},
+		{
+			variables: "TOKENS=sealed\nENCRYPTION_KEY=" + testEncryptionKey,
+			want:      "TOKENS cannot be sealed while API_HOSTS is blank",
+		},
+		{variables: "API_HOSTS=https://api.example/v1", want: "API_HOSTS must be the hosts"},
+		{variables: "API_HOSTS=*.example", want: "API_HOSTS must be the hosts"},
+		{variables: "API_HOSTS=API.example", want: "API_HOSTS must be the hosts"},
+		{variables: "API_HOSTS=http://api.example", want: "API_HOSTS must not begin with http://"},
+		{variables: "API_HOSTS=http://localhost.api.example", want: "API_HOSTS must not begin with http://"},
+		{variables: "API_HOSTS=on", want: "API_HOSTS must list the hosts"},
+		{variables: "OLD_ENCRYPTION_KEY=short", want: "OLD_ENCRYPTION_KEY must be the key with 32 characters"},
 		{variables: "REDIRECT_PARAMS=realmId,code", want: "REDIRECT_PARAMS must not name code"},
 		{variables: "REDIRECT_NAME=a b", want: "REDIRECT_NAME must be the name"},
 		{variables: "REVOKE_KIND=put", want: "REVOKE_KIND must be rfc7009"},
@@ -251,7 +264,7 @@ func TestAllowHTTP(t *testing.T) {
 	if err := errors.Join(err, config.Validate()); err != nil {
 		t.Error(err)
 	}
-	if !config.recordsOptions().Defaults.AllowHTTP {
+	if !config.pluginDefaults().AllowHTTP {
 		t.Error("it does not hold for the dashboard's plugins")
 	}
 }

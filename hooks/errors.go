@@ -204,7 +204,7 @@ func (s *server) writeError(e *request, f format, err error) {
 	cause := logCause{message: "request failed", route: e.route, code: response.Code}
 	if response.cause != nil && !response.logged && s.failedRequests.admit(cause) {
 		s.log.LogAttrs(context.Background(), slog.LevelWarn, "request failed",
-			slog.String("route", cutPath(e.Request.URL.Path)),
+			slog.String("route", e.loggedPath()),
 			slog.String("plugin", plugins.DisplaySlug(e.slug())),
 			slog.String("error", response.Code), slog.Int("status", response.Status),
 			slog.String("cause", response.cause.Error()))
@@ -221,6 +221,15 @@ func (s *server) writeError(e *request, f format, err error) {
 	default:
 		_ = e.writeJSON(response.Status, response)
 	}
+}
+
+// loggedPath is the path of a request for the log. Those of an API are not for it.
+func (e *request) loggedPath() string {
+	before, _, isFetch := strings.Cut(e.Request.URL.Path, fetchPath)
+	if isFetch {
+		before += fetchPath
+	}
+	return cutPath(before)
 }
 
 // cutPath bounds the path of a request for the log.

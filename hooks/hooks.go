@@ -44,7 +44,7 @@ func register(app core.App, config Config, onStart func(*server)) error {
 	if err != nil {
 		return err
 	}
-	records := plugins.NewRecords(app, config.recordsOptions())
+	records := plugins.NewRecords(app, config.pluginDefaults())
 	records.Bind()
 	bindCollections(app)
 	app.OnServe().BindFunc(func(e *core.ServeEvent) error {

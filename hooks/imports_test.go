@@ -23,6 +23,7 @@ var rooms = map[string]struct {
 	"hooks/doctor": {
 		may: []string{"hooks/plugins", "hooks/oauth", "hooks/typo"}, pocketBase: true,
 	},
+	"hooks/relay": {},
 	"hooks/dashboard": {
 		may:        []string{"hooks/doctor", "hooks/plugins", "hooks/session", "hooks/oauth", "hooks/typo"},
 		pocketBase: true,

@@ -1,6 +1,7 @@
 package hooks
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net"
@@ -26,6 +27,7 @@ type metrics struct {
 	ended         *prometheus.CounterVec   // by plugin, outcome
 	tokenRequests *prometheus.HistogramVec // by plugin, grant, status; in seconds
 	refreshes     *prometheus.CounterVec   // by plugin, outcome
+	apiCalls      *prometheus.HistogramVec // by plugin, status; in seconds
 	polls         [len(pollAnswers)]prometheus.Counter
 	waiting       prometheus.Gauge
 	sweeps        *prometheus.HistogramVec // by result; in seconds
@@ -70,6 +72,12 @@ func newMetrics(sessions *session.Sessions, version string) *metrics {
 			Name: "plugin_oauth_refreshes_total",
 			Help: "Answers of /refresh: tokens, refused (the person must sign in again), or error.",
 		}, []string{"plugin", "outcome"}),
+		apiCalls: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "plugin_oauth_api_call_duration_seconds",
+			Help: "How long APIs took until the head of their answers to calls through /fetch, by their " +
+				"status: 2xx, 4xx and so on, or none.",
+			Buckets: []float64{.05, .1, .2, .5, 1, 2, 5, 10, 30},
+		}, []string{"plugin", "status"}),
 		waiting: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "plugin_oauth_polls_waiting",
 			Help: "Polls that are held until their login ends.",
@@ -100,8 +108,8 @@ func newMetrics(sessions *session.Sessions, version string) *metrics {
 		Name: "plugin_oauth_logins_pending",
 		Help: "Logins under way.",
 	}, func() float64 { return float64(sessions.PendingCount()) })
-	m.registry.MustRegister(build, pending, m.started, m.ended, m.tokenRequests, m.refreshes, polls,
-		m.waiting, m.sweeps, m.sweptRows,
+	m.registry.MustRegister(build, pending, m.started, m.ended, m.tokenRequests, m.refreshes, m.apiCalls,
+		polls, m.waiting, m.sweeps, m.sweptRows,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -119,11 +127,25 @@ func (m *metrics) tokenRequest(slug string, call oauth.Call) {
 	label := "unreachable"
 	if provider, ok := errors.AsType[*oauth.Error](call.Err); ok && provider.Meaning == oauth.TimedOut {
 		label = "timeout"
-	} else if call.Status >= 100 && call.Status < 600 {
-		label = []string{"1xx", "2xx", "3xx", "4xx", "5xx"}[call.Status/100-1]
+	} else if class := statusClass(call.Status); class != "" {
+		label = class
 	}
 	m.tokenRequests.WithLabelValues(plugins.DisplaySlug(slug), call.GrantType,
 		label).Observe(call.Duration.Seconds())
+}
+
+// statusClass returns the class of a status, such as 2xx, or "" if it is none.
+func statusClass(status int) string {
+	if status < 100 || status >= 600 {
+		return ""
+	}
+	return []string{"1xx", "2xx", "3xx", "4xx", "5xx"}[status/100-1]
+}
+
+// apiCall counts a call through /fetch. A status of zero says that there was no answer.
+func (m *metrics) apiCall(slug string, status int, took time.Duration) {
+	m.apiCalls.WithLabelValues(plugins.DisplaySlug(slug), cmp.Or(statusClass(status), "none")).
+		Observe(took.Seconds())
 }
 
 // refresh counts an answer of /refresh.

@@ -33,26 +33,55 @@ var (
 	errPluginGone = errors.New("the plugin is gone")
 )
 
-// poll handles POST /poll?readKey=…[&wait=SECONDS]: 404 while the login is under way, 400 if it ended without
-// tokens (RFC 8628 section 3.5), and 200 with the provider's token response, once. With wait it is held until
-// the login ends, for 1 to 30 seconds. One that is one too many to hold is answered at once, as it would be
+// poll handles POST /poll?readKey=…[&wait=SECONDS][&ack=1|done]: 404 while the login is under way, 400 if it
+// ended without tokens (RFC 8628 section 3.5), and 200 with the provider's token response, once or until it
+// is acknowledged. With wait it is held until the login ends, for 1 to 30 seconds. One that is one too many to hold is answered at once, as it would be
 // without wait: nothing is lost, and no plugin has to know another answer. Its connection is closed, since an
 // idle one takes nearly as much.
 func (s *server) poll(e *request) error {
 	readKey := strings.Clone(e.param("readKey")) // it would keep the whole query in memory
+	ack := strings.Clone(e.param("ack"))
 	login, pending := s.sessions.FindPending(e.owner(), readKey)
 	var err error
 	switch {
 	case readKey == "":
 		err = errNoReadKey
+	case ack == ackDone:
+		return pollError(s.acknowledge(e, readKey))
 	// The wait is here, and not deeper in the call stack: thousands may wait, each on a stack of its own.
 	case pending && !s.waitForEnd(e, login):
 		err = session.ErrPending
 	default:
-		err = s.deliver(e, readKey)
+		err = s.deliver(e, readKey, ack == ackLater)
 	}
 	s.metrics.poll(err)
 	return pollError(err)
+}
+
+// The values of a poll's parameter ack. A plugin that sends ackLater gets the tokens again, until it says
+// ackDone or a [session.AckWindow] has passed. So nothing is lost if the answer does not reach it, or if it is
+// loaded anew before it has stored them. Without the parameter they are given once.
+const (
+	ackLater = "1"
+	ackDone  = "done"
+)
+
+// acknowledge erases the tokens that the plugin has stored by now. It answers 204, also if they were erased
+// before.
+func (s *server) acknowledge(e *request, readKey string) error {
+	ctx := context.WithoutCancel(e.Request.Context())
+	claim, err := s.sessions.Claim(ctx, e.owner(), readKey)
+	switch {
+	case err == nil && !claim.Again: // it has not got them
+		return errors.Join(session.ErrPending, claim.Release(ctx))
+	case err == nil:
+		err = claim.Ack(ctx)
+	}
+	if err != nil && !errors.Is(err, session.ErrUnknown) {
+		return err
+	}
+	e.Response.WriteHeader(http.StatusNoContent)
+	return nil
 }
 
 // waitForEnd waits for the end of a login for as long as the request says, and reports whether the login
@@ -127,9 +156,9 @@ func (e *request) forgetRequest() {
 	e.Request.URL = &url.URL{Path: strings.Clone(e.Request.URL.Path)}
 }
 
-// deliver claims the tokens and writes them. If the plugin is gone by then, they wait for its next poll. It
+// deliver claims the tokens and writes them. They are kept if the plugin is to acknowledge them. If the plugin is gone by then, they wait for its next poll. It
 // fails as sessions.Claim does, or with errPluginGone.
-func (s *server) deliver(e *request, readKey string) error {
+func (s *server) deliver(e *request, readKey string, keep bool) error {
 	ctx := context.WithoutCancel(e.Request.Context()) // a shutdown cancels it with the plugin still there
 	claim, err := s.sessions.Claim(ctx, e.owner(), readKey)
 	if err != nil {
@@ -143,8 +172,12 @@ func (s *server) deliver(e *request, readKey string) error {
 		return errors.Join(errPluginGone, claim.Release(ctx))
 	}
 	s.knownTokens.addGood(e, claim.Tokens)
+	record := claim.Ack
+	if keep {
+		record = claim.Keep
+	}
 	// The answer has been sent. A failure from here on can only be logged; the sweep erases the tokens later.
-	if err := claim.Ack(ctx); err != nil {
+	if err := record(ctx); err != nil {
 		s.log.Error("delivered tokens were not erased", "session", claim.SessionID, "cause", err.Error())
 	}
 	return nil

@@ -174,7 +174,7 @@ func TestPollPutsTokensBack(t *testing.T) {
 				Request:  httptest.NewRequestWithContext(test.ctx, http.MethodPost, "/poll", nil),
 				plugin:   s.server.config.Plugin,
 			}
-			if err := s.server.deliver(e, readKey); !errors.Is(err, test.err) {
+			if err := s.server.deliver(e, readKey, false); !errors.Is(err, test.err) {
 				t.Fatal(err)
 			}
 			s.expectTokens(readKey)

@@ -45,20 +45,30 @@ var errRefreshLimit = &responseError{
 var errTokenTooLong = invalidRequest("The token has more than " + strconv.Itoa(maxRefreshToken) +
 	" bytes. No longer one is passed on to the provider.")
 
+// errNotSealed says that a refresh token of a plugin with sealed tokens does not open.
+var errNotSealed = &responseError{
+	Status:      http.StatusBadRequest,
+	Code:        "invalid_grant",
+	Description: "This refresh token is not one that the plugin got from here, or it is too old. Sign in again.",
+}
+
 // refresh handles POST /refresh?code=… (or refresh_token=…): it redeems the refresh token and answers with
 // the provider's token response. An error has the provider's status and one line of text, because deployed
 // plugins take any JSON for tokens; a plugin that accepts application/json gets its errors as JSON.
 func (s *server) refresh(e *request) error {
 	refreshToken := e.param("code", "refresh_token")
-	switch {
-	case refreshToken == "":
+	if refreshToken == "" {
 		return invalidRequest("The refresh token is missing. Send it as code or refresh_token.")
-	case len(refreshToken) > maxRefreshToken:
-		return errTokenTooLong
 	}
 	client, err := e.client()
 	if err != nil {
 		return err
+	}
+	if refreshToken, err = e.plugin.OpenToken(oauth.RefreshToken, refreshToken); err != nil {
+		return errNotSealed
+	}
+	if len(refreshToken) > maxRefreshToken {
+		return errTokenTooLong
 	}
 	// A provider that rotates refresh tokens uses up the old one once it is asked, so nothing cancels the
 	// request.

@@ -29,7 +29,7 @@ var fixedHeaders = http.Header{
 
 // setHeaders sets the fixed headers, and lets a page of an allowed origin read the answer, errors and
 // preflights (Fetch standard, CORS protocol) included.
-func (s *server) setHeaders(e *request) {
+func (s *server) setHeaders(e *request, found route) {
 	header := e.Response.Header()
 	maps.Copy(header, fixedHeaders)
 	// Only where this server itself terminates TLS. On localhost it would break every other server under
@@ -43,14 +43,30 @@ func (s *server) setHeaders(e *request) {
 	}
 	header.Set("Access-Control-Allow-Origin", origin)
 	if e.Request.Method != http.MethodOptions {
-		header.Set("Access-Control-Expose-Headers", "Retry-After")
+		header.Set("Access-Control-Expose-Headers", found.exposedHeaders())
 		return
 	}
-	header.Set("Access-Control-Allow-Methods", "GET, HEAD, POST")
+	header.Set("Access-Control-Allow-Methods", found.allowedMethods())
 	if requested := e.Request.Header.Get("Access-Control-Request-Headers"); requested != "" {
 		header.Set("Access-Control-Allow-Headers", requested)
 	}
 	header.Set("Access-Control-Max-Age", "86400")
+}
+
+// exposedHeaders are the headers of an answer that a page may read.
+func (r route) exposedHeaders() string {
+	if r.streams {
+		return "*"
+	}
+	return "Retry-After"
+}
+
+// allowedMethods are the methods that a page may use.
+func (r route) allowedMethods() string {
+	if r.streams {
+		return "GET, HEAD, POST, PUT, PATCH, DELETE"
+	}
+	return "GET, HEAD, POST"
 }
 
 // allows reports whether a page may read the answers to its requests. At an address that is no plugin's, the
@@ -163,13 +179,17 @@ func (e *request) writeText(status int, line string) error {
 	return err
 }
 
-// writeTokens answers with the provider's bytes, and reports whether they could be sent. With its length the
+// writeTokens answers with the provider's bytes, in which the tokens may be sealed for the plugin, and reports whether they could be sent. With its length the
 // answer is complete once it is flushed, before the database records it.
 func (e *request) writeTokens(tokens []byte) error {
+	tokens, err := e.plugin.SealTokens(tokens)
+	if err != nil {
+		return err
+	}
 	e.Response.Header().Set("Content-Type", "application/json")
 	e.Response.Header().Set("Content-Length", strconv.Itoa(len(tokens)))
 	e.Response.WriteHeader(http.StatusOK)
-	if _, err := e.Response.Write(tokens); err != nil {
+	if _, err = e.Response.Write(tokens); err != nil {
 		return err
 	}
 	return http.NewResponseController(e.Response).Flush()

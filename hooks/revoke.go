@@ -33,8 +33,12 @@ func (s *server) revoke(e *request) error {
 	if client.RevokeEndpoint == "" {
 		return errNoRevokeEndpoint
 	}
-	token := oauth.Token{Value: e.param("token"), TypeHint: e.param("token_type_hint")}
+	sent := e.param("token")
+	value, opens := e.openAnyToken(sent)
+	token := oauth.Token{Value: value, TypeHint: e.param("token_type_hint")}
 	switch {
+	case sent != "" && !opens: // nobody can use it any more (RFC 7009 section 2.2)
+		return e.writeJSON(http.StatusOK, struct{}{})
 	case len(token.Value) > maxRefreshToken:
 		return errTokenTooLong
 	case token.Value == "" || !utf8.ValidString(token.Value) ||
@@ -69,4 +73,15 @@ func (s *server) revoke(e *request) error {
 		return err
 	}
 	return e.writeJSON(http.StatusOK, struct{}{})
+}
+
+// openAnyToken returns the provider's token for an access or a refresh token that the plugin sends, and
+// whether it is one.
+func (e *request) openAnyToken(sent string) (token string, opens bool) {
+	for _, kind := range []oauth.TokenKind{oauth.AccessToken, oauth.RefreshToken} {
+		if token, err := e.plugin.OpenToken(kind, sent); err == nil {
+			return token, true
+		}
+	}
+	return "", false
 }

@@ -10,11 +10,12 @@ import (
 
 // route is one address that a plugin or a browser may request, at the root or under a plugin's slug.
 type route struct {
-	method string
-	path   string
-	handle func(*request) error
-	format format // of its errors
-	public bool   // it answers without a plugin, and HEAD like GET
+	method  string
+	path    string // one that ends in a slash stands for all addresses behind it
+	handle  func(*request) error
+	format  format // of its errors
+	public  bool   // it answers without a plugin, and HEAD like GET
+	streams bool   // it reads the body itself, and takes any method
 }
 
 func (s *server) routeTable() []route {
@@ -23,8 +24,10 @@ func (s *server) routeTable() []route {
 		{method: http.MethodGet, path: "/redirect", handle: s.redirect, format: formatPage},
 		{method: http.MethodPost, path: "/redirect", handle: s.confirm, format: formatPage},
 		{method: http.MethodPost, path: "/poll", handle: s.poll},
+		{method: http.MethodPost, path: "/cancel", handle: s.cancel},
 		{method: http.MethodPost, path: "/refresh", handle: s.refresh, format: formatText},
 		{method: http.MethodPost, path: "/revoke", handle: s.revoke},
+		{path: fetchPath, handle: s.fetch, streams: true},
 		{method: http.MethodGet, path: "/", handle: s.index, format: formatText, public: true},
 		{method: http.MethodGet, path: "/client.js", handle: clientScript, format: formatText, public: true},
 		{method: http.MethodGet, path: "/client.d.ts", handle: clientTypes, format: formatText, public: true},
@@ -45,7 +48,7 @@ func (s *server) match(e *request) (route, error) {
 			continue
 		}
 		found, allowed = candidate, append([]string{candidate.method}, allowed...)
-		if e.Request.Method == found.method || e.Request.Method == http.MethodOptions {
+		if found.streams || e.Request.Method == found.method || e.Request.Method == http.MethodOptions {
 			return found, nil
 		}
 	}
@@ -82,6 +85,9 @@ func (s *server) match(e *request) (route, error) {
 // the path without the slug.
 func (s *server) resolvePlugin(e *request) (path string, err error) {
 	path = e.Request.URL.Path
+	if strings.HasPrefix(path, fetchPath) {
+		return fetchPath, nil
+	}
 	if len(path) > 1 {
 		path = strings.TrimSuffix(path, "/")
 	}
@@ -90,7 +96,11 @@ func (s *server) resolvePlugin(e *request) (path string, err error) {
 	}
 	slug, rest, _ := strings.Cut(path[1:], "/")
 	e.plugin, err = s.records.Find(slug)
-	if e.plugin != nil {
+	switch {
+	case e.plugin == nil:
+	case strings.HasPrefix("/"+rest, fetchPath):
+		path = fetchPath
+	default:
 		path = "/" + rest
 	}
 	return path, err

@@ -14,6 +14,7 @@ import (
 
 	"plugin-oauth/hooks/oauth"
 	"plugin-oauth/hooks/plugins"
+	"plugin-oauth/hooks/relay"
 	"plugin-oauth/hooks/session"
 	"plugin-oauth/hooks/session/sqlite"
 )
@@ -40,6 +41,8 @@ type server struct {
 	exchangeGate   *gate // of codes
 	providerGate   *gate // refreshes and revocations
 	pollGate       *gate // held polls, and redirects that wait
+	fetchGate      *gate // calls of APIs
+	relay          *relay.Relay
 	knownTokens    knownTokens
 	guesses        *guesses
 	connections    *connections
@@ -82,6 +85,8 @@ func newServer(app core.App, config Config, records *plugins.Records) (*server, 
 		exchangeGate:   newGate(exchangeBounds),
 		providerGate:   newGate(providerBounds),
 		pollGate:       newGate(bounds{network: networkPolls, inAll: heldPolls}),
+		fetchGate:      newGate(fetchBounds),
+		relay:          relay.New(config.relayOptions()),
 		guesses:        newGuesses(config.timing.now),
 		connections:    newConnections(config.connectionsMemory),
 		closing:        make(chan struct{}),
@@ -171,14 +176,21 @@ func (s *server) serve(w http.ResponseWriter, r *http.Request) {
 	var found route
 	var err error
 	defer func() {
-		if recovered := recover(); recovered != nil {
+		switch recovered := recover(); recovered {
+		case nil:
+		case http.ErrAbortHandler: // cuts the connection
+			panic(recovered)
+		default:
 			s.writeError(e, found.format, internalError.because(panicCause(recovered)))
 		}
 	}()
 	found, err = s.match(e)
 	e.route = found.path
-	s.setHeaders(e)
-	bodyErr := e.readBody(s.config.timing.body)
+	s.setHeaders(e, found)
+	var bodyErr error
+	if !found.streams {
+		bodyErr = e.readBody(s.config.timing.body)
+	}
 	switch {
 	case bodyErr != nil:
 		err = bodyErr
@@ -186,7 +198,7 @@ func (s *server) serve(w http.ResponseWriter, r *http.Request) {
 		err = nil
 		w.WriteHeader(http.StatusNoContent)
 	case err != nil:
-	case r.Method == http.MethodOptions:
+	case r.Method == http.MethodOptions && !found.streams:
 		w.WriteHeader(http.StatusNoContent)
 	case e.plugin == nil && !found.public:
 		err = errNoPlugin

@@ -30,6 +30,11 @@ export interface AuthOptions {
     storage?: TokenStorage;
     /** The key of the tokens in the storage. Default: a name made from the backend's address. */
     storageKey?: string;
+    /**
+     * Hosts of APIs that do not let browsers call: auth.fetch calls them through the backend, whose setting
+     * API_HOSTS lists them, too: `["api.notion.com"]`. With sealed tokens (TOKENS) all calls go that way.
+     */
+    relay?: string[];
     /** The origins that auth.fetch sends the token to. Default: all with https, and localhost. */
     origins?: string[];
     /** Opens the provider's page outside the plugin. Default: window.open. */

@@ -39,7 +39,7 @@ async function poll(
 		if (left <= 0) throw authError("timeout")
 		const seconds = Math.min(pollWait, Math.ceil(left / 1000))
 		const timeout = Math.min(seconds * 1000 + requestTimeout, left)
-		const request = post("/poll", { readKey, wait: `${seconds}` }, timeout, signal)
+		const request = post("/poll", { readKey, wait: `${seconds}`, ack: "1" }, timeout, signal)
 		const [status, answer] = await request.catch(() => [])
 		signal.throwIfAborted()
 		if (status === 200 && answer) {
@@ -68,6 +68,7 @@ export function createSignIn(
 		abortCurrent = abort
 		let page: Window | null = null
 		let error: AuthError | null = null
+		let waitingFor: string | undefined // the read key, as long as the backend keeps something for it
 		try {
 			signal.throwIfAborted()
 			page = openBlank(authError, options)
@@ -82,6 +83,7 @@ export function createSignIn(
 			) {
 				throw refusal(authError, status, answer)
 			}
+			waitingFor = readKey
 			if (page) {
 				page.opener = null // or the provider's page could navigate the plugin
 				page.location.href = url
@@ -91,7 +93,11 @@ export function createSignIn(
 			}
 			show({ url })
 			onWaiting?.({ url })
-			return await save(await poll(authError, post, readKey, end, signal), () => !signal.aborted)
+			const tokens = await save(await poll(authError, post, readKey, end, signal), () => !signal.aborted)
+			waitingFor = undefined
+			// Only now may the backend forget them. It does that by itself as well, in a minute.
+			void post("/poll", { readKey, ack: "done" }).catch(() => {})
+			return tokens
 		} catch (cause) {
 			if (signal.aborted) throw authError("aborted")
 			error = cause instanceof AuthError ? cause : authError("unavailable", null, cause)
@@ -99,6 +105,7 @@ export function createSignIn(
 			throw error
 		} finally {
 			unlink()
+			if (waitingFor) void post("/cancel", { readKey: waitingFor }).catch(() => {})
 			page?.close()
 			if (abortCurrent === abort) {
 				abortCurrent = undefined

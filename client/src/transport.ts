@@ -45,7 +45,8 @@ export function createTransport(
 						headers: { Accept: "application/json" },
 						body: sent ? null : body,
 						signal,
-						keepalive: route === "/revoke", // the page may be gone right after a sign-out
+						// The page may be gone right after these.
+						keepalive: route === "/revoke" || route === "/cancel" || parameters.ack === "done",
 					})
 					const text = await response.text()
 					const result: PostResult = [response.status, parseObject(text), sent]

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/chromedp/chromedp"
+
+	"plugin-oauth/internal/testkit"
 )
 
 // scenario is what one person meets, in a browser context, with a backend and a provider of its own.
@@ -15,6 +17,7 @@ type scenario struct {
 	behind  behind
 	hurried bool     // the client's timers end three times earlier
 	env     []string // more of the backend's environment
+	withAPI bool     // there is an API that browsers may not call
 	run     func(t *testing.T, p *plugin)
 }
 
@@ -68,7 +71,12 @@ func (s scenario) open(t *testing.T, browser context.Context) *plugin {
 	backend := newRelay(t)
 	provider := newProvider(t, backend.url+"/redirect")
 	p := &plugin{t: t, backend: backend, backendURL: backend.url, provider: provider}
-	backend.knows(p.provider, s.env...)
+	env := s.env
+	if s.withAPI {
+		p.api = testkit.NewAPI(t, nil)
+		env = append([]string{"API_HOSTS=" + p.api.Host}, env...)
+	}
+	backend.knows(p.provider, env...)
 	backend.start()
 	if s.behind != atBackend {
 		p.front = newFront(backend, s.behind == atWorker)
@@ -125,6 +133,11 @@ func clientScenarios() []scenario {
 		{
 			name:   "polls are spaced where none is held",
 			behind: atWorker, hurried: true, run: testPollsAreSpaced,
+		},
+		{name: "API without CORS", withAPI: true, run: testRelay},
+		{
+			name: "sealed tokens", withAPI: true, run: testSealedTokens,
+			env: []string{"TOKENS=sealed", "ENCRYPTION_KEY=0123456789abcdef0123456789abcdef"},
 		},
 		{name: "denied", run: testDenied},
 		{name: "expired", env: []string{"SESSION_TTL=2s"}, run: testExpired},

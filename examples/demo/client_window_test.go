@@ -16,6 +16,8 @@ import (
 	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/cdproto/target"
 	"github.com/chromedp/chromedp"
+
+	"plugin-oauth/internal/testkit"
 )
 
 // waitFor waits until a condition of the test itself holds.
@@ -92,6 +94,8 @@ type plugin struct {
 	backend    *relay
 	front      *front // nil: the client talks to the backend itself
 	backendURL string // where the client talks to
+
+	api *testkit.API // nil: the scenario has none
 }
 
 // open opens the plugin's page in a tab of its own.

@@ -26,10 +26,10 @@ const baseURL = "https://backend.example"
 func serve(t *testing.T, edit func(*dashboard.Options)) *testkit.Server {
 	t.Helper()
 	return testkit.Serve(t, func(app core.App, backend *testkit.Backend) error {
-		defaults := plugins.Defaults{PublicURL: baseURL}
-		records := plugins.NewRecords(app, plugins.RecordsOptions{
-			Defaults: defaults, EncryptionKey: "0123456789abcdef0123456789abcdef",
-		})
+		defaults := plugins.Defaults{
+			PublicURL: baseURL, EncryptionKey: "0123456789abcdef0123456789abcdef",
+		}
+		records := plugins.NewRecords(app, defaults)
 		records.Bind()
 		environment := plugins.Plugin{Client: backend.Provider.Client(baseURL)}.Complete(defaults)
 		options := dashboard.Options{

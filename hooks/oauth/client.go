@@ -92,6 +92,11 @@ type Client struct {
 	// see [Client.WithRedirectParams].
 	RedirectParams []string
 
+	// APIHosts are the hosts of the provider's API that may be called with a token, each with a port if it has
+	// one: see [Client.APIOrigin]. One on this machine may begin with http://, as http://localhost:3000 does.
+	// "on" stands for the preset's.
+	APIHosts []string
+
 	// TokenAuth is the client authentication at the token endpoint. Blank means [TokenAuthBody]. It is never
 	// found out by trial and error, since a try would use up the code.
 	TokenAuth TokenAuth
@@ -161,7 +166,7 @@ func (c Client) Complete() Client {
 	c.TokenAuth, c.PKCE = cmp.Or(c.TokenAuth, TokenAuthBody), cmp.Or(c.PKCE, "on")
 	c.TokenFormat = cmp.Or(c.TokenFormat, TokenFormatForm)
 	c.RevokeKind = cmp.Or(c.RevokeKind, RevokeForm)
-	return c
+	return c.completeAPIHosts()
 }
 
 // withPreset fills in what the client leaves blank. Another token endpoint means another server, so what the

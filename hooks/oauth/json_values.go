@@ -15,6 +15,8 @@ type jsonValue struct {
 	isElement bool          // of an array
 	kind      jsontext.Kind // of the value, or '}' or ']'
 	text      string        // of a string, or the digits of a number
+	begin     int           // of a string or a number: where it begins in the text, in bytes
+	end       int           // and where it ends
 }
 
 // container is an object or an array that is open.
@@ -28,11 +30,13 @@ type container struct {
 // nothing else. It takes linear time and no recursion. Like version 1 of encoding/json it accepts a byte
 // order mark, duplicate names, and bytes that are not UTF-8, which providers do send.
 func walkJSON(body []byte, visit func(jsonValue)) (isJSON bool) {
-	body = bytes.TrimPrefix(body, []byte("\ufeff"))
-	decoder := jsontext.NewDecoder(bytes.NewBuffer(body),
+	text := bytes.TrimPrefix(body, []byte("\ufeff"))
+	mark := len(body) - len(text)
+	decoder := jsontext.NewDecoder(bytes.NewBuffer(text),
 		jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
 	open := []container{{}} // the outermost stands for the text
 	for {
+		before := int(decoder.InputOffset())
 		token, err := decoder.ReadToken()
 		if err != nil {
 			return false
@@ -57,6 +61,9 @@ func walkJSON(body []byte, visit func(jsonValue)) (isJSON bool) {
 			value.isElement = inside.kind == '['
 		case '"', '0':
 			value.text = token.String()
+			value.end = mark + int(decoder.InputOffset())
+			between := len(text[before:]) - len(bytes.TrimLeft(text[before:], " \t\r\n,:"))
+			value.begin = mark + before + between
 		}
 		visit(value)
 		inside.atName = inside.kind == '{'

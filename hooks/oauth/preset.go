@@ -82,6 +82,17 @@ type Preset struct {
 	// refresh replaces it, and when it ends. Blank means that it is not known.
 	RefreshNote string `json:"refreshNote,omitzero"`
 
+	// APIHosts are the hosts that the provider's API is at, as they stand in an https address, with a port if
+	// they have one. They may hold the tenant's placeholder. Empty means that each customer's is another one, or
+	// that they are not known.
+	APIHosts []string `json:"apiHosts,omitzero"`
+
+	// CORS says whether browsers may call the API with an access token.
+	CORS CORS `json:"cors,omitzero"`
+
+	// APISources are the public places that APIHosts and CORS were found in.
+	APISources []string `json:"apiSources,omitzero"`
+
 	// Console is where an author registers the client. Hint is one line on what usually goes wrong.
 	Console string `json:"console,omitzero"`
 	Hint    string `json:"hint,omitzero"`
@@ -89,6 +100,20 @@ type Preset struct {
 	// Sources are the public places that the facts were found in.
 	Sources []string `json:"sources"`
 }
+
+// CORS says whether a provider's API lets pages of other origins call it from a browser, with an access token
+// in the Authorization header (Fetch standard, CORS protocol).
+type CORS string
+
+const (
+	// CORSYes is an API that any page may call, or any whose origin the author lists at the provider.
+	CORSYes CORS = "yes"
+	// CORSNo is an API that pages cannot call, or only once each customer's administrator has allowed it.
+	// Its calls need a server in between.
+	CORSNo CORS = "no"
+	// CORSUnknown is an API of which no source says.
+	CORSUnknown CORS = ""
+)
 
 // PresetScope is a scope of a provider, and what a plugin may do with it.
 type PresetScope struct {

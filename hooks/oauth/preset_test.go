@@ -33,6 +33,7 @@ func TestPresets(t *testing.T) {
 			checkFacts(check, preset)
 			checkScopes(check, preset)
 			checkRevocation(check, preset)
+			checkAPI(check, preset)
 			for _, endpoint := range []string{
 				preset.AuthorizeEndpoint, preset.TokenEndpoint, preset.RefreshEndpoint, preset.RevokeEndpoint,
 				preset.Issuer,
@@ -144,6 +145,61 @@ func checkRevocation(check func(bool, string), preset Preset) {
 	check(strings.Contains(preset.RevokeEndpoint, "{client_id}") == (kind == RevokeGitHub),
 		"{client_id} is of the kind github only")
 }
+
+// apiSource is a repository, or an address without its scheme.
+var apiSource = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9.-]*/[!-~]*[A-Za-z0-9/]$`)
+
+// checkAPI checks that each host of the API is exact, that the provider chooses it and not whoever names a
+// tenant, and that a source says so.
+func checkAPI(check func(bool, string), preset Preset) {
+	check(slices.Contains([]CORS{CORSYes, CORSNo, CORSUnknown}, preset.CORS),
+		"cors is neither yes nor no, nor left out")
+	says := len(preset.APIHosts) > 0 || preset.CORS != CORSUnknown
+	check(says == (len(preset.APISources) > 0), "apiSources and what they say do not come together")
+	for _, source := range preset.APISources {
+		check(apiSource.MatchString(source),
+			source+" is neither a repository nor an address without its scheme")
+	}
+	for _, list := range [][]string{preset.APIHosts, preset.APISources} {
+		distinct := slices.Compact(slices.Sorted(slices.Values(list)))
+		check(len(distinct) == len(list), fmt.Sprintf("one stands twice in %q", list))
+	}
+	for _, host := range preset.APIHosts {
+		if strings.Contains(host, "{") {
+			checkEndpoint(check, preset, "https://"+host)
+			host = placeholder.ReplaceAllString(host, "x.example")
+		}
+		u, err := ParseAbsoluteURL("https://" + host)
+		check(err == nil && isHostAndPort(host) && strings.Contains(u.Hostname(), "."),
+			host+" is no exact host")
+	}
+}
+
+// A preset says which hosts its API is at, and whether browsers may call it.
+func TestPresetsOfAPIs(t *testing.T) {
+	t.Parallel()
+	for name, want := range map[string]struct {
+		host string
+		cors CORS
+	}{
+		"airtable": {host: "api.airtable.com", cors: CORSYes},
+		"github":   {host: "api.github.com", cors: CORSYes},
+		"google":   {host: "www.googleapis.com", cors: CORSYes},
+		"hubspot":  {host: "api.hubapi.com", cors: CORSNo},
+		"notion":   {host: "api.notion.com", cors: CORSNo},
+		"slack":    {host: "slack.com", cors: CORSNo},
+		"typeform": {host: "api.typeform.com", cors: CORSNo},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			preset, _ := FindPreset(name)
+			if !slices.Contains(preset.APIHosts, want.host) || preset.CORS != want.cors {
+				t.Errorf("its hosts are %q, its cors is %q", preset.APIHosts, preset.CORS)
+			}
+		})
+	}
+}
+
 
 // checkEndpoint checks that an address is https, and that whoever names a tenant does not choose its host.
 func checkEndpoint(check func(bool, string), preset Preset, endpoint string) {

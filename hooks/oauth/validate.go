@@ -148,6 +148,7 @@ func (c *Client) ForTenant(name string) (*Client, error) {
 	}
 	filled := *c
 	filled.Tenant, filled.tenant = wanted, nil
+	filled.APIHosts = c.tenantAPIHosts(c.tenant, wanted)
 	if c.tenant.Kind == TenantRegion {
 		filled.region = c.tenant
 		return filled.inRegion(wanted), nil
@@ -295,6 +296,7 @@ func (c *Client) Validate() []FieldError {
 	c.validateLoginParams(&errs, endpointParams)
 	c.validateTokenParams(&errs)
 	c.validateRedirectParams(&errs)
+	c.validateAPIHosts(&errs)
 	c.validateRedirectName(&errs, preset)
 	c.validateSignedSecret(&errs)
 	c.validateChoices(&errs)

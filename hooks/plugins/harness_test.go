@@ -25,19 +25,16 @@ type fixture struct {
 }
 
 // newFixture opens a new data folder. The app is closed when the test ends.
-func newFixture(t *testing.T, options RecordsOptions) *fixture {
+func newFixture(t *testing.T, defaults Defaults) *fixture {
 	t.Helper()
 	app := testkit.OpenApp(t)
-	records := NewRecords(app, options)
+	records := NewRecords(app, defaults)
 	records.Bind()
 	return &fixture{Records: records, t: t}
 }
 
-// withKey are the options of most tests.
-var withKey = RecordsOptions{
-	EncryptionKey: testKey,
-	Defaults:      Defaults{PublicURL: "https://backend.example"},
-}
+// withKey are the defaults of most tests.
+var withKey = Defaults{EncryptionKey: testKey, PublicURL: "https://backend.example"}
 
 // fields returns the fields of a valid record, with changes.
 func fields(slug string, changes map[string]any) map[string]any {
@@ -102,8 +99,9 @@ func (f *fixture) execute(statement string) {
 
 // reopen returns the records of the same app as they are read after a start with this key.
 func (f *fixture) reopen(key string) *fixture {
-	options := RecordsOptions{EncryptionKey: key, Defaults: f.defaults}
-	return &fixture{Records: NewRecords(f.app, options), t: f.t}
+	defaults := f.defaults
+	defaults.EncryptionKey = key
+	return &fixture{Records: NewRecords(f.app, defaults), t: f.t}
 }
 
 // expectError checks that a save is refused with some words, and does not quote the secret.

@@ -41,6 +41,9 @@ type Plugin struct {
 	// it), "*" allows all.
 	AllowedOrigins []string
 
+	// Tokens says what the plugin gets in place of the provider's tokens. Blank means [TokensPlain].
+	Tokens Tokens
+
 	// RecordID is the id of its record in the collection plugins. If it is blank, the environment configures
 	// the plugin.
 	RecordID string
@@ -53,6 +56,8 @@ type Plugin struct {
 	// State says whether the plugin can be used. If it is [Misconfigured], Invalid says why.
 	State   State
 	Invalid oauth.FieldError
+
+	tokenKeys tokenKeys
 }
 
 // State is whether a plugin can be used.
@@ -94,7 +99,7 @@ func Sentence(text string) string {
 	return text + "."
 }
 
-// Defaults are the values that stand for the blank fields of any plugin.
+// Defaults are the values that stand for the blank fields of any plugin, and what holds for all of them.
 type Defaults struct {
 	// ParentDomain is what plugins are published under. Blank means plugins.framercdn.com.
 	ParentDomain string
@@ -105,6 +110,13 @@ type Defaults struct {
 
 	// AllowHTTP is that of [oauth.Client], for all plugins.
 	AllowHTTP bool
+
+	// EncryptionKey seals the client secrets of records, and the tokens of plugins with [TokensSealed]. If it
+	// is blank, neither can be, and nothing opens.
+	EncryptionKey string
+
+	// OldEncryptionKey opens tokens that were sealed before the key was changed. It may be blank.
+	OldEncryptionKey string
 }
 
 const (
@@ -125,6 +137,7 @@ func New(value func(field string) string) Plugin {
 		ReturnURL:      trimmed("returnUrl"),
 		PluginID:       trimmed("pluginId"),
 		AllowedOrigins: SplitList(trimmed("allowedOrigins")),
+		Tokens:         Tokens(strings.ToLower(trimmed("tokens"))),
 		Client: oauth.Client{
 			Provider:          strings.ToLower(trimmed("provider")),
 			Tenant:            trimmed("tenant"),
@@ -142,6 +155,7 @@ func New(value func(field string) string) Plugin {
 			LoginParams:       SplitList(trimmed("loginParams")),
 			RedirectParams:    SplitList(trimmed("redirectParams")),
 			RedirectName:      trimmed("redirectName"),
+			APIHosts:          SplitList(trimmed("apiHosts")),
 			TokenParams:       strings.TrimPrefix(trimmed("tokenParams"), "?"),
 			TokenAuth:         oauth.TokenAuth(strings.ToLower(trimmed("tokenAuth"))),
 			TokenFormat:       oauth.TokenFormat(strings.ToLower(trimmed("tokenFormat"))),
@@ -175,6 +189,8 @@ func (p Plugin) Complete(defaults Defaults) Plugin {
 		p.RedirectURI = defaults.PublicURL + p.RedirectPath()
 	}
 	p.AllowHTTP = p.AllowHTTP || defaults.AllowHTTP
+	p.Tokens = cmp.Or(p.Tokens, TokensPlain)
+	p.tokenKeys = newTokenKeys(defaults)
 	p.Client = p.Client.Complete()
 	parts := []string{p.RecordID, p.Slug, p.ClientID, p.AuthorizeEndpoint, p.TokenEndpoint, p.Tenant}
 	fingerprint := sha256.Sum256([]byte(strings.Join(parts, "\n")))
@@ -228,14 +244,15 @@ func (p *Plugin) WhereElse(field string) string {
 var slugForm = regexp.MustCompile(`^[a-z0-9-]{1,63}$`)
 
 // reservedSlugs are taken: by PocketBase, or by the routes of the plugin at the root.
-var reservedSlugs = []string{"api", "_", "authorize", "redirect", "poll", "refresh", "revoke"}
+var reservedSlugs = []string{"api", "_", "authorize", "redirect", "poll", "refresh", "revoke", "cancel",
+	"fetch"}
 
 // formOrder is the order in which a person fills in the fields.
 var formOrder = []string{
 	"slug", "provider", "tenant", "clientId", "clientSecret", "teamId", "keyId", "redirectUri",
 	"redirectName", "authorizeEndpoint", "tokenEndpoint", "revokeEndpoint", "revokeKind", "issuer",
 	"authorizeParams", "loginParams", "tokenParams", "tokenAuth", "tokenFormat", "pkce", "redirectParams",
-	"pluginId", "allowedOrigins", "returnUrl",
+	"apiHosts", "tokens", "pluginId", "allowedOrigins", "returnUrl",
 }
 
 // Validate returns what must be fixed, one error for each field, in the order in which a person would fix
@@ -255,6 +272,7 @@ func (p *Plugin) Validate() []oauth.FieldError {
 	p.validateOrigins(&errs)
 	errs.Check("returnUrl", p.ReturnURL == "" || IsReturnURL(p.ReturnURL),
 		"must begin with https:// or with the scheme of an app, such as framer://")
+	p.validateTokens(&errs)
 	rank := func(err oauth.FieldError) int { return slices.Index(formOrder, err.Field) }
 	slices.SortStableFunc(errs, func(a, b oauth.FieldError) int { return cmp.Compare(rank(a), rank(b)) })
 	return errs

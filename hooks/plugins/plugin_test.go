@@ -26,7 +26,7 @@ func TestNew(t *testing.T) {
 		"slug": " sheets ", "provider": " Google ", "tokenAuth": "BASIC", "pkce": "Off",
 		"tokenFormat": "JSON", "revokeKind": "Delete", "tokenParams": "?resource=a&resource=b",
 		"loginParams": "prompt, scope ,", "redirectParams": " realmId", "redirectName": " Name ",
-		"authorizeParams": " ?a=b", "scope": "\tRead, Write\n", "clientSecret": "\u00a0a b ",
+		"authorizeParams": " ?a=b", "scope": "\tRead, Write\n", "tokens": "Sealed", "apiHosts": "a.example, b.example ,", "clientSecret": "\u00a0a b ",
 		"allowedOrigins": "null,, https://a.example ,",
 	}))
 	for field, value := range map[string][2]string{
@@ -40,6 +40,8 @@ func TestNew(t *testing.T) {
 		"tokenParams":     {plugin.TokenParams, "resource=a&resource=b"},
 		"loginParams":     {fmt.Sprintf("%q", plugin.LoginParams), `["prompt" "scope"]`},
 		"redirectParams":  {fmt.Sprintf("%q", plugin.RedirectParams), `["realmId"]`},
+		"tokens":          {string(plugin.Tokens), "sealed"},
+		"apiHosts":        {fmt.Sprintf("%q", plugin.APIHosts), `["a.example" "b.example"]`},
 		"redirectName":    {plugin.RedirectName, "Name"},
 		"scope":           {plugin.Scope, "Read, Write"},
 		"allowedOrigins":  {fmt.Sprintf("%q", plugin.AllowedOrigins), `["null" "https://a.example"]`},
@@ -499,7 +501,8 @@ func TestOrderOfErrors(t *testing.T) {
 		"teamId": "x", "keyId": "x",
 		"redirectName": "a b", "revokeKind": "x", "loginParams": "a b", "tokenParams": "a b",
 		"tokenFormat": "x", "redirectParams": "a b",
-		"tokenAuth": "x", "pkce": "x", "pluginId": "/", "allowedOrigins": "x", "returnUrl": "x",
+		"apiHosts": "a b", "tokens": "x", "tokenAuth": "x", "pkce": "x", "pluginId": "/", "allowedOrigins": "x",
+		"returnUrl": "x",
 	})).Complete(Defaults{})
 	if got := fieldsOf(wrong); !slices.Equal(got, formOrder) {
 		t.Errorf("got %v", got)

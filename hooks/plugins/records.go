@@ -29,18 +29,9 @@ type Records struct {
 	loaded atomic.Pointer[map[string]*Plugin] // by their slugs; nil: not read yet
 }
 
-// RecordsOptions say how records are read.
-type RecordsOptions struct {
-	// Defaults are the values of blank fields.
-	Defaults Defaults
-
-	// EncryptionKey seals the client secrets. If it is blank, none can be stored, and none opens.
-	EncryptionKey string
-}
-
 // NewRecords returns the records of an app, whose collections need not exist yet.
-func NewRecords(app core.App, options RecordsOptions) *Records {
-	return &Records{app: app, defaults: options.Defaults, key: encryptionKey(options.EncryptionKey)}
+func NewRecords(app core.App, defaults Defaults) *Records {
+	return &Records{app: app, defaults: defaults, key: encryptionKey(defaults.EncryptionKey)}
 }
 
 // secretDots stand for a client secret in its record. The secret itself is in a column that is not a field of
@@ -88,8 +79,8 @@ func (r *Records) All() (map[string]*Plugin, error) {
 }
 
 // ReadDatabase reads the plugins by their slugs from a database that no app has open.
-func ReadDatabase(db dbx.Builder, options RecordsOptions) (map[string]*Plugin, error) {
-	return NewRecords(nil, options).read(db)
+func ReadDatabase(db dbx.Builder, defaults Defaults) (map[string]*Plugin, error) {
+	return NewRecords(nil, defaults).read(db)
 }
 
 func (r *Records) read(db dbx.Builder) (map[string]*Plugin, error) {

@@ -273,9 +273,9 @@ const notEncrypted = "must start with https://, since secrets are sent there. On
 // A record that was saved with ALLOW_HTTP=1 says why it cannot be used without.
 func TestNotEncrypted(t *testing.T) {
 	t.Parallel()
-	options := withKey
-	options.Defaults.AllowHTTP = true
-	f := newFixture(t, options)
+	defaults := withKey
+	defaults.AllowHTTP = true
+	f := newFixture(t, defaults)
 	f.add("one", map[string]any{"tokenEndpoint": "http://p.example/token"})
 	if plugin := f.reopen(testKey).mustFind("one"); plugin.State != Available {
 		t.Errorf("with ALLOW_HTTP=1: %s", plugin.Reason())
@@ -391,7 +391,7 @@ func TestSlugIsUnique(t *testing.T) {
 // Without a key no secret can be stored; the error says how to make one, and does not repeat the secret.
 func TestSaveWithoutKey(t *testing.T) {
 	t.Parallel()
-	f := newFixture(t, RecordsOptions{})
+	f := newFixture(t, Defaults{})
 	_, err := f.create(fields("one", nil))
 	got := saveError(t, err)
 	if !strings.HasSuffix(got["clientSecret"], "openssl rand -base64 24") {
@@ -545,9 +545,9 @@ func TestSecretStaysWithItsHosts(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			options := withKey
-			options.Defaults.AllowHTTP = true
-			f := newFixture(t, options)
+			defaults := withKey
+			defaults.AllowHTTP = true
+			f := newFixture(t, defaults)
 			f.add("one", test.before)
 			err := f.change("one", test.change)
 			if test.host != "" {
@@ -630,7 +630,7 @@ func TestSecretThatCannotBeStored(t *testing.T) {
 // again if it is public no more.
 func TestPublicClient(t *testing.T) {
 	t.Parallel()
-	f := newFixture(t, RecordsOptions{Defaults: withKey.Defaults})
+	f := newFixture(t, Defaults{PublicURL: withKey.PublicURL})
 	f.add("public", map[string]any{"tokenAuth": "none", "clientSecret": ""})
 	if plugin := f.mustFind("public"); plugin.State != Available || plugin.ClientSecret != "" {
 		t.Errorf("it is %+v", plugin)
@@ -699,6 +699,7 @@ func TestMigrationOfSettings(t *testing.T) {
 	f := newFixture(t, withKey)
 	f.add("one", map[string]any{"tokenParams": "a=b", "tokenFormat": "json"})
 	f.add("public", map[string]any{"tokenAuth": "none", "clientSecret": ""})
+	f.add("sealed", map[string]any{"tokens": "sealed", "apiHosts": "api.example"})
 	runner := core.NewMigrationsRunner(f.app, core.AppMigrations)
 	fieldsNow := func() string {
 		collection, err := f.app.FindCollectionByNameOrId("plugins")
@@ -713,7 +714,7 @@ func TestMigrationOfSettings(t *testing.T) {
 			t.Errorf("the form has no field %s", name)
 		}
 	}
-	const later = 2 // migrations that have come since
+	const later = 4 // migrations that have come since
 	if _, err := runner.Down(1 + later); err != nil {
 		t.Fatal(err)
 	}

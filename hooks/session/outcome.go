@@ -55,6 +55,15 @@ func CancelledByAdmin() Failure {
 	}
 }
 
+// CancelledByPlugin returns the failure of a login that the person cancels in the plugin.
+func CancelledByPlugin() Failure {
+	return Failure{
+		Status:      StatusDenied,
+		Code:        "access_denied",
+		Description: "The sign-in was cancelled in the plugin.",
+	}
+}
+
 // Complete seals the provider's token response for the plugin to claim. It fails with ErrExpired or
 // ErrCancelled if the session expired, or was cancelled or deleted, while the code was exchanged.
 func (s *Sessions) Complete(ctx context.Context, pending Pending, tokens []byte) error {
@@ -83,4 +92,23 @@ func (s *Sessions) Fail(ctx context.Context, id string, failure Failure) (ended 
 // was still under way, or its tokens were not claimed yet.
 func (s *Sessions) Cancel(ctx context.Context, id string) (cancelled bool, err error) {
 	return s.table.Cancel(ctx, id, CancelledByAdmin(), s.now())
+}
+
+// CancelByReadKey ends the session of a read key for its plugin; see [CancelledByPlugin]. It reports whether
+// the session was still under way, or its tokens were not claimed yet.
+func (s *Sessions) CancelByReadKey(ctx context.Context, owner Owner, readKey string) (bool, error) {
+	id := ""
+	if login, pending := s.FindPending(owner, readKey); pending {
+		id = login.row.ID
+	} else {
+		claim, err := s.Claim(ctx, owner, readKey)
+		if err != nil {
+			return false, nil // it is unknown, has ended, or is being claimed
+		}
+		if err := claim.Release(ctx); err != nil {
+			return false, err
+		}
+		id = claim.SessionID
+	}
+	return s.table.Cancel(ctx, id, CancelledByPlugin(), s.now())
 }

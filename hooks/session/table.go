@@ -46,8 +46,8 @@ type Table interface {
 	// whether the session was one of these.
 	Cancel(ctx context.Context, id string, failure Failure, now time.Time) (bool, error)
 
-	// TakeClaim reads the row of a read key. If it is ready, has not expired and nobody holds its claim, the
-	// caller holds it from now on. If it is not, the hold has the row as it is and no Holder, for any number
+	// TakeClaim reads the row of a read key. If its tokens can be claimed and nobody holds its claim, the
+	// caller holds it from now on; see [Row.CheckClaim]. If it is not, the hold has the row as it is and no Holder, for any number
 	// of callers. It fails with ErrTaken if another holds the claim, and with ErrUnknown if there is no such
 	// row or if the claim was acknowledged already.
 	//
@@ -57,10 +57,17 @@ type Table interface {
 	// Hold.Until, after which another may take over.
 	TakeClaim(ctx context.Context, owner Owner, readKeyHash []byte, now time.Time) (Hold, error)
 
-	// Ack says that the plugin has the tokens: the session is claimed, and they are erased. If storing that
+	// Ack says that the plugin has the tokens: the session is claimed, if it was not before, and they are
+	// erased. If storing that
 	// fails, the claim stays taken, nobody gets the tokens again, and Sweep stores it later. Nothing happens,
 	// and there is no error, if the session has ended otherwise or if the hold is no longer the present one.
 	Ack(ctx context.Context, hold Hold, now time.Time) error
+
+	// Keep says that the plugin was sent the tokens and may ask for them again, until it acknowledges them or
+	// an [AckWindow] has passed: the session is claimed now, and they stay. The hold ends, and the next caller
+	// of TakeClaim gets them. If the session was claimed already, nothing else happens. If the hold is no
+	// longer the present one, nothing happens, and there is no error.
+	Keep(ctx context.Context, hold Hold, now time.Time) error
 
 	// Release lets the next caller of TakeClaim have the tokens. Nothing happens, and there is no error, if
 	// the hold is no longer the present one, or if it was acknowledged.
@@ -71,7 +78,8 @@ type Table interface {
 	// serves.
 	Resume(ctx context.Context, interrupted Failure, now time.Time) error
 
-	// Sweep ends as expired what has expired, erasing keys and tokens, and then deletes the rows that expired
+	// Sweep ends as expired what has expired, erasing keys and tokens, erases the tokens that nobody has
+	// acknowledged in time, and then deletes the rows that expired
 	// at removeBefore or earlier, and those whose state was never consumed and that expired an
 	// AbandonedRetention before now, or earlier. A table may delete more of the oldest that have expired, to
 	// bound its size. It stores the acknowledgements that could not be stored before. Its counts
@@ -125,6 +133,10 @@ type Row struct {
 	// not.
 	Redirected, Completed time.Time
 
+	// KeptUntil is until when the tokens of a session that is claimed can be claimed again. Zero: they are
+	// erased.
+	KeptUntil time.Time
+
 	// Code and Description are what the plugin is told of a session that is denied or failed.
 	Code, Description string
 }
@@ -157,6 +169,11 @@ func (r Row) CheckClaim(now time.Time) error {
 		return &Failure{Status: r.Status, Code: r.Code, Description: r.Description}
 	case StatusExpired:
 		return ErrExpired
+	case StatusClaimed:
+		if now.Before(r.KeptUntil) && now.Before(r.Expires) {
+			return nil
+		}
+		return ErrUnknown
 	default:
 		return ErrUnknown
 	}
@@ -164,7 +181,7 @@ func (r Row) CheckClaim(now time.Time) error {
 
 // Hold is a claim as a [Table] knows it: a value that says who is getting the tokens of a session.
 type Hold struct {
-	// Row is the session's. TakeClaim fills ID, Status, Expires, Code and Description at least.
+	// Row is the session's. TakeClaim fills ID, Status, Expires, KeptUntil, Code and Description at least.
 	Row Row
 	// Holder is a fresh nonce that names the holder. If it is empty, nobody holds anything.
 	Holder string
@@ -173,6 +190,10 @@ type Hold struct {
 	// Until is when another may take the claim over. Zero means never, as long as this process lives.
 	Until time.Time
 }
+
+// AckWindow is how long the tokens stay for a plugin that acknowledges them, from when it was first sent them.
+// They never stay longer than the session lives.
+const AckWindow = time.Minute
 
 // Swept counts the rows that a sweep has changed.
 type Swept struct {

@@ -223,3 +223,65 @@ func twoProcesses(t *testing.T, f *fixture) {
 		return f.poll(t, table, row, f.now)
 	})
 }
+
+// The tokens stay for the plugin until it acknowledges them, and the login ends once.
+func tokensAreKept(t *testing.T, f *fixture) {
+	row := f.ready(t)
+	keep := func(hold session.Hold) {
+		t.Helper()
+		if err := f.table.Keep(t.Context(), hold, f.now); err != nil {
+			t.Fatal(err)
+		}
+	}
+	stale := f.take(t, row)
+	keep(stale)
+	f.notified.expectOutcomes(t, row.ID, session.StatusClaimed)
+	hold := f.take(t, row)
+	if hold.Row.Status != session.StatusClaimed || !f.now.Before(hold.Row.KeptUntil) {
+		t.Errorf("the hold has %+v", hold.Row)
+	}
+	f.expectPoll(t, row, f.now, session.ErrTaken)
+	keep(stale) // of a hold that has ended
+	f.expectPoll(t, row, f.now, session.ErrTaken)
+	f.must(t, false)(f.table.Cancel(t.Context(), row.ID, cancelled, f.now))
+	if err := f.table.Release(t.Context(), hold); err != nil {
+		t.Fatal(err)
+	}
+	keep(f.take(t, row))
+	f.open(t)
+	hold = f.take(t, row)
+	if err := f.table.Ack(t.Context(), hold, f.now); err != nil {
+		t.Fatal(err)
+	}
+	keep(hold)
+	f.expectPoll(t, row, f.now, session.ErrUnknown)
+	f.notified.expectOutcomes(t, row.ID)
+}
+
+// What is not acknowledged goes after its window, or with the session, and a sweep before that takes nothing.
+func keptTokensExpire(t *testing.T, f *fixture) {
+	for _, claimed := range []time.Duration{0, ttl - session.AckWindow/2} {
+		row := f.ready(t)
+		hold := f.take(t, row)
+		at := f.now.Add(claimed)
+		if err := f.table.Keep(t.Context(), hold, at); err != nil {
+			t.Fatal(err)
+		}
+		end := at.Add(session.AckWindow)
+		if row.Expires.Before(end) {
+			end = row.Expires
+		}
+		just := end.Add(-time.Millisecond)
+		if _, err := f.table.Sweep(t.Context(), just, f.now); err != nil {
+			t.Fatal(err)
+		}
+		f.expectPoll(t, row, end, session.ErrUnknown)
+		f.expectPoll(t, row, just, nil)
+		if _, err := f.table.Sweep(t.Context(), end, f.now); err != nil {
+			t.Fatal(err)
+		}
+		f.open(t)
+		f.expectPoll(t, row, just, session.ErrUnknown)
+		f.notified.expectOutcomes(t, row.ID)
+	}
+}

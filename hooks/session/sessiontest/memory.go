@@ -283,7 +283,8 @@ func (t *memoryTable) TakeClaim(
 // held returns the row of a hold, or nil if the hold is no longer the current one.
 func (t *memoryTable) held(hold session.Hold) *memoryRow {
 	return t.find(func(row *memoryRow) bool {
-		return row.ID == hold.Row.ID && row.Status == session.StatusReady && row.holder == hold.Holder
+		withTokens := row.Status == session.StatusReady || !row.KeptUntil.IsZero()
+		return row.ID == hold.Row.ID && withTokens && hold.Holder != "" && row.holder == hold.Holder
 	})
 }
 
@@ -293,8 +294,31 @@ func (t *memoryTable) Ack(ctx context.Context, hold session.Hold, now time.Time)
 		if row == nil {
 			return nil, nil
 		}
+		if row.Status == session.StatusClaimed {
+			row.holder, row.sealed, row.KeptUntil = "", nil, time.Time{}
+			return nil, nil
+		}
 		row.claimed = now
 		return row.end(session.StatusClaimed, session.Failure{}, row.Completed), nil
+	})
+}
+
+func (t *memoryTable) Keep(ctx context.Context, hold session.Hold, now time.Time) error {
+	return t.change(ctx, func() ([]event, error) {
+		row := t.held(hold)
+		if row == nil {
+			return nil, nil
+		}
+		row.holder = ""
+		if row.Status == session.StatusClaimed {
+			return nil, nil
+		}
+		row.claimed = now
+		row.KeptUntil = now.Add(session.AckWindow)
+		sealed := row.sealed
+		events := row.end(session.StatusClaimed, session.Failure{}, row.Completed)
+		row.sealed = sealed
+		return events, nil
 	})
 }
 
@@ -329,6 +353,9 @@ func (t *memoryTable) Sweep(
 ) (swept session.Swept, err error) {
 	err = t.change(ctx, func() (events []event, err error) {
 		for _, row := range t.memory.rows {
+			if row.Status == session.StatusClaimed && row.CheckClaim(now) != nil {
+				row.sealed, row.KeptUntil = nil, time.Time{}
+			}
 			living := row.Status == session.StatusPending || row.Status == session.StatusReady
 			if !living || now.Before(row.Expires) {
 				continue

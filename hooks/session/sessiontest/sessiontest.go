@@ -41,6 +41,8 @@ func Run(t *testing.T, create func(t *testing.T) Store) {
 		"tokens are delivered once":          tokensAreDeliveredOnce,
 		"a released claim is taken again":    claimIsReleased,
 		"a stale hold changes nothing":       staleHold,
+		"tokens are kept for the plugin":     tokensAreKept,
+		"kept tokens expire":                 keptTokensExpire,
 		"each poll learns what became of it": statusForEveryPoll,
 		"a ready session expires":            readyExpires,
 		"a session expires during a claim":   expiryDuringClaim,

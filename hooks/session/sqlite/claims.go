@@ -170,11 +170,12 @@ func (t *Table) readClaim(
 	ctx context.Context, withTokens bool, owner session.Owner, readKeyHash []byte,
 ) (session.Hold, error) {
 	hold := session.Hold{Row: session.Row{Owner: owner, ReadKeyHash: readKeyHash}}
-	var expires string
+	var expires, claimed string
 	found := t.statements.byReadKey.QueryRowContext(ctx,
 		withTokens, readKeyHash, owner.Slug, owner.Fingerprint)
 	err := found.Scan(
-		&hold.Row.ID, &hold.Row.Status, &hold.Row.Code, &hold.Row.Description, &expires, &hold.Sealed)
+		&hold.Row.ID, &hold.Row.Status, &hold.Row.Code, &hold.Row.Description, &expires, &claimed,
+		&hold.Sealed)
 	if errors.Is(err, sql.ErrNoRows) {
 		err = session.ErrUnknown
 	}
@@ -182,6 +183,9 @@ func (t *Table) readClaim(
 		return session.Hold{}, err
 	}
 	hold.Row.Expires = readTime(expires)
+	if claimed != "" {
+		hold.Row.KeptUntil = readTime(claimed).Add(session.AckWindow)
+	}
 	return hold, nil
 }
 
@@ -189,6 +193,11 @@ func (t *Table) readClaim(
 func (t *Table) Ack(ctx context.Context, hold session.Hold, now time.Time) error {
 	if !t.claims.isCurrent(hold) {
 		return nil
+	}
+	if hold.Row.Status == session.StatusClaimed {
+		defer t.claims.remove(hold)
+		_, err := t.writer.exec(ctx, t.statements.forget, hold.Row.ID)
+		return err
 	}
 	outcomes, err := t.outcomes(ctx, t.statements.ack, timestamp(now), hold.Row.ID)
 	if err != nil {
@@ -198,6 +207,22 @@ func (t *Table) Ack(ctx context.Context, hold session.Hold, now time.Time) error
 	t.claims.remove(hold)
 	t.notifyEnded(outcomes)
 	return nil
+}
+
+// Keep records that the plugin was sent the tokens.
+func (t *Table) Keep(ctx context.Context, hold session.Hold, now time.Time) error {
+	if !t.claims.isCurrent(hold) {
+		return nil
+	}
+	defer t.claims.remove(hold)
+	if hold.Row.Status == session.StatusClaimed {
+		return nil
+	}
+	outcomes, err := t.outcomes(ctx, t.statements.keep, timestamp(now), hold.Row.ID)
+	if err == nil {
+		t.notifyEnded(outcomes)
+	}
+	return err
 }
 
 // Release gives the claim back. It never fails.

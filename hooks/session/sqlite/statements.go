@@ -7,7 +7,7 @@ import (
 
 // statements are all the SQL that sessions need, prepared once.
 type statements struct {
-	insert, consume, complete, fail, cancel, ack, interrupted, expire, expireOne, remove,
+	insert, consume, complete, fail, cancel, ack, keep, forget, forgetKept, interrupted, expire, expireOne, remove,
 	removeAbandoned, removeOf *sql.Stmt
 
 	byState, byReadKey, pending, surplus, surplusOf *sql.Stmt
@@ -28,6 +28,9 @@ const sweepStep = "200"
 
 // fruitless finds what the index sessions_fruitless has.
 const fruitless = `status IN ('denied', 'failed', 'expired')`
+
+// kept finds what the index sessions_kept has: tokens that were sent and not acknowledged.
+const kept = `status = 'claimed' AND sealed IS NOT NULL`
 
 // ofOwner finds the sessions that began at a plugin with its present client. Those that are older than the
 // column have no client.
@@ -75,6 +78,13 @@ func (s *statements) writes(db *sql.DB) []prepared {
 		{statement: &s.ack, db: db, query: `UPDATE sessions
 			SET status = 'claimed', claimed = ?, sealed = NULL
 			WHERE id = ? AND status = 'ready' RETURNING ` + outcomeColumns},
+		{statement: &s.keep, db: db, query: `UPDATE sessions
+			SET status = 'claimed', claimed = ?
+			WHERE id = ? AND status = 'ready' RETURNING ` + outcomeColumns},
+		{statement: &s.forget, db: db, query: `UPDATE sessions
+			SET sealed = NULL WHERE id = ? AND ` + kept},
+		{statement: &s.forgetKept, db: db, query: `UPDATE sessions
+			SET sealed = NULL WHERE ` + kept + ` AND (claimed <= ? OR expires <= ?)`},
 		{statement: &s.interrupted, db: db, query: `UPDATE sessions
 			SET status = ?, error = ?, errorDescription = ?, cause = ?, completed = ?, publicKey = NULL
 			WHERE ` + living + ` AND status = 'pending' AND redirected != '' RETURNING ` + outcomeColumns},
@@ -107,7 +117,8 @@ func (s *statements) reads(db *sql.DB) []prepared {
 			id, status, tenant, publicKey, network, created, redirected, expires, error, errorDescription
 			FROM sessions WHERE stateHash = ?2 AND ` + ofOwner},
 		{statement: &s.byReadKey, db: db, query: `SELECT
-			id, status, error, errorDescription, expires, iif(?1, sealed, NULL)
+			id, status, error, errorDescription, expires, iif(` + kept + `, claimed, ''),
+			iif(?1, sealed, NULL)
 			FROM sessions WHERE readKeyHash = ?2 AND ` + ofOwner},
 		{statement: &s.pending, db: db, query: `SELECT id, plugin, client, readKeyHash, created, expires
 			FROM sessions WHERE status IN ('pending', 'ready') AND status = 'pending' AND expires > ?`},

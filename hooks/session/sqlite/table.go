@@ -208,6 +208,10 @@ func (t *Table) Sweep(ctx context.Context, now, removeBefore time.Time) (swept s
 			return swept, err
 		}
 	}
+	_, err = t.writer.exec(ctx, t.statements.forgetKept, timestamp(now.Add(-session.AckWindow)), timestamp(now))
+	if err != nil {
+		return swept, err
+	}
 	if swept.Expired, err = t.expireDue(ctx, now); err != nil {
 		return swept, err
 	}

@@ -1,0 +1,246 @@
+package hooks
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"plugin-oauth/hooks/oauth"
+	"plugin-oauth/hooks/plugins"
+	"plugin-oauth/hooks/relay"
+)
+
+// fetchPath is what the addresses of [server.fetch] begin with, at the root or behind a slug.
+const fetchPath = "/fetch/"
+
+// fetchBounds bounds the calls of APIs under way. An office behind one address has dozens; an answer that is
+// streamed may go on for hours.
+var fetchBounds = bounds{network: 64, provider: 192, inAll: 256}
+
+// fetchMemory is what a call takes more than the connection of its page, in KB: that to the API, and buffers.
+const fetchMemory = 100
+
+// The errors of /fetch. A page can read them, and each says what its author can do.
+var (
+	errFetchOrigin = &responseError{
+		Status: http.StatusForbidden,
+		Code:   "invalid_request",
+		Description: "Calls come from the plugin's own page only, and this origin is none of those that " +
+			"the plugin allows.",
+	}
+	errFetchUnauthorized = &responseError{
+		Status:      http.StatusUnauthorized,
+		Code:        "invalid_token",
+		Description: "The header Authorization is missing. Send the access token in it.",
+	}
+	errFetchNotSealed = &responseError{
+		Status: http.StatusUnauthorized,
+		Code:   "invalid_token",
+		Description: "The access token in the header Authorization is not one that this plugin got from " +
+			"here, or it is too old. Refresh it, or sign in again.",
+	}
+	errFetchAddress = invalidRequest("The address must be " + fetchPath + " with the host of the API and " +
+		"its path behind it, such as " + fetchPath + "api.notion.com/v1/search.")
+	errFetchHost = &responseError{
+		Status: http.StatusForbidden,
+		Code:   "invalid_request",
+		Description: "This host is not one that the plugin may call. The plugin's admin lists them in " +
+			"API_HOSTS, or in the field apiHosts.",
+	}
+	errFetchUpgrade = invalidRequest("WebSockets are not passed on. Use requests, or server-sent events.")
+	errFetchBody    = &responseError{
+		Status:      http.StatusRequestEntityTooLarge,
+		Code:        "invalid_request",
+		Description: fmt.Sprintf("The request's body has more than %d MB.", relay.MaxBody>>20),
+	}
+	errFetchTimeout = responseError{
+		Status:      http.StatusGatewayTimeout,
+		Code:        "temporarily_unavailable",
+		Description: "The API did not answer in time. Try again in a moment.",
+	}
+	errFetchUnreachable = responseError{
+		Status:      http.StatusBadGateway,
+		Code:        "temporarily_unavailable",
+		Description: "The API cannot be reached. Try again in a moment.",
+	}
+	errFetchPrivate = responseError{
+		Status: http.StatusBadGateway,
+		Code:   "invalid_request",
+		Description: "The host leads to an address of a private network, which is not called. Only " +
+			"localhost may, by name.",
+	}
+)
+
+// fetch handles any method of /fetch/{host}/{path}?{query}: it calls https://{host}/{path}?{query} for a page
+// that its browser does not let call it, and streams the answer. The host is one of the plugin's API hosts.
+// Whoever calls has an Authorization of their own for it: no secret of the service is used.
+func (s *server) fetch(e *request) error {
+	call, err := s.newCall(e)
+	if err != nil {
+		return err
+	}
+	leave, err := s.fetchGate.enter(s.clientNetwork(e), call.URL.Host)
+	if err != nil {
+		e.setRetryAfter(retryBusy)
+		return err
+	}
+	defer leave()
+	if !s.connections.keep(e.Request, -fetchMemory) {
+		e.setRetryAfter(retryBusy)
+		return errBusy
+	}
+	err = s.relay.Serve(e.Response, e.Request, call)
+	if err != nil {
+		// What is left of the request's body is not read.
+		e.Response.Header().Set("Connection", "close")
+	}
+	return fetchError(err)
+}
+
+// newCall checks a request, and returns the call that it asks for.
+func (s *server) newCall(e *request) (relay.Call, error) {
+	if !e.plugin.Allows(e.Request.Header.Get("Origin")) {
+		return relay.Call{}, errFetchOrigin
+	}
+	target, err := e.fetchTarget()
+	if err != nil {
+		return relay.Call{}, err
+	}
+	authorization, err := e.authorization()
+	if err != nil {
+		return relay.Call{}, err
+	}
+	plugin := e.plugin
+	return relay.Call{
+		URL:           target,
+		Authorization: authorization,
+		Locate:        func(u *url.URL) string { return s.fetchAddress(plugin, u) },
+		Allowed:       func() bool { return s.stillAllows(plugin, target) },
+		OnHead: func(status int, took time.Duration) {
+			s.metrics.apiCall(plugin.Slug, status, took)
+		},
+	}, nil
+}
+
+// fetchTarget returns the address that a request wants to call. Its path and query stay as they came, so it
+// is cut out of the request's own line.
+func (e *request) fetchTarget() (*url.URL, error) {
+	u, err := url.ParseRequestURI(e.Request.RequestURI)
+	if err != nil {
+		return nil, errFetchAddress
+	}
+	rest := u.RawPath
+	if rest == "" {
+		rest = u.EscapedPath()
+	}
+	if e.plugin.Slug != "" {
+		rest = strings.TrimPrefix(rest, "/"+e.plugin.Slug)
+	}
+	rest, ok := strings.CutPrefix(rest, fetchPath)
+	if !ok {
+		return nil, errFetchAddress
+	}
+	host, path, _ := strings.Cut(rest, "/")
+	if host == "" {
+		return nil, errFetchAddress
+	}
+	origin, found := e.plugin.APIOrigin(host)
+	if !found {
+		return nil, errFetchHost
+	}
+	scheme, _, _ := strings.Cut(origin, "://")
+	target := &url.URL{Scheme: scheme, Host: host, RawPath: escapeRest("/" + path), RawQuery: u.RawQuery}
+	if target.Path, err = url.PathUnescape(target.RawPath); err != nil {
+		return nil, errFetchAddress
+	}
+	target.ForceQuery = u.ForceQuery
+	return target, nil
+}
+
+// escapeRest escapes what a path should have had escaped, such as a |, which browsers leave alone. net/url
+// would escape the whole path anew, and then a / that was escaped is one that is not.
+func escapeRest(path string) string {
+	var b strings.Builder
+	for i := range len(path) {
+		switch c := path[i]; {
+		case c <= ' ' || c > '~' || strings.IndexByte("\"<>\\^`{|}#?", c) >= 0:
+			fmt.Fprintf(&b, "%%%02X", c)
+		default:
+			b.WriteByte(c)
+		}
+	}
+	return b.String()
+}
+
+// authorization returns the header for the API. A sealed token in it is opened.
+func (e *request) authorization() (string, error) {
+	sent := strings.TrimSpace(e.Request.Header.Get("Authorization"))
+	if sent == "" {
+		return "", errFetchUnauthorized
+	}
+	if e.plugin.Tokens != plugins.TokensSealed {
+		return sent, nil
+	}
+	scheme, sealed, _ := strings.Cut(sent, " ")
+	token, err := e.plugin.OpenToken(oauth.AccessToken, strings.TrimSpace(sealed))
+	if err != nil {
+		return "", errFetchNotSealed
+	}
+	return scheme + " " + token, nil
+}
+
+// fetchAddress returns the address at which a page calls an address of the API, or "" if it may not.
+func (s *server) fetchAddress(plugin *plugins.Plugin, u *url.URL) string {
+	origin, found := plugin.APIOrigin(u.Host)
+	if !found || origin != u.Scheme+"://"+u.Host || u.User != nil {
+		return ""
+	}
+	here := &url.URL{}
+	if base, err := url.Parse(s.config.baseURL()); err == nil {
+		here.Path = base.Path // of a proxy that takes it away again
+	}
+	if plugin.Slug != "" {
+		here.Path += "/" + plugin.Slug
+	}
+	target := *u
+	target.Scheme, target.Host = "", ""
+	return here.Path + fetchPath + u.Host + "/" + strings.TrimPrefix(target.String(), "/")
+}
+
+// stillAllows reports whether a plugin may still call a host: its admin may have switched it off, or taken
+// the host away, while the API answers.
+func (s *server) stillAllows(plugin *plugins.Plugin, target *url.URL) bool {
+	if plugin.RecordID == "" {
+		return true // the environment does not change
+	}
+	now, err := s.records.Find(plugin.Slug)
+	if err != nil || now == nil || now.RecordID != plugin.RecordID || now.State != plugins.Available {
+		return false
+	}
+	_, found := now.APIOrigin(target.Host)
+	return found
+}
+
+// fetchError turns the result of a call into its answer. The cause goes to the log; it quotes no address but
+// the API's host.
+func fetchError(err error) error {
+	switch {
+	case err == nil || errors.Is(err, relay.ErrGone):
+		return nil
+	case errors.Is(err, relay.ErrUpgrade):
+		return errFetchUpgrade
+	case errors.Is(err, relay.ErrBodyTooLarge):
+		return errFetchBody
+	case errors.Is(err, relay.ErrBodyIncomplete):
+		return errBodyTooSlow
+	case errors.Is(err, relay.ErrTimeout):
+		return errFetchTimeout.because(err)
+	case errors.Is(err, relay.ErrPrivateAddress):
+		return errFetchPrivate.because(err)
+	default:
+		return errFetchUnreachable.because(err)
+	}
+}

@@ -1,0 +1,99 @@
+package oauth
+
+import (
+	"net/url"
+	"slices"
+	"strings"
+)
+
+// APIHostsOfPreset in [Client.APIHosts] stands for the hosts that the preset lists.
+const APIHostsOfPreset = "on"
+
+// completeAPIHosts puts the preset's hosts in the place of "on", and brings the others into the form in which
+// browsers write them: without the port that their scheme has anyway.
+func (c Client) completeAPIHosts() Client {
+	if len(c.APIHosts) == 0 {
+		return c
+	}
+	hosts := make([]string, 0, len(c.APIHosts))
+	for _, entry := range c.APIHosts {
+		preset, found := FindPreset(c.Provider)
+		if entry == APIHostsOfPreset && found && len(preset.APIHosts) > 0 {
+			hosts = append(hosts, preset.APIHosts...)
+			continue
+		}
+		if host, isHTTP := strings.CutPrefix(entry, "http://"); isHTTP {
+			hosts = append(hosts, "http://"+strings.TrimSuffix(host, ":80"))
+			continue
+		}
+		hosts = append(hosts, strings.TrimSuffix(strings.TrimPrefix(entry, "https://"), ":443"))
+	}
+	slices.Sort(hosts)
+	c.APIHosts = slices.Compact(hosts)
+	return c
+}
+
+// APIOrigin returns the scheme and the host at which an API of the provider is called, such as
+// https://api.notion.com for api.notion.com. The host must be one of [Client.APIHosts], byte for byte, so
+// whatever else an address may hide in it is none.
+func (c *Client) APIOrigin(host string) (origin string, found bool) {
+	if c.tenant != nil && (c.Tenant != "" || c.tenant.isHost()) {
+		if filled, err := c.ForTenant(""); err == nil {
+			c = filled
+		}
+	}
+	for _, entry := range c.APIHosts {
+		scheme := "https://"
+		if local, isHTTP := strings.CutPrefix(entry, "http://"); isHTTP {
+			scheme, entry = "http://", local
+		}
+		isHost := host == entry && !strings.Contains(entry, "{")
+		if isHost || c.tenant.matchesAPIHost(entry, host) {
+			return scheme + host, true
+		}
+	}
+	return "", false
+}
+
+// matchesAPIHost reports whether a host is that of any tenant, where the client is not for one of them.
+func (t *Tenant) matchesAPIHost(entry, host string) bool {
+	if t == nil || t.isHost() {
+		return false
+	}
+	before, after, found := strings.Cut(entry, t.placeholder())
+	label, hasBefore := strings.CutPrefix(host, before)
+	label, hasAfter := strings.CutSuffix(label, after)
+	return found && hasBefore && hasAfter && tenantLabel.MatchString(label) &&
+		label == strings.ToLower(label)
+}
+
+// tenantAPIHosts returns the client's API hosts for one tenant, whose name may end in a path.
+func (c *Client) tenantAPIHosts(tenant *Tenant, name string) []string {
+	filled := slices.Clone(c.APIHosts)
+	for i, entry := range filled {
+		if !strings.Contains(entry, tenant.placeholder()) {
+			continue
+		}
+		if u, err := url.Parse(tenant.replacer(name).Replace("https://" + entry)); err == nil {
+			filled[i] = strings.ToLower(strings.TrimPrefix(u.Scheme+"://"+u.Host, "https://"))
+		}
+	}
+	return filled
+}
+
+func (c *Client) validateAPIHosts(errs *FieldErrors) {
+	for _, entry := range c.APIHosts {
+		host, isHTTP := strings.CutPrefix(entry, "http://")
+		name, _, _ := strings.Cut(host, ":")
+		if c.tenant != nil {
+			host = strings.ReplaceAll(host, c.tenant.placeholder(), "tenant")
+		}
+		errs.Check("apiHosts", entry != APIHostsOfPreset,
+			"must list the hosts: it is not known which hosts the API of this provider has")
+		errs.Check("apiHosts", !isHTTP || name == "localhost",
+			"must not begin with http://, since tokens are sent there; only http://localhost may")
+		errs.Check("apiHosts", isHostAndPort(host),
+			"must be the hosts of the provider's API in lower case, without a path and without *, with "+
+				"commas between, such as api.notion.com")
+	}
+}

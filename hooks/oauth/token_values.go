@@ -1,0 +1,75 @@
+package oauth
+
+import (
+	"bytes"
+	"cmp"
+	"errors"
+	"strings"
+)
+
+// TokenKind is the kind of a token in a token response, as its member is called (RFC 6749 section 5.1).
+type TokenKind string
+
+const (
+	// AccessToken is what the provider's API takes.
+	AccessToken TokenKind = "access_token"
+	// RefreshToken is what the token endpoint takes for new tokens.
+	RefreshToken TokenKind = "refresh_token"
+)
+
+// ReplaceTokens returns a token response in which each access token and each refresh token, at any depth, is
+// replaced by what replace returns for it, which must need no escapes in JSON. It is given the value as it
+// stands in the response, with the quotes and escapes of a string. Every other byte stays. Blank strings are
+// no tokens, nor is what is neither a string nor a number; an object or an array with the name of a token
+// holds tokens of that kind.
+func ReplaceTokens(response []byte, replace func(TokenKind, []byte) (string, error)) ([]byte, error) {
+	r := tokenReplacer{response: response, replace: replace}
+	if !walkJSON(response, r.visit) {
+		return nil, errors.New("the token response is not JSON")
+	}
+	r.replaced.Write(response[r.done:])
+	return r.replaced.Bytes(), r.err
+}
+
+// tokenReplacer copies a token response, with other tokens in it.
+type tokenReplacer struct {
+	response []byte
+	replace  func(TokenKind, []byte) (string, error)
+	replaced bytes.Buffer
+	done     int // how much of the response has been copied, in bytes
+	err      error
+
+	// The object or array that is open and has the name of a token; blank: none is. depth is where it is.
+	kind  TokenKind
+	depth int
+}
+
+func (r *tokenReplacer) visit(value jsonValue) {
+	kind := tokenKindOf(value.name)
+	switch value.kind {
+	case '{', '[':
+		if r.kind == "" && kind != "" {
+			r.kind, r.depth = kind, value.depth
+		}
+	case '}', ']':
+		if r.kind != "" && r.depth == value.depth {
+			r.kind = ""
+		}
+	case '"', '0':
+		if kind = cmp.Or(kind, r.kind); kind != "" && strings.TrimSpace(value.text) != "" && r.err == nil {
+			var token string
+			token, r.err = r.replace(kind, r.response[value.begin:value.end])
+			r.replaced.Write(r.response[r.done:value.begin])
+			r.replaced.WriteString(`"` + token + `"`)
+			r.done = value.end
+		}
+	}
+}
+
+// tokenKindOf returns the kind of the token that a member of a token response has, or "".
+func tokenKindOf(name string) TokenKind {
+	if kind := TokenKind(name); kind == AccessToken || kind == RefreshToken {
+		return kind
+	}
+	return ""
+}
