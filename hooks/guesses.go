@@ -119,7 +119,12 @@ func (s *server) letGuess(e *core.RequestEvent) error {
 	if err := s.readSignIn(e); err != nil {
 		return err
 	}
-	if !s.guesses.enter(e.Request.Context(), network) {
+	mine := &try{network: network, turn: make(chan bool, 1)}
+	if !s.guesses.queue(mine) {
+		return tooManyGuesses(e, time.Second)
+	}
+	defer s.connections.keep(e.Request)() // from here on, since the places in the queue are few
+	if !s.guesses.await(e.Request.Context(), mine) {
 		return tooManyGuesses(e, time.Second)
 	}
 	// A request for a one-time password proves nothing. A password that needs a second factor is right.
@@ -151,12 +156,9 @@ func (s *server) readSignIn(e *core.RequestEvent) error {
 	return nil
 }
 
-// enter waits until a network may try, and reports whether it may. If so, leave must be called.
-func (g *guesses) enter(ctx context.Context, network netip.Prefix) bool {
-	mine := &try{network: network, turn: make(chan bool, 1)}
-	if !g.queue(mine) {
-		return false
-	}
+// await waits until it is the turn of a try that has a place, and reports whether it came. If so, leave must
+// be called.
+func (g *guesses) await(ctx context.Context, mine *try) bool {
 	timeout := time.NewTimer(g.wait)
 	defer timeout.Stop()
 	select {
@@ -170,7 +172,7 @@ func (g *guesses) enter(ctx context.Context, network netip.Prefix) bool {
 	for i, waiting := range g.waiting {
 		if waiting == mine {
 			g.remove(i)
-			g.addFailure(network)
+			g.addFailure(mine.network)
 			return false
 		}
 	}

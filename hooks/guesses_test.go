@@ -347,6 +347,12 @@ func TestRegionsThatFail(t *testing.T) {
 	}
 }
 
+// enter waits until a network may try, and reports whether it may.
+func (g *guesses) enter(ctx context.Context, network netip.Prefix) bool {
+	mine := &try{network: network, turn: make(chan bool, 1)}
+	return g.queue(mine) && g.await(ctx, mine)
+}
+
 // places is how many tries wait.
 func (g *guesses) places() int {
 	g.mu.Lock()

@@ -84,6 +84,8 @@ func (s *server) waitForEnd(e *request, login *session.Login) bool {
 		return !s.config.timing.now().Before(login.Expires())
 	case <-held.replaced:
 		return false
+	case <-held.displaced:
+		return false
 	case <-s.closing:
 		return false
 	case <-e.Request.Context().Done():
@@ -93,8 +95,9 @@ func (s *server) waitForEnd(e *request, login *session.Login) bool {
 
 // heldPoll is a poll that may wait.
 type heldPoll struct {
-	leave    func()          // must be called at its end
-	replaced <-chan struct{} // closed when the same login is polled again
+	leave     func()          // must be called at its end
+	replaced  <-chan struct{} // closed when the same login is polled again
+	displaced <-chan struct{} // closed when others need its place
 }
 
 // hold lets a poll wait. It returns nil if that would be one too many.
@@ -108,11 +111,12 @@ func (s *server) hold(e *request, login *session.Login) (held *heldPoll) {
 		if err != nil {
 			return
 		}
-		if !s.connections.keep(e.Request, pollSaves) {
+		displaced := s.connections.hold(e.Request, pollSaves)
+		if displaced == nil {
 			leave()
 			return
 		}
-		held = &heldPoll{leave: leave, replaced: login.Replace()}
+		held = &heldPoll{leave: leave, replaced: login.Replace(), displaced: displaced}
 		e.forgetRequest()
 	}()
 	<-done
