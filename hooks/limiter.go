@@ -185,12 +185,13 @@ func (g *gate) enter(network netip.Prefix, provider string) (leave func(), err e
 	if site != network && g.underWay[network] > 0 {
 		share = 2
 	}
+	isFull := func(held, room int) bool { return max(1, held) > (room+share-1)/share }
 	there := g.fromSite[siteAtProvider{site: site, provider: provider}]
 	switch {
 	case g.underWay[network] >= g.bounds.network:
 		return nil, errNetworkBusy
-	case share*g.underWay[site] >= g.bounds.inAll-g.total,
-		share*there >= g.bounds.provider-g.toProvider[provider]:
+	case isFull(g.underWay[site], g.bounds.inAll-g.total),
+		isFull(there, g.bounds.provider-g.toProvider[provider]):
 		return nil, errBusy
 	}
 	g.add(network, provider, 1)
