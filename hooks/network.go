@@ -210,16 +210,17 @@ func tokenOrString(text string) (value string, ok bool) {
 	if !isQuoted {
 		return text, isToken(text)
 	}
+	var unquoted strings.Builder // a client may make the text as long as headers may be
 	for i := 0; i < len(quoted); i++ {
 		switch quoted[i] {
 		case '"':
-			return value, i == len(quoted)-1
+			return unquoted.String(), i == len(quoted)-1
 		case '\\':
 			if i++; i == len(quoted) {
 				return "", false
 			}
 		}
-		value += quoted[i : i+1]
+		unquoted.WriteByte(quoted[i])
 	}
 	return "", false
 }
