@@ -313,6 +313,11 @@ func TestHiddenVisitors(t *testing.T) {
 			if network, why := s.knownNetwork(e); network == unknownNetwork {
 				t.Errorf("behind a proxy: %s", why)
 			}
+			// Nor is it known behind two, of which only the second is trusted.
+			e.Request.Header.Set("Fly-Client-IP", test.connected)
+			if network, why := s.knownNetwork(e); test.hidden != (network == unknownNetwork) {
+				t.Errorf("behind two proxies: %v, %s", network, why)
+			}
 		})
 	}
 }
