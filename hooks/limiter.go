@@ -173,6 +173,7 @@ var (
 )
 
 // enter lets a request in until leave is called. The provider is a host, or blank if the requests go to none.
+// That of a tenant has the placeholder in place of the name, since strangers can make up any number of names.
 // It fails with errNetworkBusy or errBusy.
 //
 // A site may not have more under way than there is room left, in all and to the provider. So one takes half

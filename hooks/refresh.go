@@ -102,7 +102,7 @@ func (s *server) redeem(e *request, client *oauth.Client, refreshToken string) (
 		e.setRetryAfter(wait)
 		return nil, errRefreshLimit
 	}
-	leave, err := s.enter(s.providerGate, e, oauth.HostOf(client.RefreshEndpoint))
+	leave, err := s.enter(s.providerGate, e, oauth.HostOf(e.plugin.RefreshEndpoint))
 	if err != nil {
 		return nil, err
 	}

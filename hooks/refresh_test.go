@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"plugin-oauth/hooks/oauth"
 	"plugin-oauth/internal/testkit"
 )
 
@@ -709,6 +710,26 @@ func TestProviderRequestsAreBounded(t *testing.T) {
 	if asked := s.Provider.Exchanges(); asked != 3 {
 		t.Errorf("the provider had %d refreshes", asked)
 	}
+}
+
+// All tenants of a provider share what it may have under way: anybody can make up their names.
+func TestTenantsShareABound(t *testing.T) {
+	t.Parallel()
+	s := serve(t, func(c *Config) {
+		c.Plugin.Client = oauth.Client{
+			Provider: "shopify", ClientID: "x", ClientSecret: c.Plugin.ClientSecret,
+			RedirectURI: c.Plugin.RedirectURI,
+		}
+	})
+	s.server.providerGate = newGate(bounds{network: 100, provider: 1, inAll: 100})
+	const provider = "https://{shop}.myshopify.com"
+	leave, err := s.server.providerGate.enter(netip.MustParsePrefix("192.0.2.9/32"), provider)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer leave()
+	got := s.Post("/refresh?code=x&shop=my-store")
+	s.expectTextError(got, http.StatusServiceUnavailable, "temporarily_unavailable")
 }
 
 func expectRetryAfter(t *testing.T, got testkit.Answer) {

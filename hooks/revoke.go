@@ -55,7 +55,7 @@ func (s *server) revoke(e *request) error {
 			return errRevokeLimit
 		}
 	}
-	leave, err := s.enter(s.providerGate, e, oauth.HostOf(client.RevokeEndpoint))
+	leave, err := s.enter(s.providerGate, e, oauth.HostOf(e.plugin.RevokeEndpoint))
 	if err != nil {
 		return err
 	}
