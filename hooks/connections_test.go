@@ -263,7 +263,7 @@ func (s *testServer) atProvider(line string) longRequest {
 // waitsForTurn returns a sign-in of an admin while somebody else tries a password.
 func (s *testServer) waitsForTurn() longRequest {
 	other := netip.MustParsePrefix("192.0.2.1/32")
-	s.server.guesses.queue(&try{network: other, turn: make(chan bool, 1)})
+	s.server.guesses.enqueue(&try{network: other, turn: make(chan bool, 1)})
 	body := fmt.Sprintf(`{"identity":%q,"password":%q}`, testkit.SuperuserEmail, testkit.SuperuserPassword)
 	return longRequest{
 		sent: fmt.Sprintf("POST %s HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"+
