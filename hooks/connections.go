@@ -189,22 +189,22 @@ func (c *connection) move(to *list.List) (victims []*connection) {
 	return c.counted.makeRoom()
 }
 
-// hold lets a poll that saves some KB keep its connection until its end. The caller must answer it when
-// displaced is closed. It is nil if there is no room.
-func (c *connections) hold(r *http.Request, saves int) (displaced <-chan struct{}) {
+// hold lets a poll that saves some KB keep its connection until release is called. The caller must answer it
+// when displaced is closed. It is nil if there is no room.
+func (c *connections) hold(r *http.Request, saves int) (displaced <-chan struct{}, release func()) {
 	counted, ok := r.Context().Value(connectionKey{}).(*connection)
 	if !ok {
-		return make(chan struct{})
+		return make(chan struct{}), func() {}
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	weight := counted.memory - saves
 	if counted.list == nil || c.kept+weight > c.maxKept {
-		return nil // it is closed, or there is no room
+		return nil, nil // it is closed, or there is no room
 	}
 	counted.displaced = make(chan struct{})
 	counted.put(&c.held, weight)
-	return counted.displaced
+	return counted.displaced, func() { closeAll(counted.move(&c.handling)) }
 }
 
 // keep lets a request keep its connection until release is called, or until its end, whatever comes. There
@@ -220,8 +220,9 @@ func (c *connections) keep(r *http.Request) (release func()) {
 // keep reports whether the connection keeps its place from now on.
 func (c *connection) keep() bool {
 	counted := c.counted
+	var victims []*connection
+	var kept bool
 	counted.mu.Lock()
-	victims, kept := []*connection(nil), false
 	if c.list != nil { // else it is closed, or keeps its place already
 		victims = counted.displace(c.memory)
 		if kept = counted.kept+c.memory <= counted.maxKept; kept {

@@ -333,7 +333,8 @@ func TestSlowReadersTakeNoPlaces(t *testing.T) {
 	t.Parallel()
 	s := serve(t, nil)
 	authorizationURL, _ := s.Authorize()
-	for _, target := range []string{s.Agree(authorizationURL), "/refresh?code=RT"} {
+	callback := s.Agree(authorizationURL)
+	for _, target := range []string{callback, callback, "/refresh?code=RT"} {
 		r := httptest.NewRequest(http.MethodPost, target, nil)
 		if strings.Contains(target, "/redirect") {
 			r.Method = http.MethodGet
@@ -350,7 +351,7 @@ func TestSlowReadersTakeNoPlaces(t *testing.T) {
 		var served sync.WaitGroup
 		served.Go(func() { s.server.serve(w, r) })
 		<-reading
-		for _, g := range []*gate{s.server.exchangeGate, s.server.providerGate} {
+		for _, g := range []*gate{s.server.exchangeGate, s.server.providerGate, s.server.pollGate} {
 			g.mu.Lock()
 			if g.total != 0 {
 				t.Errorf("%s: %d are under way", r.URL.Path, g.total)

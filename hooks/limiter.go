@@ -142,6 +142,7 @@ type gate struct {
 	total      int
 }
 
+// siteAtProvider is what requests of a site to a provider are counted by.
 type siteAtProvider struct {
 	site     netip.Prefix
 	provider string

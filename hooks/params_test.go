@@ -78,7 +78,7 @@ func TestJSONParam(t *testing.T) {
 func TestBodyIsDecodedOnce(t *testing.T) {
 	const part = "--b\r\nContent-Disposition: form-data; name=a\r\n\r\n1\r\n"
 	for contentType, body := range map[string]string{
-		"application/json":                "{" + strings.TrimSuffix(strings.Repeat(`"a":1,`, 5_000), ",") + "}",
+		"application/json":                "{" + strings.Repeat(`"a":1,`, 5_000) + `"b":1}`,
 		"multipart/form-data; boundary=b": strings.Repeat(part, 500) + "--b--",
 	} {
 		e := &request{Request: httptest.NewRequest(http.MethodPost, "/redirect", nil), body: []byte(body)}

@@ -37,7 +37,7 @@ var (
 // tokens (RFC 8628 section 3.5), and 200 with the provider's token response, once. With wait it is held until
 // the login ends, for 1 to 30 seconds. One that is one too many to hold is answered at once, as it would be
 // without wait: nothing is lost, and no plugin has to know another answer. Its connection is closed, since an
-// idle one takes nearly as much.
+// idle one takes nearly as much. One whose place a request to a provider needs is answered as well.
 func (s *server) poll(e *request) error {
 	readKey := strings.Clone(e.param("readKey")) // it would keep the whole query in memory
 	login, pending := s.sessions.FindPending(e.owner(), readKey)
@@ -72,6 +72,7 @@ func (s *server) waitForEnd(e *request, login *session.Login) bool {
 		return false
 	}
 	defer held.leave()
+	defer held.release()
 	left := login.Expires().Sub(s.config.timing.now())
 	timer := time.NewTimer(min(time.Duration(min(seconds, maxWait))*s.config.timing.pollSecond, left))
 	defer timer.Stop()
@@ -95,7 +96,8 @@ func (s *server) waitForEnd(e *request, login *session.Login) bool {
 
 // heldPoll is a poll that may wait.
 type heldPoll struct {
-	leave     func()          // must be called at its end
+	leave     func() // must be called at its end, and so must release
+	release   func()
 	replaced  <-chan struct{} // closed when the same login is polled again
 	displaced <-chan struct{} // closed when others need its place
 }
@@ -111,12 +113,14 @@ func (s *server) hold(e *request, login *session.Login) (held *heldPoll) {
 		if err != nil {
 			return
 		}
-		displaced := s.connections.hold(e.Request, pollSaves)
+		displaced, release := s.connections.hold(e.Request, pollSaves)
 		if displaced == nil {
 			leave()
 			return
 		}
-		held = &heldPoll{leave: leave, replaced: login.Replace(), displaced: displaced}
+		held = &heldPoll{
+			leave: leave, release: release, replaced: login.Replace(), displaced: displaced,
+		}
 		e.forgetRequest()
 	}()
 	<-done

@@ -208,10 +208,11 @@ func (s *server) revisit(e *request, state string) error {
 		return errUnderWay
 	}
 	defer leave()
-	displaced := s.connections.hold(e.Request, 0)
+	displaced, release := s.connections.hold(e.Request, 0)
 	if displaced == nil {
 		return errUnderWay
 	}
+	defer release()
 	ctx, cancel := context.WithTimeout(e.Request.Context(), s.config.timing.provider+time.Second)
 	defer cancel()
 	go func() {

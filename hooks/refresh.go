@@ -31,8 +31,9 @@ var providerBounds = bounds{network: 64, provider: 384, inAll: 512}
 // nobody may send junk without end just because the provider has begun to answer 429.
 //
 // Beyond it, the tokens of that network which did not come from here wait for the rest of the minute, and
-// nothing else does. What the provider asks one to wait is passed on to that one only: if it held back others,
-// a single token, of a stranger who has made the provider impatient, would keep all of them from refreshing.
+// nothing else does. What the provider asks one to wait is passed on to that one only: if it held back
+// others, a single token, of a stranger who has made the provider impatient, would keep all of them from
+// refreshing.
 const faultShare = 2
 
 // retryBusy is when to try again a request that was one too many.
