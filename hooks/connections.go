@@ -64,7 +64,7 @@ type connection struct {
 	list    *list.List    // nil if it keeps its place whatever comes
 	element *list.Element // in that list
 
-	displaced chan struct{} // closed when a poll that is held has to give up its place
+	displaced func() // called when a poll that is held has to give up its place; it must not block
 }
 
 // listen returns a listener whose connections are counted. Each takes so many KB.
@@ -189,22 +189,22 @@ func (c *connection) move(to *list.List) (victims []*connection) {
 	return c.counted.makeRoom()
 }
 
-// hold lets a poll that saves some KB keep its connection until release is called. The caller must answer it
-// when displaced is closed. It is nil if there is no room.
-func (c *connections) hold(r *http.Request, saves int) (displaced <-chan struct{}, release func()) {
+// hold lets a poll that saves some KB keep its connection until release is called, which is nil if there is no
+// room. The caller must answer it when displaced is called.
+func (c *connections) hold(r *http.Request, saves int, displaced func()) (release func()) {
 	counted, ok := r.Context().Value(connectionKey{}).(*connection)
 	if !ok {
-		return make(chan struct{}), func() {}
+		return func() {}
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	weight := counted.memory - saves
 	if counted.list == nil || c.kept+weight > c.maxKept {
-		return nil, nil // it is closed, or there is no room
+		return nil // it is closed, or there is no room
 	}
-	counted.displaced = make(chan struct{})
+	counted.displaced = displaced
 	counted.put(&c.held, weight)
-	return counted.displaced, func() { closeAll(counted.move(&c.handling)) }
+	return func() { closeAll(counted.move(&c.handling)) }
 }
 
 // keep lets a request keep its connection until release is called, or until its end, whatever comes. There
@@ -240,7 +240,7 @@ func (c *connections) displace(weight int) (victims []*connection) {
 	for c.kept+weight > c.maxKept && c.held.Len() > 0 {
 		poll := c.held.Front().Value.(*connection)
 		poll.put(&c.handling, poll.memory)
-		close(poll.displaced)
+		poll.displaced()
 	}
 	return c.makeRoom()
 }

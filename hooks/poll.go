@@ -72,7 +72,6 @@ func (s *server) waitForEnd(e *request, login *session.Login) bool {
 		return false
 	}
 	defer held.leave()
-	defer held.release()
 	left := login.Expires().Sub(s.config.timing.now())
 	timer := time.NewTimer(min(time.Duration(min(seconds, maxWait))*s.config.timing.pollSecond, left))
 	defer timer.Stop()
@@ -85,8 +84,6 @@ func (s *server) waitForEnd(e *request, login *session.Login) bool {
 		return !s.config.timing.now().Before(login.Expires())
 	case <-held.replaced:
 		return false
-	case <-held.displaced:
-		return false
 	case <-s.closing:
 		return false
 	case <-e.Request.Context().Done():
@@ -96,10 +93,8 @@ func (s *server) waitForEnd(e *request, login *session.Login) bool {
 
 // heldPoll is a poll that may wait.
 type heldPoll struct {
-	leave     func() // must be called at its end, and so must release
-	release   func()
-	replaced  <-chan struct{} // closed when the same login is polled again
-	displaced <-chan struct{} // closed when others need its place
+	leave    func()          // must be called at its end
+	replaced <-chan struct{} // closed when the same login is polled again, or others need its place
 }
 
 // hold lets a poll wait. It returns nil if that would be one too many.
@@ -113,14 +108,16 @@ func (s *server) hold(e *request, login *session.Login) (held *heldPoll) {
 		if err != nil {
 			return
 		}
-		displaced, release := s.connections.hold(e.Request, pollSaves)
-		if displaced == nil {
+		// As if another poll came.
+		release := s.connections.hold(e.Request, pollSaves, func() { login.Replace() })
+		if release == nil {
 			leave()
 			return
 		}
-		held = &heldPoll{
-			leave: leave, release: release, replaced: login.Replace(), displaced: displaced,
-		}
+		held = &heldPoll{replaced: login.Replace(), leave: func() {
+			release()
+			leave()
+		}}
 		e.forgetRequest()
 	}()
 	<-done

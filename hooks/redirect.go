@@ -208,18 +208,17 @@ func (s *server) revisit(e *request, state string) error {
 		return errUnderWay
 	}
 	defer leave()
-	displaced, release := s.connections.hold(e.Request, 0)
-	if displaced == nil {
+	ctx, cancel := context.WithTimeout(e.Request.Context(), s.config.timing.provider+time.Second)
+	defer cancel()
+	release := s.connections.hold(e.Request, 0, cancel)
+	if release == nil {
 		return errUnderWay
 	}
 	defer release()
-	ctx, cancel := context.WithTimeout(e.Request.Context(), s.config.timing.provider+time.Second)
-	defer cancel()
 	go func() {
 		defer cancel()
 		select {
 		case <-s.closing:
-		case <-displaced:
 		case <-ctx.Done():
 		}
 	}()
