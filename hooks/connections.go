@@ -32,7 +32,10 @@ const (
 // headers, than have one that is being handled, the one that has waited the longest is closed; else the one
 // whose request takes the longest, such as a slow reader's. So those who fill the service only take the
 // places of each other, while a health check, an admin or a plugin, whose requests are short, are served.
-// Polls that are held, and the requests of admins, keep their places. It is safe for concurrent use.
+//
+// Some keep their places: requests that wait for a provider or for their turn to try a password, whose number
+// has a bound of its own; those of admins; and polls that are held, which are answered if one of the others
+// needs their place. It is safe for concurrent use.
 type connections struct {
 	limit   int // in KB, as are the others
 	maxKept int
@@ -41,7 +44,8 @@ type connections struct {
 	open     int       // what all of them take
 	waiting  list.List // of *connection, as are the others; the longest in a list is its first
 	handling list.List
-	kept     int // what those take that keep their places, and are in neither list
+	held     list.List
+	kept     int // what those take that keep their places: those in held, and those in no list
 }
 
 // newConnections returns a bound in KB, of which the connections that keep their places may take eleven
@@ -57,8 +61,10 @@ type connection struct {
 	counted *connections
 	memory  int           // what it takes in general, in KB
 	weight  int           // what it takes now; zero once it is closed
-	list    *list.List    // nil if it keeps its place
+	list    *list.List    // nil if it keeps its place whatever comes
 	element *list.Element // in that list
+
+	displaced func() // called when a poll that is held has to give up its place; it must not block
 }
 
 // listen returns a listener whose connections are counted. Each takes so many KB.
@@ -120,19 +126,24 @@ func closeAll(victims []*connection) {
 // put puts a connection at the end of a list, with a new weight. Without a list it keeps its place. The
 // caller holds the lock.
 func (c *connection) put(to *list.List, weight int) {
+	if c.isKept() {
+		c.counted.kept -= c.weight
+	}
 	if c.list != nil {
 		c.list.Remove(c.element)
-	} else {
-		c.counted.kept -= c.weight
 	}
 	c.counted.open += weight - c.weight
 	c.list, c.element, c.weight = to, nil, weight
 	if to != nil {
 		c.element = to.PushBack(c)
-	} else {
+	}
+	if c.isKept() {
 		c.counted.kept += weight
 	}
 }
+
+// isKept reports whether the connection keeps its place.
+func (c *connection) isKept() bool { return c.list == nil || c.list == &c.counted.held }
 
 // Close closes the connection. It is counted no longer.
 func (c *connection) Close() error {
@@ -178,21 +189,60 @@ func (c *connection) move(to *list.List) (victims []*connection) {
 	return c.counted.makeRoom()
 }
 
-// keep lets a request that saves some KB keep its connection until its end, whatever comes. It reports
-// whether there was room for that.
-func (c *connections) keep(r *http.Request, saves int) bool {
+// hold lets a poll that saves some KB keep its connection until release is called, which is nil if there is no
+// room. The caller must answer it when displaced is called.
+func (c *connections) hold(r *http.Request, saves int, displaced func()) (release func()) {
 	counted, ok := r.Context().Value(connectionKey{}).(*connection)
 	if !ok {
-		return true
+		return func() {}
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	weight := counted.memory - saves
 	if counted.list == nil || c.kept+weight > c.maxKept {
-		return false // it is closed, or there is no room
+		return nil // it is closed, or there is no room
 	}
-	counted.put(nil, weight)
-	return true
+	counted.displaced = displaced
+	counted.put(&c.held, weight)
+	return func() { closeAll(counted.move(&c.handling)) }
+}
+
+// keep lets a request keep its connection until release is called, or until its end, whatever comes. There
+// must be a bound on how many may do so. Polls that are held make room for it.
+func (c *connections) keep(r *http.Request) (release func()) {
+	counted, ok := r.Context().Value(connectionKey{}).(*connection)
+	if !ok || !counted.keep() {
+		return func() {}
+	}
+	return func() { closeAll(counted.move(&c.handling)) }
+}
+
+// keep reports whether the connection keeps its place from now on.
+func (c *connection) keep() bool {
+	counted := c.counted
+	var victims []*connection
+	var kept bool
+	counted.mu.Lock()
+	if c.list != nil { // else it is closed, or keeps its place already
+		victims = counted.displace(c.memory)
+		if kept = counted.kept+c.memory <= counted.maxKept; kept {
+			c.put(nil, c.memory)
+		}
+	}
+	counted.mu.Unlock()
+	closeAll(victims)
+	return kept
+}
+
+// displace lets those polls go that have been held the longest, until so many KB can be kept. The caller
+// holds the lock, and must close the victims.
+func (c *connections) displace(weight int) (victims []*connection) {
+	for c.kept+weight > c.maxKept && c.held.Len() > 0 {
+		poll := c.held.Front().Value.(*connection)
+		poll.put(&c.handling, poll.memory)
+		poll.displaced()
+	}
+	return c.makeRoom()
 }
 
 // smallCopies answers with a file in pieces of 4 KB. A slow reader would otherwise hold net/http's buffer of

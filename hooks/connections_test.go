@@ -2,13 +2,18 @@ package hooks
 
 import (
 	"bufio"
+	"context"
 	"crypto/tls"
+	"fmt"
 	"io"
 	"io/fs"
 	"net"
 	"net/http"
+	"net/http/httptest"
+	"net/netip"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -188,6 +193,191 @@ func TestConnectionsThatAreKept(t *testing.T) {
 		t.Log(line)
 	default:
 	}
+}
+
+// What waits for a provider or for its turn to try a password, and what an admin sends, keeps its connection
+// among any number of others, even if held polls have taken all the room that may be kept.
+func TestWaitingRequestsAreKept(t *testing.T) {
+	t.Parallel()
+	for name, begin := range map[string]func(s *testServer) longRequest{
+		"an exchange": func(s *testServer) longRequest {
+			authorizationURL, _ := s.Authorize()
+			return s.atProvider("GET " + strings.TrimPrefix(s.Agree(authorizationURL), s.URL))
+		},
+		"a refresh":    func(s *testServer) longRequest { return s.atProvider("POST /refresh?code=RT") },
+		"a revocation": func(s *testServer) longRequest { return s.atProvider("POST /revoke?token=RT") },
+		"a password":   (*testServer).waitsForTurn,
+		"an upload":    (*testServer).uploads,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			const room = 40
+			s := serve(t, func(c *Config) {
+				roomFor(room)(c)
+				withRevoke("")(c)
+				confirming("never")(c)
+			})
+			s.addQuickAdmin()
+			request := begin(s)
+			s.fillWithPolls()
+			held := s.waitingPolls()
+			connection := s.dial(t)
+			_, _ = io.WriteString(connection, request.sent)
+			eventually(t, "a poll makes room", func() bool { return s.waitingPolls() < held })
+			for range 3 * room {
+				_, _ = io.WriteString(s.dial(t), slowBody)
+				if got := sendOn(t, s.dial(t), getHealth); got != http.StatusOK {
+					t.Fatalf("a health check among them: %d", got)
+				}
+			}
+			if open := s.openNow(); open > room {
+				t.Errorf("%d connections are open", open)
+			}
+			request.release()
+			if got := sendOn(t, connection, request.rest); got != http.StatusOK {
+				t.Errorf("it is answered with %d", got)
+			}
+		})
+	}
+}
+
+// longRequest is a request that waits until it is released.
+type longRequest struct {
+	sent, rest string // rest is sent after release
+	release    func()
+}
+
+// atProvider returns a request that waits for the provider.
+func (s *testServer) atProvider(line string) longRequest {
+	answer := make(chan struct{})
+	s.Provider.Answers(func(w http.ResponseWriter, _ *http.Request) {
+		<-answer
+		_, _ = io.WriteString(w, testkit.TokenResponse)
+	})
+	return longRequest{
+		sent:    line + " HTTP/1.1\r\nHost: localhost\r\n\r\n",
+		release: func() { close(answer) },
+	}
+}
+
+// waitsForTurn returns a sign-in of an admin while somebody else tries a password.
+func (s *testServer) waitsForTurn() longRequest {
+	other := netip.MustParsePrefix("192.0.2.1/32")
+	s.server.guesses.enqueue(&try{network: other, turn: make(chan bool, 1)})
+	body := fmt.Sprintf(`{"identity":%q,"password":%q}`, testkit.SuperuserEmail, testkit.SuperuserPassword)
+	return longRequest{
+		sent: fmt.Sprintf("POST %s HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"+
+			"Content-Length: %d\r\n\r\n%s", signInPath, len(body), body),
+		release: func() { s.server.guesses.leave(other, true) },
+	}
+}
+
+// uploads returns a request of an admin whose body comes later.
+func (s *testServer) uploads() longRequest {
+	const body = `{"meta":{"appName":"x"}}`
+	_, token, _ := strings.Cut(s.Admin(), ": ")
+	return longRequest{
+		sent: fmt.Sprintf("PATCH /api/settings HTTP/1.1\r\nHost: localhost\r\nAuthorization: %s\r\n"+
+			"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n", token, len(body)),
+		rest:    body,
+		release: func() {},
+	}
+}
+
+// fillWithPolls holds polls until there is no room for another.
+func (s *testServer) fillWithPolls() {
+	s.T.Helper()
+	c := s.server.connections
+	for held := 1; ; held++ {
+		_, readKey := s.Authorize()
+		if _, kept := s.memoryNow(); kept+plainMemory-pollSaves > c.maxKept {
+			return
+		}
+		_, _ = io.WriteString(s.dial(s.T.(*testing.T)), heldPollOf(readKey))
+		eventually(s.T, "the poll is held", func() bool { return s.waitingPolls() == float64(held) })
+	}
+}
+
+// heldPollOf is a request that is held until a login ends.
+func heldPollOf(readKey string) string {
+	return "POST /poll?wait=30&readKey=" + readKey + " HTTP/1.1\r\nHost: localhost\r\n\r\n"
+}
+
+// A poll that makes room for others is answered as it would be without wait, the longest held one first.
+func TestDisplacedPolls(t *testing.T) {
+	t.Parallel()
+	s := serve(t, roomFor(22))
+	_, readKey := s.Authorize()
+	oldest := s.dial(t)
+	_, _ = io.WriteString(oldest, heldPollOf(readKey))
+	eventually(t, "it is held", func() bool { return s.waitingPolls() == 1 })
+	others := s.server.connections.maxKept/(plainMemory-pollSaves) - 1
+	for i := range others {
+		_, readKey := s.Authorize()
+		_, _ = io.WriteString(s.dial(t), heldPollOf(readKey))
+		eventually(t, "another is held", func() bool { return s.waitingPolls() == float64(i+2) })
+	}
+	request := s.atProvider("POST /refresh?code=RT")
+	defer request.release()
+	_, _ = io.WriteString(s.dial(t), request.sent)
+	if got := sendOn(t, oldest, ""); got != http.StatusNotFound {
+		t.Errorf("it is answered with %d", got)
+	}
+	if held := s.waitingPolls(); held < float64(others-1) {
+		t.Errorf("%g of %d others are held", held, others)
+	}
+}
+
+// However slowly an answer is read, it takes no place of those who wait for the provider.
+func TestSlowReadersTakeNoPlaces(t *testing.T) {
+	t.Parallel()
+	s := serve(t, nil)
+	authorizationURL, _ := s.Authorize()
+	callback := s.Agree(authorizationURL)
+	for _, target := range []string{callback, callback, "/refresh?code=RT"} {
+		r := httptest.NewRequest(http.MethodPost, target, nil)
+		if strings.Contains(target, "/redirect") {
+			r.Method = http.MethodGet
+		}
+		counted := &connection{Conn: s.dial(t), counted: s.server.connections, memory: plainMemory}
+		s.server.connections.add(counted)
+		r = r.WithContext(context.WithValue(r.Context(), connectionKey{}, counted))
+		reading, read := make(chan struct{}), make(chan struct{})
+		w := blockedWriter{
+			ResponseRecorder: httptest.NewRecorder(),
+			reading:          sync.OnceFunc(func() { close(reading) }),
+			read:             read,
+		}
+		var served sync.WaitGroup
+		served.Go(func() { s.server.serve(w, r) })
+		<-reading
+		for _, g := range []*gate{s.server.exchangeGate, s.server.providerGate, s.server.pollGate} {
+			g.mu.Lock()
+			if g.total != 0 {
+				t.Errorf("%s: %d are under way", r.URL.Path, g.total)
+			}
+			g.mu.Unlock()
+		}
+		if kept := s.keptNow(); kept != 0 {
+			t.Errorf("%s: %d KB are kept", r.URL.Path, kept)
+		}
+		close(read)
+		served.Wait()
+	}
+}
+
+// blockedWriter is the response to somebody who reads nothing for a while.
+type blockedWriter struct {
+	*httptest.ResponseRecorder
+
+	reading func()
+	read    <-chan struct{}
+}
+
+func (w blockedWriter) Write(p []byte) (int, error) {
+	w.reading()
+	<-w.read
+	return w.ResponseRecorder.Write(p)
 }
 
 // Held polls leave room for others: beyond that a poll is answered at once, and its connection closed.

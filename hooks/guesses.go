@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"net/netip"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -21,9 +22,13 @@ import (
 // PocketBase compute a bcrypt hash, which keeps a core busy for some 50 ms.
 //
 // Each network has a limit. Of all tries one runs at a time, so that the other cores are free for plugins.
-// The next is always one of the best [rank], so whoever guesses waits behind an admin who does not, however
-// many they are. After a guess from a network that has failed before, the next one waits a second, so that
-// all such networks together have one guess a second.
+// The next is always one of the best [rank] of a queue, so whoever guesses waits behind an admin who does
+// not, however many they are. After a guess from a network that has failed before, the next one waits a
+// second, so that all such networks together have one guess a second.
+//
+// There are two queues, which take turns. Each protects from those whom the other does not stop: the first
+// from those who have any number of networks in a few regions, and the second from those who have a few
+// networks in every region, that of the admin included.
 type guesses struct {
 	limit *limiter
 	rest  time.Duration // from one guess of a network that has failed before to the next try
@@ -32,7 +37,8 @@ type guesses struct {
 
 	mu       sync.Mutex
 	busy     bool
-	waiting  []*try                     // in the order of their arrival
+	queues   [2]queue                   // of the tries that wait
+	turn     int                        // which queue is next
 	failures map[netip.Prefix]failures  // of sites and of regions
 	admins   map[netip.Prefix]time.Time // the networks of admins who have signed in, and how long they count
 }
@@ -44,22 +50,38 @@ type try struct {
 	turn    chan bool // gets true when it is its turn, or false if it lost its place; never blocks
 }
 
-// rank says who goes first: a network from which an admin has signed in before, then one of the region that
-// has failed least, then of the site that has. Fresh networks are cheap; fresh regions are not.
+// rank says who goes first: a network from which an admin has signed in before, then one of those that have
+// failed least.
 type rank struct {
 	admin        bool
 	region, site int // failures
 }
 
-// compare is negative if r goes before the other.
-func (r rank) compare(other rank) int {
-	if r.admin != other.admin {
-		if r.admin {
-			return -1
-		}
+// queue has tries in the order of their arrival.
+type queue struct {
+	tries   []*try
+	compare func(one, other rank) int // negative if the first goes first
+}
+
+func byRegion(one, other rank) int {
+	return cmp.Or(adminsFirst(one, other), cmp.Compare(one.region, other.region),
+		cmp.Compare(one.site, other.site))
+}
+
+func bySite(one, other rank) int {
+	return cmp.Or(adminsFirst(one, other), cmp.Compare(one.site, other.site),
+		cmp.Compare(one.region, other.region))
+}
+
+func adminsFirst(one, other rank) int {
+	switch {
+	case one.admin == other.admin:
+		return 0
+	case one.admin:
+		return -1
+	default:
 		return 1
 	}
-	return cmp.Or(cmp.Compare(r.region, other.region), cmp.Compare(r.site, other.site))
 }
 
 // failures are the tries of a network that failed lately.
@@ -69,8 +91,8 @@ type failures struct {
 }
 
 const (
-	// maxWaitingTries is about how many hashes are computed in half the time that a try waits.
-	maxWaitingTries = 100
+	// maxQueue is about how many hashes are computed in a quarter of the time that a try waits.
+	maxQueue = 50
 
 	// maxSignIn bounds the body of a try, in bytes. PocketBase takes no password longer than 255 characters.
 	maxSignIn = 8 << 10
@@ -91,6 +113,7 @@ func newGuesses(now func() time.Time) *guesses {
 		rest:     time.Second,
 		wait:     10 * time.Second,
 		now:      now,
+		queues:   [2]queue{{compare: byRegion}, {compare: bySite}},
 		failures: map[netip.Prefix]failures{},
 		admins:   map[netip.Prefix]time.Time{},
 	}
@@ -119,7 +142,12 @@ func (s *server) letGuess(e *core.RequestEvent) error {
 	if err := s.readSignIn(e); err != nil {
 		return err
 	}
-	if !s.guesses.enter(e.Request.Context(), network) {
+	mine := &try{network: network, turn: make(chan bool, 1)}
+	if !s.guesses.enqueue(mine) {
+		return tooManyGuesses(e, time.Second)
+	}
+	defer s.connections.keep(e.Request)() // from here on, since the places in the queues are few
+	if !s.guesses.await(e.Request.Context(), mine) {
 		return tooManyGuesses(e, time.Second)
 	}
 	// A request for a one-time password proves nothing. A password that needs a second factor is right.
@@ -151,12 +179,9 @@ func (s *server) readSignIn(e *core.RequestEvent) error {
 	return nil
 }
 
-// enter waits until a network may try, and reports whether it may. If so, leave must be called.
-func (g *guesses) enter(ctx context.Context, network netip.Prefix) bool {
-	mine := &try{network: network, turn: make(chan bool, 1)}
-	if !g.queue(mine) {
-		return false
-	}
+// await waits until it is the turn of a try that has a place, and reports whether it came. If so, leave must
+// be called.
+func (g *guesses) await(ctx context.Context, mine *try) bool {
 	timeout := time.NewTimer(g.wait)
 	defer timeout.Stop()
 	select {
@@ -167,20 +192,19 @@ func (g *guesses) enter(ctx context.Context, network netip.Prefix) bool {
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	for i, waiting := range g.waiting {
-		if waiting == mine {
-			g.remove(i)
-			g.addFailure(network)
+	for i := range g.queues {
+		if at := slices.Index(g.queues[i].tries, mine); at >= 0 {
+			g.queues[i].remove(at)
+			g.addFailure(mine.network)
 			return false
 		}
 	}
 	return <-mine.turn // it came meanwhile
 }
 
-// queue gives a try its turn or a place, and reports whether there was one. If all places are taken, one of
-// the lowest rank loses its own, the new one included. Which of several is chance, so that each has one,
-// however many come. It counts as a failure.
-func (g *guesses) queue(mine *try) bool {
+// enqueue gives a try its turn or a place, and reports whether there was one. Whoever has no place in the
+// first queue may have one in the second. Who has none there either, the new one or another, has failed.
+func (g *guesses) enqueue(mine *try) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	mine.rank = g.rankOf(mine.network)
@@ -189,17 +213,17 @@ func (g *guesses) queue(mine *try) bool {
 		mine.turn <- true
 		return true
 	}
-	if len(g.waiting) >= maxWaitingTries {
-		loser := g.loser(mine)
-		if loser < 0 {
-			g.addFailure(mine.network)
-			return false
+	loser := mine
+	for i := range g.queues {
+		if loser = g.queues[i].add(loser); loser == nil {
+			return true
 		}
-		removed := g.remove(loser)
-		g.addFailure(removed.network)
-		removed.turn <- false
 	}
-	g.waiting = append(g.waiting, mine)
+	g.addFailure(loser.network)
+	if loser == mine {
+		return false
+	}
+	loser.turn <- false
 	return true
 }
 
@@ -220,20 +244,52 @@ func (g *guesses) failuresOf(prefix netip.Prefix) failures {
 	return failures{}
 }
 
-// loser returns which of the tries that wait has to give up its place, or -1 if it is the new one.
-func (g *guesses) loser(mine *try) int {
-	loser, lowest, equals := -1, mine.rank, 1
-	for i, waiting := range g.waiting {
-		switch order := waiting.rank.compare(lowest); {
-		case order > 0:
-			loser, lowest, equals = i, waiting.rank, 1
-		case order == 0:
-			if equals++; rand.IntN(equals) == 0 {
-				loser = i
+// add puts a try at the end. If all places are taken, it returns one of the lowest rank, which has lost its
+// own: another, or the new one. Which of several is chance, so that each has one, however many come.
+func (q *queue) add(mine *try) (loser *try) {
+	if len(q.tries) >= maxQueue {
+		lowest, equals, at := mine.rank, 1, -1
+		for i, waiting := range q.tries {
+			switch order := q.compare(waiting.rank, lowest); {
+			case order > 0:
+				lowest, equals, at = waiting.rank, 1, i
+			case order == 0:
+				if equals++; rand.IntN(equals) == 0 {
+					at = i
+				}
 			}
 		}
+		if at < 0 {
+			return mine
+		}
+		loser = q.remove(at)
 	}
+	q.tries = append(q.tries, mine)
 	return loser
+}
+
+// best returns which try goes first, or -1 if none waits.
+func (q *queue) best() int {
+	best := -1
+	for i, waiting := range q.tries {
+		if best < 0 || q.compare(waiting.rank, q.tries[best].rank) < 0 {
+			best = i
+		}
+	}
+	return best
+}
+
+// hasAdmin reports whether the one that goes first comes from where an admin has signed in before.
+func (q *queue) hasAdmin() bool {
+	best := q.best()
+	return best >= 0 && q.tries[best].rank.admin
+}
+
+// remove takes a try out.
+func (q *queue) remove(i int) *try {
+	removed := q.tries[i]
+	q.tries = slices.Delete(q.tries, i, i+1)
+	return removed
 }
 
 // addFailure counts a try that failed or was refused.
@@ -303,23 +359,18 @@ func (g *guesses) next() {
 	g.grant()
 }
 
-// grant is next with the lock held.
+// grant is next with the lock held. The queues take turns, unless one is empty, or only the other one has an
+// admin.
 func (g *guesses) grant() {
-	best := -1
-	for i, waiting := range g.waiting {
-		if best < 0 || waiting.rank.compare(g.waiting[best].rank) < 0 {
-			best = i
-		}
+	from, other := &g.queues[g.turn], &g.queues[1-g.turn]
+	if len(from.tries) == 0 || (other.hasAdmin() && !from.hasAdmin()) {
+		from = other
+	} else {
+		g.turn = 1 - g.turn
 	}
+	best := from.best()
 	g.busy = best >= 0
 	if g.busy {
-		g.remove(best).turn <- true
+		from.remove(best).turn <- true
 	}
-}
-
-// remove takes a try out of those that wait.
-func (g *guesses) remove(i int) *try {
-	removed := g.waiting[i]
-	g.waiting = append(g.waiting[:i], g.waiting[i+1:]...)
-	return removed
 }

@@ -136,14 +136,26 @@ type gate struct {
 	bounds bounds
 
 	mu         sync.Mutex
-	underWay   map[netip.Prefix]int
+	underWay   map[netip.Prefix]int // of networks and of sites
+	fromSite   map[siteAtProvider]int
 	toProvider map[string]int
 	total      int
 }
 
+// siteAtProvider is what requests of a site to a provider are counted by.
+type siteAtProvider struct {
+	site     netip.Prefix
+	provider string
+}
+
 func newGate(bounds bounds) *gate {
 	bounds.provider = cmp.Or(bounds.provider, bounds.inAll)
-	return &gate{bounds: bounds, underWay: map[netip.Prefix]int{}, toProvider: map[string]int{}}
+	return &gate{
+		bounds:     bounds,
+		underWay:   map[netip.Prefix]int{},
+		fromSite:   map[siteAtProvider]int{},
+		toProvider: map[string]int{},
+	}
 }
 
 // The errors of a gate.
@@ -162,20 +174,26 @@ var (
 )
 
 // enter lets a request in until leave is called. The provider is a host, or blank if the requests go to none.
-// It fails with errNetworkBusy or errBusy. A site may have as many under way as four networks, and as many
-// again from networks that have none: a few networks do not take the place of their neighbors.
+// That of a tenant has the placeholder in place of the name, since strangers can make up any number of names.
+// It fails with errNetworkBusy or errBusy.
+//
+// A site may not have more under way than there is room left, in all and to the provider. So one takes half
+// of the room at the most, two take a third each, and however many there are, some is left for the next. In
+// the same way half of what a site may have is kept for those of its networks that have none.
 func (g *gate) enter(network netip.Prefix, provider string) (leave func(), err error) {
-	site := siteOf(network)
-	ofSite := 4 * g.bounds.network
+	site, share := siteOf(network), 1
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.underWay[network] == 0 {
-		ofSite *= 2
+	if site != network && g.underWay[network] > 0 {
+		share = 2
 	}
+	isFull := func(held, room int) bool { return max(1, held) > (room+share-1)/share }
+	there := g.fromSite[siteAtProvider{site: site, provider: provider}]
 	switch {
-	case g.underWay[network] >= g.bounds.network || (site != network && g.underWay[site] >= ofSite):
+	case g.underWay[network] >= g.bounds.network:
 		return nil, errNetworkBusy
-	case g.total >= g.bounds.inAll || g.toProvider[provider] >= g.bounds.provider:
+	case isFull(g.underWay[site], g.bounds.inAll-g.total),
+		isFull(there, g.bounds.provider-g.toProvider[provider]):
 		return nil, errBusy
 	}
 	g.add(network, provider, 1)
@@ -186,12 +204,29 @@ func (g *gate) enter(network netip.Prefix, provider string) (leave func(), err e
 	}, nil
 }
 
+// enter lets a request in at a gate whose number of requests is small, and keeps its connection until leave
+// is called. It fails like [gate.enter], and tells the client when to try again.
+func (s *server) enter(g *gate, e *request, provider string) (leave func(), err error) {
+	uncount, err := g.enter(s.clientNetwork(e), provider)
+	if err != nil {
+		e.setRetryAfter(retryBusy)
+		return nil, err
+	}
+	release := s.connections.keep(e.Request)
+	return func() {
+		release()
+		uncount()
+	}, nil
+}
+
 // add counts one more, or one less. The caller holds the lock.
 func (g *gate) add(network netip.Prefix, provider string, change int) {
 	g.total += change
 	count(g.toProvider, provider, change)
 	count(g.underWay, network, change)
-	if site := siteOf(network); site != network {
+	site := siteOf(network)
+	count(g.fromSite, siteAtProvider{site: site, provider: provider}, change)
+	if site != network {
 		count(g.underWay, site, change)
 	}
 }

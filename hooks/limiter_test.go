@@ -177,11 +177,11 @@ func TestLimiterOfNeighbors(t *testing.T) {
 	}
 }
 
-// A gate lets in so many of one network, of one site, to one provider, and in all, and keeps nothing of those
-// that have left.
+// A gate lets in so many of one network, to one provider, and in all, and keeps nothing of those that have
+// left.
 func TestGate(t *testing.T) {
 	t.Parallel()
-	g := newGate(bounds{network: 2, provider: 10, inAll: 12})
+	g := newGate(bounds{network: 2, provider: 4, inAll: 6})
 	var leaves []func()
 	enter := func(network, provider string, want error) {
 		t.Helper()
@@ -193,44 +193,83 @@ func TestGate(t *testing.T) {
 			leaves = append(leaves, leave)
 		}
 	}
-	for i := range 4 {
-		network := fmt.Sprintf("2001:db8:7:%x::/64", i)
-		enter(network, "hangs", nil)
-		enter(network, "hangs", nil)
-		enter(network, "hangs", errNetworkBusy)
-	}
-	enter("2001:db8:7:5::/64", "hangs", nil) // the ninth of the site, of a neighbor
-	enter("2001:db8:7:5::/64", "hangs", errNetworkBusy)
-	enter("2001:db8:8::/64", "hangs", nil)
-	enter("192.0.2.1/32", "hangs", errBusy)
-	enter("192.0.2.1/32", "works", nil)
-	enter("192.0.2.2/32", "works", nil)
-	enter("192.0.2.3/32", "works", errBusy)
+	enter("192.0.2.1/32", "hangs", nil)
+	enter("192.0.2.1/32", "hangs", nil)
+	enter("192.0.2.1/32", "works", errNetworkBusy)
+	enter("192.0.2.2/32", "hangs", nil)
+	enter("192.0.2.3/32", "hangs", nil)
+	enter("192.0.2.4/32", "hangs", errBusy)
+	enter("192.0.2.4/32", "works", nil)
+	enter("2001:db8:7::/64", "works", nil)
+	enter("192.0.2.5/32", "works", errBusy)
 	leaves[0]()
 	leaves = leaves[1:]
-	enter("192.0.2.3/32", "hangs", nil)
+	enter("192.0.2.5/32", "hangs", nil)
 	for _, leave := range leaves {
 		leave()
 	}
-	if g.total != 0 || len(g.underWay) != 0 || len(g.toProvider) != 0 {
-		t.Errorf("%d are left, of %v to %v", g.total, g.underWay, g.toProvider)
+	if g.total != 0 || len(g.underWay)+len(g.fromSite)+len(g.toProvider) != 0 {
+		t.Errorf("%d are left, of %v, %v to %v", g.total, g.underWay, g.fromSite, g.toProvider)
 	}
 }
 
-// However many networks of one site send requests, it has a bound.
-func TestGateOfSite(t *testing.T) {
+// Whoever has a few /48s leaves room to others at a provider that hangs, and at all providers together.
+func TestGateOfSites(t *testing.T) {
 	t.Parallel()
-	g := newGate(bounds{network: 2, inAll: 1000})
-	entered := 0
-	for i := range 100 {
-		for range 2 {
-			network := netip.MustParsePrefix(fmt.Sprintf("2001:db8:7:%x::/64", i))
-			if _, err := g.enter(network, ""); err == nil {
-				entered++
-			}
+	for name, b := range map[string]bounds{
+		"exchanges": exchangeBounds,
+		"refreshes": providerBounds,
+		"polls":     {network: networkPolls, inAll: heldPolls},
+	} {
+		for sites := 1; sites <= 4; sites++ {
+			t.Run(fmt.Sprintf("%s of %d sites", name, sites), func(t *testing.T) {
+				t.Parallel()
+				expectRoomBeside(t, newGate(b), sites)
+			})
 		}
 	}
-	if entered != 16 {
-		t.Errorf("%d of one /48", entered)
+}
+
+// expectRoomBeside fills a gate from so many sites of IPv6, and checks that others can still do something.
+func expectRoomBeside(t *testing.T, g *gate, sites int) {
+	t.Helper()
+	for _, provider := range []string{"hangs", "hangs, too", "and another"} {
+		for i := range 2 * g.bounds.inAll {
+			network := fmt.Sprintf("2001:db8:%x:%x::/64", i%sites, i/sites)
+			_, _ = g.enter(netip.MustParsePrefix(network), provider)
+		}
+	}
+	if most := g.bounds.inAll * sites / (sites + 1); g.total > most+sites {
+		t.Errorf("they have %d of %d", g.total, g.bounds.inAll)
+	}
+	for i := range 20 {
+		network := netip.PrefixFrom(netip.AddrFrom4([4]byte{192, 0, 2, byte(i)}), 32)
+		if _, err := g.enter(network, "hangs"); err != nil {
+			t.Fatalf("network %d: %v", i, err)
+		}
+	}
+}
+
+// A network that takes all it can, and a few that do, leave something to their neighbors.
+func TestGateOfNeighbors(t *testing.T) {
+	t.Parallel()
+	g := newGate(providerBounds)
+	network := func(i int) netip.Prefix { return netip.MustParsePrefix(fmt.Sprintf("2001:db8:7:%x::/64", i)) }
+	alone := 0
+	for range 2 * providerBounds.network {
+		if _, err := g.enter(network(0), "hangs"); err == nil {
+			alone++
+		}
+	}
+	if alone != providerBounds.network {
+		t.Errorf("one network has %d", alone)
+	}
+	for i := range 8 * providerBounds.network {
+		_, _ = g.enter(network(i%8), "hangs")
+	}
+	for i := range 40 {
+		if _, err := g.enter(network(100+i), "hangs"); err != nil {
+			t.Fatalf("neighbor %d: %v", i, err)
+		}
 	}
 }

@@ -27,7 +27,11 @@ func (s *server) knownNetwork(e *request) (network netip.Prefix, why doctor.Unkn
 			return unknownNetwork, doctor.UnknownMissing
 		}
 		address, _ := addressInHeader(header, trusted[i])
-		return networkOf(address), unlessKnown(networkOf(address), doctor.UnknownUnreadable)
+		network := networkOf(address)
+		if s.isHidden(e, address) {
+			network = unknownNetwork // that of another proxy, in front of the one that is trusted
+		}
+		return network, unlessKnown(network, doctor.UnknownUnreadable)
 	}
 	if doctor.HasProxyHeader(header) {
 		return unknownNetwork, doctor.UnknownUntrusted
@@ -64,24 +68,24 @@ func (s *server) clientNetwork(e *request) netip.Prefix {
 	return prefixOf(address)
 }
 
-// isHidden reports whether a request, which has no proxy's header, has come through something that hides its
-// client, such as a proxy of TCP or the NAT of a container: visitors of a public address do not come from
-// this machine or a private network.
-func (s *server) isHidden(e *request, connected netip.Addr) bool {
-	if !connected.IsLoopback() && !isPrivate(connected) {
+// isHidden reports whether a request has come through something that hides its client, such as a proxy of
+// TCP, the NAT of a container, or one more proxy: visitors of a public address do not come from this machine
+// or a private network. The address is what connects, or what a trusted header has.
+func (s *server) isHidden(e *request, address netip.Addr) bool {
+	if !address.IsLoopback() && !isPrivate(address) {
 		return false
 	}
 	addresses := []string{s.config.baseURL()}
 	if e.plugin != nil {
 		addresses = append(addresses, e.plugin.RedirectURI)
 	}
-	for _, address := range addresses {
-		u, err := url.Parse(address)
+	for _, own := range addresses {
+		u, err := url.Parse(own)
 		if err != nil || u.Host == "" {
 			continue
 		}
 		reach := reachOf(hostname(u.Host))
-		if reach == everywhere || (connected.IsLoopback() && reach == thisSite) {
+		if reach == everywhere || (address.IsLoopback() && reach == thisSite) {
 			return true
 		}
 	}
@@ -210,16 +214,17 @@ func tokenOrString(text string) (value string, ok bool) {
 	if !isQuoted {
 		return text, isToken(text)
 	}
+	var unquoted strings.Builder // a client may make the text as long as headers may be
 	for i := 0; i < len(quoted); i++ {
 		switch quoted[i] {
 		case '"':
-			return value, i == len(quoted)-1
+			return unquoted.String(), i == len(quoted)-1
 		case '\\':
 			if i++; i == len(quoted) {
 				return "", false
 			}
 		}
-		value += quoted[i : i+1]
+		unquoted.WriteByte(quoted[i])
 	}
 	return "", false
 }

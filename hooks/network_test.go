@@ -169,6 +169,22 @@ func TestForwarded(t *testing.T) {
 	}
 }
 
+// A header takes no longer to read than its length says. Allocations stand for time here, and can be counted
+// only while no other test runs.
+func TestLongForwarded(t *testing.T) {
+	for _, unit := range []string{"a", `\"`, ":", ",", ";", "for=a;"} {
+		for _, begin := range []string{"", `for="`} {
+			long := begin + strings.Repeat(unit, maxHeaders/len(unit))
+			for _, value := range []string{long, long + `"`, long + `", for=192.0.2.1`} {
+				allocations := testing.AllocsPerRun(5, func() { parseForwarded(value) })
+				if allocations > 100 {
+					t.Errorf("%.10s… makes %g allocations", value, allocations)
+				}
+			}
+		}
+	}
+}
+
 // A request that comes by a proxy which is not trusted comes from nobody knows where. Of several trusted
 // headers the first that is there decides.
 func TestProxyHeaders(t *testing.T) {
@@ -296,6 +312,11 @@ func TestHiddenVisitors(t *testing.T) {
 			e.Request.Header.Set("Fly-Client-IP", "192.0.2.1")
 			if network, why := s.knownNetwork(e); network == unknownNetwork {
 				t.Errorf("behind a proxy: %s", why)
+			}
+			// Nor is it known behind two, of which only the second is trusted.
+			e.Request.Header.Set("Fly-Client-IP", test.connected)
+			if network, why := s.knownNetwork(e); test.hidden != (network == unknownNetwork) {
+				t.Errorf("behind two proxies: %v, %s", network, why)
 			}
 		})
 	}

@@ -8,6 +8,7 @@ import (
 	"mime"
 	"mime/multipart"
 	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -65,36 +66,41 @@ func unescape(s string) string {
 }
 
 func (e *request) bodyParam(names ...string) string {
+	read := e.bodyReader()
+	for _, name := range names {
+		if value := read(name); value != "" {
+			return value
+		}
+	}
+	return ""
+}
+
+// bodyReader decodes the body, and returns what reads the parameters in it. Whoever reads many should use one
+// reader, since a body may take long to decode; but it takes many times the memory of the body, so nothing
+// should keep it.
+func (e *request) bodyReader() (read func(name string) string) {
 	if len(e.body) == 0 {
-		return ""
+		return func(string) string { return "" }
 	}
 	contentType, params, _ := mime.ParseMediaType(e.Request.Header.Get("Content-Type"))
 	switch {
 	case contentType == "multipart/form-data":
 		form, err := multipart.NewReader(bytes.NewReader(e.body), params["boundary"]).ReadForm(maxBody)
 		if err != nil {
-			return ""
+			form = &multipart.Form{}
 		}
-		for _, name := range names {
-			if values := form.Value[name]; len(values) > 0 && values[0] != "" {
-				return values[0]
-			}
-		}
+		return func(name string) string { return url.Values(form.Value).Get(name) }
 	// fetch labels a string body text/plain, so the body itself tells what it is.
 	case bytes.HasPrefix(bytes.TrimSpace(e.body), []byte("{")):
 		var object map[string]json.RawMessage
 		if json.Unmarshal(e.body, &object) != nil {
-			return ""
+			object = nil
 		}
-		for _, name := range names {
-			if value := stringOrDigits(object[name]); value != "" {
-				return value
-			}
-		}
+		return func(name string) string { return stringOrDigits(object[name]) }
 	default:
-		return queryParam(string(e.body), names...)
+		body := string(e.body)
+		return func(name string) string { return queryParam(body, name) }
 	}
-	return ""
 }
 
 // stringOrDigits returns a string of JSON, or the digits of a number as they stand: a float would round those

@@ -73,6 +73,27 @@ func TestJSONParam(t *testing.T) {
 	}
 }
 
+// However many parameters a route wants, a body that takes long to decode is decoded once for all of them.
+// Allocations stand for time here, and can be counted only while no other test runs.
+func TestBodyIsDecodedOnce(t *testing.T) {
+	const part = "--b\r\nContent-Disposition: form-data; name=a\r\n\r\n1\r\n"
+	for contentType, body := range map[string]string{
+		"application/json":                "{" + strings.Repeat(`"a":1,`, 5_000) + `"b":1}`,
+		"multipart/form-data; boundary=b": strings.Repeat(part, 500) + "--b--",
+	} {
+		e := &request{Request: httptest.NewRequest(http.MethodPost, "/redirect", nil), body: []byte(body)}
+		e.Request.Header.Set("Content-Type", contentType)
+		if e.bodyParam("a") != "1" {
+			t.Errorf("%s cannot be read", contentType)
+		}
+		once := testing.AllocsPerRun(5, func() { e.bodyReader() })
+		all := testing.AllocsPerRun(5, func() { _ = (&server{}).confirm(e) })
+		if all > 1.5*once {
+			t.Errorf("%s: %g allocations, and %g to decode it once", contentType, all, once)
+		}
+	}
+}
+
 // A value that was sent URL-encoded is decoded; one that was not is left alone, unless it is ambiguous.
 func FuzzQueryParam(f *testing.F) {
 	for _, seed := range []string{"plain", "a+b/c==", "50%", "%41", "a&b=c;d", "\x00ü\xff", "%%2"} {

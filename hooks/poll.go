@@ -37,7 +37,7 @@ var (
 // ended without tokens (RFC 8628 section 3.5), and 200 with the provider's token response, once or until it
 // is acknowledged. With wait it is held until the login ends, for 1 to 30 seconds. One that is one too many to hold is answered at once, as it would be
 // without wait: nothing is lost, and no plugin has to know another answer. Its connection is closed, since an
-// idle one takes nearly as much.
+// idle one takes nearly as much. One whose place a request to a provider needs is answered as well.
 func (s *server) poll(e *request) error {
 	readKey := strings.Clone(e.param("readKey")) // it would keep the whole query in memory
 	ack := strings.Clone(e.param("ack"))
@@ -123,7 +123,7 @@ func (s *server) waitForEnd(e *request, login *session.Login) bool {
 // heldPoll is a poll that may wait.
 type heldPoll struct {
 	leave    func()          // must be called at its end
-	replaced <-chan struct{} // closed when the same login is polled again
+	replaced <-chan struct{} // closed when the same login is polled again, or others need its place
 }
 
 // hold lets a poll wait. It returns nil if that would be one too many.
@@ -137,11 +137,16 @@ func (s *server) hold(e *request, login *session.Login) (held *heldPoll) {
 		if err != nil {
 			return
 		}
-		if !s.connections.keep(e.Request, pollSaves) {
+		// As if another poll came.
+		release := s.connections.hold(e.Request, pollSaves, func() { login.Replace() })
+		if release == nil {
 			leave()
 			return
 		}
-		held = &heldPoll{leave: leave, replaced: login.Replace()}
+		held = &heldPoll{replaced: login.Replace(), leave: func() {
+			release()
+			leave()
+		}}
 		e.forgetRequest()
 	}()
 	<-done

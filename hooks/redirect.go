@@ -92,8 +92,10 @@ func (e *request) withoutState(refusal *oauth.Error) error {
 // finishLogin ends the session of an authorization response, with tokens or without. If its state has been
 // used already, the answer is what became of that login.
 func (s *server) finishLogin(e *request, response oauth.AuthorizationResponse) error {
-	err := s.useState(e, response)
-	return s.stateError(e, response.State, err)
+	if err := s.useState(e, response); err != nil {
+		return s.stateError(e, response.State, err)
+	}
+	return s.writeSuccess(e) // however slowly it is read, it takes no place from other exchanges
 }
 
 // useState consumes the state of an authorization response, and ends its session.
@@ -104,9 +106,8 @@ func (s *server) useState(e *request, response oauth.AuthorizationResponse) erro
 		return errRestarting
 	}
 	defer s.exchanging.RUnlock()
-	leave, err := s.exchangeGate.enter(s.clientNetwork(e), oauth.HostOf(e.plugin.TokenEndpoint))
+	leave, err := s.enter(s.exchangeGate, e, oauth.HostOf(e.plugin.TokenEndpoint))
 	if err != nil {
-		e.setRetryAfter(retryBusy)
 		return errManySignIns
 	}
 	defer leave()
@@ -127,7 +128,7 @@ func (s *server) useState(e *request, response oauth.AuthorizationResponse) erro
 	case err != nil:
 		return s.failLogin(ctx, e, pending, err)
 	}
-	return s.writeSuccess(e)
+	return nil
 }
 
 // writeSuccess says that the person is signed in.
@@ -210,6 +211,11 @@ func (s *server) revisit(e *request, state string) error {
 	defer leave()
 	ctx, cancel := context.WithTimeout(e.Request.Context(), s.config.timing.provider+time.Second)
 	defer cancel()
+	release := s.connections.hold(e.Request, 0, cancel)
+	if release == nil {
+		return errUnderWay
+	}
+	defer release()
 	go func() {
 		defer cancel()
 		select {

@@ -27,9 +27,14 @@ const maxRefreshToken = 20 << 10
 var providerBounds = bounds{network: 64, provider: 384, inAll: 512}
 
 // faultShare is how many times as many refreshes as REFRESH_RATE_LIMIT allows may fail because the provider
-// is down, slow or busy. That says nothing about the tokens, and a whole office may try again and again; but
+// is down, slow or busy. That says nothing about the tokens, so it does not count with the refused ones; but
 // nobody may send junk without end just because the provider has begun to answer 429.
-const faultShare = 10
+//
+// Beyond it, the tokens of that network which did not come from here wait for the rest of the minute, and
+// nothing else does. What the provider asks one to wait is passed on to that one only: if it held back
+// others, a single token, of a stranger who has made the provider impatient, would keep all of them from
+// refreshing.
+const faultShare = 2
 
 // retryBusy is when to try again a request that was one too many.
 const retryBusy = 5 * time.Second
@@ -108,9 +113,8 @@ func (s *server) redeem(e *request, client *oauth.Client, refreshToken string) (
 		e.setRetryAfter(wait)
 		return nil, errRefreshLimit
 	}
-	leave, err := s.providerGate.enter(network, oauth.HostOf(client.RefreshEndpoint))
+	leave, err := s.enter(s.providerGate, e, oauth.HostOf(e.plugin.RefreshEndpoint))
 	if err != nil {
-		e.setRetryAfter(retryBusy)
 		return nil, err
 	}
 	defer leave()

@@ -59,9 +59,8 @@ func (s *server) revoke(e *request) error {
 			return errRevokeLimit
 		}
 	}
-	leave, err := s.providerGate.enter(network, oauth.HostOf(client.RevokeEndpoint))
+	leave, err := s.enter(s.providerGate, e, oauth.HostOf(e.plugin.RevokeEndpoint))
 	if err != nil {
-		e.setRetryAfter(retryBusy)
 		return err
 	}
 	defer leave()

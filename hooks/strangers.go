@@ -86,7 +86,7 @@ func (s *server) refuseStranger(e *core.RequestEvent) error {
 // Nobody else's connection takes the place of its.
 func (s *server) favor(e *core.RequestEvent) {
 	_ = http.NewResponseController(e.Response).SetWriteDeadline(time.Now().Add(s.adminTimeout))
-	_ = s.connections.keep(e.Request, 0) // without room it is handled like others
+	s.connections.keep(e.Request) // until its end
 }
 
 // limitBody gives a stranger little time to send a body, even if nobody reads it: net/http waits for the rest
