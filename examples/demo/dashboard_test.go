@@ -283,12 +283,15 @@ func (d *demo) checkEveryState(t *testing.T, tab context.Context) {
 	t.Helper()
 	for selector, wants := range map[string][]string{
 		".po-verdict": {"sign-ins worked during the last 24 hours."},
-		".po-tiles":   {"3\nunder way", "8\nfailed", "1 cancelled, 2 too late", "95 of 100 within"},
+		".po-tiles": {
+			"116\nstarted", "102\nsigned in", "8\nfailed", "1\ncancelled", "2\ntoo late", "3\nunder way",
+			"95 of 100 within",
+		},
 		".po-live": {
 			"At the provider", "Tokens are fetched", "Waits for the plugin",
 			"https://abc123.plugins.framercdn.com",
 		},
-		".po-funnel": {"\n/\n", "notion\n", "sheets\n"},
+		".po-funnel": {"Demo plugin\n", "notion\n", "sheets\n"},
 		".po-failures": {
 			"redirect_uri_mismatch", "letter for letter: " + d.backendURL + "/redirect",
 			"invalid_client", "CLIENT_SECRET", "invalid_scope", "Check SCOPE", "invalid_grant",
@@ -322,13 +325,13 @@ func checkSpans(t *testing.T, tab context.Context) {
 			t.Errorf("of the %s: %s, %d bars", span, got, n)
 		}
 	}
-	check("day", 24, "/ 45 43 34 34 1 8 1")
+	check("day", 24, "Demo plugin 45 43 34 34 1 8 1")
 	click(t, tab, "[data-span=hour]")
 	until(t, tab, "document.querySelector('.po-verdict').innerText.includes('the last hour')")
-	check("hour", 24, "/ 18 16 7 7 1 8 1; notion 8 8 8 7 0 0 1; sheets 9 9 8 7 0 0 0")
+	check("hour", 24, "Demo plugin 18 16 7 7 1 8 1; notion 8 8 8 7 0 0 1; sheets 9 9 8 7 0 0 0")
 	click(t, tab, "[data-span=week]")
 	until(t, tab, "document.querySelector('.po-verdict').innerText.includes('the last 7 days')")
-	check("week", 7*24, "/ 78 76 67 67 1 8 1")
+	check("week", 7*24, "Demo plugin 78 76 67 67 1 8 1")
 }
 
 func checkOnePlugin(t *testing.T, tab context.Context) {
