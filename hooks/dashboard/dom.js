@@ -70,7 +70,8 @@ export function copyable(text, tag = "code") {
 		}
 		setTimeout(() => button.textContent = "Copy", 2000)
 	})
-	return h("div.po-copy", null, h(tag, null, text), button)
+	const scrolls = tag === "pre" // with the arrow keys as well
+	return h("div.po-copy", null, h(tag, { tabindex: scrolls && "0" }, text), button)
 }
 
 /**
@@ -83,7 +84,7 @@ export function copyable(text, tag = "code") {
  */
 export function table(label, heads, rows, wide = []) {
 	const cells = heads.map(head => h(wide.includes(head) ? "th.po-wide" : "th", { scope: "col" }, head))
-	const box = h("div.po-scroll", { role: "region", "aria-label": label, "data-key": "table " + label },
+	const box = h("div.po-scroll", { role: "group", "aria-label": label, "data-key": "table " + label },
 		h("table", null, h("thead", null, h("tr", null, cells)), h("tbody", null, rows)))
 	const hint = h("p.po-scrolls.txt-hint", { hidden: true }, "↔ Scroll sideways to see the whole table.")
 	new ResizeObserver(() => {

@@ -71,13 +71,15 @@ export function placeBelow(field, name) {
 	return made
 }
 
+let described = 0
+
 /**
  * Links words to the control that they describe, in the order in which they stand.
  * @param {HTMLElement} control
  * @param {Element[]} words
  */
 export function describeBy(control, words) {
-	const ids = words.map((element, i) => element.id ||= `${control.id || control.dataset.key}_about${i}`)
+	const ids = words.map(element => element.id ||= `po_about${++described}`)
 	if (ids.length) {
 		control.setAttribute("aria-describedby", ids.join(" "))
 	} else {

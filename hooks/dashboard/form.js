@@ -20,6 +20,9 @@ export async function helpAtForm(form) {
 	])
 	const fields = slug?.closest(".modal-content")
 	if (!slug || !fields || !(fields instanceof HTMLElement)) return
+	form.setAttribute("role", "dialog")
+	form.setAttribute("aria-modal", "true")
+	form.setAttribute("aria-label", "Plugin")
 	const help = h("div.po.po-form")
 	if (known) fields.prepend(help)
 

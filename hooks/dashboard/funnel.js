@@ -47,8 +47,8 @@ function line(row, label, { chosen, choosePlugin }) {
 	return h("tr", { class: isChosen ? "po-chosen" : "" },
 		h("th", { scope: "row" }, name),
 		columns.map(([column]) => {
-			const share = h(`i.po-share.po-outcome-${column}`)
-			share.style.width = row.started ? 100 * row[column] / row.started + "%" : "0"
+			const share = row[column] > 0 && h(`i.po-share.po-outcome-${column}`)
+			if (share) share.style.width = 100 * row[column] / row.started + "%"
 			return h("td", null, String(row[column]), share)
 		}))
 }

@@ -1,5 +1,5 @@
-import { addresses } from "./addresses.js"
-import { h } from "./dom.js"
+import { consoleLink } from "./addresses.js"
+import { copyable, h } from "./dom.js"
 import { addButton } from "./record.js"
 import { testSignIn } from "./trial.js"
 
@@ -12,12 +12,12 @@ export function guide(plugins, refresh) {
 	const plugin = plugins.find(({ problem }) => !problem) ?? plugins[0]
 	return [
 		h("h2", null, "The first sign-in, in three steps"),
-		h("ol.po-guide", null,
+		h("ol.po-way", null,
 			step("Add a plugin", plugin ? "done" : "now", plugin
 				? h("p", null, h("strong", null, plugin.label), " is there.")
 				: addStep(refresh)),
 			step("Paste the redirect URI at the provider", plugin ? "now" : "later", plugin
-				? addresses(plugin)
+				? atProvider(plugin)
 				: h("p", null, "It stands here, with a button that copies it, once there is a plugin.")),
 			step("Test the sign-in", plugin && !plugin.problem ? "now" : "later", testStep(plugin))),
 	]
@@ -39,6 +39,14 @@ function addStep(refresh) {
 		h("p", null, "You need the client id and the client secret that your provider's console shows. The ",
 			"form says where that is, and what to enter there."),
 		h("div.po-buttons", null, addButton(refresh, "add first")))
+}
+
+/** @param {PluginHelp} plugin */
+function atProvider({ redirectUri, console: address }) {
+	return h("div", null,
+		h("p", null, "Enter it there exactly so, as the address that people are sent back to."),
+		redirectUri ? copyable(redirectUri) : h("p.txt-danger", null, "Not known: set PUBLIC_URL."),
+		address && h("p", null, consoleLink(address)))
 }
 
 /** @param {PluginHelp | undefined} plugin */
