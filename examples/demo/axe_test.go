@@ -51,9 +51,9 @@ type violation struct {
 	Help     string
 }
 
-// pocketBaseBreaks are the rules that PocketBase's own dashboard breaks, with the elements that do. An element
-// is excused only on the pages of the dashboard, and only if it is PocketBase's: it neither is nor is in one
-// of ours.
+// pocketBaseBreaks are the rules that PocketBase's own dashboard breaks, with the elements that do. An
+// element is excused only on the pages of the dashboard, and only if it is PocketBase's: it neither is nor is
+// in one of ours.
 var pocketBaseBreaks = []struct {
 	Rule     string `json:"rule"`
 	Selector string `json:"selector"`
@@ -118,7 +118,8 @@ const runAxe = `async ({ selectors, excused, ours }) => {
 	return violations.flatMap(({ id, help, nodes }) => nodes
 		.filter(({ target }) => !isExcused(id, document.querySelector(target[0])))
 		.map(({ target, html, failureSummary }) => ({
-			Rule: id, Selector: target.join(" "), HTML: html.slice(0, 300), Help: help + ". " + failureSummary,
+			Rule: id, Selector: target.join(" "), HTML: html.slice(0, 300),
+			Help: help + ". " + failureSummary,
 		})))
 }`
 
@@ -201,6 +202,7 @@ func TestDashboardAccessibility(t *testing.T) {
 	until(t, tab, "document.querySelector('.po-options:not([hidden]) [aria-selected=true]') != null")
 	checkAccessibility(t, tab, "form with mistakes and an open list", ".record-upsert-modal")
 	lookForced(t, tab, "plugin-form-mistakes")
+	lookAt(t, tab, "plugin-form-mistakes")
 }
 
 // lookForced takes screenshots of the dashboard in forced colours.
@@ -252,7 +254,8 @@ func TestDashboardByKeyboard(t *testing.T) {
 			Words, Outline string
 			Ours           bool
 		}](t, tab, `(element => ({
-			words: words(element), ours: !!element.closest(".po"), outline: getComputedStyle(element).outlineStyle,
+			words: words(element), ours: !!element.closest(".po"),
+			outline: getComputedStyle(element).outlineStyle,
 		}))(document.activeElement)`)
 		if at.Ours && at.Outline == "none" {
 			t.Errorf("at %s the focus is not shown", at.Words)

@@ -146,7 +146,8 @@ func (d *demo) checkProviderFacts(t *testing.T, tab context.Context) {
 	fill := "document.querySelector('.record-field-input:has([name=%s]) .po-fill:not([hidden])')" +
 		"?.innerText.includes('%s')"
 	expect(t, tab, map[string]string{
-		"console":        "document.querySelector('.po-provider a').href.includes('console.cloud.google.com')",
+		"console": `document.querySelector(".po-provider a").href
+			.includes("console.cloud.google.com")`,
 		"token endpoint": fmt.Sprintf(fill, "tokenEndpoint", "https://oauth2.googleapis.com/token"),
 		"a choice":       fmt.Sprintf(fill, "tokenAuth", "body"),
 		"required": `[...document.querySelectorAll(".record-upsert-modal [required]")]

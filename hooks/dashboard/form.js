@@ -29,7 +29,8 @@ export async function helpAtForm(form) {
 	function update() {
 		showValues(form, providers)
 		const slug = valueOf(fieldOf(form, "slug"))
-		const redirectUri = known ? valueOf(fieldOf(form, "redirectUri")).trim() || redirectUriOf(slug, known) : ""
+		const own = valueOf(fieldOf(form, "redirectUri")).trim()
+		const redirectUri = own || (known ? redirectUriOf(slug, known) : "")
 		const shown = JSON.stringify([slug, redirectUri])
 		if (known && help.dataset.shown !== shown) {
 			help.dataset.shown = shown
@@ -95,8 +96,11 @@ function helpFor(slug, redirectUri, known) {
 	const legend = h("p.txt-hint", null, "Fields with a star must be filled in.")
 	const saved = known.plugins.find(plugin => plugin.slug === slug)
 	if (saved) return [addresses(saved), testButton(saved), legend]
-	if (redirectUri && isSlug(slug)) return [addresses({ backend: known.base + "/" + slug, redirectUri }), legend]
-	return [hint(known.base ? "Fill in the slug, of a-z, 0-9 and -" : "Set PUBLIC_URL in the environment"), legend]
+	if (redirectUri && isSlug(slug)) {
+		return [addresses({ backend: known.base + "/" + slug, redirectUri }), legend]
+	}
+	const missing = known.base ? "Fill in the slug, of a-z, 0-9 and -" : "Set PUBLIC_URL in the environment"
+	return [hint(missing), legend]
 }
 
 /**

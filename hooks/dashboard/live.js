@@ -42,7 +42,8 @@ function row(session, label, refresh) {
 	}, "End")
 	return h("tr", null,
 		h("th", { scope: "row" }, h("a.po-link", {
-			href: recordAddress(session.id), title: "Session " + session.id, "data-key": "record " + session.id,
+			href: recordAddress(session.id), title: "Session " + session.id,
+			"data-key": "record " + session.id,
 		}, label)),
 		h("td", null, h("span.label", null, stages[session.stage])),
 		h("td.po-wide.txt-hint", null, session.origin || "–"),

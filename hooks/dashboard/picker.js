@@ -3,8 +3,8 @@ import { h } from "./dom.js"
 
 /**
  * Lets the author of a plugin search for the provider, by its name or title. It is an editable combobox with
- * a list (ARIA Authoring Practices). A name that is not in the list stays as it was typed: whoever saves it is
- * told which ones are near.
+ * a list (ARIA Authoring Practices). A name that is not in the list stays as it was typed: whoever saves it
+ * is told which ones are near.
  * @param {HTMLTextAreaElement} field
  * @param {Provider[]} providers
  */
@@ -41,7 +41,9 @@ export function providerPicker(field, providers) {
 		list.replaceChildren(...found.map((provider, i) => option(provider, `${list.id}${i}`, choose)))
 		list.hidden = false
 		input.setAttribute("aria-expanded", "true")
-		activate(search && found[0]?.name ? 0 : -1)
+		activate(search
+			? found[0]?.name ? 0 : -1
+			: found.findIndex(({ name }) => name && name === field.value))
 	}
 
 	function close() {
@@ -59,7 +61,8 @@ export function providerPicker(field, providers) {
 
 	const others = providers.filter(({ name }) => !name)
 	const showValue = () => {
-		if (document.activeElement !== input) input.value = named(providers, field.value)?.title ?? field.value
+		if (document.activeElement === input) return
+		input.value = named(providers, field.value)?.title ?? field.value
 	}
 
 	input.addEventListener("input", () => {
@@ -100,7 +103,8 @@ export function providerPicker(field, providers) {
  */
 function named(providers, text) {
 	const wanted = text.trim().toLowerCase()
-	return wanted ? providers.find(({ name, title }) => [name, title.toLowerCase()].includes(wanted)) : undefined
+	if (!wanted) return undefined
+	return providers.find(({ name, title }) => [name, title.toLowerCase()].includes(wanted))
 }
 
 /**

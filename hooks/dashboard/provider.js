@@ -2,6 +2,9 @@ import { consoleLink } from "./addresses.js"
 import { copyable, h, show } from "./dom.js"
 import { controlOf, describeBy, fieldOf, placeBelow, valueOf, write } from "./fields.js"
 
+/** The fields that the preset leaves blank once another token endpoint is written in the form. */
+const factsOfServer = ["tokenFormat", "tokenParams", "revokeEndpoint", "revokeKind", "issuer"]
+
 /** The fields that every plugin needs, whatever its provider. */
 const alwaysRequired = ["slug"]
 
@@ -43,7 +46,9 @@ function facts(provider, redirectUri, form) {
 		h("p.po-title", null, h("strong", null, "At " + title)),
 		address ? h("p", null, consoleLink(address)) : h("p", null, "Look for its developer console."),
 		h("p", null, enter),
-		redirectUri ? copyable(redirectUri) : h("p.txt-hint", null, "It stands here once the slug is filled in."),
+		redirectUri
+			? copyable(redirectUri)
+			: h("p.txt-hint", null, "It stands here once the slug is filled in."),
 		h("p", null, "Then copy the client id and the client secret from there into the fields below."),
 		hint && h("p.po-fix", null, hint),
 		...scopes(provider, form),
@@ -127,16 +132,20 @@ function markRequired(form, required) {
  * @param {Provider | null} provider
  */
 function showFilled(form, provider) {
+	const server = valueOf(fieldOf(form, "tokenEndpoint")).trim()
+	const isAnother = !!server && server !== provider?.fills["tokenEndpoint"]
 	for (const element of form.querySelectorAll("textarea[name], output[name]")) {
 		const field = /** @type {HTMLElement} */ (element)
-		const value = provider?.fills[field.getAttribute("name") ?? ""]
-		const isShown = !!value && !valueOf(field)
+		const name = field.getAttribute("name") ?? ""
+		const value = provider?.fills[name]
+		const isShown = !!value && !valueOf(field) && !(isAnother && factsOfServer.includes(name))
 		const place = isShown || field.closest(".record-field-input")?.querySelector(".po-fill")
 			? placeBelow(field, "fill")
 			: null
 		const text = isShown ? `${provider?.title} fills in: ${value}` : ""
 		if (place && place.textContent !== text) {
-			place.replaceChildren(text && h("span", null, `${provider?.title} fills in: `, h("code", null, value)))
+			const words = h("span", null, `${provider?.title} fills in: `, h("code", null, value))
+			place.replaceChildren(text && words)
 			place.hidden = !text
 		}
 	}

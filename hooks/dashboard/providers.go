@@ -17,11 +17,11 @@ type providerHelp struct {
 	Title          string              `json:"title"`
 	Console        string              `json:"console"`        // blank: unknown
 	Hint           string              `json:"hint"`           // what usually goes wrong
-	ScopeSeparator string              `json:"scopeSeparator"` // blank: unknown, or there are no scopes
+	ScopeSeparator string              `json:"scopeSeparator"` // blank: unknown, or none
 	Scopes         []oauth.PresetScope `json:"scopes"`         // some to copy
-	RefreshScope   string              `json:"refreshScope"`   // without it no refresh token comes; blank: none
+	RefreshScope   string              `json:"refreshScope"`   // needed for a refresh token; blank: none
 	RefreshNote    string              `json:"refreshNote"`
-	Revoke         string              `json:"revoke"`       // the token to send: access, refresh or any; blank: none
+	Revoke         string              `json:"revoke"`       // the token to send, or any; blank: none
 	RedirectName   string              `json:"redirectName"` // an example; blank: it wants the address
 
 	// Required are the fields without which a plugin of this provider cannot be used.

@@ -62,8 +62,8 @@ const (
 		WHERE status = 'claimed' AND ` + within + ofSlug + ` ORDER BY expires DESC LIMIT {:claims}`
 )
 
-// Report reports on the logins in a span of time. It leaves out what the table does not know: Retention, Root,
-// and what fixes a failure. The hours are as the last sweep counted them.
+// Report reports on the logins in a span of time. It leaves out what the table does not know: Retention,
+// Root, and what fixes a failure. The hours are as the last sweep counted them.
 func (t *Table) Report(ctx context.Context, request ReportRequest) (session.Report, error) {
 	reader := &reportReader{ctx: ctx, db: t.app.ConcurrentDB(), now: t.Now(), request: request}
 	report := session.Report{

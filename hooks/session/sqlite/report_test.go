@@ -108,9 +108,9 @@ func TestReportJSON(t *testing.T) {
 	report := s.report(ReportRequest{Span: time.Hour, Hours: 1})
 	report.Hours[0].Hour = ""
 	got, err := json.Marshal(report)
-	const want = `{"retention":0,"root":"","ever":false,"live":[],"liveCount":0,"funnel":[],"hours":[{"hour":"","plugin":"",` +
-		`"started":0,"redirected":0,"finished":0,"claimed":0,"denied":0,"failed":0,"expired":0}],` +
-		`"toClaim":{"count":0,"median":0,"p95":0},"failures":[]}`
+	const want = `{"retention":0,"root":"","ever":false,"live":[],"liveCount":0,"funnel":[],` +
+		`"hours":[{"hour":"","plugin":"","started":0,"redirected":0,"finished":0,"claimed":0,` +
+		`"denied":0,"failed":0,"expired":0}],"toClaim":{"count":0,"median":0,"p95":0},"failures":[]}`
 	if err != nil || string(got) != want {
 		t.Errorf("got\n%s, %v\nwant\n%s", got, err, want)
 	}
@@ -126,7 +126,7 @@ func TestReportJSON(t *testing.T) {
 func TestReportOfMany(t *testing.T) {
 	t.Parallel()
 	s := serve(t, session.Options{Retention: 8 * 24 * time.Hour})
-	// Of 3000 failures, one in a hundred is of a kind of its own, and half of the others are of another plugin.
+	// Of 3000 failures, one in a hundred is of a kind of its own, and half of the others another plugin's.
 	s.exec(`WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < 5999)
 		INSERT INTO sessions
 			(id, plugin, status, error, created, redirected, completed, claimed, expires,
