@@ -88,7 +88,7 @@ func checkLive(t *testing.T, report session.Report) {
 	}
 }
 
-func (s *testServer) checkFailures(t *testing.T, failures []session.FailedLogin) {
+func (s *testServer) checkFailures(t *testing.T, failures []session.FailureKind) {
 	t.Helper()
 	if len(failures) != 2 || failures[0].Error == failures[1].Error {
 		t.Fatalf("failures are %+v", failures)
@@ -98,7 +98,7 @@ func (s *testServer) checkFailures(t *testing.T, failures []session.FailedLogin)
 	}
 	for _, failure := range failures {
 		if failure.Plugin != "/" || !strings.Contains(failure.Fix, fixes[failure.Error]) ||
-			failure.Description == "" || failure.ID == "" || failure.Ago > 11*60 {
+			failure.Count != 1 || failure.Description == "" || failure.ID == "" || failure.Ago > 11*60 {
 			t.Errorf("%+v", failure)
 		}
 	}

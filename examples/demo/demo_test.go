@@ -24,7 +24,12 @@ import (
 // startDemo starts the demo until the test ends. confirmLogin is as in hooks.Config; blank: its default.
 func startDemo(t *testing.T, confirmLogin string) *demo {
 	t.Helper()
-	d, err := start(options{confirmLogin: confirmLogin})
+	return startWith(t, options{confirmLogin: confirmLogin})
+}
+
+func startWith(t *testing.T, wanted options) *demo {
+	t.Helper()
+	d, err := start(wanted)
 	if err != nil {
 		t.Fatal(err)
 	}

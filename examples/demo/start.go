@@ -41,6 +41,7 @@ type options struct {
 	backendAddress  string // blank: any port
 	providerAddress string // blank: any port
 	confirmLogin    string // as in hooks.Config
+	withoutPlugin   bool   // the environment configures none
 }
 
 // demo is a running backend, OpenID provider and plugin page.
@@ -85,7 +86,7 @@ func start(wanted options) (d *demo, err error) {
 	d.account = user
 	d.serve(atProvider, openIDProvider(d.issuer, people, user))
 	d.serve(atPlugin, d.pluginPages())
-	return d, d.startBackend(atBackend, wanted.confirmLogin)
+	return d, d.startBackend(atBackend, wanted)
 }
 
 // listen is the function listen for a listener that is closed with the demo.
@@ -154,7 +155,7 @@ func (d *demo) file(file *template.Template, script string) http.HandlerFunc {
 }
 
 // startBackend starts plugin-oauth itself on a temporary folder, which goes with it.
-func (d *demo) startBackend(listener net.Listener, confirmLogin string) error {
+func (d *demo) startBackend(listener net.Listener, wanted options) error {
 	dir, err := os.MkdirTemp("", "plugin-oauth-demo")
 	if err != nil {
 		return err
@@ -162,13 +163,16 @@ func (d *demo) startBackend(listener net.Listener, confirmLogin string) error {
 	d.stops = append(d.stops, func() { os.RemoveAll(dir) })
 	d.admin = account{username: "admin@plugin.example", password: rand.Text()}
 	config := hooks.Config{
-		ConfirmLogin:      confirmLogin,
+		ConfirmLogin:      wanted.confirmLogin,
 		PublicURL:         d.backendURL,
 		EncryptionKey:     (rand.Text() + rand.Text())[:32],
 		SuperuserEmail:    d.admin.username,
 		SuperuserPassword: d.admin.password,
 		Log:               slog.DiscardHandler,
 		Plugin:            &plugins.Plugin{Name: "Demo plugin", Client: d.client()},
+	}
+	if wanted.withoutPlugin {
+		config.Plugin = nil
 	}
 	app, err := testkit.Start(testkit.Options{
 		Dir:      dir,

@@ -22,3 +22,9 @@ export const loadPlugins = () => send("plugins")
 export function checkSignedIn(error) {
 	if (error?.status === 401) app.checkApiError?.(error)
 }
+
+/**
+ * Loads what is known about providers.
+ * @returns {Promise<Provider[]>}
+ */
+export const loadProviders = () => send("providers")

@@ -22,7 +22,7 @@ export function chart(hours) {
 	const highest = Math.max(1, ...hours.map(hour => hour.started))
 	const byDay = hours.length > 24
 	return [
-		h("h5", null, "Sign-ins per hour"),
+		h("h2", null, "Sign-ins per hour"),
 		h("div.po-plot", { role: "img", "aria-label": description(hours, highest) },
 			h("div.po-scale", null, h("span", null, String(highest)), h("span", null, "0")),
 			h("div.po-bars", null, hours.map(hour => bar(hour, highest))),

@@ -47,20 +47,26 @@ export function choiceControls(choose) {
 	/**
 	 * @param {string[]} plugins
 	 * @param {string} chosen
+	 * @param {(plugin: string) => string} nameOf
 	 */
-	const showPlugins = (plugins, chosen) => fillSelect(select, plugins, chosen)
+	const showPlugins = (plugins, chosen, nameOf) => fillSelect(select, { plugins, chosen, nameOf })
 
 	const group = h("div.po-spans", { role: "group", "aria-label": "Time" }, buttons)
-	return { elements: [group, select], showChoice, showPlugins }
+	const elements = h("div.po-choice", null, group, select)
+
+	/** @param {boolean} shown */
+	const show = shown => {
+		elements.hidden = !shown
+	}
+	return { elements, show, showChoice, showPlugins }
 }
 
 /**
  * Shows the plugins to choose from. The list is hidden while there is no choice.
  * @param {HTMLSelectElement} select
- * @param {string[]} plugins
- * @param {string} chosen
+ * @param {{ plugins: string[], chosen: string, nameOf: (plugin: string) => string }} choice
  */
-function fillSelect(select, plugins, chosen) {
+function fillSelect(select, { plugins, chosen, nameOf }) {
 	const options = ["", ...new Set([...plugins, chosen].filter(Boolean))]
 	select.hidden = options.length < 3 && !chosen
 	if (options.join() === [...select.options].map(option => option.value).join()) {
@@ -68,10 +74,5 @@ function fillSelect(select, plugins, chosen) {
 		return
 	}
 	select.replaceChildren(...options.map(plugin =>
-		h("option", { value: plugin, selected: plugin === chosen }, optionLabel(plugin))))
-}
-
-/** @param {string} plugin */
-function optionLabel(plugin) {
-	return plugin === "/" ? "/ (environment)" : plugin || "All plugins"
+		h("option", { value: plugin, selected: plugin === chosen }, plugin ? nameOf(plugin) : "All plugins")))
 }

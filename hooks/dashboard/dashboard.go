@@ -79,6 +79,7 @@ func Bind(e *core.ServeEvent, options Options) {
 	group.GET("/sign-ins", p.signIns)
 	group.POST("/sign-ins/{id}/end", p.cancelSignIn)
 	group.GET("/plugins", p.listPlugins)
+	group.GET("/providers", listProviders)
 	group.GET("/doctor", p.checkSetUp)
 }
 
@@ -88,6 +89,11 @@ func (p page) checkSetUp(e *core.RequestEvent) error {
 	findings, err := p.Check(e.Request)
 	if err != nil {
 		return err
+	}
+	for i := range findings {
+		if findings[i].Plugin == plugins.DisplaySlug("") {
+			findings[i].Plugin = p.rootLabel()
+		}
 	}
 	return e.JSON(http.StatusOK, findings)
 }

@@ -14,6 +14,7 @@ import (
 
 	"plugin-oauth/hooks/dashboard"
 	"plugin-oauth/hooks/doctor"
+	"plugin-oauth/hooks/oauth"
 	"plugin-oauth/hooks/plugins"
 	"plugin-oauth/hooks/session"
 	"plugin-oauth/internal/testkit"
@@ -68,7 +69,9 @@ func ask(s *testkit.Server, path string, into any) {
 func TestAdminsOnly(t *testing.T) {
 	t.Parallel()
 	s := serve(t, nil)
-	for _, request := range []string{"GET sign-ins", "GET plugins", "GET doctor", "POST sign-ins/id/end"} {
+	for _, request := range []string{
+		"GET sign-ins", "GET plugins", "GET providers", "GET doctor", "POST sign-ins/id/end",
+	} {
 		t.Run(request, func(t *testing.T) {
 			method, path, _ := strings.Cut(request, " ")
 			got := s.Request(method, "/api/plugin-oauth/"+path, "")
@@ -119,7 +122,7 @@ func TestFixes(t *testing.T) {
 	t.Parallel()
 	s := serve(t, func(options *dashboard.Options) {
 		options.Report = func(context.Context, dashboard.ReportRequest) (session.Report, error) {
-			return session.Report{Failures: []session.FailedLogin{
+			return session.Report{Failures: []session.FailureKind{
 				{Plugin: "/", Error: "invalid_scope"},
 				{Plugin: "sheets", Error: "invalid_scope"},
 				{Plugin: "deleted", Error: "invalid_scope"},
@@ -159,12 +162,13 @@ func createPlugin(s *testkit.Server, fields map[string]any) (id string) {
 
 // help is what an author must paste where, for one plugin.
 type help struct {
-	ID, Slug, Name, Provider, Console string
-	Enabled                           bool
-	Problem, Backend, RedirectURI     string
-	Origins                           []string
-	Revoke                            string
-	Tenant                            *struct{ Name, Example, Default string }
+	ID, Slug, Label               string
+	Name, Provider, Console       string
+	Enabled                       bool
+	Problem, Backend, RedirectURI string
+	Origins                       []string
+	Revoke                        string
+	Tenant                        *struct{ Name, Example, Default string }
 }
 
 // What authors are told, for plugins of each kind.
@@ -205,6 +209,7 @@ func TestPluginHelp(t *testing.T) {
 		"the root's redirect": slugs["/"].RedirectURI == baseURL+"/redirect",
 		"the root is well":    slugs["/"].Problem == "" && slugs["/"].Enabled && slugs["/"].Revoke == "",
 		"no record of it":     slugs["/"].ID == "",
+		"labels":              slugs["/"].Label == "The environment's plugin" && slugs["off"].Label == "off",
 		"off":                 !slugs["off"].Enabled,
 		"why":                 strings.Contains(slugs["off"].Problem, "switched off"),
 		"backend":             slugs["sheets"].Backend == baseURL+"/sheets",
@@ -220,6 +225,73 @@ func TestPluginHelp(t *testing.T) {
 		if !ok {
 			t.Errorf("%s: %+v", what, answer.Plugins)
 		}
+	}
+}
+
+// What the form says about providers: what each needs, and what it fills.
+func TestProviders(t *testing.T) {
+	t.Parallel()
+	s := serve(t, nil)
+	var list []struct {
+		Name, Title, Console, ScopeSeparator, RefreshNote, Revoke, RedirectName string
+		Scopes                                                                  []oauth.PresetScope
+		Required                                                                []string
+		Fills                                                                   map[string]string
+	}
+	ask(s, "providers", &list)
+	if len(list) != len(oauth.Presets())+1 {
+		t.Fatalf("%d providers", len(list))
+	}
+	for name, want := range map[string]struct{ required, tokenEndpoint, revoke, pkce string }{
+		"": {required: "clientId clientSecret authorizeEndpoint tokenEndpoint", pkce: "on"},
+		"google": {
+			required: "clientId clientSecret scope", tokenEndpoint: "https://oauth2.googleapis.com/token",
+			revoke: "any", pkce: "on",
+		},
+		"apple": {
+			required: "clientId clientSecret teamId keyId", revoke: "any", pkce: "on",
+			tokenEndpoint: "https://appleid.apple.com/auth/token",
+		},
+		"ebay": {
+			required: "clientId clientSecret redirectName scope", pkce: "off",
+			tokenEndpoint: "https://api.ebay.com/identity/v1/oauth2/token",
+		},
+		"shopify": {
+			required: "clientId clientSecret", pkce: "on",
+			tokenEndpoint: "https://{shop}.myshopify.com/admin/oauth/access_token",
+		},
+	} {
+		t.Run("provider "+name, func(t *testing.T) {
+			for _, got := range list {
+				if got.Name != name {
+					continue
+				}
+				if strings.Join(got.Required, " ") != want.required || got.Revoke != want.revoke ||
+					got.Fills["tokenEndpoint"] != want.tokenEndpoint || got.Fills["pkce"] != want.pkce {
+					t.Errorf("%+v", got)
+				}
+				return
+			}
+			t.Error("it is not in the list")
+		})
+	}
+}
+
+// The plugin at the root is called by its name, also in what the check finds.
+func TestRootIsCalledByItsName(t *testing.T) {
+	t.Parallel()
+	s := serve(t, func(options *dashboard.Options) {
+		options.Environment.Name = "Sheets plugin"
+		options.Check = func(*http.Request) ([]doctor.Finding, error) {
+			return []doctor.Finding{{Plugin: "/"}, {Plugin: "other"}}, nil
+		}
+	})
+	var report session.Report
+	ask(s, "sign-ins", &report)
+	var findings []doctor.Finding
+	ask(s, "doctor", &findings)
+	if report.Root != "Sheets plugin" || findings[0].Plugin != report.Root || findings[1].Plugin != "other" {
+		t.Errorf("%q, %+v", report.Root, findings)
 	}
 }
 

@@ -70,18 +70,40 @@ export function copyable(text, tag = "code") {
 		}
 		setTimeout(() => button.textContent = "Copy", 2000)
 	})
-	return h("div.po-copy", null, h(tag, null, text), button)
+	const scrolls = tag === "pre" // with the arrow keys as well
+	return h("div.po-copy", null, h(tag, { tabindex: scrolls && "0" }, text), button)
 }
 
 /**
- * A table. It leaves out the wide columns where there is little room.
+ * A table. It leaves out the wide columns where there is little room. One that is still wider than its place
+ * says that it scrolls, and scrolls with the keyboard.
+ * @param {string} label
  * @param {string[]} heads
  * @param {HTMLElement[]} rows
  * @param {string[]} [wide]
  */
-export function table(heads, rows, wide = []) {
+export function table(label, heads, rows, wide = []) {
 	const cells = heads.map(head => h(wide.includes(head) ? "th.po-wide" : "th", { scope: "col" }, head))
-	return h("div.po-scroll", null, h("table", null,
-		h("thead", null, h("tr", null, cells)),
-		h("tbody", null, rows)))
+	const box = h("div.po-scroll", { role: "group", "aria-label": label, "data-key": "table " + label },
+		h("table", null, h("thead", null, h("tr", null, cells)), h("tbody", null, rows)))
+	const hint = h("p.po-scrolls.txt-hint", { hidden: true }, "↔ Scroll sideways to see the whole table.")
+	new ResizeObserver(() => {
+		const scrolls = box.scrollWidth > box.clientWidth
+		hint.hidden = !scrolls
+		box.classList.toggle("po-cut", scrolls)
+		if (scrolls) {
+			box.tabIndex = 0
+		} else {
+			box.removeAttribute("tabindex")
+		}
+	}).observe(box)
+	return h("div.po-table", null, box, hint)
+}
+
+/**
+ * Where the dashboard shows the record of a session.
+ * @param {string} id
+ */
+export function recordAddress(id) {
+	return "#/collections?" + new URLSearchParams({ collection: "sessions", record: id })
 }

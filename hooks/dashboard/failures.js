@@ -1,22 +1,25 @@
-import { h } from "./dom.js"
-import { duration } from "./words.js"
+import { h, recordAddress } from "./dom.js"
+import { duration, plural, pluginNames } from "./words.js"
 
-const listed = 50 // the most failures that an answer has
+const listed = 50 // the most kinds that an answer has
 /** How long each span is, in seconds. The last hour is always known. */
 const spanSeconds = { hour: 0, day: 86400, week: 604800 }
 
 /**
- * The newest failure of each kind, and how many there are of it.
+ * Each kind of failure with how many there were, and the newest of them.
  * @param {SignIns} answer
  * @param {Span} span
+ * @param {number} failed how many failed in all
  */
-export function failureList({ failures, retention }, span) {
-	const kinds = [...Map.groupBy(failures, failure => failure.plugin + " " + failure.error).values()]
+export function failureList({ failures, retention, root }, span, failed) {
+	const nameOf = pluginNames(root)
+	const others = failed - failures.reduce((sum, { count }) => sum + count, 0)
 	return [
-		h("h5", null, "Latest failures"),
-		kinds.length ? h("ul.po-list", null, kinds.map(kind)) : h("p.txt-hint", null, "None."),
-		failures.length >= listed
-			&& h("p.txt-hint", null, `These are the kinds of the newest ${listed} failures.`),
+		h("h2", null, "What failed"),
+		failures.length
+			? h("ul.po-list", null, failures.map(failure => kind(failure, nameOf(failure.plugin))))
+			: h("p.txt-hint", null, "Nothing."),
+		others > 0 && h("p.txt-hint", null, otherFailures(others, failures.length)),
 		retention < spanSeconds[span]
 			&& h("p.txt-hint", null,
 				`Failures and times are known for ${duration(retention)} only (SESSION_RETENTION).`),
@@ -24,17 +27,25 @@ export function failureList({ failures, retention }, span) {
 }
 
 /**
- * @param {Failure[]} failures of one kind, the newest first
+ * @param {number} others
+ * @param {number} kinds
  */
-function kind(failures) {
-	const [newest] = failures
-	if (!newest) return null
-	const { plugin, error, description, cause, fix, ago, id } = newest
-	const count = failures.length > 1 ? failures.length + " times, the last " : ""
+function otherFailures(others, kinds) {
+	return plural(others, "more failure") + (kinds < listed
+		? " counted: what is known of them has been deleted."
+		: ` counted: these are the ${listed} kinds that came last.`)
+}
+
+/**
+ * @param {FailureKind} failure
+ * @param {string} label of the plugin
+ */
+function kind({ error, count, description, cause, fix, ago, id }, label) {
 	return h("li", null,
 		h("div.po-failure-head", null,
-			h("span.label.danger", null, error), h("strong", null, plugin),
-			h("span.txt-hint", null, `${count}${duration(ago)} ago, session ${id}`)),
+			h("span.label.danger", null, error), h("strong", null, label),
+			h("span.txt-hint", null, `${count > 1 ? count + " times, the last " : ""}${duration(ago)} ago, `,
+				h("a", { href: recordAddress(id), "data-key": "record " + id }, "session " + id))),
 		cause && h("p", null, h("b", null, "The cause: "), cause),
 		h("p", null, h("b", null, "The person read: "), description),
 		h("p.po-fix", null, h("b", null, "What usually helps: "), fix))

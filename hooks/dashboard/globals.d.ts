@@ -17,6 +17,10 @@ declare var app: {
 		headerLinks: { href: string, icon: string, label: string }[]
 		collections?: PocketBaseCollection[]
 	}
+	toasts?: {
+		/** A toast takes the place of one with the same key. The duration is in milliseconds. */
+		error?(text: string, options: { key: string, duration: number }): void
+	}
 	modals?: {
 		confirm?(question: string, yes: () => unknown, no: null, buttons: ConfirmButtons): void
 		openRecordUpsert?: OpenRecord
@@ -34,7 +38,7 @@ type PocketBaseCollection = { name: string }
 /** The record is an object or an id. If it is missing, the form is for a new one. */
 type OpenRecord = (
 	collection?: PocketBaseCollection, record?: string | { id?: string } | null,
-	settings?: { onafteropen?: (form: HTMLElement) => void } | null, ...more: unknown[]
+	settings?: { onafteropen?: (form: HTMLElement) => void, onsave?: () => void } | null, ...more: unknown[]
 ) => unknown
 
 /** The element of a selector such as "div.label.success". */
@@ -61,6 +65,10 @@ type Span = "hour" | "day" | "week"
 type SignIns = {
 	/** How long sign-ins are kept one by one. */
 	retention: number
+	/** What the plugin at the root is called. */
+	root: string
+	/** Whether anybody has started to sign in within the last year. */
+	ever: boolean
 	/** The newest of the sign-ins under way, and how many there are in all. */
 	live: LiveSignIn[]
 	liveCount: number
@@ -70,8 +78,8 @@ type SignIns = {
 	hours: Hour[]
 	/** How long people took. */
 	toClaim: { count: number, median: number, p95: number }
-	/** The newest first. */
-	failures: Failure[]
+	/** The kind with the newest first. */
+	failures: FailureKind[]
 }
 
 type Stage = "started" | "redirected" | "finished"
@@ -80,10 +88,12 @@ type Outcome = "claimed" | "denied" | "failed" | "expired"
 type Counts = Record<Stage | Outcome, number>
 type Hour = Counts & { hour: string }
 type LiveSignIn = { id: string, plugin: string, stage: Stage, origin: string, age: number, left: number }
-type Failure = {
+/** What has no number of its own is that of the newest failure of the kind. */
+type FailureKind = {
 	id: string
 	plugin: string
 	error: string
+	count: number
 	/** What the person and the plugin were told. */
 	description: string
 	cause: string
@@ -100,6 +110,8 @@ type PluginHelp = Addresses & {
 	/** The id of its record. It is blank if the plugin is not from the dashboard. */
 	id: string
 	slug: string
+	/** What the page calls it. */
+	label: string
 	name: string
 	provider: string
 	enabled: boolean
@@ -112,6 +124,28 @@ type PluginHelp = Addresses & {
 }
 /** If the default is blank, the plugin must send it. */
 type Tenant = { name: string, example: string, default: string }
+
+/** GET providers answers with a list of these. The first has no name: it stands for any other provider. */
+type Provider = {
+	name: string
+	title: string
+	console: string
+	/** What usually goes wrong. */
+	hint: string
+	/** A space or a comma. It is blank if that is not known. */
+	scopeSeparator: string
+	scopes: { scope: string, allows: string }[]
+	/** The scope without which no refresh token comes. It is blank if there is none. */
+	refreshScope: string
+	refreshNote: string
+	revoke: "access" | "refresh" | "any" | ""
+	/** An example of what the provider wants in place of the redirect URI. */
+	redirectName: string
+	/** The fields that must be filled in. */
+	required: string[]
+	/** What is in a field that is left blank. */
+	fills: Partial<Record<string, string>>
+}
 
 /** GET doctor answers with a list of these. The plugin is blank if the finding is not about one. */
 type Finding = { level: "error" | "warning", plugin: string, what: string, why: string, fix: string }

@@ -6,9 +6,11 @@ import { h, show } from "./dom.js"
 import { secondFactor } from "./factor.js"
 import { failureList } from "./failures.js"
 import { funnelTable } from "./funnel.js"
+import { guide } from "./guide.js"
 import { liveList } from "./live.js"
 import { pluginHelp } from "./plugins.js"
-import { tiles, verdict } from "./summary.js"
+import { nobodyYet, tiles, verdict } from "./summary.js"
+import { pluginNames } from "./words.js"
 
 const refreshEvery = 5000 // milliseconds, while the page is visible
 
@@ -25,7 +27,7 @@ export function signInsPage(query) {
 	const controls = choiceControls(choose)
 	const page = h("div.page", null, h("div.page-content.full-height.po", null,
 		h("header.page-header", null,
-			h("nav.breadcrumbs", null, h("div.breadcrumb-item", null, "Sign-ins")),
+			h("h1", null, "Sign-ins"),
 			h("div.po-controls", null, controls.elements, fresh)),
 		Object.values(parts)))
 
@@ -36,10 +38,13 @@ export function signInsPage(query) {
 			/** @type {SignIns} */
 			const answer = await send("sign-ins?" + new URLSearchParams(chosen))
 			if (asking !== asked) return // another choice was made meanwhile
-			controls.showPlugins(answer.funnel.map(row => row.plugin), chosen.plugin)
+			const slugs = answer.funnel.map(row => row.plugin)
+			controls.showPlugins(slugs, chosen.plugin, pluginNames(answer.root))
 			fill(parts, answer, { chosen, choose, refresh })
-			help.refresh()
+			controls.show(answer.ever)
 			showState("Live", false)
+			const plugins = await help.refresh()
+			if (plugins) showGuide(parts.guide, answer.ever ? null : plugins, refresh)
 		} catch (error) {
 			if (asking !== asked) return
 			checkSignedIn(error)
@@ -82,11 +87,12 @@ function emptyParts() {
 	const part = (name, label) => h(`section.po-part.po-${name}`, { "aria-label": label })
 	return {
 		verdict: h("div.po-verdict", { role: "status" }),
+		guide: part("guide", "The first sign-in"),
 		tiles: h("div.po-tiles"),
 		chart: part("chart", "Sign-ins per hour"),
 		live: part("live", "Under way"),
 		funnel: part("funnel", "How far they came"),
-		failures: part("failures", "Latest failures"),
+		failures: part("failures", "What failed"),
 		plugins: part("plugins", "Plugins"),
 		admins: part("admins", "Admins"),
 	}
@@ -101,12 +107,30 @@ function emptyParts() {
 function fill(parts, answer, { chosen, choose, refresh }) {
 	const rows = answer.funnel.filter(row => !chosen.plugin || row.plugin === chosen.plugin)
 	const sum = total(rows)
-	const words = verdict(rows, sum, chosen.span)
+	const words = answer.ever ? verdict(rows, sum, { span: chosen.span, root: answer.root }) : nobodyYet()
 	// If it were replaced each time, screen readers would read it out each time.
 	if (parts.verdict.textContent !== words.textContent) show(parts.verdict, words)
+	for (const name of figures) parts[name].hidden = !answer.ever
 	show(parts.tiles, tiles(sum, answer))
 	show(parts.chart, chart(answer.hours))
 	show(parts.live, liveList(answer, refresh))
-	show(parts.funnel, funnelTable(answer.funnel, chosen, plugin => choose({ plugin })))
-	show(parts.failures, failureList(answer, chosen.span))
+	show(parts.funnel, funnelTable(answer, chosen, plugin => choose({ plugin })))
+	show(parts.failures, failureList(answer, chosen.span, sum.failed))
+}
+
+/** The parts that would be empty before the first sign-in. */
+const figures = /** @type {const} */ (["tiles", "chart", "live", "funnel", "failures"])
+
+/**
+ * Shows the way to the first sign-in, or hides it if the plugins are null.
+ * @param {HTMLElement} part
+ * @param {PluginHelp[] | null} plugins
+ * @param {() => void} refresh
+ */
+function showGuide(part, plugins, refresh) {
+	const shown = JSON.stringify(plugins)
+	if (part.dataset.shown === shown) return
+	part.dataset.shown = shown
+	part.hidden = !plugins
+	show(part, plugins && guide(plugins, refresh))
 }

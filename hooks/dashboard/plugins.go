@@ -1,6 +1,7 @@
 package dashboard
 
 import (
+	"cmp"
 	"maps"
 	"net/http"
 	"slices"
@@ -13,8 +14,9 @@ import (
 
 // pluginHelp is what an author must paste where, for one plugin.
 type pluginHelp struct {
-	ID          string      `json:"id"`   // of its record; blank: it is not from the dashboard
-	Slug        string      `json:"slug"` // "/" for the one at the root
+	ID          string      `json:"id"`    // of its record; blank: it is not from the dashboard
+	Slug        string      `json:"slug"`  // "/" for the one at the root
+	Label       string      `json:"label"` // what the page calls it
 	Name        string      `json:"name"`
 	Provider    string      `json:"provider"`
 	Console     string      `json:"console"` // where the client is registered at the provider; blank: unknown
@@ -57,6 +59,7 @@ func (p page) help(plugin *plugins.Plugin) pluginHelp {
 	help := pluginHelp{
 		ID:          plugin.RecordID,
 		Slug:        plugins.DisplaySlug(plugin.Slug),
+		Label:       plugin.Slug,
 		Name:        plugin.Name,
 		Enabled:     plugin.State != plugins.SwitchedOff,
 		Problem:     plugin.Reason(),
@@ -64,7 +67,9 @@ func (p page) help(plugin *plugins.Plugin) pluginHelp {
 		RedirectURI: plugin.RedirectURI,
 		Origins:     plugin.Origins(),
 	}
-	if plugin.Slug != "" {
+	if plugin.Slug == "" {
+		help.Label = p.rootLabel()
+	} else {
 		help.Backend += "/" + plugin.Slug
 	}
 	preset, known := oauth.FindPreset(plugin.Provider)
@@ -81,4 +86,13 @@ func (p page) help(plugin *plugins.Plugin) pluginHelp {
 		help.Tenant = &tenantHelp{Name: tenant.Name, Example: tenant.Example, Default: tenant.Default}
 	}
 	return help
+}
+
+// rootLabel is what the page calls the plugin at the root, which has no slug.
+func (p page) rootLabel() string {
+	if p.Environment == nil {
+		return "The environment's plugin"
+	}
+	preset, _ := oauth.FindPreset(p.Environment.Provider)
+	return cmp.Or(p.Environment.Name, preset.Title, "The environment's plugin")
 }

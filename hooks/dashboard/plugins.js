@@ -2,6 +2,7 @@ import { addresses } from "./addresses.js"
 import { loadPlugins } from "./api.js"
 import { setUpCheck } from "./check.js"
 import { copyable, h, show } from "./dom.js"
+import { addButton, recordLink } from "./record.js"
 import { testSignIn } from "./trial.js"
 
 /**
@@ -22,67 +23,55 @@ await auth.signOut()                      // has the provider end the tokens whe
 
 /**
  * Fills a part of the page with what to paste where, for each plugin, and with the check of the set-up. The
- * refresh that it returns shows what has changed.
+ * refresh that it returns shows what has changed, and returns the plugins, or null if they are not known.
  * @param {HTMLElement} part
  */
 export function pluginHelp(part) {
 	const check = setUpCheck()
 	const list = h("div")
-	part.append(h("div.po-head", null, h("h5", null, "Plugins"), check.button), check.findings, list)
+	const buttons = h("div.po-buttons", null, addButton(() => refresh(), "add"), check.button)
+	part.append(h("div.po-head", null, h("h2", null, "Plugins"), buttons), check.findings, list)
 	let shown = ""
 	async function refresh() {
-		const plugins = (await loadPlugins().catch(() => null))?.plugins
-		if (!plugins || JSON.stringify(plugins) === shown) return
+		const plugins = (await loadPlugins().catch(() => null))?.plugins ?? null
+		if (!plugins || JSON.stringify(plugins) === shown) return plugins
 		shown = JSON.stringify(plugins)
 		const opened = [...list.querySelectorAll("details")].filter(({ open }) => open)
 			.map(({ dataset }) => dataset.slug)
-		const cards = plugins.map(plugin => card(plugin, opened.includes(plugin.slug)))
-		show(list, cards.length ? cards : noPlugin())
+		const cards = plugins.map(plugin => card(plugin, opened.includes(plugin.slug), refresh))
+		show(list, cards.length ? cards : h("p", null, "There is no plugin yet."))
+		return plugins
 	}
 	return { refresh }
-}
-
-function noPlugin() {
-	return h("p", null, "There is no plugin yet. ",
-		h("a", { href: "#/collections?collection=plugins" }, "Add one"),
-		" in the collection plugins, or set one up in the environment.")
 }
 
 /**
  * What authors need to know about one plugin.
  * @param {PluginHelp} plugin
  * @param {boolean} open
+ * @param {() => void} refresh
  */
-function card(plugin, open) {
+function card(plugin, open, refresh) {
 	const test = h("button.btn.sm", {
 		type: "button", disabled: !!plugin.problem, onclick: () => testSignIn(plugin),
 	}, "Test sign-in")
 	return h("details.po-plugin", { "data-slug": plugin.slug, open },
 		h("summary", null,
-			h("strong", null, plugin.slug),
-			plugin.slug === "/" && h("span.txt-hint", null, "from the environment"),
-			h("span.txt-hint", null, [plugin.name, plugin.provider].filter(Boolean).join(", ")),
+			h("strong", null, plugin.label),
+			h("span.txt-hint", null, described(plugin)),
 			plugin.problem
 				&& h("span.label.warning", null, plugin.enabled ? "cannot be used" : "switched off")),
 		plugin.problem && h("p.txt-danger", null, plugin.problem),
 		addresses(plugin),
-		h("h6", null, "In the plugin"),
+		h("h3", null, "In the plugin"),
 		copyable(snippet(plugin), "pre"),
-		h("div.po-buttons", null, test, plugin.id && changeLink(plugin)))
+		h("div.po-buttons", null, test, plugin.id && recordLink("a.btn.sm.outline", "Change it", {
+			id: plugin.id, key: "change " + plugin.slug, refresh,
+		})))
 }
 
-/**
- * Opens the form of a plugin's record, or the collection where PocketBase has no such form.
- * @param {PluginHelp} plugin
- */
-function changeLink(plugin) {
-	const link = h("a.btn.sm.outline", { href: "#/collections?collection=plugins" }, "Change it")
-	const collection = app.store?.collections?.find(({ name }) => name === "plugins")
-	if (app.modals?.openRecordUpsert && collection) {
-		link.addEventListener("click", event => {
-			event.preventDefault()
-			app.modals?.openRecordUpsert?.(collection, plugin.id)
-		})
-	}
-	return link
+/** @param {PluginHelp} plugin */
+function described({ slug, label, name, provider }) {
+	const words = [name, provider, slug === "/" && "from the environment, at the root"]
+	return words.filter(word => word && word !== label).join(", ")
 }

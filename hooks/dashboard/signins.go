@@ -38,7 +38,7 @@ func (p page) signIns(e *core.RequestEvent) error {
 		}
 		report.Failures[i].Fix = fix(failure.Error, plugin)
 	}
-	report.Retention = p.Retention.Seconds()
+	report.Retention, report.Root = p.Retention.Seconds(), p.rootLabel()
 	return e.JSON(http.StatusOK, report)
 }
 

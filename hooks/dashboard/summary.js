@@ -1,63 +1,79 @@
 import { underWay } from "./counts.js"
 import { h } from "./dom.js"
-import { duration, plural } from "./words.js"
+import { duration, plural, pluginNames } from "./words.js"
 
 /** @type {Record<Span, string>} */
 const times = { hour: "the last hour", day: "the last 24 hours", week: "the last 7 days" }
 
 /**
- * Says at a glance whether people can sign in, and where they cannot.
+ * Says at a glance whether people can sign in, and where they cannot. Whoever says no counts for neither.
  * @param {SignIns["funnel"]} rows
  * @param {Counts} sum of the rows
- * @param {Span} span
+ * @param {{ span: Span, root: string }} shown
  */
-export function verdict(rows, sum, span) {
-	/**
-	 * @param {"info" | "success" | "warning" | "danger"} kind
-	 * @param {string[]} words
-	 */
-	const say = (kind, ...words) => h(`p.alert.${kind}`, null, words.join(" "))
+export function verdict(rows, sum, { span, root }) {
 	const time = times[span]
-	const ended = sum.started - underWay(sum)
+	const tried = decided(sum)
 	if (!sum.started) return say("info", `Nobody has started to sign in during ${time}.`)
-	if (!ended) {
-		return say("info", `${plural(sum.started, "sign-in")} under way, none has ended during ${time}.`)
+	const cancelled = sum.denied ? `${sum.denied} more ${sum.denied === 1 ? "was" : "were"} cancelled.` : ""
+	if (!tried) {
+		return say("info", `${plural(sum.started, "sign-in")} during ${time}: ${underWay(sum)} under way, `
+			+ `${sum.denied} cancelled.`)
 	}
 	const neverBack = Math.min(sum.expired, sum.started - sum.redirected)
-	const failing = rows.filter(row => row.failed && !row.claimed).map(row => row.plugin)
-	const worked = `${sum.claimed} of ${plural(ended, "sign-in")} worked during ${time}.`
+	const failing = rows.filter(row => row.failed && !row.claimed).map(row => pluginNames(root)(row.plugin))
+	const worked = `${sum.claimed} of ${plural(tried, "sign-in")} worked during ${time}.`
 	const below = "Below is what went wrong, and what usually fixes it."
 	if (failing.length) {
-		return say("danger", worked, rows.length > 1 ? `At ${failing.join(", ")} none did.` : "", below)
+		const where = rows.length > 1 ? `At ${failing.join(", ")} none did.` : ""
+		return say("danger", worked, where, cancelled, below)
 	}
-	if (neverBack >= 3 && neverBack >= ended / 2) {
-		return say("warning", worked, `${neverBack} people did not come back from the provider.`,
+	if (neverBack >= 3 && neverBack >= tried / 2) {
+		return say("warning", worked, cancelled, `${neverBack} people did not come back from the provider.`,
 			"Does it show them an error page? It must know the redirect URI below, letter for letter.")
 	}
-	if (sum.failed >= ended / 5) return say("warning", worked, below)
-	return say(sum.claimed ? "success" : "info", worked)
+	if (sum.failed >= tried / 5) return say("warning", worked, cancelled, below)
+	return say(sum.claimed ? "success" : "info", worked, cancelled)
+}
+
+/** Stands in the place of the verdict until the first sign-in. */
+export const nobodyYet = () => say("info", "Nobody has signed in yet.")
+
+/**
+ * @param {"info" | "success" | "warning" | "danger"} kind
+ * @param {string[]} words
+ */
+function say(kind, ...words) {
+	return h(`p.alert.${kind}`, null, words.filter(Boolean).join(" "))
 }
 
 /**
- * The numbers that matter most.
+ * How many sign-ins have worked or not. Those that a person or an admin has cancelled are not among them.
+ * @param {Counts} sum
+ */
+function decided(sum) {
+	return sum.started - underWay(sum) - sum.denied
+}
+
+/**
+ * The numbers that matter most. The first is the sum of the next five.
  * @param {Counts} sum
  * @param {SignIns} answer
  */
-export function tiles(sum, { toClaim: { count, median, p95 }, liveCount }) {
-	const ended = sum.started - underWay(sum)
-	const share = ended ? Math.round(100 * sum.claimed / ended) + " % of those that ended" : ""
+export function tiles(sum, { toClaim: { count, median, p95 } }) {
+	const tried = decided(sum)
+	const share = tried ? Math.round(100 * sum.claimed / tried) + " % of those that were not cancelled" : ""
 	return [
-		tile({ value: String(liveCount), label: "under way" }),
+		tile({ value: String(sum.started), label: "started" }),
 		tile({ value: String(sum.claimed), label: "signed in", note: share }),
+		tile({ value: String(sum.failed), label: "failed" }),
+		tile({ value: String(sum.denied), label: "cancelled" }),
+		tile({ value: String(sum.expired), label: "too late" }),
+		tile({ value: String(underWay(sum)), label: "under way" }),
 		tile({
 			value: count ? duration(median) : "–",
 			label: "to sign in (median)",
 			note: count ? `95 of 100 within ${duration(p95)}` : "",
-		}),
-		tile({
-			value: String(sum.failed),
-			label: "failed",
-			note: `${sum.denied} cancelled, ${sum.expired} too late`,
 		}),
 	]
 }

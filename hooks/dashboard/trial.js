@@ -26,7 +26,7 @@ export function testSignIn(plugin) {
 	const close = h("button.btn.sm.outline", { type: "button" }, "Close")
 	const buttons = h("div.po-buttons", null, close)
 	const dialog = h("dialog.po.po-dialog", { "aria-label": "Test sign-in" },
-		h("h5", null, "Test sign-in: " + plugin.slug), steps, buttons)
+		h("h2", null, "Test sign-in: " + plugin.label), steps, buttons)
 	close.addEventListener("click", () => dialog.close())
 	dialog.addEventListener("close", () => {
 		closed.abort()

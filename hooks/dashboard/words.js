@@ -18,3 +18,12 @@ export function duration(seconds) {
 export function plural(count, thing) {
 	return count + " " + thing + (count === 1 ? "" : "s")
 }
+
+/**
+ * Returns what to call a plugin: its slug, or for the one at the root, which has none, its name.
+ * @param {string} root
+ * @returns {(plugin: string) => string}
+ */
+export function pluginNames(root) {
+	return plugin => plugin === "/" ? root : plugin
+}

@@ -5,6 +5,10 @@ package session
 type Report struct {
 	// Retention is how long rows are kept, and with them Failures and ToClaim. The dashboard fills it in.
 	Retention float64 `json:"retention"`
+	// Root is what people call the plugin at the root. The dashboard fills it in.
+	Root string `json:"root"`
+	// Ever says whether anybody has started a login within the last year, whatever was asked for.
+	Ever bool `json:"ever"`
 	// Live are the logins under way, at most 50, the newest first.
 	Live []Live `json:"live"`
 	// LiveCount counts all of them.
@@ -15,8 +19,8 @@ type Report struct {
 	Hours []Hour `json:"hours"`
 	// ToClaim says how long people took.
 	ToClaim ToClaim `json:"toClaim"`
-	// Failures are the logins that failed, at most 50, the newest first.
-	Failures []FailedLogin `json:"failures"`
+	// Failures are the kinds of logins that failed, at most 50, the one with the newest first.
+	Failures []FailureKind `json:"failures"`
 }
 
 // Live is a login under way.
@@ -73,14 +77,17 @@ type ToClaim struct {
 	P95 float64 `json:"p95"`
 }
 
-// FailedLogin is a login that failed, with what usually fixes it.
-type FailedLogin struct {
+// FailureKind is the logins of one plugin that failed with one error, with what usually fixes it. What has no
+// number of its own is that of the newest.
+type FailureKind struct {
 	// ID is the session's.
 	ID string `json:"id"`
-	// Plugin is its plugin.
+	// Plugin is their plugin.
 	Plugin string `json:"plugin"`
 	// Error is OAuth's error code.
 	Error string `json:"error"`
+	// Count is how many there are. Those whose row is gone are not among them.
+	Count int `json:"count"`
 	// Description is what the person and the plugin were told.
 	Description string `json:"description"`
 	// Cause is why it failed, for the admin.

@@ -33,7 +33,9 @@ const (
 	ofSlug = ` AND ({:slug} = '' OR ` + slug + ` = {:slug})`
 	living = `status IN ('pending', 'ready') AND expires > {:now}`
 	within = `expires > {:since} AND created >= {:since}`
-	sums   = `sum(started) AS started, sum(redirected) AS redirected, sum(finished) AS finished,
+	// counted finds the rows of those that the funnel counts.
+	counted = `expires > {:from} AND created >= {:from}`
+	sums    = `sum(started) AS started, sum(redirected) AS redirected, sum(finished) AS finished,
 		sum(claimed) AS claimed, sum(denied) AS denied, sum(failed) AS failed, sum(expired) AS expired`
 )
 
@@ -49,20 +51,23 @@ const (
 		iif(status = 'ready', 'finished', iif(redirected = '', 'started', 'redirected')) AS stage,
 		origin, created, expires
 		FROM sessions WHERE ` + living + ofSlug + ` ORDER BY expires DESC LIMIT {:listed}`
-	liveCount    = `SELECT count(*) FROM sessions WHERE ` + living + ofSlug
-	failedLogins = `SELECT id, ` + slug + ` AS plugin,
-		error, errorDescription AS description, cause, completed FROM sessions
-		WHERE ` + fruitless + ` AND status = 'failed' AND ` + within + ofSlug + `
-		ORDER BY expires DESC LIMIT {:listed}`
+	liveCount = `SELECT count(*) FROM sessions WHERE ` + living + ofSlug
+	// SQLite takes the other columns from the row that has the maximum.
+	failureKinds = `SELECT id, ` + slug + ` AS plugin, error, count(*) AS count,
+		errorDescription AS description, cause, max(completed) AS completed FROM sessions
+		WHERE ` + fruitless + ` AND status = 'failed' AND ` + counted + ofSlug + `
+		GROUP BY plugin, error ORDER BY completed DESC LIMIT {:listed}`
+	everStarted  = `SELECT coalesce(max(hour), '') != '' FROM login_totals`
 	latestClaims = `SELECT created, claimed FROM sessions
 		WHERE status = 'claimed' AND ` + within + ofSlug + ` ORDER BY expires DESC LIMIT {:claims}`
 )
 
-// Report reports on the logins in a span of time. It leaves out what the table does not know: Retention, and
-// what fixes a failure. The hours are as the last sweep counted them.
+// Report reports on the logins in a span of time. It leaves out what the table does not know: Retention,
+// Root, and what fixes a failure. The hours are as the last sweep counted them.
 func (t *Table) Report(ctx context.Context, request ReportRequest) (session.Report, error) {
 	reader := &reportReader{ctx: ctx, db: t.app.ConcurrentDB(), now: t.Now(), request: request}
 	report := session.Report{
+		Ever:      reader.ever(),
 		Live:      reader.live(),
 		LiveCount: reader.liveCount(),
 		Funnel:    reader.funnel(),
@@ -87,10 +92,17 @@ type reportReader struct {
 
 // query binds the parameters that any of the queries may use.
 func (r *reportReader) query(query string) *dbx.Query {
+	since := timestamp(r.now.Add(-r.request.Span))
+	hour := timestamp(r.now.Truncate(time.Hour).Add(-time.Duration(r.request.Hours-1) * time.Hour))
+	from := since
+	if !r.toTheSecond() {
+		from = hour
+	}
 	return r.db.NewQuery(query).WithContext(r.ctx).Bind(dbx.Params{
 		"now":    timestamp(r.now),
-		"since":  timestamp(r.now.Add(-r.request.Span)),
-		"hour":   timestamp(r.now.Truncate(time.Hour).Add(-time.Duration(r.request.Hours-1) * time.Hour)),
+		"since":  since,
+		"hour":   hour,
+		"from":   from,
 		"slug":   r.request.Plugin,
 		"listed": maxListed,
 		"claims": maxClaims,
@@ -126,11 +138,13 @@ func (r *reportReader) liveCount() (count int) {
 	return count
 }
 
-// funnel counts the last hour to the second. More than that comes from the totals, since the rows may be
-// many, or gone.
+// toTheSecond says that the funnel counts rows. More than an hour comes from the totals, which have whole
+// hours, since the rows may be many, or gone.
+func (r *reportReader) toTheSecond() bool { return r.request.Span <= time.Hour }
+
 func (r *reportReader) funnel() (funnel []session.Funnel) {
 	query := funnelOfTotals
-	if r.request.Span <= time.Hour {
+	if r.toTheSecond() {
 		query = funnelOfRows
 	}
 	r.all(query, &funnel)
@@ -153,15 +167,22 @@ func (r *reportReader) toClaim() session.ToClaim {
 	return session.ToClaim{Count: len(seconds), Median: quantile(seconds, 0.5), P95: quantile(seconds, 0.95)}
 }
 
-func (r *reportReader) failures() []session.FailedLogin {
+func (r *reportReader) ever() (ever bool) {
+	if r.err == nil {
+		r.err = r.query(everStarted).Row(&ever)
+	}
+	return ever
+}
+
+func (r *reportReader) failures() []session.FailureKind {
 	var rows []struct {
-		session.FailedLogin
+		session.FailureKind
 		Completed string
 	}
-	r.all(failedLogins, &rows)
-	failures := make([]session.FailedLogin, len(rows))
+	r.all(failureKinds, &rows)
+	failures := make([]session.FailureKind, len(rows))
 	for i, row := range rows {
-		failures[i] = row.FailedLogin
+		failures[i] = row.FailureKind
 		failures[i].Ago = r.now.Sub(readTime(row.Completed)).Seconds()
 	}
 	return failures

@@ -61,7 +61,7 @@ func TestReport(t *testing.T) {
 			last.Started != 10 || last.Plugin != "" || last.Hour != hour {
 			t.Errorf("%s: %d hours, the last is %+v", request.Span, len(report.Hours), last)
 		}
-		if report.LiveCount != 1 || len(report.Live) != 1 || len(report.Failures) != 2 {
+		if report.LiveCount != 1 || len(report.Live) != 1 || len(report.Failures) != 1 || !report.Ever {
 			t.Fatalf("%s: under way are %d, %+v; failed are %+v",
 				request.Span, report.LiveCount, report.Live, report.Failures)
 		}
@@ -77,7 +77,7 @@ func TestReport(t *testing.T) {
 		}
 		for _, failure := range report.Failures {
 			if !near(failure.Ago, 31*60) || failure.ID == "" || failure.Plugin != "/" ||
-				failure.Error != "invalid_scope" ||
+				failure.Error != "invalid_scope" || failure.Count != 2 ||
 				failure.Description != "The scope is wrong." || failure.Cause != "the provider's answer" {
 				t.Errorf("%s: %+v", request.Span, failure)
 			}
@@ -90,7 +90,7 @@ func TestReport(t *testing.T) {
 		t.Errorf("of one plugin: %+v", report)
 	}
 	report = s.report(ReportRequest{Span: lastDay.Span, Hours: lastDay.Hours, Plugin: "/"})
-	if report.LiveCount != 0 || len(report.Failures) != 2 || report.Hours[23].Started != 8 {
+	if report.LiveCount != 0 || len(report.Failures) != 1 || report.Hours[23].Started != 8 {
 		t.Errorf("of the plugin at the root: %+v", report)
 	}
 	s.fail(s.redirect(other, started).ID, session.StatusFailed)
@@ -108,43 +108,84 @@ func TestReportJSON(t *testing.T) {
 	report := s.report(ReportRequest{Span: time.Hour, Hours: 1})
 	report.Hours[0].Hour = ""
 	got, err := json.Marshal(report)
-	const want = `{"retention":0,"live":[],"liveCount":0,"funnel":[],"hours":[{"hour":"","plugin":"",` +
-		`"started":0,"redirected":0,"finished":0,"claimed":0,"denied":0,"failed":0,"expired":0}],` +
-		`"toClaim":{"count":0,"median":0,"p95":0},"failures":[]}`
+	const want = `{"retention":0,"root":"","ever":false,"live":[],"liveCount":0,"funnel":[],` +
+		`"hours":[{"hour":"","plugin":"","started":0,"redirected":0,"finished":0,"claimed":0,` +
+		`"denied":0,"failed":0,"expired":0}],"toClaim":{"count":0,"median":0,"p95":0},"failures":[]}`
 	if err != nil || string(got) != want {
 		t.Errorf("got\n%s, %v\nwant\n%s", got, err, want)
 	}
-	got, err = json.Marshal([]any{session.Live{}, session.FailedLogin{}})
+	got, err = json.Marshal([]any{session.Live{}, session.FailureKind{}})
 	const listed = `[{"id":"","plugin":"","stage":"","origin":"","age":0,"left":0},` +
-		`{"id":"","plugin":"","error":"","description":"","cause":"","fix":"","ago":0}]`
+		`{"id":"","plugin":"","error":"","count":0,"description":"","cause":"","fix":"","ago":0}]`
 	if err != nil || string(got) != listed {
 		t.Errorf("got\n%s, %v\nwant\n%s", got, err, listed)
 	}
 }
 
-// The report lists the newest of many sign-ins, and counts all of them.
+// The report counts each kind of failure among many sign-ins, and all that it counts add up.
 func TestReportOfMany(t *testing.T) {
 	t.Parallel()
 	s := serve(t, session.Options{Retention: 8 * 24 * time.Hour})
+	// Of 3000 failures, one in a hundred is of a kind of its own, and half of the others another plugin's.
 	s.exec(`WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < 5999)
 		INSERT INTO sessions
-			(id, plugin, status, created, redirected, completed, claimed, expires, stateHash, readKeyHash)
-		SELECT printf('%015d', i), '', iif(i % 2, 'claimed', 'failed'),
-			strftime('%Y-%m-%d %H:%M:%fZ', 'now', '-' || (i * 100) || ' seconds'), 'x', 'x',
+			(id, plugin, status, error, created, redirected, completed, claimed, expires,
+				stateHash, readKeyHash)
+		SELECT printf('%015d', i), iif(i % 4, '', 'other'), iif(i % 2, 'claimed', 'failed'),
+			iif(i % 2, '', iif(i % 200, 'invalid_scope', 'kind' || i)),
+			strftime('%Y-%m-%d %H:%M:%fZ', 'now', '-' || (i * 100) || ' seconds'), 'x',
+			strftime('%Y-%m-%d %H:%M:%fZ', 'now', (10 - i * 100) || ' seconds'),
 			strftime('%Y-%m-%d %H:%M:%fZ', 'now', (10 - i * 100) || ' seconds'),
 			strftime('%Y-%m-%d %H:%M:%fZ', 'now', (600 - i * 100) || ' seconds'),
 			randomblob(41), randomblob(41) FROM n`, nil)
 	s.advance(time.Minute) // past what SQLite's own clock says
 	report := s.report(lastWeek)
-	funnel := session.Funnel{
-		Plugin: "/", Started: 6000, Redirected: 6000, Finished: 3000, Claimed: 3000, Failed: 3000,
+	sum := session.Funnel{}
+	for _, row := range report.Funnel {
+		sum.Started, sum.Failed = sum.Started+row.Started, sum.Failed+row.Failed
 	}
-	if report.Funnel[0] != funnel || len(report.Failures) != maxListed || report.ToClaim.Count != maxClaims ||
+	if sum.Started != 6000 || sum.Failed != 3000 || report.ToClaim.Count != maxClaims ||
 		report.ToClaim.Median != 10 {
-		t.Errorf("%+v, %+v, %d failures", report.Funnel, report.ToClaim, len(report.Failures))
+		t.Errorf("%+v, %+v", report.Funnel, report.ToClaim)
 	}
-	if plan := fmt.Sprint(s.plan(failedLogins)); !strings.Contains(plan, "sessions_fruitless") {
+	counts := map[string]int{}
+	for _, kind := range report.Failures {
+		counts[kind.Plugin+" "+kind.Error] = kind.Count
+	}
+	if counts["/ invalid_scope"] != 1500 || counts["other invalid_scope"] != 1470 ||
+		counts["other kind0"] != 1 || len(counts) != 32 {
+		t.Errorf("the kinds are %v", counts)
+	}
+	// The newest is first, and gives the kind its words.
+	if first := report.Failures[0]; first.Error != "kind0" || report.Failures[1].ID != "000000000000002" {
+		t.Errorf("the first is %+v, the second %+v", first, report.Failures[1])
+	}
+	if plan := fmt.Sprint(s.plan(failureKinds)); !strings.Contains(plan, "sessions_fruitless") {
 		t.Errorf("the failures are not found by their index: %s", plan)
+	}
+}
+
+// Failures by kind begin where the funnel does, so that they add up to what it counts as failed.
+func TestFailuresAddUp(t *testing.T) {
+	t.Parallel()
+	s := serve(t, session.Options{Retention: 8 * 24 * time.Hour})
+	for i := range 4 * 26 { // a failure each quarter of an hour, for more than a day
+		created := s.clock().Add(-time.Duration(i)*15*time.Minute - time.Minute)
+		s.exec(`INSERT INTO sessions
+			(id, status, error, created, redirected, completed, expires, stateHash, readKeyHash)
+			VALUES ({:id}, 'failed', 'invalid_scope', {:created}, {:created}, {:created}, {:expires},
+				randomblob(9), randomblob(9))`,
+			dbx.Params{
+				"id":      fmt.Sprint("failed", i),
+				"created": timestamp(created),
+				"expires": timestamp(created.Add(10 * time.Minute)),
+			})
+	}
+	for _, request := range []ReportRequest{lastHour, lastDay, lastWeek} {
+		report := s.report(request)
+		if len(report.Failures) != 1 || report.Failures[0].Count != report.Funnel[0].Failed {
+			t.Errorf("%s: %+v of %+v", request.Span, report.Failures, report.Funnel)
+		}
 	}
 }
 

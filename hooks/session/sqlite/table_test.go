@@ -49,7 +49,8 @@ func TestQueryPlans(t *testing.T) {
 	s := serve(t, session.Options{})
 	var all statements
 	queries := []string{
-		liveLogins, liveCount, failedLogins, latestClaims, funnelOfRows, funnelOfTotals, countedHours,
+		liveLogins, liveCount, failureKinds, latestClaims, funnelOfRows, funnelOfTotals, countedHours,
+		everStarted,
 	}
 	for _, p := range all.list(nil, nil) {
 		if p.statement != &all.insert && p.statement != &all.storeTotal {
