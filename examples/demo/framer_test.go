@@ -9,8 +9,10 @@ import (
 	"os"
 	"os/exec"
 	"path"
+	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/chromedp/cdproto/cdp"
@@ -62,9 +64,16 @@ const host = `<!DOCTYPE html>
 	}
 </script>`
 
-// framerPlugin builds examples/framer-plugin and serves it with the demo's addresses, and the page around it
-// at /host. Without npm the test is skipped, except where BROWSER_TEST=required.
-func framerPlugin(t *testing.T, d *demo) (hostURL, pluginURL string) {
+// installFramerPackages installs what examples/framer-plugin needs, once for all tests.
+var installFramerPackages = sync.OnceValues(func() (output []byte, err error) {
+	npm := exec.Command("npm", "ci", "--no-audit", "--no-fund")
+	npm.Dir = "../framer-plugin"
+	return npm.CombinedOutput()
+})
+
+// framerPackages returns the folder with the packages of examples/framer-plugin. Without npm the test is
+// skipped, except where BROWSER_TEST=required.
+func framerPackages(t *testing.T) (dir string) {
 	t.Helper()
 	if _, err := exec.LookPath("npm"); err != nil {
 		if os.Getenv("BROWSER_TEST") == "required" {
@@ -72,13 +81,25 @@ func framerPlugin(t *testing.T, d *demo) (hostURL, pluginURL string) {
 		}
 		t.Skip("npm is not installed: the Framer plugin is not tested")
 	}
-	for _, command := range []string{"npm ci --no-audit --no-fund", "npm run build"} {
-		words := strings.Fields(command)
-		npm := exec.CommandContext(t.Context(), words[0], words[1:]...)
-		npm.Dir = "../framer-plugin"
-		if output, err := npm.CombinedOutput(); err != nil {
-			t.Fatalf("%s: %v\n%s", command, err, output)
-		}
+	if output, err := installFramerPackages(); err != nil {
+		t.Fatalf("npm ci: %v\n%s", err, output)
+	}
+	dir, err := filepath.Abs("../framer-plugin/node_modules")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+// framerPlugin builds examples/framer-plugin and serves it with the demo's addresses, and the page around it
+// at /host.
+func framerPlugin(t *testing.T, d *demo) (hostURL, pluginURL string) {
+	t.Helper()
+	framerPackages(t)
+	npm := exec.CommandContext(t.Context(), "npm", "run", "build")
+	npm.Dir = "../framer-plugin"
+	if output, err := npm.CombinedOutput(); err != nil {
+		t.Fatalf("npm run build: %v\n%s", err, output)
 	}
 	addresses := strings.NewReplacer("http://localhost:8787", d.backendURL, "http://localhost:8788", d.issuer)
 	dist := os.DirFS("../framer-plugin/dist")

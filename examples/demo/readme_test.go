@@ -6,6 +6,8 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"os/exec"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"sync/atomic"
@@ -14,26 +16,36 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// readmeBlocks returns the JavaScript that the README tells authors to write, for a backend.
-func readmeBlocks(t *testing.T, backendURL string) []string {
+// docBlock returns the JavaScript of a page that begins so, for a backend. The page is named from the root of
+// the repository.
+func docBlock(t *testing.T, path, begin, backendURL string) string {
 	t.Helper()
-	readme, err := os.ReadFile("../../README.md")
+	page, err := os.ReadFile(filepath.Join("../..", path))
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, section, _ := strings.Cut(string(readme), "\n## In the plugin\n")
-	section, _, found := strings.Cut(section, "\n## ")
-	var blocks []string
-	for _, match := range regexp.MustCompile("(?s)```js\n(.*?)```").FindAllStringSubmatch(section, -1) {
-		blocks = append(blocks, strings.ReplaceAll(match[1], "http://localhost:8787", backendURL))
+	blocks := regexp.MustCompile("(?s)```jsx?\n(.*?)```").FindAllStringSubmatch(string(page), -1)
+	for _, match := range blocks {
+		if strings.HasPrefix(match[1], begin) {
+			return strings.NewReplacer(
+				"http://localhost:8787", backendURL,
+				"https://my-backend.fly.dev/google-sheets-plugin", backendURL,
+				"https://YOUR-APP.fly.dev", backendURL,
+			).Replace(match[1])
+		}
 	}
-	if !found || len(blocks) != 4 {
-		t.Fatalf("the section has %d blocks", len(blocks))
-	}
-	return blocks
+	t.Fatalf("%s has no block that begins with %s", path, begin)
+	return ""
 }
 
-// Without the client, too, only a dead grant signs the person out: in the README's lines and in plain.js.
+// runnable makes of a block what a function may have: it cannot have the statement import.
+func runnable(block, backendURL string) string {
+	statement := regexp.MustCompile(`import (.*) from (.*)`)
+	block = strings.Replace(block, `from "plugin-oauth"`, `from "`+backendURL+`/client.js"`, 1)
+	return statement.ReplaceAllString(block, "const $1 = await import($2)")
+}
+
+// Without the client, too, only a dead grant signs the person out: in the page's lines and in plain.js.
 func TestREADMERefresh(t *testing.T) {
 	t.Parallel()
 	var answered atomic.Pointer[answer]
@@ -42,7 +54,7 @@ func TestREADMERefresh(t *testing.T) {
 		w.WriteHeader(answered.Load().status)
 		io.WriteString(w, answered.Load().body)
 	}))
-	lines := "const backend = '" + backend + "';" + readmeBlocks(t, backend)[2]
+	lines := "const backend = '" + backend + "';" + docBlock(t, "docs/client.md", "const old", backend)
 	encoded, err := json.Marshal(lines)
 	if err != nil {
 		t.Fatal(err)
@@ -94,34 +106,64 @@ func TestREADMERefresh(t *testing.T) {
 	}
 }
 
-// What the README tells authors to write works as it stands, with the client and without.
+// What the pages tell authors to write works as it stands, with the client and without.
 func TestREADME(t *testing.T) {
 	t.Parallel()
 	d := startDemo(t, "")
-	blocks := readmeBlocks(t, d.backendURL)
-	withClient, without, refresh, revoke := blocks[0], blocks[1], blocks[2], blocks[3]
-	// A function cannot have the statement.
-	statement := regexp.MustCompile(`import (.*) from (.*)`)
-	withClient = statement.ReplaceAllString(withClient, "const $1 = await import($2)")
+	block := func(path, begin string) string {
+		return runnable(docBlock(t, path, begin, d.backendURL), d.backendURL)
+	}
 	page := serve(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/html")
 		w.Write([]byte(`<!DOCTYPE html><link rel="icon" href="data:,"><button>Sign in</button>`))
 	}))
+	url := "const url = '" + d.issuer + "/userinfo';"
+	client := "const backend = '" + d.backendURL + "';" +
+		"const { createAuth, AuthError } = await import(backend + '/client.js');"
 	for _, test := range []struct{ name, code, result, want string }{
 		{
 			name:   "client",
-			code:   "const url = '" + d.issuer + "/userinfo';" + withClient,
+			code:   url + block("README.md", "import { createAuth } from \"http"),
 			result: "response.status + ' ' + localStorage.length",
 			want:   "200 0",
 		},
 		{
+			name:   "package",
+			code:   url + block("client/README.md", "import { createAuth }"),
+			result: "response.status + ' ' + localStorage.length",
+			want:   "200 0",
+		},
+		{
+			name: "waiting",
+			code: client + "const auth = createAuth({ backend });" +
+				"const link = {}, status = {}, button = {}, cancel = {};" +
+				block("client/README.md", "let attempt") +
+				"await button.onclick(); cancel.onclick();",
+			result: "[auth.state.status, new URL(link.href).origin, status.textContent].join()",
+			want:   "signedIn," + d.issuer + ",",
+		},
+		{
 			name: "without",
-			code: without + "; const before = localStorage.getItem('tokens');" + refresh +
-				"const now = localStorage.getItem('tokens');" +
-				strings.Replace(revoke, "await fetch", "const ended = await fetch", 1),
+			code: block("docs/client.md", "const backend") +
+				"; const before = localStorage.getItem('tokens');" +
+				block("docs/client.md", "const old") + "const now = localStorage.getItem('tokens');" +
+				"const ended = " + block("docs/client.md", "await fetch"),
 			result: "[response.status, ended.status, before !== now, " +
 				"'access_token' in JSON.parse(now)].join()",
 			want: "200,200,true,true",
+		},
+		{
+			name:   "deployed",
+			code:   client + block("docs/deploying.md", "const auth") + "await auth.signIn();",
+			result: "auth.state.status",
+			want:   "signedIn",
+		},
+		{
+			name: "shop",
+			code: client + strings.Replace(block("docs/many-plugins.md", "const auth"), "await fetch",
+				"const started = await fetch", 1) + "await auth.signIn();",
+			result: "[auth.state.status, started.status].join()",
+			want:   "signedIn,200",
 		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -142,4 +184,44 @@ func TestREADME(t *testing.T) {
 			}
 		})
 	}
+}
+
+// The README's lines for React sign in and out, built by Vite as a plugin's are.
+func TestREADMEReact(t *testing.T) {
+	t.Parallel()
+	d := startDemo(t, "")
+	modules := framerPackages(t)
+	dir := t.TempDir()
+	for name, content := range map[string]string{
+		"App.jsx": docBlock(t, "README.md", "import { createAuth } from \"plugin-oauth\"", d.backendURL),
+		"main.jsx": `import { createRoot } from "react-dom/client"
+			import { App } from "./App"
+			createRoot(document.querySelector("main")).render(<App />)`,
+		"index.html":     `<!DOCTYPE html><main></main><script type="module" src="/main.jsx"></script>`,
+		"tsconfig.json":  `{ "compilerOptions": { "jsx": "react-jsx" } }`,
+		"vite.config.js": `export default { resolve: { dedupe: ["react"] } }`,
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Symlink(modules, filepath.Join(dir, "node_modules")); err != nil {
+		t.Fatal(err)
+	}
+	build := exec.CommandContext(t.Context(), filepath.Join(modules, ".bin/vite"), "build")
+	build.Dir = dir
+	if output, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, output)
+	}
+	tab := browser(t)
+	do(t, tab, chromedp.Navigate(serve(t, http.FileServer(http.Dir(filepath.Join(dir, "dist"))))))
+	shows := func(words string) {
+		until(t, tab, `document.querySelector("button")?.textContent === "`+words+`"`)
+	}
+	shows("Sign in")
+	do(t, tab, chromedp.Click(chromedp.CSS("button")))
+	d.submitIn(t, window(t, tab, d.issuer))
+	shows("Sign out")
+	do(t, tab, chromedp.Click(chromedp.CSS("button")))
+	shows("Sign in")
 }

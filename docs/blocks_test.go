@@ -1,0 +1,142 @@
+package docs
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// run names the test that runs a block, or says why none does. Exactly one is set.
+type run struct {
+	test string // the path of a test's file, a space, and the test's name
+	why  string
+}
+
+// The tests that run blocks.
+var (
+	inShell   = run{test: "docs/commands_test.go TestCommands"}
+	inBrowser = run{test: "examples/demo/readme_test.go TestREADME"}
+	inReact   = run{test: "examples/demo/readme_test.go TestREADMEReact"}
+	inFigma   = run{test: "examples/demo/client_figma_test.go TestClientInFigma"}
+)
+
+// notRun is a block that no test runs.
+func notRun(why string) run { return run{why: why} }
+
+// blocks are all blocks of code in all pages, by their names.
+var blocks = map[string]run{
+	"README.md: ./plugin-oauth demo":                      notRun("it is in the archive of a release"),
+	"README.md: npx plugin-oauth demo":                    notRun("npm has it after a release"),
+	"README.md: cd plugin-oauth":                          inShell,
+	"README.md: cp .env.example .env":                     inShell,
+	`README.md: import { createAuth } from "plugin-oauth`: inReact,
+	`README.md: import { createAuth } from "http://local`: inBrowser,
+	"README.md: fly launch --copy-config --no-deploy":     notRun("it needs an account at Fly.io"),
+
+	`client/README.md: import { createAuth } from "plugin-oauth`: inBrowser,
+	"client/README.md: let attempt":                              inBrowser,
+	"client/README.md: const stop = auth.onChange(({ status, to": notRun("it has an ellipsis"),
+	`client/README.md: import { useAuth } from "plugin-oauth/re`: notRun("the README has more of it"),
+
+	"docs/api.md: curl -X POST http://localhost:8787/autho":    inShell,
+	"docs/client.md: curl -O http://localhost:8787/client.js":  inShell,
+	`docs/client.md: const backend = "http://localhost:8787"`:  inBrowser,
+	`docs/client.md: const old = JSON.parse(localStorage.getI`: inBrowser,
+	"docs/client.md: await fetch(`${backend}/revoke?token=${e": inBrowser,
+
+	"docs/contributing.md: export GOTOOLCHAIN=auto": notRun("it would run itself"),
+	"docs/contributing.md: go test ./hooks/oauth":   notRun("likewise; see TestNamedTests"),
+
+	"docs/contributing.md: BROWSER_TEST=required go test ./examples": notRun("likewise"),
+
+	"docs/deploying.md: fly secrets set SUPERUSER_EMAIL='…' SUPE": notRun("it needs an account at Fly.io"),
+	`docs/deploying.md: const auth = createAuth({ backend: "http`: inBrowser,
+	"docs/deploying.md: docker build -t plugin-oauth .":           notRun("it needs Docker"),
+
+	"docs/how-it-works.md: plugin":                                   notRun("it is a drawing"),
+	"docs/how-it-works.md: stateDiagram-v2":                          notRun("GitHub draws it"),
+	"docs/many-plugins.md: const auth = createAuth({ backend, param": inBrowser,
+
+	"docs/operating.md: plugin-oauth doctor": notRun("command_doctor_test.go runs it"),
+
+	`docs/operating.md: {"time":"…","level":"WARN","msg":"login`: notRun("the program prints it"),
+	"docs/providers.md: plugin-oauth providers":                  inShell,
+
+	"examples/figma.md: {":                                        notRun("Figma reads it"),
+	`examples/figma.md: <p id="status"></p>`:                      inFigma,
+	"examples/figma.md: figma.showUI(__html__, { width: 260, hei": inFigma,
+	"examples/framer-plugin/README.md: npm install":               notRun("framer_test.go builds it"),
+}
+
+// notRunPages are pages of which no block is run.
+var notRunPages = map[string]string{
+	"docs/releasing.md": "its commands publish a release",
+}
+
+// Each block of code is run by a test, or stands in the table with a reason.
+func TestEveryBlockIsRun(t *testing.T) {
+	t.Parallel()
+	seen := map[string]bool{}
+	for _, p := range pages(t) {
+		for _, block := range p.blocks() {
+			if _, exempt := notRunPages[p.path]; exempt {
+				continue
+			}
+			name := block.name()
+			if _, known := blocks[name]; !known {
+				t.Errorf("no test runs the block %q: run it, or say here why not", name)
+			}
+			seen[name] = true
+		}
+	}
+	for name, run := range blocks {
+		if !seen[name] {
+			t.Errorf("there is no block %q any more", name)
+		}
+		if (run.test == "") == (run.why == "") {
+			t.Errorf("%s: it needs either a test or a reason", name)
+		} else if run.test != "" {
+			if err := hasTest(run.test); err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+	}
+}
+
+// hasTest says why a test is not in its file.
+func hasTest(test string) error {
+	file, name, _ := strings.Cut(test, " ")
+	text, err := os.ReadFile(filepath.Join("..", filepath.FromSlash(file)))
+	if err == nil && !strings.Contains(string(text), "\nfunc "+name+"(t *testing.T) {") {
+		err = fmt.Errorf("%s has no %s", file, name)
+	}
+	return err
+}
+
+// The tests that the pages name are there.
+func TestNamedTests(t *testing.T) {
+	t.Parallel()
+	named := regexp.MustCompile(`go test \./(\S+) -run '?(\w+)`)
+	for _, p := range pages(t) {
+		for _, match := range named.FindAllStringSubmatch(p.text, -1) {
+			files, err := filepath.Glob(filepath.Join("..", filepath.FromSlash(match[1]), "*_test.go"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			found := false
+			for _, file := range files {
+				text, err := os.ReadFile(file)
+				if err != nil {
+					t.Fatal(err)
+				}
+				found = found || strings.Contains(string(text), "\nfunc "+match[2])
+			}
+			if !found {
+				t.Errorf("%s: ./%s has no test %s", p.path, match[1], match[2])
+			}
+		}
+	}
+}
