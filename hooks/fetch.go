@@ -17,11 +17,9 @@ import (
 const fetchPath = "/fetch/"
 
 // fetchBounds bounds the calls of APIs under way. An office behind one address has dozens; an answer that is
-// streamed may go on for hours.
-var fetchBounds = bounds{network: 64, provider: 192, inAll: 256}
-
-// fetchMemory is what a call takes more than the connection of its page, in KB: that to the API, and buffers.
-const fetchMemory = 100
+// streamed may go on for hours. Each takes 100 KB beside the connection of its page: that to the API, and
+// buffers.
+var fetchBounds = bounds{network: 48, provider: 96, inAll: 128}
 
 // The errors of /fetch. A page can read them, and each says what its author can do.
 var (
@@ -82,16 +80,11 @@ func (s *server) fetch(e *request) error {
 	if err != nil {
 		return err
 	}
-	leave, err := s.fetchGate.enter(s.clientNetwork(e), call.URL.Host)
+	leave, err := s.enter(s.fetchGate, e, call.URL.Host)
 	if err != nil {
-		e.setRetryAfter(retryBusy)
 		return err
 	}
 	defer leave()
-	if !s.connections.keep(e.Request, -fetchMemory) {
-		e.setRetryAfter(retryBusy)
-		return errBusy
-	}
 	err = s.relay.Serve(e.Response, e.Request, call)
 	if err != nil {
 		// What is left of the request's body is not read.
