@@ -234,13 +234,13 @@ func (d *demo) lookAtTheLogin(t *testing.T, opened context.Context) {
 		t.Errorf("the form has %s", filled)
 	}
 	look(t, opened, "provider-login")
-	expectAccessible(t, opened, axe(t))
+	checkAccessibility(t, opened, "provider login")
 	do(t, opened,
 		chromedp.SetValue(chromedp.CSS("#password"), "wrong"),
 		chromedp.Click(chromedp.CSS("button")),
 		chromedp.WaitVisible(chromedp.CSS("#error")))
 	look(t, opened, "provider-login-wrong")
-	expectAccessible(t, opened, axe(t))
+	checkAccessibility(t, opened, "provider login")
 }
 
 // The same where the plugin has a timer, as plugins in the field do, with a refresh by hand.
@@ -300,8 +300,8 @@ func TestBrowserConfirm(t *testing.T) {
 		t.Error("one of the two choices stands out")
 	}
 	until(t, tab, buttonsShow) // the window may have got the focus
-	tabTo(t, tab, "button[value=cancel]")
-	tabTo(t, tab, "button[value=continue]")
+	tabOnce(t, tab, "button[value=cancel]")
+	tabOnce(t, tab, "button[value=continue]")
 	evaluate[bool](t, tab, "(document.querySelector('button[value=cancel]').focus(), true)")
 	do(t, tab, chromedp.KeyEvent(kb.Enter), chromedp.WaitVisible(chromedp.CSS("main.denied h1")))
 	d.checkPage(t, tab, said{heading: "Sign-in cancelled", words: "The plugin has no access."})
@@ -334,8 +334,8 @@ func TestBrowserConfirm(t *testing.T) {
 	until(t, tab, "document.querySelector('h1')?.textContent !== 'You are signed in'")
 }
 
-// tabTo presses the tabulator key, and checks that it leads to an element, which shows that.
-func tabTo(t *testing.T, tab context.Context, selector string) {
+// tabOnce presses the tabulator key, and checks that it leads to an element, which shows that.
+func tabOnce(t *testing.T, tab context.Context, selector string) {
 	t.Helper()
 	do(t, tab, chromedp.KeyEvent(kb.Tab))
 	until(t, tab, `document.activeElement === document.querySelector("`+selector+`")`)

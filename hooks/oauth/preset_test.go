@@ -199,7 +199,6 @@ func TestPresetsOfAPIs(t *testing.T) {
 	}
 }
 
-
 // checkEndpoint checks that an address is https, and that whoever names a tenant does not choose its host.
 func checkEndpoint(check func(bool, string), preset Preset, endpoint string) {
 	wanted := ""
