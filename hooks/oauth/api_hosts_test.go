@@ -87,3 +87,33 @@ func TestAPIHostsAreValidated(t *testing.T) {
 		}
 	}
 }
+
+// A service that others use calls nothing of its own machine for them.
+func TestAPIHostsOfThisMachine(t *testing.T) {
+	t.Parallel()
+	for _, redirectURI := range []string{
+		"http://localhost:8787/redirect", "http://127.0.0.1:8787/redirect",
+		"https://backend.example/redirect", "https://localhost.backend.example/redirect",
+		"http://192.0.2.1/redirect",
+	} {
+		isDeveloped := strings.HasPrefix(redirectURI, "http://localhost") ||
+			strings.HasPrefix(redirectURI, "http://127.")
+		for _, host := range []string{
+			"http://localhost:3000", "localhost", "localhost:2379", "api.localhost", "127.0.0.1",
+			"127.9.9.9:1",
+		} {
+			client := validClient(func(c *Client) {
+				c.RedirectURI, c.APIHosts = redirectURI, []string{"api.example", host}
+			})
+			errs := client.Validate()
+			if isDeveloped != (len(errs) == 0) {
+				t.Errorf("%s at %s: %v", host, redirectURI, errs)
+			}
+			for _, err := range errs {
+				if !strings.Contains(err.Error(), "development") {
+					t.Errorf("%s at %s: %v", host, redirectURI, err)
+				}
+			}
+		}
+	}
+}
