@@ -41,7 +41,7 @@ var blocks = map[string]run{
 	"client/README.md: let attempt":                              inBrowser,
 	"client/README.md: const stop = auth.onChange(({ status, to": notRun("it has an ellipsis"),
 	`client/README.md: import { useAuth } from "plugin-oauth/re`: notRun("the README has more of it"),
-	"client/README.md: npm install plugin-oauth":                 notRun("client/npm/try.sh installs the packed files"),
+	"client/README.md: npm install plugin-oauth":                 notRun("see client/npm/try.sh"),
 	"client/README.md: const auth = createAuth({":                inBrowser,
 
 	"docs/api-calls.md: API_HOSTS=api.notion.com":                 inSettings,
@@ -50,7 +50,7 @@ var blocks = map[string]run{
 
 	"docs/porting-framers-notion-plugin.md: PROVIDER=notion": inSettings,
 
-	`docs/porting-framers-notion-plugin.md: import { createAuth } from "plugin-oauth`: notRun("it is a part of a plugin"),
+	`docs/porting-framers-notion-plugin.md: import { createAuth } from "plugin-oauth`: notRun("a part of a plugin"),
 	`docs/porting-framers-notion-plugin.md: import { Client } from "@notionhq/client`: notRun("likewise"),
 
 	"docs/sealed-tokens.md: TOKENS=sealed": inSettings,

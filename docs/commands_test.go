@@ -174,10 +174,14 @@ func TestSettings(t *testing.T) {
 					t.Fatal(err)
 				}
 				command := &testkit.Command{
-					Path: program, Args: []string{"serve", "--http", address}, Dir: t.TempDir(), Address: address,
-					Output: &testkit.Printed{},
+					Path:    program,
+					Args:    []string{"serve", "--http", address},
+					Dir:     t.TempDir(),
+					Address: address,
+					Output:  &testkit.Printed{},
 				}
-				if err := os.WriteFile(filepath.Join(command.Dir, ".env"), []byte(settings), 0o600); err != nil {
+				env := filepath.Join(command.Dir, ".env")
+				if err := os.WriteFile(env, []byte(settings), 0o600); err != nil {
 					t.Fatal(err)
 				}
 				if err := command.Start(); err != nil {
