@@ -15,10 +15,11 @@ import (
 func TestAcknowledge(t *testing.T) {
 	t.Parallel()
 	s := serve(t, nil)
-	_, readKey := s.Login()
+	authorizationURL, readKey := s.Authorize()
 	first := "/poll?ack=1&readKey=" + readKey
 	done := "/poll?ack=done&readKey=" + readKey
 	s.Expect("too early", s.Post(done), http.StatusNotFound, bodyPending)
+	s.Get(s.Agree(authorizationURL))
 	for range 3 {
 		s.Expect("poll", s.Post(first), http.StatusOK, testkit.TokenResponse)
 		s.Get("/") // the answer is sent before the database records it

@@ -6,8 +6,8 @@ import (
 )
 
 // cancel handles POST /cancel?readKey=…: the plugin waits no more, so a login that is under way ends as
-// denied, and the browser that comes back from the provider is told so. It answers 204 in any case: nobody
-// learns which read keys there are, and nothing is left to do.
+// denied, and the browser that comes back from the provider is told so. It answers 204 whatever the read key
+// is: nobody learns which there are, and nothing is left to do.
 func (s *server) cancel(e *request) error {
 	ctx := context.WithoutCancel(e.Request.Context()) // the plugin may be gone already
 	if _, err := s.sessions.CancelByReadKey(ctx, e.owner(), e.param("readKey")); err != nil {

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"plugin-oauth/hooks/session"
+	"plugin-oauth/internal/testkit"
 )
 
 // A login that the plugin cancels has ended for everybody: the poll that waits, the browser that comes back,
@@ -33,6 +34,28 @@ func TestCancel(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A plugin that was sent the tokens and does not want them again gets them no more.
+func TestCancelAfterThePoll(t *testing.T) {
+	t.Parallel()
+	s := serve(t, nil)
+	_, readKey := s.Login()
+	poll := "/poll?ack=1&readKey=" + readKey
+	s.Expect("poll", s.Post(poll), http.StatusOK, testkit.TokenResponse)
+	s.Expect("cancel", s.Post("/cancel?readKey="+readKey), http.StatusNoContent, "")
+	s.Expect("poll", s.Post(poll), http.StatusNotFound, bodyUnknown)
+}
+
+// A fault of the database is not taken for an answer.
+func TestCancelWithoutDatabase(t *testing.T) {
+	t.Parallel()
+	s := serve(t, nil)
+	_, readKey := s.Login()
+	if _, err := s.App.DB().NewQuery("ALTER TABLE sessions RENAME TO gone").Execute(); err != nil {
+		t.Fatal(err)
+	}
+	s.ExpectError("cancel", s.Post("/cancel?readKey="+readKey), http.StatusInternalServerError, "server_error")
 }
 
 // The poll that waits hears of it at once.

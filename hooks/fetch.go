@@ -57,7 +57,7 @@ var (
 	errFetchMethod = &responseError{
 		Status:      http.StatusMethodNotAllowed,
 		Code:        "invalid_request",
-		Description: "This method is not passed on. Use GET, HEAD, POST, PUT, PATCH or DELETE.",
+		Description: "CONNECT, TRACE and TRACK are not passed on.",
 	}
 	errFetchRefused = &responseError{
 		Status: http.StatusTooManyRequests,
@@ -98,7 +98,9 @@ func (s *server) fetch(e *request) error {
 		return err
 	}
 	network := s.clientNetwork(e)
-	if wait := s.fetchLimit.peek(network, s.config.timing.now()); wait > 0 {
+	_, token, _ := strings.Cut(call.Authorization, " ")
+	wait := s.fetchLimit.peek(network, s.config.timing.now())
+	if wait > 0 && !s.knownTokens.isGood(newTokenKey(e, token)) {
 		e.setRetryAfter(wait)
 		return errFetchRefused
 	}
@@ -108,7 +110,7 @@ func (s *server) fetch(e *request) error {
 			s.fetchLimit.spend(network, s.config.timing.now())
 		}
 	}
-	leave, err := s.enter(s.fetchGate, e, call.URL.Host)
+	leave, err := s.enter(s.fetchGate, e, oauth.HostOf(e.plugin.TokenEndpoint))
 	if err != nil {
 		return err
 	}

@@ -47,6 +47,10 @@ func TestFetchSmugglesNothing(t *testing.T) {
 	s := serveAPI(t, api, nil)
 	const inner = "GET /smuggled HTTP/1.1\r\nHost: x\r\n\r\n"
 	const chunk = "0\r\n\r\n"
+	s.raw(headOf("POST "+fetchPathOf(api, "/echo"), "Content-Length: 1", "Connection: close") + "\r\nx")
+	if len(api.Requests()) != 1 {
+		t.Fatal("not even a good request reaches the API")
+	}
 	for name, headers := range map[string][]string{
 		"length and chunks":   {"Content-Length: 5", "Transfer-Encoding: chunked"},
 		"chunks and length":   {"Transfer-Encoding: chunked", "Content-Length: 400"},

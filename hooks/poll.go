@@ -72,10 +72,7 @@ const (
 func (s *server) acknowledge(e *request, readKey string) error {
 	ctx := context.WithoutCancel(e.Request.Context())
 	claim, err := s.sessions.Claim(ctx, e.owner(), readKey)
-	switch {
-	case err == nil && !claim.Again: // it has not got them
-		return errors.Join(session.ErrPending, claim.Release(ctx))
-	case err == nil:
+	if err == nil {
 		err = claim.Ack(ctx)
 	}
 	if err != nil && !errors.Is(err, session.ErrUnknown) {
@@ -114,6 +111,8 @@ func (s *server) waitForEnd(e *request, login *session.Login) bool {
 		return !s.config.timing.now().Before(login.Expires())
 	case <-held.replaced:
 		return false
+	case <-held.displaced:
+		return false
 	case <-s.closing:
 		return false
 	case <-e.Request.Context().Done():
@@ -123,8 +122,9 @@ func (s *server) waitForEnd(e *request, login *session.Login) bool {
 
 // heldPoll is a poll that may wait.
 type heldPoll struct {
-	leave    func()          // must be called at its end
-	replaced <-chan struct{} // closed when the same login is polled again, or others need its place
+	leave     func()          // must be called at its end
+	replaced  <-chan struct{} // closed when the same login is polled again
+	displaced chan struct{}   // closed when others need its place
 }
 
 // hold lets a poll wait. It returns nil if that would be one too many.
@@ -138,13 +138,13 @@ func (s *server) hold(e *request, login *session.Login) (held *heldPoll) {
 		if err != nil {
 			return
 		}
-		// As if another poll came.
-		release := s.connections.hold(e.Request, pollSaves, func() { login.Replace() })
+		displaced := make(chan struct{})
+		release := s.connections.hold(e.Request, pollSaves, func() { close(displaced) })
 		if release == nil {
 			leave()
 			return
 		}
-		held = &heldPoll{replaced: login.Replace(), leave: func() {
+		held = &heldPoll{replaced: login.Replace(), displaced: displaced, leave: func() {
 			release()
 			leave()
 		}}
@@ -175,7 +175,11 @@ func (s *server) deliver(e *request, readKey string, keep bool) error {
 	if e.Request.Context().Err() != nil {
 		return errors.Join(session.ErrPending, claim.Release(ctx))
 	}
-	if err := e.writeTokens(claim.Tokens); err != nil {
+	tokens, err := e.plugin.SealTokens(claim.Tokens)
+	if err != nil {
+		return errors.Join(err, claim.Release(ctx))
+	}
+	if err := e.writeTokens(tokens); err != nil {
 		return errors.Join(errPluginGone, claim.Release(ctx))
 	}
 	s.knownTokens.addGood(e, claim.Tokens)
@@ -183,9 +187,10 @@ func (s *server) deliver(e *request, readKey string, keep bool) error {
 	if keep {
 		record = claim.Keep
 	}
-	// The answer has been sent. A failure from here on can only be logged; the sweep erases the tokens later.
+	// The answer has been sent. A failure from here on can only be logged; the tokens go later, at the end of
+	// the session at the latest.
 	if err := record(ctx); err != nil {
-		s.log.Error("delivered tokens were not erased", "session", claim.SessionID, "cause", err.Error())
+		s.log.Error("it was not recorded that the plugin has its tokens", "session", claim.SessionID, "cause", err.Error())
 	}
 	return nil
 }

@@ -215,7 +215,7 @@ func TestPollFaultAfterDelivery(t *testing.T) {
 		"BEGIN SELECT RAISE(ABORT, 'disk is full'); END")
 	s.expectTokens(readKey)
 	s.Expect("poll again", s.Poll(readKey), http.StatusNotFound, bodyUnknown)
-	if logged := s.Logged(); !strings.Contains(logged, "delivered tokens were not erased") {
+	if logged := s.Logged(); !strings.Contains(logged, "it was not recorded that the plugin has its tokens") {
 		t.Errorf("the log says %s", logged)
 	}
 	// The sweep tries again.
@@ -320,7 +320,7 @@ func TestPollDuringALock(t *testing.T) {
 	s.Expect("poll", s.Post("/poll?readKey="+readKey), http.StatusOK, testkit.TokenResponse)
 	s.Client.CloseIdleConnections() // the first one is still served
 	s.Expect("another poll", s.Poll(readKey), http.StatusNotFound, bodyPending)
-	if logged := s.Logged(); strings.Contains(logged, "delivered tokens were not erased") {
+	if logged := s.Logged(); strings.Contains(logged, "it was not recorded that the plugin has its tokens") {
 		t.Errorf("the plugin was answered when the database had been given up: %s", logged)
 	}
 	unlock()

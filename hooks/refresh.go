@@ -88,6 +88,9 @@ func (s *server) refresh(e *request) error {
 		e.passRetryAfter(err)
 		return err
 	}
+	if tokens, err = e.plugin.SealTokens(tokens); err != nil {
+		return err
+	}
 	return e.writeTokens(tokens)
 }
 

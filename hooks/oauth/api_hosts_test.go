@@ -143,3 +143,23 @@ func TestAPIHostsOfThisMachine(t *testing.T) {
 		}
 	}
 }
+
+// Whatever is asked for, only hosts of the list are called, under the scheme that they have there.
+func FuzzAPIOrigin(f *testing.F) {
+	client := Client{APIHosts: []string{"api.example", "http://localhost:3000"}}.Complete()
+	for _, host := range []string{
+		"api.example", "localhost:3000", "API.example", "api.example.", "api.example:443", "api.example@x",
+		"api.example%2f", "api.example\\", "x.api.example", "http://localhost:3000", "[::1]",
+	} {
+		f.Add(host)
+	}
+	f.Fuzz(func(t *testing.T, host string) {
+		origin, found := client.APIOrigin(host)
+		want := map[string]string{
+			"api.example": "https://api.example", "localhost:3000": "http://localhost:3000",
+		}[host]
+		if origin != want || found != (want != "") {
+			t.Errorf("%q is called at %q", host, origin)
+		}
+	})
+}

@@ -41,8 +41,12 @@ func (p *page) WriteHeader(status int) {
 	if header := p.Header(); header["Content-Type"] == nil {
 		header["Content-Type"] = nil
 	}
+	p.extendWriting()
 	p.ResponseWriter.WriteHeader(status)
 }
+
+// extendWriting gives the page time for what net/http still has to send, whatever the call has taken so far.
+func (p *page) extendWriting() { _ = p.control.SetWriteDeadline(time.Now().Add(p.out.stall)) }
 
 // Write passes a piece of the answer on.
 func (p *page) Write(piece []byte) (int, error) {
@@ -69,8 +73,10 @@ func (p *page) reads(body io.ReadCloser) io.ReadCloser {
 	return &requestBody{ReadCloser: http.MaxBytesReader(p.ResponseWriter, body, MaxBody), page: p}
 }
 
-// resetDeadlines lets the server wait for the page's next request as long as it does otherwise.
+// resetDeadlines lets the page read the rest of an answer without a body, or an error, and lets the server wait
+// for its next request as long as it does otherwise.
 func (p *page) resetDeadlines() {
+	p.extendWriting()
 	if p.readsAny {
 		_ = p.control.SetReadDeadline(time.Time{})
 	}

@@ -2,6 +2,8 @@ package session
 
 import (
 	"context"
+	"errors"
+	"slices"
 	"time"
 )
 
@@ -102,8 +104,14 @@ func (s *Sessions) CancelByReadKey(ctx context.Context, owner Owner, readKey str
 		id = login.row.ID
 	} else {
 		claim, err := s.Claim(ctx, owner, readKey)
-		if err != nil {
+		if _, ended := errors.AsType[*Failure](err); ended || isAnswer(err) {
 			return false, nil // it is unknown, has ended, or is being claimed
+		}
+		if err != nil {
+			return false, err
+		}
+		if claim.Again {
+			return false, claim.Ack(ctx) // it does not want them again
 		}
 		if err := claim.Release(ctx); err != nil {
 			return false, err
@@ -111,4 +119,10 @@ func (s *Sessions) CancelByReadKey(ctx context.Context, owner Owner, readKey str
 		id = claim.SessionID
 	}
 	return s.table.Cancel(ctx, id, CancelledByPlugin(), s.now())
+}
+
+// isAnswer reports whether an error says what has become of a session, and not that something is broken.
+func isAnswer(err error) bool {
+	answers := []error{ErrUnknown, ErrPending, ErrTaken, ErrExpired}
+	return slices.ContainsFunc(answers, func(answer error) bool { return errors.Is(err, answer) })
 }

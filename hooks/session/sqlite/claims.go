@@ -195,9 +195,12 @@ func (t *Table) Ack(ctx context.Context, hold session.Hold, now time.Time) error
 		return nil
 	}
 	if hold.Row.Status == session.StatusClaimed {
-		defer t.claims.remove(hold)
-		_, err := t.writer.exec(ctx, t.statements.forget, hold.Row.ID)
-		return err
+		if _, err := t.writer.exec(ctx, t.statements.forget, hold.Row.ID); err != nil {
+			t.claims.markAcked(hold)
+			return err
+		}
+		t.claims.remove(hold)
+		return nil
 	}
 	outcomes, err := t.outcomes(ctx, t.statements.ack, timestamp(now), hold.Row.ID)
 	if err != nil {
