@@ -60,23 +60,26 @@ func (f *framed) checkNotAllowed() {
 // checkFirstImport is an import of three parts. The third is refused once, with Retry-After.
 func (f *framed) checkFirstImport() {
 	f.t.Helper()
-	// The first call waits for go.
+	// The first call for pages waits for go.
 	evaluate[any](f.t, f.plugin, `(() => {
 		const send = fetch, held = new Promise(resolve => window.go = resolve)
-		window.fetch = async (...call) => (await held, send(...call))
+		window.fetch = async (url, ...more) => {
+			if (`+"`${url}`"+`.endsWith("/query")) await held
+			return send(url, ...more)
+		}
 		window.said = []
 		new MutationObserver(() => said.push(document.querySelector("[role=status]")?.textContent))
 			.observe(document.body, { subtree: true, childList: true, characterData: true })
 	})()`)
 	f.press("Import")
-	f.says(inStatus, "“Recipes” is being read: 0 pages …")
+	f.says(inStatus, "“Recipes” is being read …")
 	f.picture("5-reading")
 	evaluate[any](f.t, f.plugin, "(go(), null)")
 	f.closes("12 pages of “Recipes” imported.")
 	said := evaluate[[]string](f.t, f.plugin, "said")
 	wanted := []string{
-		"“Recipes” is being read: 0 pages …", "“Recipes” is being read: 5 pages …",
-		"“Recipes” is being read: 10 pages …", "Notion is busy. It goes on in a second …",
+		"One moment, please …", "“Recipes” is being read …", "“Recipes” is being read: 5 pages …",
+		"Notion is busy. It goes on in 1 s …", "“Recipes” is being read: 10 pages …",
 		"The collection gets 12 pages …",
 	}
 	if !slices.Equal(slices.Compact(said), wanted) {

@@ -4,7 +4,7 @@ import { useAuth } from "plugin-oauth/react"
 import { useEffect, useRef, useState } from "react"
 import { auth } from "./auth"
 import { importDatabase, importedDatabase } from "./import"
-import { listDatabases, readDatabase, titleOf, type Database, type Task } from "./notion"
+import { listDatabases, titleOf, type Database, type Task } from "./notion"
 
 export function App() {
 	const { status, url, error } = useAuth(auth)
@@ -66,6 +66,7 @@ function Importer() {
 		running.current?.abort()
 		const { signal } = running.current = new AbortController()
 		const say = (words: string) => signal.aborted || show({ name: "busy", words })
+		say("One moment, please …")
 		start({ signal, say }).then(
 			done => {
 				if (typeof done === "string") framer.closePlugin(done, { variant: "success" })
@@ -92,7 +93,7 @@ function Importer() {
 			)
 		case "choice":
 			return view.databases.length > 0
-				? <Choice {...view} onChosen={database => run(task => importDatabase(task, database))} />
+				? <Choice {...view} onChosen={id => run(task => importDatabase(task, id))} />
 				: <p role="status">Notion shows no database. Sign in again, and choose pages that have one.</p>
 	}
 }
@@ -105,29 +106,29 @@ async function choose(task: Task): Promise<View> {
 /** Imports the database of the last time again. If there was none, one is chosen. */
 async function sync(task: Task): Promise<View | string> {
 	const imported = await importedDatabase()
-	return imported ? importDatabase(task, await readDatabase(task, imported)) : choose(task)
+	return imported ? importDatabase(task, imported) : choose(task)
 }
 
 interface ChoiceProps {
 	databases: Database[]
 	imported: string | null
-	onChosen: (database: Database) => void
+	onChosen: (id: string) => void
 }
 
 function Choice({ databases, imported, onChosen }: ChoiceProps) {
-	const [id, setID] = useState(imported)
-	const chosen = databases.find(database => database.id === id) ?? databases[0]!
+	const known = databases.find(database => database.id === imported) ?? databases[0]!
+	const [id, setID] = useState(known.id)
 	return (
 		<>
 			<label>
 				Database
-				<select value={chosen.id} onChange={event => setID(event.target.value)}>
+				<select value={id} onChange={event => setID(event.target.value)}>
 					{databases.map(database => (
 						<option key={database.id} value={database.id}>{titleOf(database)}</option>
 					))}
 				</select>
 			</label>
-			<button className="framer-button-primary" onClick={() => onChosen(chosen)}>Import</button>
+			<button className="framer-button-primary" onClick={() => onChosen(id)}>Import</button>
 		</>
 	)
 }

@@ -61,7 +61,7 @@ export function readDatabase(task: Task, id: string): Promise<Database> {
 /** All pages of a database, the oldest first: so of two with the same title, each keeps its slug. */
 export function readPages(task: Task, database: Database): Promise<Page[]> {
 	const query = { sorts: [{ timestamp: "created_time", direction: "ascending" }] }
-	const words = (n: number) => `“${titleOf(database)}” is being read: ${pages(n)} …`
+	const words = (n: number) => `“${titleOf(database)}” is being read${n > 0 ? `: ${pages(n)}` : ""} …`
 	return readAll(task, `/v1/databases/${database.id}/query`, query, words)
 }
 
@@ -99,9 +99,9 @@ async function call<T>(task: Task, path: string, body?: object): Promise<T> {
 		}).catch(unreachable)
 		if (response.ok) return response.json()
 		// Notion lets a plugin call three times a second. Beyond that it answers 429.
-		const seconds = Number(response.headers.get("Retry-After"))
-		if (!(seconds > 0 && seconds <= 60) || attempt === 5) throw new Error(await reason(response))
-		task.say(`Notion is busy. It goes on in ${seconds === 1 ? "a second" : `${seconds} seconds`} …`)
+		const seconds = Number(response.headers.get("Retry-After") ?? NaN)
+		if (!(seconds <= 60) || attempt === 5) throw new Error(await reason(response))
+		task.say(`Notion is busy. It goes on in ${seconds} s …`)
 		await wait(seconds, task.signal)
 	}
 }
