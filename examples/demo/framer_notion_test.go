@@ -27,6 +27,8 @@ func TestBrowserFramerNotion(t *testing.T) {
 	f.checkFirstImport()
 	f.checkSecondImport()
 	f.checkGone()
+	f.checkStraight()
+	f.checkUnreachable()
 	f.press("Sign out")
 	f.says(inStatus, "Sign in to import a database from Notion.")
 	if kept := evaluate[int](t, f.plugin, "localStorage.length"); kept != 0 {
@@ -69,7 +71,7 @@ func (f *framed) checkFirstImport() {
 		}
 		window.said = []
 		new MutationObserver(() => said.push(document.querySelector("[role=status]")?.textContent))
-			.observe(document.body, { subtree: true, childList: true, characterData: true })
+			.observe(document, { subtree: true, childList: true, characterData: true })
 	})()`)
 	f.press("Import")
 	f.says(inStatus, "“Recipes” is being read …")
@@ -78,7 +80,8 @@ func (f *framed) checkFirstImport() {
 	f.closes("12 pages of “Recipes” imported.")
 	said := evaluate[[]string](f.t, f.plugin, "said")
 	wanted := []string{
-		"One moment, please …", "“Recipes” is being read …", "“Recipes” is being read: 5 pages …",
+		"One moment, please …",
+		"“Recipes” is being read …", "“Recipes” is being read: 5 pages …",
 		"Notion is busy. It goes on in 1 s …", "“Recipes” is being read: 10 pages …",
 		"The collection gets 12 pages …",
 	}
@@ -115,14 +118,38 @@ func (f *framed) checkGone() {
 	f.offersDatabases()
 }
 
+// checkUnreachable is an import without a network.
+func (f *framed) checkUnreachable() {
+	f.t.Helper()
+	evaluate[any](f.t, f.plugin, `(() => {
+		const send = fetch
+		window.fetch = async () => {
+			window.fetch = send
+			throw new TypeError("Failed to fetch")
+		}
+	})()`)
+	f.press("Import")
+	f.says(inAlert, "Notion cannot be reached. Check your connection, and try again.")
+}
+
+// checkStraight calls Notion without the backend: the browser does not let the plugin read the answer.
+func (f *framed) checkStraight() {
+	f.t.Helper()
+	evaluate[any](f.t, f.plugin, fmt.Sprintf(`(window.straight = "", fetch(%q).then(
+		response => straight = response.status + "", error => straight = error.name), null)`, f.d.notionURL))
+	until(f.t, f.plugin, "straight")
+	if got := evaluate[string](f.t, f.plugin, "straight"); got != "TypeError" {
+		f.t.Errorf("called straight, Notion's stand-in answers the plugin: %s", got)
+	}
+}
+
 // closes waits until the plugin is closed with these words.
 func (f *framed) closes(words string) {
 	f.t.Helper()
 	until(f.t, f.tab, fmt.Sprintf("closed === %q", words))
 }
 
-// checkRefused checks how many calls Notion has refused: one more each time, if the plugin waits as long as it
-// is told.
+// checkRefused checks how many calls Notion has refused: one more each time, if the plugin waits as it is told.
 func (f *framed) checkRefused(want int) {
 	f.t.Helper()
 	f.d.notion.mu.Lock()
@@ -149,7 +176,8 @@ const (
 		`"nOtE":{"type":"string","value":""},"%3Fsrc":{"type":"link","value":null},` +
 		`"vEgE":{"type":"boolean","value":false}}`
 	wantSlugs = "tomato-soup crème-brûlée paella tomato-soup-9b1f3a52-0c7e-4d18-b6aa-000000000004 " +
-		"9b1f3a52-0c7e-4d18-b6aa-000000000005 apple-pie ratatouille goulash pancakes dal panna-cotta risotto"
+		"9b1f3a52-0c7e-4d18-b6aa-000000000005 apple-pie ratatouille goulash pancakes dal panna-cotta " +
+		"risotto"
 )
 
 func (f *framed) checkCollection() {

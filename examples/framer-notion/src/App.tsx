@@ -94,7 +94,7 @@ function Importer() {
 		case "choice":
 			return view.databases.length > 0
 				? <Choice {...view} onChosen={id => run(task => importDatabase(task, id))} />
-				: <p role="status">Notion shows no database. Sign in again, and choose pages that have one.</p>
+				: <p role="status">Notion shows no database. Sign in again, and choose one there.</p>
 	}
 }
 

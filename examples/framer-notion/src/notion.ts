@@ -97,7 +97,7 @@ async function call<T>(task: Task, path: string, body?: object): Promise<T> {
 			body: body ? JSON.stringify(body) : null,
 			signal: task.signal,
 		}).catch(unreachable)
-		if (response.ok) return response.json()
+		if (response.ok) return response.json().catch(unreachable)
 		// Notion lets a plugin call three times a second. Beyond that it answers 429.
 		const seconds = Number(response.headers.get("Retry-After") ?? NaN)
 		if (!(seconds <= 60) || attempt === 5) throw new Error(await reason(response))
@@ -106,9 +106,9 @@ async function call<T>(task: Task, path: string, body?: object): Promise<T> {
 	}
 }
 
-/** Fetch throws a TypeError if nobody answers. Any other error has its words already. */
+/** The client's errors have words for people already. The browser's have not. */
 function unreachable(error: Error): never {
-	if (error.name !== "TypeError") throw error
+	if (error.name === "AuthError") throw error
 	throw new Error("Notion cannot be reached. Check your connection, and try again.", { cause: error })
 }
 
@@ -125,10 +125,9 @@ function wait(seconds: number, signal: AbortSignal) {
 /** Says for a person why a call failed. */
 async function reason(response: Response): Promise<string> {
 	const answer = await response.json().catch(() => null)
+	if (response.status === 401) return "Notion has ended the sign-in. Sign out, and sign in again."
 	if (answer?.error_description) return answer.error_description // the backend's, not Notion's
 	switch (response.status) {
-		case 401:
-			return "Notion does not accept the sign-in any more. Sign out, and sign in again."
 		case 403:
 		case 404:
 			return "The plugin may not see this database. In Notion, add the plugin to its connections."
