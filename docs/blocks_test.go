@@ -83,6 +83,7 @@ var blocks = map[string]run{
 	`examples/figma.md: <p id="status"></p>`:                      inFigma,
 	"examples/figma.md: figma.showUI(__html__, { width: 260, hei": inFigma,
 	"examples/framer-plugin/README.md: npm install":               notRun("framer_test.go builds it"),
+	"examples/framer-notion/README.md: npm install":               notRun("likewise"),
 }
 
 // notRunPages are pages of which no block is run.

@@ -21,8 +21,8 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// host is the page around a plugin. It does as much of what Framer does as the plugin needs: it answers its
-// first message, gives it a theme, and makes it as large as it asks.
+// host is the page around a plugin. It does as much of what Framer does as the plugins need: it answers their
+// first message, gives them a theme, makes them as large as they ask, and has a collection.
 const host = `<!DOCTYPE html>
 <meta name="color-scheme" content="light dark">
 <body style="margin: 0; background: #888">
@@ -50,17 +50,40 @@ const host = `<!DOCTYPE html>
 		send({ type: "subscriptionMessage", topic: "theme", payload: theme() })
 		return theme().mode
 	}
+	// What Framer keeps, and the words that the plugin was closed with.
+	const fields = [], items = new Map(), pluginData = new Map(), permissionMap = {}
+	let mode = "canvas", closed = ""
+	function restart(newMode) {
+		mode = newMode
+		closed = ""
+		frame.src = frame.src
+	}
+	function allow() {
+		for (const name in methods) permissionMap[name] = true
+		send({ type: "permissionUpdate", permissionMap })
+	}
+	const methods = {
+		showUI({ width, height }) {
+			frame.style.width = width + "px"
+			frame.style.height = height + "px"
+		},
+		closePlugin: words => closed = words,
+		getActiveManagedCollection: () => ({ id: "c1", name: "Collection", managedBy: "thisPlugin" }),
+		getManagedCollectionItemIds: () => [...items.keys()],
+		setManagedCollectionFields: (id, wanted) => void fields.splice(0, Infinity, ...wanted),
+		addManagedCollectionItems2: (id, added) => added.forEach(item => items.set(item.id, item)),
+		removeManagedCollectionItems: (id, gone) => gone.forEach(id => items.delete(id)),
+		setPluginDataForNode: (id, key, value) => void pluginData.set(key, value),
+		getPluginDataForNode: (id, key) => pluginData.get(key) ?? null,
+	}
 	onmessage = ({ data }) => {
 		if (data.type === "pluginReadySignal") {
 			const type = "pluginReadyResponse"
-			send({ type, mode: "canvas", permissionMap: {}, environmentInfo: {}, theme: theme() })
+			send({ type, mode, permissionMap, environmentInfo: {}, theme: theme() })
 		}
 		if (data.type !== "methodInvocation") return
-		if (data.methodName === "showUI") {
-			frame.style.width = data.args[0].width + "px"
-			frame.style.height = data.args[0].height + "px"
-		}
-		send({ type: "methodResponse", id: data.id })
+		const result = methods[data.methodName]?.(...data.args)
+		send({ type: "methodResponse", id: data.id, result })
 	}
 </script>`
 
@@ -91,18 +114,13 @@ func framerPackages(t *testing.T) (dir string) {
 	return dir
 }
 
-// framerPlugin builds examples/framer-plugin and serves it with the demo's addresses, and the page around it
-// at /host.
-func framerPlugin(t *testing.T, d *demo) (hostURL, pluginURL string) {
+// serveFramerPlugin builds a plugin of the examples and serves it with the demo's addresses, and the page
+// around it at /host.
+func serveFramerPlugin(t *testing.T, d *demo, example string) (hostURL, pluginURL string) {
 	t.Helper()
-	framerPackages(t)
-	npm := exec.CommandContext(t.Context(), "npm", "run", "build")
-	npm.Dir = "../framer-plugin"
-	if output, err := npm.CombinedOutput(); err != nil {
-		t.Fatalf("npm run build: %v\n%s", err, output)
-	}
-	addresses := strings.NewReplacer("http://localhost:8787", d.backendURL, "http://localhost:8788", d.issuer)
-	dist := os.DirFS("../framer-plugin/dist")
+	dist := os.DirFS(filepath.Join(buildFramerPlugin(t, example), "dist"))
+	addresses := strings.NewReplacer("http://localhost:8787", d.backendURL,
+		"http://localhost:8788", d.issuer, "http://localhost:8789", d.notionURL)
 	mux := http.NewServeMux()
 	// As in Framer, the plugin is of another site than the page around it.
 	pluginURL = serve(t, mux) + "/"
@@ -127,17 +145,82 @@ func framerPlugin(t *testing.T, d *demo) (hostURL, pluginURL string) {
 	return hostURL, pluginURL
 }
 
-// framed is examples/framer-plugin in the page around it, in a browser.
+// buildFramerPlugin builds a copy of a plugin of the examples, and returns its folder. All of them have the
+// packages of examples/framer-plugin: see TestFramerPackages.
+func buildFramerPlugin(t *testing.T, example string) (dir string) {
+	t.Helper()
+	modules := framerPackages(t)
+	dir = t.TempDir()
+	entries, err := os.ReadDir(example)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, entry := range entries {
+		switch name := entry.Name(); {
+		case name == "node_modules" || name == "dist":
+			continue
+		case entry.IsDir():
+			err = os.CopyFS(filepath.Join(dir, name), os.DirFS(filepath.Join(example, name)))
+		default:
+			err = copyFile(filepath.Join(dir, name), filepath.Join(example, name))
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Symlink(modules, filepath.Join(dir, "node_modules")); err != nil {
+		t.Fatal(err)
+	}
+	npm := exec.CommandContext(t.Context(), "npm", "run", "build")
+	npm.Dir = dir
+	if output, err := npm.CombinedOutput(); err != nil {
+		t.Fatalf("npm run build: %v\n%s", err, output)
+	}
+	return dir
+}
+
+// copyFile copies a small file.
+func copyFile(to, from string) error {
+	content, err := os.ReadFile(from)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(to, content, 0o644)
+}
+
+// The plugins of the examples are made with the same packages, so that an update misses none, and one
+// installation does for all tests.
+func TestFramerPackages(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"package.json", "package-lock.json"} {
+		plugin, err := os.ReadFile("../framer-plugin/" + name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		notion, err := os.ReadFile("../framer-notion/" + name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		renamed := strings.ReplaceAll(string(notion), "framer-notion-example", "framer-plugin-example")
+		if renamed != string(plugin) {
+			t.Errorf("%s of framer-notion and of framer-plugin differ in more than their name", name)
+		}
+	}
+}
+
+// framed is a plugin of the examples in the page around it, in a browser.
 type framed struct {
 	t      *testing.T
 	d      *demo
+	name   string          // of its screenshots
 	tab    context.Context // the page around it
 	plugin context.Context // the frame
 }
 
-func openFramerPlugin(t *testing.T, d *demo) *framed {
+// openFramerPlugin opens a plugin of the examples, which is named by its folder.
+func openFramerPlugin(t *testing.T, d *demo, example string) *framed {
 	t.Helper()
-	hostURL, pluginURL := framerPlugin(t, d)
+	hostURL, pluginURL := serveFramerPlugin(t, d, "../"+example)
 	tab := browser(t)
 	do(t, tab, chromedp.Navigate(hostURL))
 	targets, err := chromedp.Targets(tab)
@@ -150,7 +233,7 @@ func openFramerPlugin(t *testing.T, d *demo) *framed {
 	}
 	plugin, leave := chromedp.NewContext(tab, chromedp.WithTargetID(targets[i].TargetID))
 	t.Cleanup(leave)
-	return &framed{t: t, d: d, tab: tab, plugin: plugin}
+	return &framed{t: t, d: d, name: example, tab: tab, plugin: plugin}
 }
 
 // place is a selector of a part of the plugin that says something.
@@ -189,7 +272,7 @@ func (f *framed) opens(words string) context.Context {
 // picture takes screenshots, and checks that the plugin fits into the size that it asks for.
 func (f *framed) picture(name string) {
 	f.t.Helper()
-	screenshots(f.t, f.tab, "framer-"+name, []int64{300}, func(width int64) (overflow int) {
+	screenshots(f.t, f.tab, f.name+"-"+name, []int64{300}, func(width int64) (overflow int) {
 		do(f.t, f.tab, chromedp.EmulateViewport(width, 240))
 		theme := evaluate[string](f.t, f.tab, "repaint()")
 		until(f.t, f.plugin, fmt.Sprintf("document.body.dataset.framerTheme === %q", theme))
@@ -206,7 +289,7 @@ func (f *framed) picture(name string) {
 // late, signed in through the page opened again, a profile that cannot be loaded at first, signed out.
 func TestBrowserFramerPlugin(t *testing.T) {
 	t.Parallel()
-	f := openFramerPlugin(t, startDemo(t, ""))
+	f := openFramerPlugin(t, startDemo(t, ""), "framer-plugin")
 	f.says(inStatus, "Sign in to see your profile.")
 	f.picture("1-signed-out")
 	f.checkDenied()

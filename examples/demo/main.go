@@ -1,6 +1,7 @@
 // Command demo shows a whole login on this machine, with no account anywhere: the backend on a temporary
-// folder, a real OpenID provider, and a page that does what a Framer plugin does. A release has it as
-// plugin-oauth-demo, which plugin-oauth demo runs. With Go, -v shows that the first build gets on:
+// folder, a real OpenID provider, a stand-in for Notion's API, and a page that does what a Framer plugin
+// does. A release has it as plugin-oauth-demo, which plugin-oauth demo runs. With Go, -v shows that the first
+// build gets on:
 //
 //	go run -v ./examples/demo         # open the printed address and sign in
 //	go run -v ./examples/demo -once   # sign in by itself over HTTP, print each step, exit 0 or 1
@@ -33,9 +34,13 @@ func run(once bool) error {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
 
-	// Plugins under development look for their backend at this port, and examples/framer-plugin for its
-	// provider at the next.
-	addresses := options{backendAddress: "127.0.0.1:8787", providerAddress: "127.0.0.1:8788"}
+	// Plugins under development look for their backend at this port, examples/framer-plugin for its provider
+	// at the next, and examples/framer-notion for Notion's API at the one after it.
+	addresses := options{
+		backendAddress:  "127.0.0.1:8787",
+		providerAddress: "127.0.0.1:8788",
+		notionAddress:   "127.0.0.1:8789",
+	}
 	if once {
 		addresses = options{}
 	}
@@ -54,8 +59,8 @@ func run(once bool) error {
 	fmt.Printf("Dashboard  %s/_/\n", d.backendURL)
 	fmt.Printf("Admin      %s\n", d.admin.username)
 	fmt.Printf("Password   %s\n\n", d.admin.password)
-	fmt.Printf("The backend is at %s, the OpenID provider at %s. ", d.backendURL, d.issuer)
-	fmt.Println("Press Ctrl+C to stop.")
+	fmt.Printf("The backend is at %s, the OpenID provider at %s,\n", d.backendURL, d.issuer)
+	fmt.Printf("a stand-in for Notion's API at %s. Press Ctrl+C to stop.\n", d.notionURL)
 	<-ctx.Done()
 	return nil
 }

@@ -40,18 +40,22 @@ const (
 type options struct {
 	backendAddress  string // blank: any port
 	providerAddress string // blank: any port
+	notionAddress   string // blank: any port
 	confirmLogin    string // as in hooks.Config
 	withoutPlugin   bool   // the environment configures none
 }
 
-// demo is a running backend, OpenID provider and plugin page.
+// demo is a running backend, OpenID provider, stand-in for Notion's API, and plugin page.
 type demo struct {
 	account // the provider's test user
 
 	backendURL string
 	issuer     string // the provider's address
+	notionURL  string // of its API
 	pluginURL  string
 	admin      account // of the dashboard
+
+	notion *notion
 
 	app   core.App // the backend's
 	stops []func() // in the order in which things were started
@@ -60,7 +64,7 @@ type demo struct {
 // account is what a person signs in with.
 type account struct{ username, password string }
 
-// start starts all three on loopback. If an address is taken, it uses any free port.
+// start starts all four on loopback. If an address is taken, it uses any free port.
 func start(wanted options) (d *demo, err error) {
 	d = &demo{}
 	defer func() {
@@ -76,15 +80,22 @@ func start(wanted options) (d *demo, err error) {
 	if err != nil {
 		return nil, err
 	}
+	atNotion, err := d.listen(wanted.notionAddress)
+	if err != nil {
+		return nil, err
+	}
 	atPlugin, err := d.listen("")
 	if err != nil {
 		return nil, err
 	}
-	d.backendURL, d.issuer, d.pluginURL = localURL(atBackend), localURL(atProvider), localURL(atPlugin)
+	d.backendURL, d.issuer = localURL(atBackend), localURL(atProvider)
+	d.notionURL, d.pluginURL = localURL(atNotion), localURL(atPlugin)
 
 	people, user := newStorage(registration{issuer: d.issuer, redirectURI: d.backendURL + "/redirect"})
 	d.account = user
 	d.serve(atProvider, openIDProvider(d.issuer, people, user))
+	d.notion = newNotion(d.issuer)
+	d.serve(atNotion, d.notion)
 	d.serve(atPlugin, d.pluginPages())
 	return d, d.startBackend(atBackend, wanted)
 }
@@ -199,6 +210,7 @@ func (d *demo) client() oauth.Client {
 		Issuer:            d.issuer,
 		Scope:             "openid profile email offline_access",
 		TokenAuth:         oauth.TokenAuthBasic,
+		APIHosts:          []string{d.notionURL},
 	}
 }
 
