@@ -64,9 +64,15 @@ func (c clean) clone() string { return filepath.Join(c.parent, "plugin-oauth") }
 // block returns the commands of a page that begin so.
 func (c clean) block(path, begin string) string {
 	c.t.Helper()
+	return c.blockIn("sh", path, begin)
+}
+
+// blockIn returns the block in a language of a page that begins so.
+func (c clean) blockIn(language, path, begin string) string {
+	c.t.Helper()
 	all := find(c.t, path).blocks()
 	i := slices.IndexFunc(all, func(b block) bool {
-		return b.language == "sh" && strings.HasPrefix(b.code, begin)
+		return b.language == language && strings.HasPrefix(b.code, begin)
 	})
 	if i < 0 {
 		c.t.Fatalf("%s has no block that begins with %s", path, begin)
@@ -198,13 +204,9 @@ func TestSettings(t *testing.T) {
 // testServe runs the README's lines for a provider of one's own.
 func (c clean) testServe(t *testing.T) {
 	c.t = t
-	copyLine, serveLine, _ := strings.Cut(c.block("README.md", "cp .env.example"), "\n")
-	c.output(copyLine)
+	serveLine := c.block("README.md", "./plugin-oauth serve")
 	filled := filepath.Join(c.clone(), ".env")
-	content, err := os.ReadFile(filled)
-	if err != nil {
-		t.Fatal(err)
-	}
+	content := []byte(c.blockIn("ini", "README.md", "PROVIDER=google"))
 	address, err := testkit.FreeAddress()
 	if err != nil {
 		t.Fatal(err)

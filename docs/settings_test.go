@@ -39,7 +39,8 @@ func variablesRead(t *testing.T) map[string]bool {
 			names[match[1]] = true
 		}
 	}
-	delete(names, "FLY_APP_NAME") // Fly.io sets it
+	delete(names, "FLY_APP_NAME")         // Fly.io sets it
+	delete(names, "PLUGIN_OAUTH_COMMAND") // the launcher of the npm package sets it
 	return names
 }
 

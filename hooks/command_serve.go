@@ -317,8 +317,8 @@ func greetAdmin(app core.App) error {
 	if err != nil || admins > 0 {
 		return err
 	}
-	program := os.Args[0]
-	if osutils.IsProbablyGoRun() {
+	program := cmp.Or(os.Getenv("PLUGIN_OAUTH_COMMAND"), os.Args[0])
+	if program == os.Args[0] && osutils.IsProbablyGoRun() {
 		program = "go run ."
 	}
 	fmt.Printf("  Admin      none yet; make one with: %s superuser upsert EMAIL PASSWORD\n", program)

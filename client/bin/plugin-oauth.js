@@ -32,7 +32,9 @@ function run(program) {
 	}
 	const signals = /** @type {const} */ (["SIGINT", "SIGTERM", "SIGHUP"])
 	for (const signal of signals) process.on(signal, pass)
-	const child = spawn(program, argv.slice(2), { stdio: "inherit" })
+	// So it says how it is called, where it says what to type.
+	const env = { ...process.env, PLUGIN_OAUTH_COMMAND: "npx plugin-oauth" }
+	const child = spawn(program, argv.slice(2), { stdio: "inherit", env })
 	child.on("error", error => fail(`${program} cannot be run: ${error.message}`))
 	child.on("exit", (code, signal) => {
 		for (const name of signals) process.off(name, pass)

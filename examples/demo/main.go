@@ -53,6 +53,10 @@ func run(once bool) error {
 	if once {
 		return signIn(ctx, os.Stdout, d)
 	}
+	if wanted := "http://localhost:8787"; d.backendURL != wanted {
+		fmt.Printf("Another program uses the port 8787. A plugin of yours that looks for its backend at %s\n"+
+			"finds that one: end it and start again, or write %s in the plugin.\n\n", wanted, d.backendURL)
+	}
 	fmt.Printf("Plugin     %s (open it and sign in)\n", d.pluginURL)
 	fmt.Printf("Username   %s\n", d.username)
 	fmt.Printf("Password   %s\n\n", d.password)

@@ -69,6 +69,8 @@ type SignIns = {
 	root: string
 	/** Whether anybody has started to sign in within the last year. */
 	ever: boolean
+	/** Whether the plugin of any has got its tokens within the last year. */
+	succeeded: boolean
 	/** The newest of the sign-ins under way, and how many there are in all. */
 	live: LiveSignIn[]
 	liveCount: number

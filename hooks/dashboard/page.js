@@ -44,7 +44,7 @@ export function signInsPage(query) {
 			controls.show(answer.ever)
 			showState("Live", false)
 			const plugins = await help.refresh()
-			if (plugins) showGuide(parts.guide, answer.ever ? null : plugins, refresh)
+			if (plugins) showGuide(parts.guide, answer.succeeded ? null : plugins, refresh)
 		} catch (error) {
 			if (asking !== asked) return
 			checkSignedIn(error)

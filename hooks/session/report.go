@@ -9,6 +9,8 @@ type Report struct {
 	Root string `json:"root"`
 	// Ever says whether anybody has started a login within the last year, whatever was asked for.
 	Ever bool `json:"ever"`
+	// Succeeded says whether the plugin of any has got its tokens within the last year.
+	Succeeded bool `json:"succeeded"`
 	// Live are the logins under way, at most 50, the newest first.
 	Live []Live `json:"live"`
 	// LiveCount counts all of them.

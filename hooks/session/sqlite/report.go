@@ -57,7 +57,8 @@ const (
 		errorDescription AS description, cause, max(completed) AS completed FROM sessions
 		WHERE ` + fruitless + ` AND status = 'failed' AND ` + counted + ofSlug + `
 		GROUP BY plugin, error ORDER BY completed DESC LIMIT {:listed}`
-	everStarted  = `SELECT coalesce(max(hour), '') != '' FROM login_totals`
+	everStarted = `SELECT EXISTS (SELECT 1 FROM login_totals),
+		EXISTS (SELECT 1 FROM login_totals WHERE claimed > 0)`
 	latestClaims = `SELECT created, claimed FROM sessions
 		WHERE status = 'claimed' AND ` + within + ofSlug + ` ORDER BY expires DESC LIMIT {:claims}`
 )
@@ -67,7 +68,6 @@ const (
 func (t *Table) Report(ctx context.Context, request ReportRequest) (session.Report, error) {
 	reader := &reportReader{ctx: ctx, db: t.app.ConcurrentDB(), now: t.Now(), request: request}
 	report := session.Report{
-		Ever:      reader.ever(),
 		Live:      reader.live(),
 		LiveCount: reader.liveCount(),
 		Funnel:    reader.funnel(),
@@ -75,6 +75,7 @@ func (t *Table) Report(ctx context.Context, request ReportRequest) (session.Repo
 		ToClaim:   reader.toClaim(),
 		Failures:  reader.failures(),
 	}
+	reader.ever(&report)
 	if reader.err != nil {
 		return session.Report{}, reader.err
 	}
@@ -167,11 +168,11 @@ func (r *reportReader) toClaim() session.ToClaim {
 	return session.ToClaim{Count: len(seconds), Median: quantile(seconds, 0.5), P95: quantile(seconds, 0.95)}
 }
 
-func (r *reportReader) ever() (ever bool) {
+// ever fills in what there has been within a year.
+func (r *reportReader) ever(report *session.Report) {
 	if r.err == nil {
-		r.err = r.query(everStarted).Row(&ever)
+		r.err = r.query(everStarted).Row(&report.Ever, &report.Succeeded)
 	}
-	return ever
 }
 
 func (r *reportReader) failures() []session.FailureKind {
