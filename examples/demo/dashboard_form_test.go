@@ -121,6 +121,47 @@ func openRecord(t *testing.T, tab context.Context, slug string) {
 	until(t, tab, "document.querySelector('.record-upsert-modal .po-form') != null")
 }
 
+// The form says whether browsers may call the provider's API, and allows the plugin to call it through /fetch.
+func TestDashboardFormOffersFetch(t *testing.T) {
+	t.Parallel()
+	d := startDemo(t, "")
+	tab := browser(t)
+	d.signInAsAdmin(t, tab)
+	d.newRecord(t, tab)
+	until(t, tab, "document.querySelector('.po-picker') != null")
+	const stands = `document.querySelector(".record-field-input:has([name=apiHosts]) .po-fill")`
+	help := func() string { t.Helper(); return text(t, tab, ".po-provider") }
+	for provider, want := range map[string]string{
+		"microsoft": "Browsers may call it.", "linear": "is not known", "salesforce": "another host for each customer",
+	} {
+		fillIn(t, tab, map[string]string{"provider": provider})
+		until(t, tab, fmt.Sprintf("document.querySelector('.po-provider').innerText.includes(%q)", want))
+		offered := strings.Contains(help(), "Enter on as apiHosts")
+		if offered != (provider == "linear") {
+			t.Errorf("for %s the form says\n%s", provider, help())
+		}
+	}
+	fillIn(t, tab, map[string]string{"slug": "importer", "provider": "notion", "clientId": "id"})
+	until(t, tab, stands+"?.innerText === 'on stands for: api.notion.com'")
+	if shown := help(); !strings.Contains(shown, "Browsers may not call it") {
+		t.Errorf("the form says\n%s", shown)
+	}
+	lookAt(t, tab, "plugin-form-api")
+	checkAccessibility(t, tab, "form with an API", ".record-upsert-modal")
+	click(t, tab, "[data-key='api hosts']")
+	until(t, tab, "document.querySelector('[name=apiHosts]').value === 'on'")
+	fillIn(t, tab, map[string]string{"clientSecret": "secret"})
+	pressButton(t, tab, button{in: ".record-upsert-modal .modal-footer", says: "Create"})
+	until(t, tab, "document.querySelector('.record-upsert-modal') == null")
+	order := `[...document.querySelectorAll(".record-upsert-modal [name]")].map(field => field.getAttribute("name"))
+		.join().includes("redirectParams,apiHosts,tokens,")`
+	openRecord(t, tab, "importer")
+	until(t, tab, order)
+	evaluate[any](t, tab, "location.hash = '#/sign-ins'")
+	until(t, tab, `[...document.querySelectorAll(".po-plugin[data-slug=importer] pre")]
+		.some(code => code.textContent.includes('relay: ["api.notion.com"] })'))`)
+}
+
 // newRecord opens the form for a new plugin.
 func (d *demo) newRecord(t *testing.T, tab context.Context) {
 	t.Helper()
