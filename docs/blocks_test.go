@@ -17,10 +17,11 @@ type run struct {
 
 // The tests that run blocks.
 var (
-	inShell   = run{test: "docs/commands_test.go TestCommands"}
-	inBrowser = run{test: "examples/demo/readme_test.go TestREADME"}
-	inReact   = run{test: "examples/demo/readme_test.go TestREADMEReact"}
-	inFigma   = run{test: "examples/demo/client_figma_test.go TestClientInFigma"}
+	inShell    = run{test: "docs/commands_test.go TestCommands"}
+	inBrowser  = run{test: "examples/demo/readme_test.go TestREADME"}
+	inReact    = run{test: "examples/demo/readme_test.go TestREADMEReact"}
+	inSettings = run{test: "docs/commands_test.go TestSettings"}
+	inFigma    = run{test: "examples/demo/client_figma_test.go TestClientInFigma"}
 )
 
 // notRun is a block that no test runs.
@@ -40,6 +41,19 @@ var blocks = map[string]run{
 	"client/README.md: let attempt":                              inBrowser,
 	"client/README.md: const stop = auth.onChange(({ status, to": notRun("it has an ellipsis"),
 	`client/README.md: import { useAuth } from "plugin-oauth/re`: notRun("the README has more of it"),
+	"client/README.md: npm install plugin-oauth":                 notRun("see client/npm/try.sh"),
+	"client/README.md: const auth = createAuth({":                inBrowser,
+
+	"docs/api-calls.md: API_HOSTS=api.notion.com":                 inSettings,
+	`docs/api-calls.md: const auth = createAuth({ backend: "http`: inBrowser,
+	"docs/api-calls.md: POST https://my-backend.fly.dev/fetch/ap": notRun("the client sends it"),
+
+	"docs/porting-framers-notion-plugin.md: PROVIDER=notion": inSettings,
+
+	`docs/porting-framers-notion-plugin.md: import { createAuth } from "plugin-oauth`: notRun("a part of a plugin"),
+	`docs/porting-framers-notion-plugin.md: import { Client } from "@notionhq/client`: notRun("likewise"),
+
+	"docs/sealed-tokens.md: TOKENS=sealed": inSettings,
 
 	"docs/api.md: curl -X POST http://localhost:8787/autho":    inShell,
 	"docs/client.md: curl -O http://localhost:8787/client.js":  inShell,

@@ -150,6 +150,51 @@ func TestCommands(t *testing.T) {
 	t.Run("demo", c.testDemo)
 }
 
+// The service starts with the settings of the pages as they stand, once what is blank is filled in.
+func TestSettings(t *testing.T) {
+	t.Parallel()
+	program, err := testkit.Build()
+	if err != nil {
+		t.Fatal(err)
+	}
+	blank := regexp.MustCompile(`(?m)^(CLIENT_ID|CLIENT_SECRET)=$`)
+	for _, p := range pages(t) {
+		for _, block := range p.blocks() {
+			if block.language != "ini" {
+				continue
+			}
+			t.Run(block.name(), func(t *testing.T) {
+				settings := "PROVIDER=notion\nCLIENT_ID=\nCLIENT_SECRET=\n" +
+					"REDIRECT_URI=https://YOUR-APP.fly.dev/redirect\n" + block.code
+				settings = blank.ReplaceAllString(settings, "$1=filled-in")
+				settings = strings.ReplaceAll(settings, "ENCRYPTION_KEY=\n",
+					"ENCRYPTION_KEY=0123456789abcdef0123456789abcdef\n")
+				address, err := testkit.FreeAddress()
+				if err != nil {
+					t.Fatal(err)
+				}
+				command := &testkit.Command{
+					Path:    program,
+					Args:    []string{"serve", "--http", address},
+					Dir:     t.TempDir(),
+					Address: address,
+					Output:  &testkit.Printed{},
+				}
+				env := filepath.Join(command.Dir, ".env")
+				if err := os.WriteFile(env, []byte(settings), 0o600); err != nil {
+					t.Fatal(err)
+				}
+				if err := command.Start(); err != nil {
+					t.Fatalf("%v\n%s", err, command.Output)
+				}
+				if code := command.Terminate(); code != 0 {
+					t.Errorf("it ended with %d", code)
+				}
+			})
+		}
+	}
+}
+
 // testServe runs the README's lines for a provider of one's own.
 func (c clean) testServe(t *testing.T) {
 	c.t = t

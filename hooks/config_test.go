@@ -78,7 +78,7 @@ func TestConfigErrors(t *testing.T) {
 		{variables: "TOKEN_PARAMS=a b", want: "TOKEN_PARAMS must be a query string"},
 		{variables: "LOGIN_PARAMS=prompt,state", want: "LOGIN_PARAMS must not name state"},
 		{variables: "TOKENS=closed", want: "TOKENS must be plain or sealed"},
-		{variables: "TOKENS=sealed", want: "TOKENS cannot be sealed: the service runs without ENCRYPTION_KEY"},
+		{variables: "TOKENS=sealed", want: "TOKENS cannot be sealed: the service runs without"},
 		{
 			variables: "TOKENS=sealed\nENCRYPTION_KEY=" + testEncryptionKey,
 			want:      "TOKENS cannot be sealed while API_HOSTS is blank",
@@ -89,7 +89,7 @@ func TestConfigErrors(t *testing.T) {
 		{variables: "API_HOSTS=http://api.example", want: "API_HOSTS must not begin with http://"},
 		{variables: "API_HOSTS=http://localhost.api.example", want: "API_HOSTS must not begin with http://"},
 		{variables: "API_HOSTS=on", want: "API_HOSTS must list the hosts"},
-		{variables: "OLD_ENCRYPTION_KEY=short", want: "OLD_ENCRYPTION_KEY must be the key with 32 characters"},
+		{variables: "OLD_ENCRYPTION_KEY=short", want: "OLD_ENCRYPTION_KEY must be the key with 32"},
 		{
 			variables: "OLD_ENCRYPTION_KEY=" + testEncryptionKey,
 			want:      "ENCRYPTION_KEY must be set beside OLD_ENCRYPTION_KEY",

@@ -189,8 +189,8 @@ func (c *connection) move(to *list.List) (victims []*connection) {
 	return c.counted.makeRoom()
 }
 
-// hold lets a poll that saves some KB keep its connection until release is called, which is nil if there is no
-// room. The caller must answer it when displaced is called.
+// hold lets a poll that saves some KB keep its connection until release is called, which is nil if there is
+// no room. The caller must answer it when displaced is called.
 func (c *connections) hold(r *http.Request, saves int, displaced func()) (release func()) {
 	counted, ok := r.Context().Value(connectionKey{}).(*connection)
 	if !ok {

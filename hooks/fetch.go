@@ -21,6 +21,12 @@ const fetchPath = "/fetch/"
 // buffers.
 var fetchBounds = bounds{network: 48, provider: 96, inAll: 128}
 
+// refusedCalls is how many times as many calls as REFRESH_RATE_LIMIT allows refreshes an API may refuse for
+// their token, from one network in the same time. A stranger can make up tokens; an API that gets too many of
+// them may refuse this service altogether. A plugin whose token has ended may send a dozen calls before it
+// has another.
+const refusedCalls = 5
+
 // The errors of /fetch. A page can read them, and each says what its author can do.
 var (
 	errFetchOrigin = &responseError{
@@ -47,6 +53,17 @@ var (
 		Code:   "invalid_request",
 		Description: "This host is not one that the plugin may call. The plugin's admin lists them in " +
 			"API_HOSTS, or in the field apiHosts.",
+	}
+	errFetchMethod = &responseError{
+		Status:      http.StatusMethodNotAllowed,
+		Code:        "invalid_request",
+		Description: "This method is not passed on. Use GET, HEAD, POST, PUT, PATCH or DELETE.",
+	}
+	errFetchRefused = &responseError{
+		Status: http.StatusTooManyRequests,
+		Code:   "temporarily_unavailable",
+		Description: "The API refused the tokens of too many calls from this network. Refresh the token, " +
+			"or sign in again, and try again in a moment.",
 	}
 	errFetchUpgrade = invalidRequest("WebSockets are not passed on. Use requests, or server-sent events.")
 	errFetchBody    = &responseError{
@@ -80,17 +97,31 @@ func (s *server) fetch(e *request) error {
 	if err != nil {
 		return err
 	}
+	network := s.clientNetwork(e)
+	if wait := s.fetchLimit.peek(network, s.config.timing.now()); wait > 0 {
+		e.setRetryAfter(wait)
+		return errFetchRefused
+	}
+	call.OnHead = func(status int, took time.Duration) {
+		s.metrics.apiCall(e.slug(), status, took)
+		if status == http.StatusUnauthorized {
+			s.fetchLimit.spend(network, s.config.timing.now())
+		}
+	}
 	leave, err := s.enter(s.fetchGate, e, call.URL.Host)
 	if err != nil {
 		return err
 	}
 	defer leave()
-	err = s.relay.Serve(e.Response, e.Request, call)
-	if err != nil {
-		// What is left of the request's body is not read.
+	return fetchError(s.relay.Serve(e.Response, e.Request, call))
+}
+
+// leaveBody leaves what is left of a request's body unread, since it may be large and slow. The connection is
+// of no use after it.
+func (e *request) leaveBody() {
+	if e.Request.ContentLength != 0 {
 		e.Response.Header().Set("Connection", "close")
 	}
-	return fetchError(err)
 }
 
 // newCall checks a request, and returns the call that it asks for.
@@ -112,9 +143,6 @@ func (s *server) newCall(e *request) (relay.Call, error) {
 		Authorization: authorization,
 		Locate:        func(u *url.URL) string { return s.fetchAddress(plugin, u) },
 		Allowed:       func() bool { return s.stillAllows(plugin, target) },
-		OnHead: func(status int, took time.Duration) {
-			s.metrics.apiCall(plugin.Slug, status, took)
-		},
 	}, nil
 }
 
@@ -223,6 +251,10 @@ func fetchError(err error) error {
 	switch {
 	case err == nil || errors.Is(err, relay.ErrGone):
 		return nil
+	case errors.Is(err, relay.ErrMethod):
+		return errFetchMethod
+	case errors.Is(err, relay.ErrNotAllowed):
+		return errFetchHost
 	case errors.Is(err, relay.ErrUpgrade):
 		return errFetchUpgrade
 	case errors.Is(err, relay.ErrBodyTooLarge):

@@ -67,7 +67,8 @@ func TestFetchPassesOn(t *testing.T) {
 		}
 		if asked.Method != method || asked.RequestURI != "/echo/a?b" || echo.Body != body ||
 			asked.Host != strings.TrimPrefix(api.Host, "http://") {
-			t.Errorf("%s: the API got %s %s%s %q", method, asked.Method, asked.Host, asked.RequestURI, echo.Body)
+			t.Errorf("%s: the API got %s %s%s %q",
+				method, asked.Method, asked.Host, asked.RequestURI, echo.Body)
 		}
 		for _, header := range passed {
 			if name, value, _ := strings.Cut(header, ": "); asked.Header.Get(name) != value {
@@ -168,7 +169,7 @@ func TestFetchAnswers(t *testing.T) {
 			"Retry-After":                      "7",
 			"X-Request-Id":                     "request-1",
 			"Etag":                             `"1"`,
-			"Vary":                             "Accept-Language, Origin",
+			"Vary":                             "Accept-Language, Authorization, Origin",
 			"Cache-Control":                    "no-store",
 		} {
 			if value := strings.Join(got.Header.Values(name), ", "); value != want {
@@ -192,7 +193,10 @@ func TestFetchRefuses(t *testing.T) {
 		status       int
 		code         string
 	}{
-		{name: "no origin", target: address, headers: []string{apiToken}, status: 403, code: "invalid_request"},
+		{
+			name: "no origin", target: address, status: 403, code: "invalid_request",
+			headers: []string{apiToken},
+		},
 		{
 			name: "another origin", target: address, status: 403, code: "invalid_request",
 			headers: []string{apiToken, "Origin: https://evil.example"},
@@ -393,7 +397,8 @@ func TestFetchEndsWithThePlugin(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := root.in(t).add(name, func(fields map[string]any) {
-				fields["apiHosts"], fields["allowedOrigins"] = api.Host, "https://abc123.plugins.framercdn.com"
+				fields["apiHosts"] = api.Host
+				fields["allowedOrigins"] = "https://abc123.plugins.framercdn.com"
 			})
 			stream := s.open(fetchPathOf(api, "/events"))
 			if got := s.UpdatePlugin(s.record(name), change); got.Status != http.StatusOK {
@@ -505,17 +510,21 @@ func TestFetchFailures(t *testing.T) {
 		c.timing.apiHead = 50 * time.Millisecond
 		c.Log = slog.NewTextHandler(log, nil)
 	})
+	const unavailable = "temporarily_unavailable"
 	large := strings.Repeat("x", 20<<20+1)
 	for _, test := range []struct {
 		name, target, body string
 		status             int
 		code               string
 	}{
-		{name: "slow", target: fetchPathOf(api, "/hang/secret?secret"), status: 504, code: "temporarily_unavailable"},
-		{name: "cut", target: fetchPathOf(api, "/cut/secret?secret"), status: 502, code: "temporarily_unavailable"},
-		{name: "gone", target: fetchPathOf(gone, "/secret?secret"), status: 502, code: "temporarily_unavailable"},
+		{name: "slow", target: fetchPathOf(api, "/hang/secret?secret"), status: 504, code: unavailable},
+		{name: "cut", target: fetchPathOf(api, "/cut/secret?secret"), status: 502, code: unavailable},
+		{name: "gone", target: fetchPathOf(gone, "/secret?secret"), status: 502, code: unavailable},
 		{name: "private", target: "/fetch/127.0.0.1/secret?secret", status: 502, code: "invalid_request"},
-		{name: "large", target: fetchPathOf(api, "/echo/secret"), body: large, status: 413, code: "invalid_request"},
+		{
+			name: "large", target: fetchPathOf(api, "/echo/secret"), body: large, status: 413,
+			code: "invalid_request",
+		},
 	} {
 		got := s.Request(http.MethodPost, test.target, test.body, apiOrigin, apiToken)
 		s.ExpectError(test.name, got, test.status, test.code)

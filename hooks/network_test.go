@@ -241,7 +241,8 @@ func TestHeadersThatProxiesAdd(t *testing.T) {
 	for name, proxy := range map[string]bool{
 		"Via": true, "Forwarded": true, "X-Forwarded": true, "X-Forwarded-Server": true,
 		"X-Forwarded-Port": true,
-		"X-Client-IP":      true, "X-Cluster-Client-IP": true, "Fastly-Client-IP": true, "True-Client-IP": true,
+		"X-Client-IP":      true, "X-Cluster-Client-IP": true, "Fastly-Client-IP": true,
+		"True-Client-IP":           true,
 		"X-Original-Forwarded-For": true, "X-Envoy-External-Address": true, "X-Azure-ClientIP": true,
 		"X-Azure-SocketIP": true, "CF-Connecting-IP": true, "CF-Ray": true, "CDN-Loop": true,
 		"X-Amzn-Trace-Id": true, "Cloudfront-Viewer-Address": true, "X-Appengine-User-Ip": true,

@@ -35,9 +35,10 @@ var (
 
 // poll handles POST /poll?readKey=…[&wait=SECONDS][&ack=1|done]: 404 while the login is under way, 400 if it
 // ended without tokens (RFC 8628 section 3.5), and 200 with the provider's token response, once or until it
-// is acknowledged. With wait it is held until the login ends, for 1 to 30 seconds. One that is one too many to hold is answered at once, as it would be
-// without wait: nothing is lost, and no plugin has to know another answer. Its connection is closed, since an
-// idle one takes nearly as much. One whose place a request to a provider needs is answered as well.
+// is acknowledged. With wait it is held until the login ends, for 1 to 30 seconds. One that is one too many
+// to hold is answered at once, as it would be without wait: nothing is lost, and no plugin has to know
+// another answer. Its connection is closed, since an idle one takes nearly as much. One whose place a request
+// to a provider needs is answered as well.
 func (s *server) poll(e *request) error {
 	readKey := strings.Clone(e.param("readKey")) // it would keep the whole query in memory
 	ack := strings.Clone(e.param("ack"))
@@ -59,8 +60,8 @@ func (s *server) poll(e *request) error {
 }
 
 // The values of a poll's parameter ack. A plugin that sends ackLater gets the tokens again, until it says
-// ackDone or a [session.AckWindow] has passed. So nothing is lost if the answer does not reach it, or if it is
-// loaded anew before it has stored them. Without the parameter they are given once.
+// ackDone or a [session.AckWindow] has passed. So nothing is lost if the answer does not reach it, or if it
+// is loaded anew before it has stored them. Without the parameter they are given once.
 const (
 	ackLater = "1"
 	ackDone  = "done"
@@ -161,8 +162,9 @@ func (e *request) forgetRequest() {
 	e.Request.URL = &url.URL{Path: strings.Clone(e.Request.URL.Path)}
 }
 
-// deliver claims the tokens and writes them. They are kept if the plugin is to acknowledge them. If the plugin is gone by then, they wait for its next poll. It
-// fails as sessions.Claim does, or with errPluginGone.
+// deliver claims the tokens and writes them. They are kept if the plugin is to acknowledge them. If the
+// plugin is gone by then, they wait for its next poll. It fails as sessions.Claim does, or with
+// errPluginGone.
 func (s *server) deliver(e *request, readKey string, keep bool) error {
 	ctx := context.WithoutCancel(e.Request.Context()) // a shutdown cancels it with the plugin still there
 	claim, err := s.sessions.Claim(ctx, e.owner(), readKey)

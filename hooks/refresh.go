@@ -52,9 +52,10 @@ var errTokenTooLong = invalidRequest("The token has more than " + strconv.Itoa(m
 
 // errNotSealed says that a refresh token of a plugin with sealed tokens does not open.
 var errNotSealed = &responseError{
-	Status:      http.StatusBadRequest,
-	Code:        "invalid_grant",
-	Description: "This refresh token is not one that the plugin got from here, or it is too old. Sign in again.",
+	Status: http.StatusBadRequest,
+	Code:   "invalid_grant",
+	Description: "This refresh token is not one that the plugin got from here, or it is too old. Sign in " +
+		"again.",
 }
 
 // refresh handles POST /refresh?code=… (or refresh_token=…): it redeems the refresh token and answers with

@@ -179,8 +179,9 @@ func (e *request) writeText(status int, line string) error {
 	return err
 }
 
-// writeTokens answers with the provider's bytes, in which the tokens may be sealed for the plugin, and reports whether they could be sent. With its length the
-// answer is complete once it is flushed, before the database records it.
+// writeTokens answers with the provider's bytes, in which the tokens may be sealed for the plugin, and
+// reports whether they could be sent. With its length the answer is complete once it is flushed, before the
+// database records it.
 func (e *request) writeTokens(tokens []byte) error {
 	tokens, err := e.plugin.SealTokens(tokens)
 	if err != nil {

@@ -223,7 +223,11 @@ func TestPanic(t *testing.T) {
 			recorder := httptest.NewRecorder()
 			broken.serve(recorder, httptest.NewRequest(method, path, nil))
 			body := recorder.Body.String()
-			if recorder.Code != http.StatusInternalServerError || !strings.Contains(body, "Internal error.") {
+			words := "Internal error."
+			if strings.HasPrefix(contentType, "text/html") {
+				words = "Something went wrong here."
+			}
+			if recorder.Code != http.StatusInternalServerError || !strings.Contains(body, words) {
 				t.Errorf("%d %s", recorder.Code, body)
 			}
 			if got := recorder.Header().Get("Content-Type"); got != contentType {

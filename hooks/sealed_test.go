@@ -49,7 +49,8 @@ func TestSealedTokens(t *testing.T) {
 			t.Errorf("the plugin got %s", token)
 		}
 	}
-	got := s.Request(http.MethodGet, fetchPathOf(api, "/echo"), "", apiOrigin, "Authorization: Bearer "+access)
+	got := s.Request(http.MethodGet, fetchPathOf(api, "/echo"), "", apiOrigin,
+		"Authorization: Bearer "+access)
 	var echo testkit.Echo
 	if err := json.Unmarshal([]byte(got.Body), &echo); err != nil {
 		t.Fatalf("%d %s", got.Status, got.Body)
@@ -96,8 +97,9 @@ func TestSealedTokensOnly(t *testing.T) {
 	otherAccess, otherRefresh := tokensIn(t, other.Poll(readKey))
 	exchanges := root.Provider.Exchanges()
 	for name, token := range map[string]string{
-		"plain": "AT/1+x==", "junk": "sealed.junk", "another plugin's": otherAccess, "a refresh token": refresh,
-		"cut": access[:len(access)-4], "in vain": "",
+		"plain": "AT/1+x==", "junk": "sealed.junk", "another plugin's": otherAccess,
+		"a refresh token": refresh,
+		"cut":             access[:len(access)-4], "in vain": "",
 	} {
 		got := root.Request(http.MethodGet, fetchPathOf(api, "/echo"), "", apiOrigin,
 			"Authorization: Bearer "+token)

@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"path"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -34,6 +35,33 @@ type watched struct {
 	secrets map[string]string
 
 	failing atomic.Bool // the provider refuses everything
+	sealed  bool        // TOKENS=sealed
+	api     *testkit.API
+	answers answers
+}
+
+// answers has all that the service answered.
+type answers struct {
+	http.RoundTripper
+
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+// RoundTrip implements [http.RoundTripper].
+func (a *answers) RoundTrip(r *http.Request) (*http.Response, error) {
+	response, err := a.RoundTripper.RoundTrip(r)
+	if err != nil {
+		return nil, err
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(response.Body)
+	response.Body = io.NopCloser(bytes.NewReader(body))
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	_ = response.Header.Write(&a.text)
+	a.text.Write(body)
+	return response, err
 }
 
 // keep remembers a secret to search for later, and returns it.
@@ -117,20 +145,38 @@ func (f fromOneNetwork) RoundTrip(r *http.Request) (*http.Response, error) {
 }
 
 // No secret reaches the data folder or the output, in any spelling, even with --dev and for requests that go
-// wrong.
+// wrong. With sealed tokens none of the provider's is in any answer either.
 func TestNoSecretIsWritten(t *testing.T) {
 	t.Parallel()
-	w := &watched{Process: testkit.NewProcess(t, "--dev"), secrets: map[string]string{
-		"client secret":        testkit.ClientSecret,
-		"superuser's password": testkit.SuperuserPassword,
-		"encryption key":       testEncryptionKey,
-	}}
+	for _, tokens := range []string{"plain", "sealed"} {
+		t.Run(tokens, func(t *testing.T) {
+			t.Parallel()
+			noSecretIsWritten(t, tokens)
+		})
+	}
+}
+
+func noSecretIsWritten(t *testing.T, tokens string) {
+	w := &watched{
+		Process: testkit.NewProcess(t, "--dev"), sealed: tokens == "sealed",
+		secrets: map[string]string{
+			"client secret":        testkit.ClientSecret,
+			"superuser's password": testkit.SuperuserPassword,
+			"encryption key":       testEncryptionKey,
+		},
+	}
+	w.api = testkit.NewAPI(t, w.answerOfAPI)
+	gone := testkit.NewAPI(t, nil)
+	gone.Close()
 	w.Env = append(w.Env, testkit.SuperuserEnv()...)
-	w.Env = append(w.Env, "ENCRYPTION_KEY="+testEncryptionKey, "TRUSTED_PROXY_HEADERS=Fly-Client-IP")
+	w.Env = append(w.Env, "ENCRYPTION_KEY="+testEncryptionKey, "TRUSTED_PROXY_HEADERS=Fly-Client-IP",
+		"TOKENS="+tokens, "API_HOSTS="+w.api.Host+",127.0.0.1,"+gone.Host)
 	w.Start()
-	w.Client.Transport = fromOneNetwork{RoundTripper: w.Client.Transport}
+	w.answers.RoundTripper = w.Client.Transport
+	w.Client.Transport = fromOneNetwork{RoundTripper: &w.answers}
 	w.Provider.Answers(w.token)
 	w.signInEachWay()
+	w.callEachWay(gone)
 	w.failEachWay(t)
 	refreshToken := w.refuse()
 	w.useTheDashboard()
@@ -199,7 +245,9 @@ func (w *watched) failEachWay(t *testing.T) {
 		"reset":         func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) },
 	} {
 		t.Run(name, func(t *testing.T) {
+			refreshToken := w.newRefreshToken()
 			w.Provider.Answers(handler)
+			defer func() { w.Provider.Answers(w.token) }()
 			callback, readKey := w.newLogin()
 			if got := w.Get(callback); got.Status < 500 {
 				t.Errorf("redirect: %d", got.Status)
@@ -207,21 +255,113 @@ func (w *watched) failEachWay(t *testing.T) {
 			if got := w.Poll(readKey); got.Status != http.StatusBadRequest {
 				t.Errorf("poll: %d %s", got.Status, got.Body)
 			}
-			w.Post("/refresh?code=" + w.keep("refresh token", rand.Text()))
+			w.Post("/refresh?code=" + refreshToken)
 		})
 	}
-	w.Provider.Answers(w.token)
+}
+
+// newRefreshToken returns a refresh token that the plugin may send.
+func (w *watched) newRefreshToken() string {
+	w.T.Helper()
+	if !w.sealed {
+		return w.keep("refresh token", "1//"+rand.Text()+"+/=")
+	}
+	_, refreshToken := w.newTokens()
+	return refreshToken
+}
+
+// newTokens signs in, and returns the tokens that the plugin got.
+func (w *watched) newTokens() (access, refresh string) {
+	w.T.Helper()
+	callback, readKey := w.newLogin()
+	w.ExpectPage("login", w.Get(callback), http.StatusOK, "You are signed in")
+	access, refresh = tokensIn(w.T.(*testing.T), w.Poll(readKey))
+	if w.sealed {
+		w.keep("sealed token", access)
+		w.keep("sealed token", refresh)
+	}
+	return access, refresh
+}
+
+// answerOfAPI is an answer with secrets in it, of the kind that the path ends in.
+func (w *watched) answerOfAPI(response http.ResponseWriter, r *http.Request) (handled bool) {
+	secret := w.keep("answer of the API", rand.Text())
+	raw, isRaw := map[string]string{
+		"not HTTP":        "SECRET",
+		"broken header":   "HTTP/1.1 200 OK\r\nSECRET\r\n\r\n",
+		"broken length":   "HTTP/1.1 200 OK\r\nContent-Length: SECRET\r\n\r\n",
+		"broken encoding": "HTTP/1.1 200 OK\r\nTransfer-Encoding: SECRET\r\n\r\n",
+		"broken chunks":   "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nSECRET\r\n",
+		"longer":          "HTTP/1.1 200 SECRET\r\nContent-Length: 2\r\n\r\n{}SECRET",
+		"101":             "HTTP/1.1 101 SECRET\r\nUpgrade: SECRET\r\n\r\nSECRET",
+		"099":             "HTTP/1.1 099 SECRET\r\nContent-Length: 0\r\n\r\n",
+		"":                "",
+	}[path.Base(r.URL.Path)]
+	if isRaw {
+		connection, _, err := http.NewResponseController(response).Hijack()
+		if err == nil {
+			_, _ = io.WriteString(connection, strings.ReplaceAll(raw, "SECRET", secret))
+			connection.Close()
+		}
+		return true
+	}
+	response.Header().Set("X-Request-Id", secret)
+	response.Header().Set("Location", "https://evil.example/"+secret)
+	if status, err := strconv.Atoi(path.Base(r.URL.Path)); err == nil {
+		response.WriteHeader(status)
+	}
+	_, _ = io.WriteString(response, secret)
+	return true
+}
+
+// callEachWay calls the API with secrets in all that a page can send.
+func (w *watched) callEachWay(gone *testkit.API) {
+	w.T.Helper()
+	token := w.keep("token of the page", rand.Text())
+	if w.sealed {
+		token, _ = w.newTokens()
+	}
+	origin, page := "Origin: http://localhost:5173", "Authorization: Bearer "+token
+	call := func(method, before, ends string, headers ...string) testkit.Answer {
+		target := before + "/" + w.keep("path", rand.Text()) + "/" + ends
+		target += "?q=" + w.keep("query", rand.Text())
+		body := `{"body":"` + w.keep("body", rand.Text()) + `"}`
+		headers = append(headers, "X-Custom: "+w.keep("header", rand.Text()), "Accept: text/html")
+		return w.Request(method, target, body, headers...)
+	}
+	for ends, want := range map[string]int{
+		"200": 200, "201": 201, "307": 307, "401": 401, "429": 429, "500": 500, "longer": 200,
+		"not%20HTTP": 502, "broken%20header": 502, "broken%20length": 502, "broken%20encoding": 502,
+		"101": 502, "099": 502,
+	} {
+		if got := call(http.MethodPost, fetchPathOf(w.api, ""), ends, origin, page); got.Status != want {
+			w.T.Errorf("%s: %d %s", ends, got.Status, got.Body)
+		}
+	}
+	for name, refused := range map[string]testkit.Answer{
+		"no origin":      call(http.MethodPost, fetchPathOf(w.api, ""), "200", page),
+		"no token":       call(http.MethodPost, fetchPathOf(w.api, ""), "200", origin),
+		"another host":   call(http.MethodPost, "/fetch/api.example", "200", origin, page),
+		"another plugin": call(http.MethodPost, "/nobody"+fetchPathOf(w.api, ""), "200", origin, page),
+		"private":        call(http.MethodPost, "/fetch/127.0.0.1", "200", origin, page),
+		"gone":           call(http.MethodPost, fetchPathOf(gone, ""), "200", origin, page),
+		"TRACE":          call(http.MethodTrace, fetchPathOf(w.api, ""), "200", origin, page),
+	} {
+		if refused.Status < 400 {
+			w.T.Errorf("%s: %d %s", name, refused.Status, refused.Body)
+		}
+	}
 }
 
 // refuse makes the provider refuse a code and a refresh token, and then accept the refresh token, which it
 // returns.
 func (w *watched) refuse() (refreshToken string) {
 	w.T.Helper()
+	refreshToken = w.newRefreshToken()
 	w.failing.Store(true)
 	failed, readKey := w.newLogin()
 	w.ExpectPage("failed", w.Get(failed), http.StatusBadGateway, "Sign-in failed")
 	w.ExpectError("failed", w.Poll(readKey), http.StatusBadRequest, "invalid_grant")
-	refreshToken = w.keep("refresh token", "1//"+rand.Text()+"+/=")
 	if got := w.Post("/refresh?code=" + refreshToken); got.Status != http.StatusBadRequest {
 		w.T.Errorf("refresh: %d", got.Status)
 	}
@@ -319,6 +459,7 @@ func (w *watched) sendEverywhere(refreshToken string) {
 	query += "&readKey=" + readKey + "&token=" + refreshToken
 	for _, method := range strings.Fields("GET HEAD POST PUT PATCH DELETE OPTIONS") {
 		for _, path := range strings.Fields(`/ /authorize /poll /refresh /revoke /added/poll /added/
+			/fetch /fetch/api.example/x /added/fetch/api.example/
 			/redirectXYZ /favicon.ico /api/nothing /api/health /_/nothing /_/
 			/api/collections/sessions/records /api/collections/nothing/records /api/files/a/b/c`) {
 			w.Request(method, path+"?"+query, `{"readKey":"`+readKey+`"}`, asJSON,
@@ -378,6 +519,7 @@ func (w *watched) search() {
 		}
 	}
 	searchIn([]byte(w.Out.String()), "the output")
+	w.searchAnswers(spellings)
 	files := 0
 	err := filepath.WalkDir(w.Dir, func(path string, entry fs.DirEntry, err error) error {
 		if err != nil || entry.IsDir() {
@@ -390,5 +532,25 @@ func (w *watched) search() {
 	})
 	if err != nil || files < 2 {
 		w.T.Errorf("%d files were searched: %v", files, err)
+	}
+}
+
+// searchAnswers looks for the provider's tokens in what a plugin with sealed tokens was answered.
+func (w *watched) searchAnswers(spellings map[string]string) {
+	w.T.Helper()
+	if !w.sealed {
+		return
+	}
+	w.answers.mu.Lock()
+	defer w.answers.mu.Unlock()
+	text := w.answers.text.String()
+	if !strings.Contains(text, "sealed.") {
+		w.T.Error("no sealed token was answered")
+	}
+	for what, spelling := range spellings {
+		isToken := strings.HasPrefix(what, "access token") || strings.HasPrefix(what, "refresh token")
+		if isToken && strings.Contains(text, spelling) {
+			w.T.Errorf("an answer has the %s", what)
+		}
 	}
 }

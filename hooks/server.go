@@ -38,10 +38,11 @@ type server struct {
 	refreshLimit   *limiter // counts refused refreshes only
 	faultLimit     *limiter // counts those that failed otherwise
 	revokeLimit    *limiter
-	exchangeGate   *gate // of codes
-	providerGate   *gate // refreshes and revocations
-	pollGate       *gate // held polls, and redirects that wait
-	fetchGate      *gate // calls of APIs
+	exchangeGate   *gate    // of codes
+	providerGate   *gate    // refreshes and revocations
+	pollGate       *gate    // held polls, and redirects that wait
+	fetchGate      *gate    // calls of APIs
+	fetchLimit     *limiter // counts those whose token the API refused
 	relay          *relay.Relay
 	knownTokens    knownTokens
 	guesses        *guesses
@@ -86,6 +87,7 @@ func newServer(app core.App, config Config, records *plugins.Records) (*server, 
 		providerGate:   newGate(providerBounds),
 		pollGate:       newGate(bounds{network: networkPolls, inAll: heldPolls}),
 		fetchGate:      newGate(fetchBounds),
+		fetchLimit:     newLimiter(config.RefreshRateLimit.times(refusedCalls)),
 		relay:          relay.New(config.relayOptions()),
 		guesses:        newGuesses(config.timing.now),
 		connections:    newConnections(config.connectionsMemory),
@@ -208,6 +210,9 @@ func (s *server) serve(w http.ResponseWriter, r *http.Request) {
 		err = found.handle(e)
 	}
 	if err != nil {
+		if found.streams {
+			e.leaveBody()
+		}
 		s.writeError(e, found.format, err)
 	}
 }

@@ -51,7 +51,8 @@ func TestSettingsRefusedByTheForm(t *testing.T) {
 	s := serve(t, func(c *Config) { c.EncryptionKey = testEncryptionKey })
 	for field, value := range map[string]string{
 		"tokenFormat": "xml", "tokenParams": "code=x", "loginParams": "state", "redirectParams": "code",
-		"redirectName": "a b", "apiHosts": "a/b", "tokens": "x", "revokeKind": "put", "tokenAuth": "mtls", "allowedOrigins": "app://x/path",
+		"redirectName": "a b", "apiHosts": "a/b", "tokens": "x",
+		"revokeKind": "put", "tokenAuth": "mtls", "allowedOrigins": "app://x/path",
 	} {
 		t.Run(field, func(t *testing.T) {
 			got := s.in(t).CreatePlugin(map[string]any{

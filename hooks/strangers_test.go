@@ -87,6 +87,7 @@ var verdicts = map[string]string{
 	"GET /api/realtime":                                 closed,
 	"POST /api/realtime":                                closed,
 	"POST /api/sql":                                     closed,
+	"GET /api/plugin-oauth/providers":                   closed,
 	"GET /api/plugin-oauth/sign-ins":                    closed,
 	"POST /api/plugin-oauth/sign-ins/{id}/end":          closed,
 	"GET /api/plugin-oauth/plugins":                     closed,

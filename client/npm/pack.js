@@ -4,7 +4,8 @@
 //	node client/npm/pack.js PROGRAMS PACKED [SYSTEM…]
 //
 // The folder PROGRAMS has a folder for each system with its programs, as .goreleaser.yaml names them. The
-// packages are written to the folder PACKED. If systems are named, only their packages are packed, for a test.
+// packages are written to the folder PACKED. If systems are named, only their packages are packed, for a
+// test.
 import { execFileSync } from "node:child_process"
 import { chmodSync, cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"

@@ -93,7 +93,8 @@ export function createSignIn(
 			}
 			show({ url })
 			onWaiting?.({ url })
-			const tokens = await save(await poll(authError, post, readKey, end, signal), () => !signal.aborted)
+			const polled = await poll(authError, post, readKey, end, signal)
+			const tokens = await save(polled, () => !signal.aborted)
 			waitingFor = undefined
 			// Only now may the backend forget them. It does that by itself as well, in a minute.
 			void post("/poll", { readKey, ack: "done" }).catch(() => {})

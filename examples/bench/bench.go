@@ -47,7 +47,7 @@ func (b *bench) run() (err error) {
 			return err
 		}
 	}
-	for _, group := range [][]workload{loads, tokenLoads} {
+	for _, group := range [][]workload{loads, tokenLoads, apiLoads} {
 		if err := b.compareWithReference(group); err != nil {
 			return err
 		}
@@ -211,10 +211,11 @@ func (b *bench) newServer(who identity, provider string, command *testkit.Comman
 		"REDIRECT_URI=http://" + address + "/redirect",
 		"SCOPE=read",
 		"AUTHORIZE_ENDPOINT=https://provider.example/authorize",
-		"TOKEN_ENDPOINT=" + provider,
+		"TOKEN_ENDPOINT=http://" + provider + "/token",
+		"API_HOSTS=http://" + provider,
 		"AUTHORIZE_RATE_LIMIT=off",
 	}
-	return &server{identity: who, command: command}, nil
+	return &server{identity: who, command: command, api: provider}, nil
 }
 
 // stop ends the servers that run.

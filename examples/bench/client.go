@@ -22,6 +22,9 @@ type client struct {
 	out  []byte
 	body []byte // of the last answer; good until the next
 	key  string // of a login that stays pending
+
+	api     string // the host of the provider's API
+	headers string // more of its requests; each ends with a line break
 }
 
 func dial(address string) (*client, error) {
@@ -46,10 +49,11 @@ func (c *client) send(method, target string) error {
 	c.out = append(c.out[:0], method...)
 	c.out = append(c.out, ' ')
 	c.out = append(c.out, target...)
-	c.out = append(c.out, " HTTP/1.1\r\nHost: bench\r\nOrigin: http://localhost:5173\r\n"...)
+	c.out = append(c.out, " HTTP/1.1\r\nHost: localhost\r\nOrigin: http://localhost:5173\r\n"...)
 	if method == http.MethodPost {
 		c.out = append(c.out, "Content-Length: 0\r\n"...)
 	}
+	c.out = append(c.out, c.headers...)
 	c.out = append(c.out, "\r\n"...)
 	_, err := c.conn.Write(c.out)
 	return err

@@ -30,6 +30,12 @@ var tokenLoads = []workload{
 	{name: "whole login, 100 KB tokens", step: wholeLogin(tokens.KB100), rounds: 3},
 }
 
+// apiLoads are measured at the program, whose provider has an API too, and at the bare server, where they go
+// through a reverse proxy alone.
+var apiLoads = []workload{
+	{name: "API call, 4 KB of JSON", step: callAPI, rounds: 5, goal: 1.3},
+}
+
 // durabilityLoads are measured at the service with FULL and with NORMAL. The others write nothing.
 var durabilityLoads = []workload{
 	{name: "authorize", step: authorize, rounds: 3},
@@ -72,4 +78,16 @@ func wholeLogin(code string) func(*client) error {
 func refresh(c *client) error {
 	refreshToken := fmt.Sprintf("%p%d", c, time.Now().UnixNano()) // of its own
 	return c.do(http.MethodPost, "/refresh?code="+url.QueryEscape(refreshToken), http.StatusOK)
+}
+
+// callAPI lets the server call the API, as a page does that its browser does not let call it.
+func callAPI(c *client) error {
+	c.headers = "Authorization: Bearer at-0123456789abcdef\r\n"
+	if err := c.do(http.MethodGet, "/fetch/"+c.api+apiPath, http.StatusOK); err != nil {
+		return err
+	}
+	if string(c.body) != apiAnswer {
+		return fmt.Errorf("/fetch gave %.200s", c.body)
+	}
+	return nil
 }

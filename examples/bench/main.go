@@ -66,7 +66,7 @@ const (
 
 func rowNames() []string {
 	names := []string{coldStartRow}
-	for _, load := range slices.Concat(loads, tokenLoads) {
+	for _, load := range slices.Concat(loads, tokenLoads, apiLoads) {
 		names = append(names, load.name)
 	}
 	return append(names, durabilityRow, waitingRow)

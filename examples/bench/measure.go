@@ -35,6 +35,7 @@ func newSide(s *server, connections int) (*side, error) {
 			one.close()
 			return nil, err
 		}
+		c.api = s.api
 		one.clients = append(one.clients, c)
 	}
 	return one, nil

@@ -17,6 +17,7 @@ type server struct {
 	identity
 
 	command *testkit.Command
+	api     string // the host of the provider's API
 	running bool
 }
 

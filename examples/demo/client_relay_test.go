@@ -19,13 +19,14 @@ func testRelay(t *testing.T, p *plugin) {
 		headers: { "Notion-Version": "7", "Content-Type": "application/json" },
 		body: JSON.stringify({ text: "ü" }),
 	}).then(response => response.json()).then(echo => [echo.Method, echo.Target, echo.Body,
-		echo.Header["Notion-Version"][0], echo.Header["Content-Type"][0], echo.Header.Origin ?? "no origin"].join(" ")))`)
+		echo.Header["Notion-Version"][0], echo.Header["Content-Type"][0],
+		echo.Header.Origin ?? "no origin"].join(" ")))`)
 	p.ends(`"PATCH /echo/a%2Fb?c=d;e {\"text\":\"ü\"} 7 application/json no origin"`)
 	p.run(`watch(auth.fetch(new Request(api + "/echo", { method: "POST", body: new Uint8Array(3_000_000) }))
 		.then(response => response.json()).then(echo => echo.Body.length))`)
 	p.ends("3000000")
-	p.run("watch(auth.fetch(api + '/echo').then(async response => [(await response.json()).Header.Authorization[0]," +
-		"response.headers.get('X-Request-Id')]))")
+	p.run(`watch(auth.fetch(api + "/echo").then(async response =>
+		[(await response.json()).Header.Authorization[0], response.headers.get("X-Request-Id")]))`)
 	p.ends(`["Bearer ` + p.stored().Tokens.AccessToken + `","request-1"]`)
 	p.get() // the provider's own API, which is not in the list
 	p.ends(`{"status":200`)
@@ -34,7 +35,7 @@ func testRelay(t *testing.T, p *plugin) {
 			const reader = body.getReader()
 			const first = new TextDecoder().decode((await reader.read()).value)
 			stop.abort()
-			return reader.read().then(() => "goes on", error => first.trim() + ", " + error.name)
+			return reader.read().then(() => "goes on", error => first.split("\n")[0] + ", " + error.name)
 		}))`)
 	p.ends(`"data: one, AbortError"`)
 }

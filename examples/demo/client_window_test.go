@@ -137,27 +137,20 @@ func (p *plugin) ends(want string) {
 	p.idle()
 }
 
-// idle checks that no timer is left, and no request. The browser reports an aborted one a moment later.
+// idle checks that no timer is left, and no request, once what is sent without waiting for it has been
+// answered. The browser reports an aborted request a moment later.
 func (p *plugin) idle() {
 	p.t.Helper()
-	noTimers := func() {
-		p.t.Helper()
-		if n := evaluate[int](p.t, p.tab, "timers.size"); n != 0 {
-			p.t.Errorf("%d timers are left", n)
-		}
-	}
-	noTimers()
-	for deadline := time.Now().Add(2 * time.Second); ; time.Sleep(10 * time.Millisecond) {
-		open := p.traffic.requests()
-		if len(open) == 0 {
-			break
+	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+		open, timers := p.traffic.requests(), evaluate[int](p.t, p.tab, "timers.size")
+		if len(open) == 0 && timers == 0 {
+			return
 		}
 		if time.Now().After(deadline) {
-			p.t.Errorf("requests are left: %s", open)
-			break
+			p.t.Errorf("%d timers are left, and requests: %s", timers, open)
+			return
 		}
 	}
-	noTimers()
 }
 
 // run evaluates a statement of the page.

@@ -165,6 +165,20 @@ func TestREADME(t *testing.T) {
 			result: "[auth.state.status, started.status].join()",
 			want:   "signedIn,200",
 		},
+		{
+			name: "messages",
+			code: client + block("client/README.md", "const auth = createAuth({\n") +
+				"await auth.signIn(); await auth.signOut();",
+			result: "(await auth.fetch('https://api.example').catch(error => error.message))",
+			want:   "Bitte wieder anmelden.",
+		},
+		{
+			name: "API calls", // the demo does not list this host
+			code: client + strings.Replace(block("docs/api-calls.md", "const auth"), "const response",
+				"await auth.signIn();\nconst response", 1),
+			result: "response.status + ' ' + new URL(response.url).pathname",
+			want:   "403 /fetch/api.notion.com/v1/search",
+		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			tab := browser(t)

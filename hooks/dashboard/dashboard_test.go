@@ -185,7 +185,7 @@ func TestPluginHelp(t *testing.T) {
 	vcs := createPlugin(s, map[string]any{"slug": "vcs", "provider": "github"})
 	createPlugin(s, map[string]any{
 		"slug": "vcs-own", "provider": "github", "revokeEndpoint": "https://vcs.example/revoke",
-		"apiHosts": "on, http://localhost:3000",
+		"apiHosts": "on, api.example:8443",
 	})
 	var answer struct {
 		Base    string
@@ -223,7 +223,7 @@ func TestPluginHelp(t *testing.T) {
 		"revocable":           slugs["vcs"].Revoke == "access" && slugs["vcs-own"].Revoke == "any",
 		"no API hosts":        shop.APIHosts != nil && len(shop.APIHosts) == 0,
 		"API hosts": fmt.Sprint(slugs["vcs-own"].APIHosts) ==
-			"[api.github.com localhost:3000 uploads.github.com]",
+			"[api.example:8443 api.github.com uploads.github.com]",
 		"a tenant's API host": fmt.Sprint(slugs["shop-own"].APIHosts) == "[my-store.myshopify.com]",
 		"no secret":           !strings.Contains(fmt.Sprintf("%+v", answer), "secret"),
 	} {

@@ -21,7 +21,7 @@ func (d *Doctor) checkAPI(ctx context.Context, p *plugins.Plugin) []Finding {
 	}
 	for _, entry := range client.APIHosts {
 		host, err := url.Parse("https://" + strings.TrimPrefix(entry, "http://"))
-		if err != nil || strings.Contains(entry, "{") {
+		if err != nil || strings.Contains(entry, "{") || host.Hostname() == "localhost" {
 			continue
 		}
 		if f, found := d.checkAPIHost(ctx, host.Hostname(), p); found {
@@ -57,16 +57,6 @@ func checkCORS(p *plugins.Plugin) []Finding {
 // checkAPIHost checks a host that a plugin may call.
 func (d *Doctor) checkAPIHost(ctx context.Context, host string, p *plugins.Plugin) (f Finding, found bool) {
 	f = Finding{Level: LevelWarning, Plugin: label(p)}
-	if host == "localhost" {
-		redirectURI, err := url.Parse(p.RedirectURI)
-		if err != nil || oauth.IsLoopback(redirectURI.Hostname()) {
-			return Finding{}, false
-		}
-		f.What = "The world may call a program on this machine through /fetch."
-		f.Why = "Whatever answers at localhost there was perhaps meant for this machine only."
-		f.Fix = "Take localhost out of " + p.Where("apiHosts") + "."
-		return f, true
-	}
 	addresses, err := d.lookUp(ctx, host)
 	switch {
 	case ctx.Err() != nil:

@@ -111,8 +111,17 @@ func (c *Client) validateAPIHosts(errs *FieldErrors) {
 			"must list the hosts: it is not known which hosts the API of this provider has")
 		errs.Check("apiHosts", !isHTTP || name == "localhost",
 			"must not begin with http://, since tokens are sent there; only http://localhost may")
+		errs.Check("apiHosts", !IsLoopback(name) || c.isDeveloped(),
+			"must not have localhost, since the service is not reached at localhost: whoever uses the "+
+				"plugin could call what runs on its machine. That is for development only")
 		errs.Check("apiHosts", isHostAndPort(host),
 			"must be the hosts of the provider's API in lower case, without a path and without *, with "+
 				"commas between, such as api.notion.com")
 	}
+}
+
+// isDeveloped reports whether the service runs on the machine of whoever uses it.
+func (c *Client) isDeveloped() bool {
+	u, err := url.Parse(c.RedirectURI)
+	return err == nil && (u.Hostname() == "" || IsLoopback(u.Hostname()))
 }

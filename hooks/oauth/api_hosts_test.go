@@ -14,22 +14,41 @@ func TestAPIOrigin(t *testing.T) {
 		hosts            []string
 		host, want       string // blank: it may not be called
 	}{
-		"listed":             {hosts: []string{"a.example", "b.example"}, host: "b.example", want: "https://b.example"},
-		"not listed":         {hosts: []string{"a.example"}, host: "b.example"},
-		"none":               {host: "a.example"},
-		"blank":              {hosts: []string{"a.example"}},
-		"with its port":      {hosts: []string{"a.example:8443"}, host: "a.example:8443", want: "https://a.example:8443"},
-		"another port":       {hosts: []string{"a.example"}, host: "a.example:8443"},
-		"the default port":   {hosts: []string{"a.example:443"}, host: "a.example", want: "https://a.example"},
-		"localhost":          {hosts: []string{"http://localhost:3000"}, host: "localhost:3000", want: "http://localhost:3000"},
-		"localhost with TLS": {hosts: []string{"localhost:3000"}, host: "localhost:3000", want: "https://localhost:3000"},
-		"in capitals":        {hosts: []string{"a.example"}, host: "A.example"},
-		"with a dot":         {hosts: []string{"a.example"}, host: "a.example."},
-		"below it":           {hosts: []string{"a.example"}, host: "x.a.example"},
-		"the scheme":         {hosts: []string{"http://localhost"}, host: "http://localhost"},
-		"the preset's":       {provider: "notion", hosts: on, host: "api.notion.com", want: "https://api.notion.com"},
+		"listed": {
+			hosts: []string{"a.example", "b.example"}, host: "b.example",
+			want: "https://b.example",
+		},
+		"not listed": {hosts: []string{"a.example"}, host: "b.example"},
+		"none":       {host: "a.example"},
+		"blank":      {hosts: []string{"a.example"}},
+		"with its port": {
+			hosts: []string{"a.example:8443"}, host: "a.example:8443",
+			want: "https://a.example:8443",
+		},
+		"another port": {hosts: []string{"a.example"}, host: "a.example:8443"},
+		"the default port": {
+			hosts: []string{"a.example:443"}, host: "a.example",
+			want: "https://a.example",
+		},
+		"localhost": {
+			hosts: []string{"http://localhost:3000"}, host: "localhost:3000",
+			want: "http://localhost:3000",
+		},
+		"localhost with TLS": {
+			hosts: []string{"localhost:3000"}, host: "localhost:3000",
+			want: "https://localhost:3000",
+		},
+		"in capitals": {hosts: []string{"a.example"}, host: "A.example"},
+		"with a dot":  {hosts: []string{"a.example"}, host: "a.example."},
+		"below it":    {hosts: []string{"a.example"}, host: "x.a.example"},
+		"the scheme":  {hosts: []string{"http://localhost"}, host: "http://localhost"},
+		"the preset's": {
+			provider: "notion", hosts: on, host: "api.notion.com",
+			want: "https://api.notion.com",
+		},
 		"beside the preset's": {
-			provider: "notion", hosts: []string{"on", "a.example"}, host: "a.example", want: "https://a.example",
+			provider: "notion", hosts: []string{"on", "a.example"}, host: "a.example",
+			want: "https://a.example",
 		},
 		"not the preset's": {provider: "notion", hosts: on, host: "www.notion.com"},
 		"its tenant": {
@@ -44,9 +63,15 @@ func TestAPIOrigin(t *testing.T) {
 		"two labels":      {provider: "shopify", hosts: on, host: "a.b.myshopify.com"},
 		"another site":    {provider: "shopify", hosts: on, host: "evil.example/.myshopify.com"},
 		"the placeholder": {provider: "shopify", hosts: on, host: "{shop}.myshopify.com"},
-		"a server":        {provider: "mastodon", tenant: "a.example:8443", hosts: on, host: "a.example:8443", want: "https://a.example:8443"},
-		"another server":  {provider: "mastodon", tenant: "a.example", hosts: on, host: "b.example"},
-		"a server's path": {provider: "keycloak", tenant: "sso.example/realms/a", hosts: on, host: "sso.example", want: "https://sso.example"},
+		"a server": {
+			provider: "mastodon", tenant: "a.example:8443", hosts: on, host: "a.example:8443",
+			want: "https://a.example:8443",
+		},
+		"another server": {provider: "mastodon", tenant: "a.example", hosts: on, host: "b.example"},
+		"a server's path": {
+			provider: "keycloak", tenant: "sso.example/realms/a", hosts: on, host: "sso.example",
+			want: "https://sso.example",
+		},
 		"a server right here": {
 			provider: "mastodon", tenant: "localhost:3000", hosts: on, host: "localhost:3000",
 			want: "http://localhost:3000",
@@ -70,7 +95,8 @@ func TestAPIHostsAreValidated(t *testing.T) {
 		"api.example": true, "api.example:8443": true, "http://localhost:3000": true, "localhost:3000": true,
 		"192.0.2.1": true, "[2001:db8::1]:443": true, "xn--bcher-kva.example": true,
 		"https://api.example": true, // as people write it; what counts is the host
-		"on":                  false, "api.example/v1": false, "*.example": false, "API.example": false, "api.example.": false,
+		"on":                  false, "api.example/v1": false, "*.example": false, "API.example": false,
+		"api.example.":     false,
 		"user@api.example": false, "api.example?": false, "api.example#": false, "b\u00fccher.example": false,
 		"0x7f000001": false, "127.1": false, "api.example:0": false, "api.example:99999": false,
 		"http://api.example": false, "http://localhost.example": false, "http://127.0.0.1": false,
@@ -84,6 +110,36 @@ func TestAPIHostsAreValidated(t *testing.T) {
 		}
 		if len(errs) > 0 && strings.Contains(errs[0].Fix, entry) && entry != "on" {
 			t.Errorf("%s is repeated: %s", entry, errs[0].Fix)
+		}
+	}
+}
+
+// A service that others use calls nothing of its own machine for them.
+func TestAPIHostsOfThisMachine(t *testing.T) {
+	t.Parallel()
+	for _, redirectURI := range []string{
+		"http://localhost:8787/redirect", "http://127.0.0.1:8787/redirect",
+		"https://backend.example/redirect", "https://localhost.backend.example/redirect",
+		"http://192.0.2.1/redirect",
+	} {
+		isDeveloped := strings.HasPrefix(redirectURI, "http://localhost") ||
+			strings.HasPrefix(redirectURI, "http://127.")
+		for _, host := range []string{
+			"http://localhost:3000", "localhost", "localhost:2379", "api.localhost", "127.0.0.1",
+			"127.9.9.9:1",
+		} {
+			client := validClient(func(c *Client) {
+				c.RedirectURI, c.APIHosts = redirectURI, []string{"api.example", host}
+			})
+			errs := client.Validate()
+			if isDeveloped != (len(errs) == 0) {
+				t.Errorf("%s at %s: %v", host, redirectURI, errs)
+			}
+			for _, err := range errs {
+				if !strings.Contains(err.Error(), "development") {
+					t.Errorf("%s at %s: %v", host, redirectURI, err)
+				}
+			}
 		}
 	}
 }

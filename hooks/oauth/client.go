@@ -92,9 +92,9 @@ type Client struct {
 	// see [Client.WithRedirectParams].
 	RedirectParams []string
 
-	// APIHosts are the hosts of the provider's API that may be called with a token, each with a port if it has
-	// one: see [Client.APIOrigin]. One on this machine may begin with http://, as http://localhost:3000 does.
-	// "on" stands for the preset's.
+	// APIHosts are the hosts of the provider's API that may be called with a token, each with a port if it
+	// has one: see [Client.APIOrigin]. One on this machine may begin with http://, as http://localhost:3000
+	// does. "on" stands for the preset's.
 	APIHosts []string
 
 	// TokenAuth is the client authentication at the token endpoint. Blank means [TokenAuthBody]. It is never

@@ -83,8 +83,8 @@ type Preset struct {
 	RefreshNote string `json:"refreshNote,omitzero"`
 
 	// APIHosts are the hosts that the provider's API is at, as they stand in an https address, with a port if
-	// they have one. They may hold the tenant's placeholder. Empty means that each customer's is another one, or
-	// that they are not known.
+	// they have one. They may hold the tenant's placeholder. Empty means that each customer's is another one,
+	// or that they are not known.
 	APIHosts []string `json:"apiHosts,omitzero"`
 
 	// CORS says whether browsers may call the API with an access token.

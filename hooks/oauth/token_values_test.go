@@ -10,15 +10,20 @@ import (
 
 func TestReplaceTokens(t *testing.T) {
 	t.Parallel()
+	const noTokens = `{"access_token":null,"refresh_token":"","id_token":"I",` +
+		`"x":{"access_token":" ","refresh_token":true}}`
 	for _, test := range []struct{ name, response, want string }{
 		{
-			name:     "every other byte stays",
-			response: "\ufeff { \"id\": 12345678901234567890, \"access_token\" : \"AT\" ,\n\"n\":1.50,\"t\":\"\\u003c\\/\" }\n",
-			want:     "\ufeff { \"id\": 12345678901234567890, \"access_token\" : \"<access_token \"AT\">\" ,\n\"n\":1.50,\"t\":\"\\u003c\\/\" }\n",
+			name: "every other byte stays",
+			response: "\ufeff" + ` { "id": 12345678901234567890, "access_token" : "AT" ,` + "\n" +
+				`"n":1.50,"t":"\u003c\/" }` + "\n",
+			want: "\ufeff" + ` { "id": 12345678901234567890, "access_token" : "<access_token "AT">" ,` + "\n" +
+				`"n":1.50,"t":"\u003c\/" }` + "\n",
 		},
 		{
-			name:     "nested",
-			response: `{"ok":true,"authed_user":{"access_token":"AT","refresh_token":"RT"},"data":[{"access_token":"B"}]}`,
+			name: "nested",
+			response: `{"ok":true,"authed_user":{"access_token":"AT","refresh_token":"RT"},` +
+				`"data":[{"access_token":"B"}]}`,
 			want: `{"ok":true,"authed_user":{"access_token":"<access_token "AT">",` +
 				`"refresh_token":"<refresh_token "RT">"},"data":[{"access_token":"<access_token "B">"}]}`,
 		},
@@ -29,22 +34,24 @@ func TestReplaceTokens(t *testing.T) {
 				`"access\u005ftoken":"<access_token "c">"}`,
 		},
 		{
-			name:     "numbers, and what holds tokens",
-			response: `{"refresh_token":1.0,"access_token":{"value":"a","list":["b",{"refresh_token":"c"}]},"x":"y"}`,
+			name: "numbers, and what holds tokens",
+			response: `{"refresh_token":1.0,"access_token":{"value":"a","list":["b",{"refresh_token":"c"}]},` +
+				`"x":"y"}`,
 			want: `{"refresh_token":"<refresh_token 1.0>","access_token":{"value":"<access_token "a">",` +
 				`"list":["<access_token "b">",{"refresh_token":"<refresh_token "c">"}]},"x":"y"}`,
 		},
 		{
 			name:     "no tokens",
-			response: `{"access_token":null,"refresh_token":"","x":{"access_token":" ","refresh_token":true},"id_token":"I"}`,
-			want:     `{"access_token":null,"refresh_token":"","x":{"access_token":" ","refresh_token":true},"id_token":"I"}`,
+			response: noTokens,
+			want:     noTokens,
 		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			got, err := ReplaceTokens([]byte(test.response), func(kind TokenKind, value []byte) (string, error) {
+			replace := func(kind TokenKind, value []byte) (string, error) {
 				return fmt.Sprintf("<%s %s>", kind, value), nil
-			})
+			}
+			got, err := ReplaceTokens([]byte(test.response), replace)
 			if err != nil || string(got) != test.want {
 				t.Errorf("got  %s\nwant %s\n%v", got, test.want, err)
 			}
@@ -56,7 +63,8 @@ func TestReplaceTokens(t *testing.T) {
 func FuzzReplaceTokens(f *testing.F) {
 	for _, seed := range []string{
 		`{"access_token":"AT","refresh_token":"RT","expires_in":3600}`,
-		`{"authed_user":{"access_token":"a\/b"}}`, `{"access_token":{"a":["b"]}}`, "\ufeff{\"access_token\":1}",
+		`{"authed_user":{"access_token":"a\/b"}}`, `{"access_token":{"a":["b"]}}`,
+		"\ufeff{\"access_token\":1}",
 		`{"access_token":"` + "\xff" + `"}`, `[]`, `"x"`, `{"access_token":"a"`, `{"a":1}{"b":2}`,
 	} {
 		f.Add([]byte(seed))

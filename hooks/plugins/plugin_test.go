@@ -26,7 +26,8 @@ func TestNew(t *testing.T) {
 		"slug": " sheets ", "provider": " Google ", "tokenAuth": "BASIC", "pkce": "Off",
 		"tokenFormat": "JSON", "revokeKind": "Delete", "tokenParams": "?resource=a&resource=b",
 		"loginParams": "prompt, scope ,", "redirectParams": " realmId", "redirectName": " Name ",
-		"authorizeParams": " ?a=b", "scope": "\tRead, Write\n", "tokens": "Sealed", "apiHosts": "a.example, b.example ,", "clientSecret": "\u00a0a b ",
+		"authorizeParams": " ?a=b", "scope": "\tRead, Write\n", "tokens": "Sealed",
+		"apiHosts": "a.example, b.example ,", "clientSecret": "\u00a0a b ",
 		"allowedOrigins": "null,, https://a.example ,",
 	}))
 	for field, value := range map[string][2]string{
@@ -501,8 +502,8 @@ func TestOrderOfErrors(t *testing.T) {
 		"teamId": "x", "keyId": "x",
 		"redirectName": "a b", "revokeKind": "x", "loginParams": "a b", "tokenParams": "a b",
 		"tokenFormat": "x", "redirectParams": "a b",
-		"apiHosts": "a b", "tokens": "x", "tokenAuth": "x", "pkce": "x", "pluginId": "/", "allowedOrigins": "x",
-		"returnUrl": "x",
+		"apiHosts": "a b", "tokens": "x", "tokenAuth": "x", "pkce": "x", "pluginId": "/",
+		"allowedOrigins": "x", "returnUrl": "x",
 	})).Complete(Defaults{})
 	if got := fieldsOf(wrong); !slices.Equal(got, formOrder) {
 		t.Errorf("got %v", got)

@@ -16,11 +16,11 @@ const (
 	connectTimeout = 10 * time.Second
 
 	// streamBuffer is how much of an answer HTTP/2 may send ahead of its reader, in bytes.
-	streamBuffer = 256 << 10
+	streamBuffer = 128 << 10
 
 	// connectionBuffer is the same for all answers on one connection, which all pages share. It is large
 	// enough that those who do not read theirs stop nobody else.
-	connectionBuffer = 64 << 20
+	connectionBuffer = 32 << 20
 
 	// maxAnswerHeaders bounds the headers of an answer, in bytes.
 	maxAnswerHeaders = 64 << 10
@@ -36,8 +36,8 @@ func newTransport(headTimeout time.Duration) *http.Transport {
 		TLSHandshakeTimeout:    connectTimeout,
 		ResponseHeaderTimeout:  headTimeout,
 		ExpectContinueTimeout:  time.Second,
-		MaxIdleConns:           64,
-		MaxIdleConnsPerHost:    16,
+		MaxIdleConns:           128,
+		MaxIdleConnsPerHost:    64,
 		IdleConnTimeout:        time.Minute,
 		MaxResponseHeaderBytes: maxAnswerHeaders,
 		HTTP2: &http.HTTP2Config{

@@ -1,11 +1,13 @@
 // Package relay calls an API for a page that its browser does not let call it, since the API's answers have
 // no CORS headers. The request and the answer are streamed, and change as little as possible.
 //
-// Whoever uses it says which address is called: it is no open proxy. What it dials is in dial.go, and which
-// headers it passes on is in headers.go.
+// Whoever uses it says which address is called: it is no open proxy. What it dials is in dial.go, which
+// headers it passes on is in headers.go, and how long a call may take is in exchange.go and page.go.
 package relay
 
 import (
+	"context"
+	"crypto/tls"
 	"errors"
 	"io"
 	"log"
@@ -13,6 +15,8 @@ import (
 	"net/http"
 	"net/http/httputil"
 	"net/url"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 )
@@ -26,10 +30,20 @@ const (
 
 	// DefaultStallTimeout bounds how long a page may send or read nothing while it could.
 	DefaultStallTimeout = time.Minute
+
+	// DefaultSilenceTimeout bounds how long an API may send nothing of its answer. Servers of events send
+	// something more often, since proxies wait a minute or two at most.
+	DefaultSilenceTimeout = 5 * time.Minute
+
+	// DefaultLookInterval is how often a call that takes long is looked at.
+	DefaultLookInterval = 5 * time.Second
 )
 
 // The errors of [Relay.Serve]. Nothing has been answered when it returns one of them.
 var (
+	// ErrMethod says that the request's method is one of those that pages may not use.
+	ErrMethod = errors.New("the method is not relayed")
+
 	// ErrBodyTooLarge says that the request's body has more than MaxBody bytes.
 	ErrBodyTooLarge = errors.New("the body is too large")
 
@@ -39,11 +53,15 @@ var (
 	// ErrTimeout says that the API was too slow.
 	ErrTimeout = errors.New("the API did not answer in time")
 
-	// ErrUnreachable says that the API gave no answer. The cause is wrapped beside it.
+	// ErrUnreachable says that the API gave no answer. The cause is wrapped beside it, and quotes nothing
+	// that was sent.
 	ErrUnreachable = errors.New("the API did not answer")
 
 	// ErrUpgrade says that the request wants to become a WebSocket (RFC 6455), which is not relayed.
 	ErrUpgrade = errors.New("WebSockets are not relayed")
+
+	// ErrNotAllowed says that the call was no longer allowed while it was under way.
+	ErrNotAllowed = errors.New("the call is no longer allowed")
 
 	// ErrGone says that the page has left.
 	ErrGone = errors.New("the page is gone")
@@ -55,9 +73,17 @@ type Options struct {
 	// [DefaultHeadTimeout].
 	HeadTimeout time.Duration
 
-	// StallTimeout bounds how long a page may send or read nothing while it could. Zero means
-	// [DefaultStallTimeout].
+	// StallTimeout bounds how long a page may send or read nothing while it could, and how far it may fall
+	// behind 8 KB a second. Zero means [DefaultStallTimeout].
 	StallTimeout time.Duration
+
+	// SilenceTimeout bounds how long an API may send nothing of its answer. Zero means
+	// [DefaultSilenceTimeout].
+	SilenceTimeout time.Duration
+
+	// LookInterval is how often a call that takes long is looked at: whether it is still allowed, and whether
+	// the API is silent. Zero means [DefaultLookInterval].
+	LookInterval time.Duration
 
 	// ProxyHeaders are the names of more request headers that are not passed on.
 	ProxyHeaders []string
@@ -71,21 +97,34 @@ type Relay struct {
 	options   Options
 	transport http.RoundTripper
 	buffers   *bufferPool
+	patience  time.Duration // bounds the wait for the head without progress, connecting included
 }
 
 // New returns a relay.
 func New(options Options) *Relay {
-	if options.HeadTimeout == 0 {
-		options.HeadTimeout = DefaultHeadTimeout
-	}
-	if options.StallTimeout == 0 {
-		options.StallTimeout = DefaultStallTimeout
+	for _, option := range []struct {
+		value        *time.Duration
+		defaultValue time.Duration
+	}{
+		{value: &options.HeadTimeout, defaultValue: DefaultHeadTimeout},
+		{value: &options.StallTimeout, defaultValue: DefaultStallTimeout},
+		{value: &options.SilenceTimeout, defaultValue: DefaultSilenceTimeout},
+		{value: &options.LookInterval, defaultValue: DefaultLookInterval},
+	} {
+		if *option.value == 0 {
+			*option.value = option.defaultValue
+		}
 	}
 	transport := options.Transport
 	if transport == nil {
 		transport = newTransport(options.HeadTimeout)
 	}
-	return &Relay{options: options, transport: transport, buffers: &bufferPool{}}
+	return &Relay{
+		options:   options,
+		transport: withoutTrailers{transport},
+		buffers:   &bufferPool{},
+		patience:  options.HeadTimeout + 2*connectTimeout,
+	}
 }
 
 // Call is one request, and what may be done with it.
@@ -100,138 +139,109 @@ type Call struct {
 	// where the redirect is to stay as it is. No redirect is followed here.
 	Locate func(*url.URL) string
 
-	// Allowed reports whether the answer may still be passed on. It is asked before each piece of it. Once it
-	// is false, the connection to the page is cut.
+	// Allowed reports whether the answer may still be passed on. It is asked before each piece of it, and
+	// every few seconds. Once it is false, the connection to the page is cut.
 	Allowed func() bool
 
 	// OnHead is told the status of the answer, or zero if there is none, and how long that took.
 	OnHead func(status int, took time.Duration)
 }
 
+// notRelayed are the methods that pages may not use (Fetch standard, section 2.2.1). An API that answers
+// TRACE says what it was sent, the token included.
+var notRelayed = []string{http.MethodConnect, http.MethodTrace, "TRACK"}
+
 // Serve makes the call and passes the answer on, with the headers that w has already. If the API breaks off
 // its answer, it panics with [http.ErrAbortHandler], so that the page does not take half of it for all.
 func (r *Relay) Serve(w http.ResponseWriter, req *http.Request, call Call) error {
-	if isWebSocket(req.Header) {
+	switch {
+	case slices.Contains(notRelayed, strings.ToUpper(req.Method)):
+		return ErrMethod
+	case isWebSocket(req.Header):
 		return ErrUpgrade
-	}
-	if req.ContentLength > MaxBody {
+	case req.ContentLength > MaxBody:
 		return ErrBodyTooLarge
 	}
-	page := &page{ResponseWriter: w, stall: r.options.StallTimeout, allowed: call.Allowed}
-	defer page.resetDeadlines()
-	body := page.reads(req)
 	own := w.Header().Clone()
 	clear(w.Header()) // what the API sends before its answer would clear it as well
-	began := time.Now()
-	var failed error
+	x := r.begin(w, req, call)
+	defer x.end()
 	proxy := &httputil.ReverseProxy{
 		Rewrite: func(p *httputil.ProxyRequest) { r.rewrite(p, call) },
 		ModifyResponse: func(response *http.Response) error {
-			call.OnHead(response.StatusCode, time.Since(began))
+			if response.StatusCode < http.StatusOK {
+				return errNoAnswer // 101 would make a tunnel
+			}
+			x.headCame(response.StatusCode)
 			rewriteAnswer(response, call, own)
 			return nil
 		},
-		ErrorHandler: func(_ http.ResponseWriter, _ *http.Request, err error) {
-			failed = errorOf(err, body, req)
-			call.OnHead(0, time.Since(began))
-		},
-		Transport:  r.transport,
-		BufferPool: r.buffers,
-		ErrorLog:   log.New(io.Discard, "", 0), // it would say what went wrong a second time
+		ErrorHandler: func(_ http.ResponseWriter, _ *http.Request, err error) { x.fail(err) },
+		Transport:    r.transport,
+		BufferPool:   r.buffers,
+		ErrorLog:     noLog,
 	}
-	proxy.ServeHTTP(page, req)
-	if failed != nil {
+	proxy.ServeHTTP(x.page, x.request)
+	if x.failed != nil {
 		copyHeader(w.Header(), own)
 	}
-	return failed
+	return x.failed
 }
 
-// errorOf returns one of this package's errors for one of the transport's.
-func errorOf(err error, body *requestBody, req *http.Request) error {
+// noLog is for what would be said a second time.
+var noLog = log.New(io.Discard, "", 0)
+
+// errNoAnswer is the cause of an error where the API's own words are not for a log.
+var errNoAnswer = errors.New("its answer is malformed or incomplete")
+
+// fail turns one of the transport's errors into one of this package's.
+func (x *exchange) fail(err error) {
+	x.call.OnHead(0, time.Since(x.began))
 	timeout, isNet := errors.AsType[net.Error](err)
+	ended := context.Cause(x.request.Context())
 	switch {
-	case body.tooLarge:
-		return ErrBodyTooLarge
-	case req.Context().Err() != nil:
-		return ErrGone
-	case body.failed:
-		return ErrBodyIncomplete
+	case x.page.tooLarge.Load():
+		x.failed = ErrBodyTooLarge
+	case errors.Is(ended, ErrTimeout), errors.Is(ended, ErrNotAllowed):
+		x.failed = ended
+	case x.page.incomplete.Load(): // the server takes that for a page that has left
+		x.failed = ErrBodyIncomplete
+	case ended != nil:
+		x.failed = ErrGone
 	case isNet && timeout.Timeout():
-		return ErrTimeout
+		x.failed = ErrTimeout
 	default:
-		return errors.Join(ErrUnreachable, err)
+		x.failed = errors.Join(ErrUnreachable, quotingNothing(err))
 	}
 }
 
-// page is the side of the page: it gets the answer as long as that is allowed, and must read it.
-type page struct {
-	http.ResponseWriter
-
-	stall   time.Duration
-	allowed func() bool
-}
-
-// errNotAllowed ends an answer that may no longer be passed on.
-var errNotAllowed = errors.New("the call is no longer allowed")
-
-// WriteHeader leaves out the answers that come before the answer (RFC 9110 section 15.2).
-func (p *page) WriteHeader(status int) {
-	if status >= http.StatusOK {
-		p.extend((*http.ResponseController).SetWriteDeadline)
-		p.ResponseWriter.WriteHeader(status)
+// quotingNothing returns an error of net/http that may be logged. Others quote lines of an answer.
+func quotingNothing(err error) error {
+	if operation, ok := errors.AsType[*net.OpError](err); ok {
+		return operation
 	}
-}
-
-// Write passes a piece of the answer on.
-func (p *page) Write(piece []byte) (int, error) {
-	if !p.allowed() {
-		return 0, errNotAllowed
+	if verification, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
+		return verification
 	}
-	p.extend((*http.ResponseController).SetWriteDeadline)
-	return p.ResponseWriter.Write(piece)
-}
-
-// Unwrap is for [http.ResponseController].
-func (p *page) Unwrap() http.ResponseWriter { return p.ResponseWriter }
-
-// extend moves a deadline. If the connection has none, the server's own still applies.
-func (p *page) extend(set func(*http.ResponseController, time.Time) error) {
-	_ = set(http.NewResponseController(p.ResponseWriter), time.Now().Add(p.stall))
-}
-
-func (p *page) resetDeadlines() {
-	_ = http.NewResponseController(p.ResponseWriter).SetReadDeadline(time.Time{})
-}
-
-// reads makes the request's body one that is bounded in size and must keep coming.
-func (p *page) reads(req *http.Request) *requestBody {
-	body := &requestBody{
-		ReadCloser: http.MaxBytesReader(p.ResponseWriter, req.Body, MaxBody),
-		extend:     func() { p.extend((*http.ResponseController).SetReadDeadline) },
+	if record, ok := errors.AsType[tls.RecordHeaderError](err); ok {
+		return record
 	}
-	if req.ContentLength != 0 { // otherwise there is none, and the call must have none
-		req.Body = body
-	}
-	return body
+	return errNoAnswer
 }
 
-// requestBody is the body of a request, which remembers how it failed: transports do not always say.
-type requestBody struct {
-	io.ReadCloser
+// withoutTrailers calls without the trailers of requests, and returns answers without theirs (RFC 9110
+// section 6.5): a proxy on the way may take them for headers, which those that are not passed on would be.
+type withoutTrailers struct{ http.RoundTripper }
 
-	extend           func()
-	tooLarge, failed bool
-}
-
-// Read reads from the page.
-func (b *requestBody) Read(piece []byte) (int, error) {
-	b.extend()
-	n, err := b.ReadCloser.Read(piece)
-	if err != nil && !errors.Is(err, io.EOF) {
-		_, b.tooLarge = errors.AsType[*http.MaxBytesError](err)
-		b.failed = true
+// RoundTrip implements [http.RoundTripper].
+func (t withoutTrailers) RoundTrip(request *http.Request) (*http.Response, error) {
+	response, err := t.RoundTripper.RoundTrip(request)
+	if err != nil {
+		return nil, err
 	}
-	return n, err
+	same := *response // the transport sets the trailers of its own at the end of the body
+	same.Trailer = nil
+	return &same, nil
 }
 
 // bufferPool lends the buffers through which answers are copied.

@@ -5,7 +5,8 @@ import (
 	"errors"
 )
 
-// Claim is the right to give the tokens of a session to its plugin. Its holder must call Ack, Keep or Release.
+// Claim is the right to give the tokens of a session to its plugin. Its holder must call Ack, Keep or
+// Release.
 type Claim struct {
 	// SessionID is the id by which the admin knows the session.
 	SessionID string
@@ -19,8 +20,8 @@ type Claim struct {
 }
 
 // Claim returns the tokens of a read key. Of any number of concurrent calls at most one succeeds, until it is
-// released or kept; after an Ack none does. It fails with ErrUnknown, ErrPending, ErrTaken, ErrExpired, or with a
-// *[Failure] if the login was denied or failed.
+// released or kept; after an Ack none does. It fails with ErrUnknown, ErrPending, ErrTaken, ErrExpired, or
+// with a *[Failure] if the login was denied or failed.
 func (s *Sessions) Claim(ctx context.Context, owner Owner, readKey string) (*Claim, error) {
 	if len(readKey) > maxKeyLength {
 		return nil, ErrUnknown

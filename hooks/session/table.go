@@ -47,9 +47,9 @@ type Table interface {
 	Cancel(ctx context.Context, id string, failure Failure, now time.Time) (bool, error)
 
 	// TakeClaim reads the row of a read key. If its tokens can be claimed and nobody holds its claim, the
-	// caller holds it from now on; see [Row.CheckClaim]. If it is not, the hold has the row as it is and no Holder, for any number
-	// of callers. It fails with ErrTaken if another holds the claim, and with ErrUnknown if there is no such
-	// row or if the claim was acknowledged already.
+	// caller holds it from now on; see [Row.CheckClaim]. If it is not, the hold has the row as it is and no
+	// Holder, for any number of callers. It fails with ErrTaken if another holds the claim, and with
+	// ErrUnknown if there is no such row or if the claim was acknowledged already.
 	//
 	// A claim is never granted on a row that was read before another claim of it was acknowledged. A table
 	// that one process owns may hold claims in memory: they end with the process, and the tokens are still
@@ -64,9 +64,9 @@ type Table interface {
 	Ack(ctx context.Context, hold Hold, now time.Time) error
 
 	// Keep says that the plugin was sent the tokens and may ask for them again, until it acknowledges them or
-	// an [AckWindow] has passed: the session is claimed now, and they stay. The hold ends, and the next caller
-	// of TakeClaim gets them. If the session was claimed already, nothing else happens. If the hold is no
-	// longer the present one, nothing happens, and there is no error.
+	// an [AckWindow] has passed: the session is claimed now, and they stay. The hold ends, and the next
+	// caller of TakeClaim gets them. If the session was claimed already, nothing else happens. If the hold is
+	// no longer the present one, nothing happens, and there is no error.
 	Keep(ctx context.Context, hold Hold, now time.Time) error
 
 	// Release lets the next caller of TakeClaim have the tokens. Nothing happens, and there is no error, if
@@ -191,8 +191,8 @@ type Hold struct {
 	Until time.Time
 }
 
-// AckWindow is how long the tokens stay for a plugin that acknowledges them, from when it was first sent them.
-// They never stay longer than the session lives.
+// AckWindow is how long the tokens stay for a plugin that acknowledges them, from when it was first sent
+// them. They never stay longer than the session lives.
 const AckWindow = time.Minute
 
 // Swept counts the rows that a sweep has changed.

@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httputil"
+	"net/url"
 	"os"
 	"sync"
 
@@ -51,6 +53,22 @@ func main() {
 		w.Header().Set("Content-Type", "application/json")
 		io.WriteString(w, tokens.For(""))
 	})
+	mux.Handle("/fetch/", newProxy(os.Getenv("API_HOSTS")))
 	fmt.Fprintln(os.Stderr, http.ListenAndServe(os.Args[1], mux))
 	os.Exit(1)
+}
+
+// newProxy returns a proxy of an API, which /fetch/ and its host lead to.
+func newProxy(api string) http.Handler {
+	target, err := url.Parse(api)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	transport.MaxIdleConnsPerHost = 64
+	return http.StripPrefix("/fetch/"+target.Host, &httputil.ReverseProxy{
+		Rewrite:   func(r *httputil.ProxyRequest) { r.SetURL(target) },
+		Transport: transport,
+	})
 }

@@ -7,7 +7,8 @@ import (
 
 // statements are all the SQL that sessions need, prepared once.
 type statements struct {
-	insert, consume, complete, fail, cancel, ack, keep, forget, forgetKept, interrupted, expire, expireOne, remove,
+	insert, consume, complete, fail, cancel, ack, keep, forget, forgetKept, interrupted, expire, expireOne,
+	remove,
 	removeAbandoned, removeOf *sql.Stmt
 
 	byState, byReadKey, pending, surplus, surplusOf *sql.Stmt

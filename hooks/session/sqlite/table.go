@@ -208,7 +208,8 @@ func (t *Table) Sweep(ctx context.Context, now, removeBefore time.Time) (swept s
 			return swept, err
 		}
 	}
-	_, err = t.writer.exec(ctx, t.statements.forgetKept, timestamp(now.Add(-session.AckWindow)), timestamp(now))
+	sentBefore := now.Add(-session.AckWindow)
+	_, err = t.writer.exec(ctx, t.statements.forgetKept, timestamp(sentBefore), timestamp(now))
 	if err != nil {
 		return swept, err
 	}
