@@ -38,7 +38,8 @@ func TestProvidersAreCurrent(t *testing.T) {
 // what is written by hand get a link to it.
 func listProviders(written string) string {
 	var table, paragraphs strings.Builder
-	table.WriteString("\n| Provider | `PROVIDER` | Between scopes | For a refresh token | `/revoke` | Browsers may call |\n" +
+	table.WriteString("\n| Provider | `PROVIDER` | Between scopes | For a refresh token | `/revoke` | " +
+		"Browsers may call |\n" +
 		"| --- | --- | --- | --- | --- | --- |\n")
 	for _, preset := range oauth.Presets() {
 		fmt.Fprintf(&table, "| [%s](#%s) | `%s` | %s | %s | %s | %s |\n", preset.Title,

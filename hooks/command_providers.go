@@ -133,8 +133,7 @@ func writeVariables(b *strings.Builder, preset oauth.Preset) error {
 	return nil
 }
 
-// presetHosts is what API_HOSTS may have for a preset without naming any host. It is blank if the preset knows
-// none.
+// presetHosts is what stands for the preset's hosts in API_HOSTS. It is blank if the preset knows none.
 func presetHosts(preset oauth.Preset) string {
 	if len(preset.APIHosts) == 0 {
 		return ""

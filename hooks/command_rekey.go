@@ -36,8 +36,8 @@ Without it, everybody signs in again. The plugin of the environment needs steps 
 				return err
 			}
 			fmt.Fprintf(command.OutOrStdout(), "%d client secrets are sealed under NEW_ENCRYPTION_KEY. "+
-				"Make it the ENCRYPTION_KEY, and start the service again. If a plugin has sealed tokens, set "+
-				"OLD_ENCRYPTION_KEY to the key before, or everybody signs in again.\n", count)
+				"Make it the ENCRYPTION_KEY, and start the service again. If a plugin has sealed tokens, "+
+				"set OLD_ENCRYPTION_KEY to the key before, or everybody signs in again.\n", count)
 			return nil
 		},
 	}

@@ -95,8 +95,9 @@ func TestConfigErrors(t *testing.T) {
 			want:      "ENCRYPTION_KEY must be set beside OLD_ENCRYPTION_KEY",
 		},
 		{
-			variables: "ENCRYPTION_KEY=" + testEncryptionKey + "\nOLD_ENCRYPTION_KEY=" + strings.Repeat("é", 16),
-			want:      "OLD_ENCRYPTION_KEY must not be one character over and over again",
+			variables: "ENCRYPTION_KEY=" + testEncryptionKey + "\nOLD_ENCRYPTION_KEY=" +
+				strings.Repeat("é", 16),
+			want: "OLD_ENCRYPTION_KEY must not be one character over and over again",
 		},
 		{variables: "REDIRECT_PARAMS=realmId,code", want: "REDIRECT_PARAMS must not name code"},
 		{variables: "REDIRECT_NAME=a b", want: "REDIRECT_NAME must be the name"},

@@ -83,9 +83,9 @@ func TestDashboardStoresNoSecret(t *testing.T) {
 	d.newRecord(t, tab)
 	pressButton(t, tab, button{in: ".record-upsert-modal", says: "Restore draft"})
 	until(t, tab, "document.querySelector('.record-upsert-modal [name=slug]').value === 'sheets'")
-	if typed := evaluate[string](t, tab, fmt.Sprintf("document.querySelector(%q).value", input)); typed != "" {
-		t.Errorf("restored is %q", typed)
-	}
+	expect(t, tab, map[string]string{
+		"the secret is not restored": fmt.Sprintf("document.querySelector(%q).value === ''", input),
+	})
 	typeSecret()
 	fillIn(t, tab, map[string]string{"provider": "notion", "clientId": "id"})
 	pressButton(t, tab, button{in: ".record-upsert-modal .modal-footer", says: "Create"})
@@ -107,7 +107,8 @@ func TestDashboardStoresNoSecret(t *testing.T) {
 	}
 	do(t, tab, chromedp.Reload())
 	until(t, tab, "!"+stored+".includes('"+secret+"')")
-	if left := evaluate[string](t, tab, "localStorage.draft_x + localStorage.draft_y"); left != `{"a":1}{"clientSecret":"","b":2}` {
+	const want = `{"a":1}{"clientSecret":"","b":2}`
+	if left := evaluate[string](t, tab, "localStorage.draft_x + localStorage.draft_y"); left != want {
 		t.Errorf("left is %s", left)
 	}
 }
@@ -115,13 +116,14 @@ func TestDashboardStoresNoSecret(t *testing.T) {
 // openRecord opens the form of a plugin in the list of plugins.
 func openRecord(t *testing.T, tab context.Context, slug string) {
 	t.Helper()
-	row := fmt.Sprintf("[...document.querySelectorAll('tbody tr')].find(row => row.innerText.includes(%q))", slug)
+	row := fmt.Sprintf(`[...document.querySelectorAll("tbody tr")]
+		.find(row => row.innerText.includes(%q))`, slug)
 	until(t, tab, row)
 	evaluate[any](t, tab, row+".click()")
 	until(t, tab, "document.querySelector('.record-upsert-modal .po-form') != null")
 }
 
-// The form says whether browsers may call the provider's API, and allows the plugin to call it through /fetch.
+// The form says whether browsers may call the provider's API, and lets the plugin call it through /fetch.
 func TestDashboardFormOffersFetch(t *testing.T) {
 	t.Parallel()
 	d := startDemo(t, "")
@@ -132,7 +134,8 @@ func TestDashboardFormOffersFetch(t *testing.T) {
 	const stands = `document.querySelector(".record-field-input:has([name=apiHosts]) .po-fill")`
 	help := func() string { t.Helper(); return text(t, tab, ".po-provider") }
 	for provider, want := range map[string]string{
-		"microsoft": "Browsers may call it.", "linear": "is not known", "salesforce": "another host for each customer",
+		"microsoft": "Browsers may call it.", "linear": "is not known",
+		"salesforce": "another host for each customer",
 	} {
 		fillIn(t, tab, map[string]string{"provider": provider})
 		until(t, tab, fmt.Sprintf("document.querySelector('.po-provider').innerText.includes(%q)", want))
@@ -153,8 +156,8 @@ func TestDashboardFormOffersFetch(t *testing.T) {
 	fillIn(t, tab, map[string]string{"clientSecret": "secret"})
 	pressButton(t, tab, button{in: ".record-upsert-modal .modal-footer", says: "Create"})
 	until(t, tab, "document.querySelector('.record-upsert-modal') == null")
-	order := `[...document.querySelectorAll(".record-upsert-modal [name]")].map(field => field.getAttribute("name"))
-		.join().includes("redirectParams,apiHosts,tokens,")`
+	const order = `[...document.querySelectorAll(".record-upsert-modal [name]")]
+		.map(field => field.getAttribute("name")).join().includes("redirectParams,apiHosts,tokens,")`
 	openRecord(t, tab, "importer")
 	until(t, tab, order)
 	evaluate[any](t, tab, "location.hash = '#/sign-ins'")

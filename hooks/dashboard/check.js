@@ -29,10 +29,11 @@ const colours = /** @type {const} */ ({ error: "danger", warning: "warning", hin
 function findingList(found) {
 	const isWell = found.every(({ level }) => level === "hint")
 	const well = isWell && h("p.alert.success", null, "Nothing wrong was found. Test sign-in proves it.")
-	return [well, found.length > 0 && h("ul.po-list", null, found.map(({ level, plugin, what, why, fix }) => h("li", null,
+	const items = found.map(({ level, plugin, what, why, fix }) => h("li", null,
 		h("div.po-failure-head", null,
 			h(`span.label.${colours[level]}`, null, level),
 			plugin && h("strong", null, plugin)),
 		h("p", null, what + " " + why),
-		h("p.po-fix", null, h("b", null, "To fix it: "), fix))))]
+		h("p.po-fix", null, h("b", null, "To fix it: "), fix)))
+	return [well, items.length > 0 && h("ul.po-list", null, items)]
 }

@@ -181,7 +181,9 @@ func TestPluginHelp(t *testing.T) {
 	})
 	createPlugin(s, map[string]any{"slug": "off", "provider": "google", "scope": "openid", "enabled": false})
 	createPlugin(s, map[string]any{"slug": "shop", "provider": "shopify"})
-	createPlugin(s, map[string]any{"slug": "shop-own", "provider": "shopify", "tenant": "my-store", "apiHosts": "on"})
+	createPlugin(s, map[string]any{
+		"slug": "shop-own", "provider": "shopify", "tenant": "my-store", "apiHosts": "on",
+	})
 	vcs := createPlugin(s, map[string]any{"slug": "vcs", "provider": "github"})
 	createPlugin(s, map[string]any{
 		"slug": "vcs-own", "provider": "github", "revokeEndpoint": "https://vcs.example/revoke",
@@ -265,7 +267,8 @@ func TestProviders(t *testing.T) {
 			tokenEndpoint: "https://appleid.apple.com/auth/token",
 		},
 		"ebay": {
-			api: " [api.ebay.com apiz.ebay.com]", required: "clientId clientSecret redirectName scope", pkce: "off",
+			api:      " [api.ebay.com apiz.ebay.com]",
+			required: "clientId clientSecret redirectName scope", pkce: "off",
 			tokenEndpoint: "https://api.ebay.com/identity/v1/oauth2/token",
 		},
 		"shopify": {

@@ -27,12 +27,12 @@ if (app?.pb?.send && app.routes?.superuserOnly && app.store?.headerLinks?.unshif
 // PocketBase keeps the draft of a record in the browser until it is saved or discarded. The client secret of a
 // plugin must not lie there in the clear.
 const { setItem } = Storage.prototype
-const masked = "••••••••" // what the record of a plugin has in its place, and what keeps the one that it has
+const secretDots = "••••••••" // what a record has in its place; saving it changes nothing
 /** @param {string} draft */
 const withoutSecret = draft => {
 	try {
 		const record = JSON.parse(draft)
-		if (record?.clientSecret) record.clientSecret = record.id ? masked : ""
+		if (record?.clientSecret) record.clientSecret = record.id ? secretDots : ""
 		return JSON.stringify(record)
 	} catch {
 		return "" // PocketBase takes it for none

@@ -50,7 +50,8 @@ func checkCORS(p *plugins.Plugin) []Finding {
 		Plugin: label(p),
 		What:   "Browsers may not call the API of " + preset.Title + ".",
 		Why:    "The plugin's page gets tokens that it cannot use by itself.",
-		Fix:    "Set " + p.Where("apiHosts") + " to " + value + ", and the plugin may call it through /fetch. A server of your own does as well.",
+		Fix: "Set " + p.Where("apiHosts") + " to " + value + ", and the plugin may call it through /fetch. " +
+			"A server of your own does as well.",
 	}}
 }
 
