@@ -24,8 +24,8 @@ if (app?.pb?.send && app.routes?.superuserOnly && app.store?.headerLinks?.unshif
 	store.headerLinks.unshift({ href: "#/sign-ins", icon: "ri-login-circle-line", label: "Sign-ins" })
 }
 
-// PocketBase keeps the draft of a record in the browser until it is saved or discarded. The client secret of a
-// plugin must not lie there in the clear.
+// PocketBase keeps the draft of a record in the browser until it is saved or discarded. The client secret of
+// a plugin must not lie there in the clear.
 const { setItem } = Storage.prototype
 const secretDots = "••••••••" // what a record has in its place; saving it changes nothing
 /** @param {string} draft */

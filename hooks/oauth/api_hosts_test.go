@@ -149,8 +149,8 @@ func TestDescribeAPI(t *testing.T) {
 	t.Parallel()
 	const (
 		mayNot  = " Browsers may not call it, so a plugin's page needs /fetch for its calls."
-		unknown = " Whether browsers may call it is not known. If they may not, a plugin's page needs /fetch " +
-			"for its calls."
+		unknown = " Whether browsers may call it is not known. If they may not, a plugin's page needs " +
+			"/fetch for its calls."
 		elsewhere = "Its API has another host for each customer, or it is not known which."
 	)
 	one := []string{"a.example", "b.example:8443"}
