@@ -38,11 +38,13 @@ func TestProvidersAreCurrent(t *testing.T) {
 // what is written by hand get a link to it.
 func listProviders(written string) string {
 	var table, paragraphs strings.Builder
-	table.WriteString("\n| Provider | `PROVIDER` | Between scopes | For a refresh token | `/revoke` |\n" +
-		"| --- | --- | --- | --- | --- |\n")
+	table.WriteString("\n| Provider | `PROVIDER` | Between scopes | For a refresh token | `/revoke` | " +
+		"Browsers may call |\n" +
+		"| --- | --- | --- | --- | --- | --- |\n")
 	for _, preset := range oauth.Presets() {
-		fmt.Fprintf(&table, "| [%s](#%s) | `%s` | %s | %s | %s |\n", preset.Title, anchor(preset.Title),
-			preset.Name, betweenScopes(preset), forRefresh(preset), revocation(preset))
+		fmt.Fprintf(&table, "| [%s](#%s) | `%s` | %s | %s | %s | %s |\n", preset.Title,
+			anchor(preset.Title), preset.Name, betweenScopes(preset), forRefresh(preset), revocation(preset),
+			preset.CORS)
 		fmt.Fprintf(&paragraphs, "\n### %s\n\n%s\n", preset.Title,
 			strings.Join(describe(preset, written), "\n"))
 	}
@@ -100,6 +102,11 @@ func describe(preset oauth.Preset, written string) (lines []string) {
 	if preset.RevokeToken != "" && preset.RevokeEndpoint != "" {
 		add(fmt.Sprintf("For `/revoke`, send the %s token.", preset.RevokeToken))
 	}
+	api := escape(preset.DescribeAPI())
+	if preset.CORS == oauth.CORSNo {
+		api = strings.Replace(api, "/fetch", "[`/fetch`](api-calls.md)", 1)
+	}
+	add(api)
 	add(fmt.Sprintf("Endpoints: `%s` and `%s`.", preset.AuthorizeEndpoint, preset.TokenEndpoint))
 	return lines
 }

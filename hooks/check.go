@@ -24,11 +24,23 @@ func (c Config) doctorOptions() doctor.Options {
 		PublicURL:           c.PublicURL,
 		BaseURL:             c.baseURL(),
 		HasEncryptionKey:    c.EncryptionKey != "",
+		OldKey:              c.oldKey(),
 		TrustedProxyHeaders: c.TrustedProxyHeaders,
 		OnFly:               c.onFly,
 		Found:               c.mistakes,
 		RequestTimeout:      c.timing.provider,
 		Now:                 c.timing.now,
+	}
+}
+
+func (c Config) oldKey() doctor.OldKey {
+	switch c.OldEncryptionKey {
+	case "":
+		return doctor.OldKeyNone
+	case c.EncryptionKey:
+		return doctor.OldKeySame
+	default:
+		return doctor.OldKeyOther
 	}
 }
 
@@ -89,7 +101,8 @@ func (s *server) checkAtStart() {
 		return // its requests were cancelled
 	}
 	for _, f := range findings {
-		if !slices.Contains(s.config.mistakes, f) { // which the start has logged already
+		isLogged := slices.Contains(s.config.mistakes, f) // by the start
+		if !isLogged && f.Level != doctor.LevelHint {
 			warnOf(s.log, f)
 		}
 	}

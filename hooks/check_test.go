@@ -131,6 +131,9 @@ func TestCheckAtStart(t *testing.T) {
 	refusing := serveTokenEndpoint(t, refuseClient)
 	s := serve(t, func(c *Config) {
 		checkAtOnce(c)
+		withKey(c)
+		c.OldEncryptionKey, c.Plugin.Tokens = otherEncryptionKey, plugins.TokensSealed // there is a hint
+		c.Plugin.APIHosts = []string{"localhost:1"}
 		c.Plugin.TokenEndpoint = refusing + "/token"
 	})
 	s.server.checking.Wait()
@@ -138,7 +141,7 @@ func TestCheckAtStart(t *testing.T) {
 	if !strings.Contains(logged, "CLIENT_SECRET again") {
 		t.Errorf("logged:\n%s", logged)
 	}
-	for _, never := range []string{"Nothing answers", "Something else", testkit.ClientSecret} {
+	for _, never := range []string{"Nothing answers", "Something else", "still opens", testkit.ClientSecret} {
 		if strings.Contains(logged, never) {
 			t.Errorf("%s is logged:\n%s", never, logged)
 		}

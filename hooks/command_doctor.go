@@ -127,16 +127,16 @@ func printFindings(out io.Writer, findings []doctor.Finding, checked int) error 
 		fmt.Fprintf(&b, "%-9s%-*s%s\n         Why    %s\n         Fix    %s\n\n", f.Level, width,
 			f.Plugin, f.What, f.Why, f.Fix)
 	}
-	errorCount := countLevel(findings, doctor.LevelError)
-	warningCount := countLevel(findings, doctor.LevelWarning)
-	switch {
-	case errorCount > 0 && warningCount > 0:
-		fmt.Fprintf(&b, "%s, %s.\n", plural(errorCount, "error"), plural(warningCount, "warning"))
-	case errorCount > 0:
-		fmt.Fprintf(&b, "%s.\n", plural(errorCount, "error"))
-	case warningCount > 0:
-		fmt.Fprintf(&b, "%s.\n", plural(warningCount, "warning"))
-	default:
+	var counts []string
+	for _, level := range []doctor.Level{doctor.LevelError, doctor.LevelWarning, doctor.LevelHint} {
+		if n := countLevel(findings, level); n > 0 {
+			counts = append(counts, plural(n, string(level)))
+		}
+	}
+	if len(counts) > 0 {
+		fmt.Fprintf(&b, "%s.\n", strings.Join(counts, ", "))
+	}
+	if countLevel(findings, doctor.LevelHint) == len(findings) {
 		fmt.Fprintf(&b, "Nothing wrong was found at %s. A sign-in proves it.\n", plural(checked, "plugin"))
 	}
 	_, err := io.WriteString(out, b.String())

@@ -144,6 +144,22 @@ func TestDoctorCommand(t *testing.T) {
 	p.expectDoctor(1, "The database in pb_data cannot be read.")
 }
 
+// A hint is nothing wrong.
+func TestDoctorCommandHints(t *testing.T) {
+	t.Parallel()
+	p := newDoctorProcess(t)
+	p.Env = append(p.Env, "OLD_ENCRYPTION_KEY="+otherEncryptionKey, "TOKENS=sealed", "API_HOSTS=localhost:1")
+	p.Start()
+	printed := p.doctor(0)
+	const want = "1 hint.\nNothing wrong was found at 1 plugin. A sign-in proves it.\n"
+	if !strings.HasSuffix(printed, want) ||
+		!strings.Contains(printed, "\nhint     OLD_ENCRYPTION_KEY still opens sealed tokens.") {
+		t.Errorf("printed:\n%s", printed)
+	}
+	p.Env = append(p.Env, "OLD_ENCRYPTION_KEY="+testEncryptionKey)
+	p.expectDoctor(0, "OLD_ENCRYPTION_KEY is the same as ENCRYPTION_KEY.")
+}
+
 // What is wrong is printed for people and as JSON, and logged at the start.
 func TestDoctorCommandFinds(t *testing.T) {
 	t.Parallel()

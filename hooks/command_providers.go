@@ -107,6 +107,9 @@ func writeVariables(b *strings.Builder, preset oauth.Preset) error {
 	if preset.RedirectName != "" {
 		fmt.Fprintf(b, "   REDIRECT_NAME=%s\n", preset.RedirectName)
 	}
+	if preset.CORS == oauth.CORSNo {
+		fmt.Fprintf(b, "   API_HOSTS=%s\n", presetHosts(preset))
+	}
 	b.WriteString("\n")
 	if preset.HasScopes() {
 		writeWrapped(b, "   ", explainScope(preset))
@@ -120,6 +123,7 @@ func writeVariables(b *strings.Builder, preset oauth.Preset) error {
 	if preset.Tenant != nil {
 		writeWrapped(b, "   ", "TENANT: "+explainTenant(preset.Tenant)+".")
 	}
+	writeWrapped(b, "   ", explainAPI(preset))
 	switch {
 	case preset.RevokeEndpoint == "":
 		b.WriteString("   /revoke: not known for this provider.\n")
@@ -127,6 +131,27 @@ func writeVariables(b *strings.Builder, preset oauth.Preset) error {
 		fmt.Fprintf(b, "   /revoke: send the %s token.\n", preset.RevokeToken)
 	}
 	return nil
+}
+
+// presetHosts is what stands for the preset's hosts in API_HOSTS. It is blank if the preset knows none.
+func presetHosts(preset oauth.Preset) string {
+	if len(preset.APIHosts) == 0 {
+		return ""
+	}
+	return oauth.APIHostsOfPreset
+}
+
+// explainAPI says whether a plugin needs API_HOSTS, and what to write into it.
+func explainAPI(preset oauth.Preset) string {
+	explained := preset.DescribeAPI()
+	switch {
+	case preset.CORS == oauth.CORSYes:
+		return explained
+	case presetHosts(preset) == "":
+		return explained + " API_HOSTS: the hosts of your API, with commas between."
+	default:
+		return explained + " API_HOSTS=" + presetHosts(preset) + " allows these hosts there."
+	}
 }
 
 // explainScope says what to write into SCOPE.

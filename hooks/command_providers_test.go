@@ -70,7 +70,8 @@ func TestProviderShown(t *testing.T) {
 				"redirect URI is http://localhost:8787/redirect", "/SLUG/redirect", preset.RefreshNote,
 				preset.CodeParams, string(preset.TokenFormat),
 				preset.RedirectName, strings.Join(preset.LoginParams, ","),
-				strings.Join(preset.RedirectParams, ","),
+				strings.Join(preset.RedirectParams, ","), strings.Join(preset.APIHosts, ", "),
+				preset.DescribeAPI(),
 			} {
 				if !strings.Contains(shown, fact) {
 					t.Errorf("%q is not shown\n%s", fact, out.String())
@@ -101,6 +102,9 @@ func expectNothingElse(t *testing.T, preset oauth.Preset, out string) {
 		{text: "   TENANT=\n", want: preset.Tenant != nil},
 		{text: "   TEAM_ID=\n   KEY_ID=\n", want: preset.SignedSecret != nil},
 		{text: "   REDIRECT_NAME=", want: preset.RedirectName != ""},
+		{text: "   API_HOSTS=on\n", want: preset.CORS == oauth.CORSNo && len(preset.APIHosts) > 0},
+		{text: "   API_HOSTS=\n", want: preset.CORS == oauth.CORSNo && len(preset.APIHosts) == 0},
+		{text: "/fetch", want: preset.CORS != oauth.CORSYes},
 	} {
 		if strings.Contains(out, said.text) != said.want {
 			t.Errorf("%q is said: %t\n%s", said.text, !said.want, out)

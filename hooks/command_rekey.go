@@ -23,7 +23,11 @@ func NewRekeyCommand(app core.App) *cobra.Command {
    ` + plugins.HowToMakeKey + `
 2. Run this command.
 3. Set ENCRYPTION_KEY to the new key, take NEW_ENCRYPTION_KEY away, and start the service again.
-   Until then it cannot read the client secrets.`,
+   Until then it cannot read the client secrets.
+
+If a plugin has sealed tokens, set OLD_ENCRYPTION_KEY to the key before in step 3. Then the tokens
+that people have stay valid, and each refresh brings one of the new key. Take it away some time later.
+Without it, everybody signs in again. The plugin of the environment needs steps 1 and 2 not at all.`,
 		Args:         cobra.NoArgs,
 		SilenceUsage: true,
 		RunE: func(command *cobra.Command, _ []string) error {
@@ -32,7 +36,8 @@ func NewRekeyCommand(app core.App) *cobra.Command {
 				return err
 			}
 			fmt.Fprintf(command.OutOrStdout(), "%d client secrets are sealed under NEW_ENCRYPTION_KEY. "+
-				"Make it the ENCRYPTION_KEY, and start the service again.\n", count)
+				"Make it the ENCRYPTION_KEY, and start the service again. If a plugin has sealed tokens, "+
+				"set OLD_ENCRYPTION_KEY to the key before, or everybody signs in again.\n", count)
 			return nil
 		},
 	}
@@ -65,7 +70,8 @@ func rekey(app core.App) (int, error) {
 	}
 	count, err := plugins.Rekey(app, change)
 	if err == nil && count == 0 {
-		err = fmt.Errorf("there is no client secret in %s; choose the right folder with --dir", app.DataDir())
+		err = fmt.Errorf("there is no client secret in %s; choose the right folder with --dir. Without "+
+			"plugins in the dashboard the key may be changed without this command", app.DataDir())
 	}
 	return count, err
 }

@@ -145,7 +145,8 @@ func TestRekeyCommand(t *testing.T) {
 	// The secret of two is under the new key already.
 	const done = "2 client secrets are sealed under NEW_ENCRYPTION_KEY."
 	change := plugins.Rekeying{OldKey: otherEncryptionKey, NewKey: testEncryptionKey}
-	if out, code := k.rekey(change); code != 0 || !strings.HasPrefix(out, done) {
+	if out, code := k.rekey(change); code != 0 || !strings.HasPrefix(out, done) ||
+		!strings.Contains(out, "set OLD_ENCRYPTION_KEY to the key before") {
 		t.Errorf("exit %d\n%s", code, out)
 	}
 	k.restart("ENCRYPTION_KEY=" + testEncryptionKey)
@@ -178,7 +179,8 @@ func TestRekeyElsewhere(t *testing.T) {
 	if err := os.CopyFS(filepath.Join(p.Dir, "elsewhere"), os.DirFS(testkit.MigratedDir(t))); err != nil {
 		t.Fatal(err)
 	}
-	const none = "there is no client secret in elsewhere; choose the right folder with --dir\n"
+	const none = "there is no client secret in elsewhere; choose the right folder with --dir. " +
+		"Without plugins in the dashboard the key may be changed without this command\n"
 	if out, code := p.Run("rekey", "--dir", "elsewhere"); code != 1 || !strings.HasSuffix(out, none) {
 		t.Errorf("exit %d\n%s", code, out)
 	}

@@ -412,6 +412,12 @@ func (c Config) validateSecrets() error {
 	case c.OldEncryptionKey != "" && len(c.OldEncryptionKey) != plugins.EncryptionKeyLength:
 		return fmt.Errorf("OLD_ENCRYPTION_KEY must be the key with %d characters that was ENCRYPTION_KEY "+
 			"before", plugins.EncryptionKeyLength)
+	case c.OldEncryptionKey != "" && c.EncryptionKey == "":
+		return errors.New("ENCRYPTION_KEY must be set beside OLD_ENCRYPTION_KEY, which only opens tokens " +
+			"that were sealed before")
+	case plugins.IsGuessable(c.OldEncryptionKey):
+		return errors.New("OLD_ENCRYPTION_KEY must not be one character over and over again: anybody can " +
+			"make tokens that open with it. Take it away")
 	case plugins.IsGuessable(c.EncryptionKey):
 		return errors.New("ENCRYPTION_KEY must not be one character over and over again, which anybody can " +
 			"guess; " + plugins.HowToMakeKey + ". If client secrets are stored already, the command rekey " +

@@ -90,6 +90,15 @@ func TestConfigErrors(t *testing.T) {
 		{variables: "API_HOSTS=http://localhost.api.example", want: "API_HOSTS must not begin with http://"},
 		{variables: "API_HOSTS=on", want: "API_HOSTS must list the hosts"},
 		{variables: "OLD_ENCRYPTION_KEY=short", want: "OLD_ENCRYPTION_KEY must be the key with 32"},
+		{
+			variables: "OLD_ENCRYPTION_KEY=" + testEncryptionKey,
+			want:      "ENCRYPTION_KEY must be set beside OLD_ENCRYPTION_KEY",
+		},
+		{
+			variables: "ENCRYPTION_KEY=" + testEncryptionKey + "\nOLD_ENCRYPTION_KEY=" +
+				strings.Repeat("é", 16),
+			want: "OLD_ENCRYPTION_KEY must not be one character over and over again",
+		},
 		{variables: "REDIRECT_PARAMS=realmId,code", want: "REDIRECT_PARAMS must not name code"},
 		{variables: "REDIRECT_NAME=a b", want: "REDIRECT_NAME must be the name"},
 		{variables: "REVOKE_KIND=put", want: "REVOKE_KIND must be rfc7009"},

@@ -33,12 +33,136 @@ func TestDashboardForm(t *testing.T) {
 	})
 	pressButton(t, tab, button{in: ".record-upsert-modal .modal-footer", says: "Create"})
 	until(t, tab, "document.querySelector('.record-upsert-modal') == null")
-	until(t, tab, "[...document.querySelectorAll('tr')].some(row => row.innerText.includes('sheets'))")
-	evaluate[any](t, tab, `[...document.querySelectorAll("tbody tr")]
-		.find(row => row.innerText.includes("sheets")).click()`)
+	openRecord(t, tab, "sheets")
 	until(t, tab, `document.querySelector(".po-form")?.innerText
 		.includes("abc123-VERSION.plugins.framercdn.com")`)
 	lookAt(t, tab, "plugin-form-saved")
+}
+
+// What is typed as the client secret never lies in the browser's storage, however the form is left. The rest
+// of an unsaved plugin does, as PocketBase has it, and comes back without the secret.
+func TestDashboardStoresNoSecret(t *testing.T) {
+	t.Parallel()
+	d := startDemo(t, "")
+	tab := browser(t)
+	d.signInAsAdmin(t, tab)
+	const (
+		secret = "a-secret-that-is-typed"
+		stored = "JSON.stringify([localStorage, sessionStorage])"
+		drafts = "Object.keys(localStorage).filter(key => key.startsWith('draft_')).length"
+		input  = ".record-upsert-modal .po-input[type=password]"
+	)
+	typeSecret := func() {
+		t.Helper()
+		until(t, tab, fmt.Sprintf("document.querySelector(%q)", input))
+		do(t, tab, chromedp.SendKeys(chromedp.CSS(input), secret))
+		until(t, tab, drafts+" > 0")
+	}
+	checkStored := func(when string) {
+		t.Helper()
+		if shown := evaluate[string](t, tab, stored); strings.Contains(shown, secret) {
+			t.Errorf("%s the storage has %s", when, shown)
+		}
+	}
+	d.newRecord(t, tab)
+	typeSecret()
+	checkStored("while it is typed")
+	nothingToRestore := func() {
+		t.Helper()
+		until(t, tab, `!document.querySelector(".record-upsert-modal").innerText.includes("Restore draft")`)
+	}
+	do(t, tab, chromedp.Reload())
+	d.newRecord(t, tab)
+	nothingToRestore()
+	fillIn(t, tab, map[string]string{"slug": "sheets"})
+	until(t, tab, stored+".includes('sheets')")
+	checkStored("with other fields")
+	do(t, tab, chromedp.Reload())
+	checkStored("after the page was left")
+
+	d.newRecord(t, tab)
+	pressButton(t, tab, button{in: ".record-upsert-modal", says: "Restore draft"})
+	until(t, tab, "document.querySelector('.record-upsert-modal [name=slug]').value === 'sheets'")
+	expect(t, tab, map[string]string{
+		"the secret is not restored": fmt.Sprintf("document.querySelector(%q).value === ''", input),
+	})
+	typeSecret()
+	fillIn(t, tab, map[string]string{"provider": "notion", "clientId": "id"})
+	pressButton(t, tab, button{in: ".record-upsert-modal .modal-footer", says: "Create"})
+	until(t, tab, "document.querySelector('.record-upsert-modal') == null")
+	checkStored("after it was saved")
+
+	// Of a plugin that has one already, a secret that is not saved leaves nothing to restore.
+	openRecord(t, tab, "sheets")
+	typeSecret()
+	checkStored("while it is replaced")
+	do(t, tab, chromedp.Reload())
+	openRecord(t, tab, "sheets")
+	nothingToRestore()
+	// One that an earlier version has left is cleaned.
+	evaluate[any](t, tab, fmt.Sprintf(`localStorage.setItem.call(localStorage, "draft_x", '{"a":1}')
+		Object.assign(localStorage, { draft_y: '{"clientSecret":"%s","b":2}' })`, secret))
+	if shown := evaluate[string](t, tab, stored); !strings.Contains(shown, secret) {
+		t.Fatalf("the storage has %s", shown)
+	}
+	do(t, tab, chromedp.Reload())
+	until(t, tab, "!"+stored+".includes('"+secret+"')")
+	const want = `{"a":1}{"clientSecret":"","b":2}`
+	if left := evaluate[string](t, tab, "localStorage.draft_x + localStorage.draft_y"); left != want {
+		t.Errorf("left is %s", left)
+	}
+}
+
+// openRecord opens the form of a plugin in the list of plugins.
+func openRecord(t *testing.T, tab context.Context, slug string) {
+	t.Helper()
+	row := fmt.Sprintf(`[...document.querySelectorAll("tbody tr")]
+		.find(row => row.innerText.includes(%q))`, slug)
+	until(t, tab, row)
+	evaluate[any](t, tab, row+".click()")
+	until(t, tab, "document.querySelector('.record-upsert-modal .po-form') != null")
+}
+
+// The form says whether browsers may call the provider's API, and lets the plugin call it through /fetch.
+func TestDashboardFormOffersFetch(t *testing.T) {
+	t.Parallel()
+	d := startDemo(t, "")
+	tab := browser(t)
+	d.signInAsAdmin(t, tab)
+	d.newRecord(t, tab)
+	until(t, tab, "document.querySelector('.po-picker') != null")
+	const stands = `document.querySelector(".record-field-input:has([name=apiHosts]) .po-fill")`
+	help := func() string { t.Helper(); return text(t, tab, ".po-provider") }
+	for provider, want := range map[string]string{
+		"microsoft": "Browsers may call it.", "linear": "is not known",
+		"salesforce": "another host for each customer",
+	} {
+		fillIn(t, tab, map[string]string{"provider": provider})
+		until(t, tab, fmt.Sprintf("document.querySelector('.po-provider').innerText.includes(%q)", want))
+		offered := strings.Contains(help(), "Enter on as apiHosts")
+		if offered != (provider == "linear") {
+			t.Errorf("for %s the form says\n%s", provider, help())
+		}
+	}
+	fillIn(t, tab, map[string]string{"slug": "importer", "provider": "notion", "clientId": "id"})
+	until(t, tab, stands+"?.innerText === 'on stands for: api.notion.com'")
+	if shown := help(); !strings.Contains(shown, "Browsers may not call it") {
+		t.Errorf("the form says\n%s", shown)
+	}
+	lookAt(t, tab, "plugin-form-api")
+	checkAccessibility(t, tab, "form with an API", ".record-upsert-modal")
+	click(t, tab, "[data-key='api hosts']")
+	until(t, tab, "document.querySelector('[name=apiHosts]').value === 'on'")
+	fillIn(t, tab, map[string]string{"clientSecret": "secret"})
+	pressButton(t, tab, button{in: ".record-upsert-modal .modal-footer", says: "Create"})
+	until(t, tab, "document.querySelector('.record-upsert-modal') == null")
+	const order = `[...document.querySelectorAll(".record-upsert-modal [name]")]
+		.map(field => field.getAttribute("name")).join().includes("redirectParams,apiHosts,tokens,")`
+	openRecord(t, tab, "importer")
+	until(t, tab, order)
+	evaluate[any](t, tab, "location.hash = '#/sign-ins'")
+	until(t, tab, `[...document.querySelectorAll(".po-plugin[data-slug=importer] pre")]
+		.some(code => code.textContent.includes('relay: ["api.notion.com"] })'))`)
 }
 
 // newRecord opens the form for a new plugin.

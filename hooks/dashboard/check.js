@@ -11,7 +11,7 @@ export function setUpCheck() {
 		button.textContent = "Checking…"
 		show(findings, h("p.txt-hint", null, "The providers are asked. This takes up to a minute."))
 		try {
-			show(findings, findingList(await send("doctor")))
+			show(findings, ...findingList(await send("doctor")))
 		} catch (error) {
 			checkSignedIn(error)
 			show(findings, h("p.txt-danger", null, "The check did not finish. Try again in a moment."))
@@ -22,13 +22,18 @@ export function setUpCheck() {
 	return { button, findings }
 }
 
+/** PocketBase's colours of each level. */
+const colours = /** @type {const} */ ({ error: "danger", warning: "warning", hint: "info" })
+
 /** @param {Finding[]} found */
 function findingList(found) {
-	if (!found.length) return h("p.alert.success", null, "Nothing wrong was found. Test sign-in proves it.")
-	return h("ul.po-list", null, found.map(({ level, plugin, what, why, fix }) => h("li", null,
+	const isWell = found.every(({ level }) => level === "hint")
+	const well = isWell && h("p.alert.success", null, "Nothing wrong was found. Test sign-in proves it.")
+	const items = found.map(({ level, plugin, what, why, fix }) => h("li", null,
 		h("div.po-failure-head", null,
-			h(`span.label.${level === "error" ? "danger" : "warning"}`, null, level),
+			h(`span.label.${colours[level]}`, null, level),
 			plugin && h("strong", null, plugin)),
 		h("p", null, what + " " + why),
-		h("p.po-fix", null, h("b", null, "To fix it: "), fix))))
+		h("p.po-fix", null, h("b", null, "To fix it: "), fix)))
+	return [well, items.length > 0 && h("ul.po-list", null, items)]
 }

@@ -166,7 +166,7 @@ type help struct {
 	Name, Provider, Console       string
 	Enabled                       bool
 	Problem, Backend, RedirectURI string
-	Origins                       []string
+	Origins, APIHosts             []string
 	Revoke                        string
 	Tenant                        *struct{ Name, Example, Default string }
 }
@@ -181,10 +181,13 @@ func TestPluginHelp(t *testing.T) {
 	})
 	createPlugin(s, map[string]any{"slug": "off", "provider": "google", "scope": "openid", "enabled": false})
 	createPlugin(s, map[string]any{"slug": "shop", "provider": "shopify"})
-	createPlugin(s, map[string]any{"slug": "shop-own", "provider": "shopify", "tenant": "my-store"})
+	createPlugin(s, map[string]any{
+		"slug": "shop-own", "provider": "shopify", "tenant": "my-store", "apiHosts": "on",
+	})
 	vcs := createPlugin(s, map[string]any{"slug": "vcs", "provider": "github"})
 	createPlugin(s, map[string]any{
 		"slug": "vcs-own", "provider": "github", "revokeEndpoint": "https://vcs.example/revoke",
+		"apiHosts": "on, api.example:8443",
 	})
 	var answer struct {
 		Base    string
@@ -220,6 +223,10 @@ func TestPluginHelp(t *testing.T) {
 		"a tenant of its own": slugs["shop-own"].Tenant == nil,
 		"record":              slugs["vcs"].ID == vcs,
 		"revocable":           slugs["vcs"].Revoke == "access" && slugs["vcs-own"].Revoke == "any",
+		"no API hosts":        shop.APIHosts != nil && len(shop.APIHosts) == 0,
+		"API hosts": fmt.Sprint(slugs["vcs-own"].APIHosts) ==
+			"[api.example:8443 api.github.com uploads.github.com]",
+		"a tenant's API host": fmt.Sprint(slugs["shop-own"].APIHosts) == "[my-store.myshopify.com]",
 		"no secret":           !strings.Contains(fmt.Sprintf("%+v", answer), "secret"),
 	} {
 		if !ok {
@@ -236,28 +243,36 @@ func TestProviders(t *testing.T) {
 		Name, Title, Console, ScopeSeparator, RefreshNote, Revoke, RedirectName string
 		Scopes                                                                  []oauth.PresetScope
 		Required                                                                []string
+		API, CORS                                                               string
+		APIHosts                                                                []string
 		Fills                                                                   map[string]string
 	}
 	ask(s, "providers", &list)
 	if len(list) != len(oauth.Presets())+1 {
 		t.Fatalf("%d providers", len(list))
 	}
-	for name, want := range map[string]struct{ required, tokenEndpoint, revoke, pkce string }{
-		"": {required: "clientId clientSecret authorizeEndpoint tokenEndpoint", pkce: "on"},
+	for name, want := range map[string]struct{ required, tokenEndpoint, revoke, pkce, api string }{
+		"": {required: "clientId clientSecret authorizeEndpoint tokenEndpoint", pkce: "on", api: " []"},
+		"notion": {
+			required: "clientId clientSecret", tokenEndpoint: "https://api.notion.com/v1/oauth/token",
+			revoke: "access", pkce: "on", api: "no [api.notion.com]",
+		},
 		"google": {
+			api:      "yes [",
 			required: "clientId clientSecret scope", tokenEndpoint: "https://oauth2.googleapis.com/token",
 			revoke: "any", pkce: "on",
 		},
 		"apple": {
-			required: "clientId clientSecret teamId keyId", revoke: "any", pkce: "on",
+			api: " []", required: "clientId clientSecret teamId keyId", revoke: "any", pkce: "on",
 			tokenEndpoint: "https://appleid.apple.com/auth/token",
 		},
 		"ebay": {
+			api:      " [api.ebay.com apiz.ebay.com]",
 			required: "clientId clientSecret redirectName scope", pkce: "off",
 			tokenEndpoint: "https://api.ebay.com/identity/v1/oauth2/token",
 		},
 		"shopify": {
-			required: "clientId clientSecret", pkce: "on",
+			required: "clientId clientSecret", pkce: "on", api: "no [{shop}.myshopify.com]",
 			tokenEndpoint: "https://{shop}.myshopify.com/admin/oauth/access_token",
 		},
 	} {
@@ -265,6 +280,9 @@ func TestProviders(t *testing.T) {
 			for _, got := range list {
 				if got.Name != name {
 					continue
+				}
+				if api := fmt.Sprint(got.CORS, " ", got.APIHosts); !strings.HasPrefix(api, want.api) {
+					t.Errorf("its API is %s, %s", api, got.API)
 				}
 				if strings.Join(got.Required, " ") != want.required || got.Revoke != want.revoke ||
 					got.Fills["tokenEndpoint"] != want.tokenEndpoint || got.Fills["pkce"] != want.pkce {
@@ -316,7 +334,8 @@ func TestSnippetIsTheREADMEs(t *testing.T) {
 	}
 	_, snippet, found := strings.Cut(string(script), "return `")
 	snippet, _, closed := strings.Cut(snippet, "`\n}\n")
-	snippet = strings.NewReplacer("${backend}", "http://localhost:8787", "${parameters}", "").Replace(snippet)
+	values := strings.NewReplacer("${backend}", "http://localhost:8787", "${parameters}", "", "${relay}", "")
+	snippet = values.Replace(snippet)
 	snippet = strings.Replace(snippet, " })\n", " })     // later: https://my-backend.fly.dev\n", 1)
 	if !found || !closed || !strings.Contains(string(readme), "```js\n"+snippet+"\n```") {
 		t.Errorf("the README does not have\n%s", snippet)

@@ -121,6 +121,8 @@ type PluginHelp = Addresses & {
 	problem: string
 	/** The token that can be revoked. It is blank if none can. */
 	revoke: "access" | "refresh" | "any" | ""
+	/** The hosts that it may call through /fetch. */
+	apiHosts: string[]
 	/** What the plugin must name with each request. */
 	tenant: Tenant | null
 }
@@ -143,11 +145,19 @@ type Provider = {
 	revoke: "access" | "refresh" | "any" | ""
 	/** An example of what the provider wants in place of the redirect URI. */
 	redirectName: string
+	/** Where its API is, and whether browsers may call it. */
+	api: string
+	/** Whether they may. It is blank if that is not known. */
+	cors: "yes" | "no" | ""
+	/** The hosts that "on" stands for in the field apiHosts. */
+	apiHosts: string[]
 	/** The fields that must be filled in. */
 	required: string[]
 	/** What is in a field that is left blank. */
 	fills: Partial<Record<string, string>>
 }
 
+type Level = "error" | "warning" | "hint"
+
 /** GET doctor answers with a list of these. The plugin is blank if the finding is not about one. */
-type Finding = { level: "error" | "warning", plugin: string, what: string, why: string, fix: string }
+type Finding = { level: Level, plugin: string, what: string, why: string, fix: string }

@@ -24,6 +24,27 @@ if (app?.pb?.send && app.routes?.superuserOnly && app.store?.headerLinks?.unshif
 	store.headerLinks.unshift({ href: "#/sign-ins", icon: "ri-login-circle-line", label: "Sign-ins" })
 }
 
+// PocketBase keeps the draft of a record in the browser until it is saved or discarded. The client secret of
+// a plugin must not lie there in the clear.
+const { setItem } = Storage.prototype
+const secretDots = "••••••••" // what a record has in its place; saving it changes nothing
+/** @param {string} draft */
+const withoutSecret = draft => {
+	try {
+		const record = JSON.parse(draft)
+		if (record?.clientSecret) record.clientSecret = record.id ? secretDots : ""
+		return JSON.stringify(record)
+	} catch {
+		return "" // PocketBase takes it for none
+	}
+}
+Storage.prototype.setItem = function (key, value) {
+	setItem.call(this, key, String(key).startsWith("draft_") ? withoutSecret(String(value)) : value)
+}
+for (const [key, value] of Object.entries(localStorage)) {
+	if (key.startsWith("draft_")) localStorage.setItem(key, value) // one from an earlier version
+}
+
 // The form of a plugin's record gets the addresses to paste, and a new plugin is enabled.
 const modals = app?.modals
 const openRecord = modals?.openRecordUpsert
@@ -33,7 +54,7 @@ if (modals && openRecord) {
 			return openRecord(collection, record, settings, ...more)
 		}
 		if (typeof record !== "string" && !record?.id) {
-			record = /** @type {{}} */ ({ enabled: true, ...record })
+			record = /** @type {{}} */ ({ enabled: true, clientSecret: "", ...record })
 		}
 		/** @param {HTMLElement} form */
 		const onafteropen = form => {

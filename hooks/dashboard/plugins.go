@@ -5,6 +5,7 @@ import (
 	"maps"
 	"net/http"
 	"slices"
+	"strings"
 
 	"github.com/pocketbase/pocketbase/core"
 
@@ -24,9 +25,10 @@ type pluginHelp struct {
 	Problem     string      `json:"problem"` // why it cannot be used; blank: it can
 	Backend     string      `json:"backend"`
 	RedirectURI string      `json:"redirectUri"`
-	Origins     []string    `json:"origins"` // that may call, for people to read
-	Revoke      string      `json:"revoke"`  // the token to send: access, refresh or any; blank: none
-	Tenant      *tenantHelp `json:"tenant"`  // what the plugin must name; nil: nothing
+	Origins     []string    `json:"origins"`  // that may call, for people to read
+	Revoke      string      `json:"revoke"`   // the token to send: access, refresh or any; blank: none
+	APIHosts    []string    `json:"apiHosts"` // that it may call through /fetch
+	Tenant      *tenantHelp `json:"tenant"`   // what the plugin must name; nil: nothing
 }
 
 // tenantHelp is a parameter that the plugin sends.
@@ -66,6 +68,7 @@ func (p page) help(plugin *plugins.Plugin) pluginHelp {
 		Backend:     p.BaseURL,
 		RedirectURI: plugin.RedirectURI,
 		Origins:     plugin.Origins(),
+		APIHosts:    hostsToCall(plugin),
 	}
 	if plugin.Slug == "" {
 		help.Label = p.rootLabel()
@@ -86,6 +89,19 @@ func (p page) help(plugin *plugins.Plugin) pluginHelp {
 		help.Tenant = &tenantHelp{Name: tenant.Name, Example: tenant.Example, Default: tenant.Default}
 	}
 	return help
+}
+
+// hostsToCall returns the hosts of the API as they stand in the addresses that the plugin calls.
+func hostsToCall(plugin *plugins.Plugin) []string {
+	client := &plugin.Client
+	if filled, err := client.ForTenant(""); err == nil {
+		client = filled
+	}
+	hosts := []string{}
+	for _, host := range client.APIHosts {
+		hosts = append(hosts, strings.TrimPrefix(host, "http://"))
+	}
+	return hosts
 }
 
 // rootLabel is what the page calls the plugin at the root, which has no slug.

@@ -9,12 +9,13 @@ import { testSignIn } from "./trial.js"
  * What an author pastes into a plugin.
  * @param {PluginHelp} plugin
  */
-function snippet({ backend, tenant }) {
+function snippet({ backend, tenant, apiHosts }) {
 	const needed = tenant && !tenant.default
 	const parameters = needed ? `, parameters: { ${tenant.name}: "${tenant.example}" }` : ""
+	const relay = apiHosts.length ? `, relay: ${JSON.stringify(apiHosts)}` : ""
 	return `import { createAuth } from "${backend}/client.js"
 
-const auth = createAuth({ backend: "${backend}"${parameters} })
+const auth = createAuth({ backend: "${backend}"${parameters}${relay} })
 
 await auth.signIn()                       // in a click: opens the provider's page, waits, keeps the tokens
 const response = await auth.fetch(url)    // fetch with the access token, which is refreshed in time

@@ -57,8 +57,44 @@ function facts(provider, redirectUri, form) {
 			h("dt", null, "PKCE"), h("dd", null, provider.fills["pkce"] === "off"
 				? "Off: this provider does not take it."
 				: "On."),
-			h("dt", null, "Revoke"), h("dd", null, revocation(provider))),
+			h("dt", null, "Revoke"), h("dd", null, revocation(provider)),
+			h("dt", null, "API"), h("dd", null, provider.api)),
+		provider.cors !== "yes" && relayed(provider, form),
 	]
+}
+
+/**
+ * What to enter so that the plugin can call the API through /fetch.
+ * @param {Provider} provider
+ * @param {HTMLElement} form
+ */
+function relayed({ apiHosts }, form) {
+	const field = fieldOf(form, "apiHosts")
+	if (!(field instanceof HTMLTextAreaElement)) return false
+	if (!apiHosts.length) {
+		return h("p.txt-hint", null, "Then enter the hosts of your API below as apiHosts.")
+	}
+	return h("div.po-buttons", null,
+		h("button.btn.sm.outline", {
+			type: "button", "data-key": "api hosts",
+			onclick: event => {
+				write(field, "on")
+				confirmOn(event.currentTarget, "Entered")
+			},
+		}, "Enter on as apiHosts"),
+		h("span.txt-hint", null, "then the plugin may call these hosts through /fetch"))
+}
+
+/**
+ * Says on a button for a moment that it was done.
+ * @param {EventTarget | null} button
+ * @param {string} done
+ */
+function confirmOn(button, done) {
+	if (!(button instanceof HTMLElement)) return
+	const says = button.dataset.says ??= button.textContent
+	button.textContent = done
+	setTimeout(() => button.textContent = says, 2000)
 }
 
 /** @param {Provider} provider */
@@ -104,10 +140,7 @@ function addScope(form, scope, separator, button) {
 	if (!(field instanceof HTMLTextAreaElement)) return
 	const written = field.value.split(separator).map(part => part.trim()).filter(Boolean)
 	if (!written.includes(scope)) write(field, [...written, scope].join(separator))
-	if (button instanceof HTMLElement) {
-		button.textContent = "Added"
-		setTimeout(() => button.textContent = "Add", 2000)
-	}
+	confirmOn(button, "Added")
 }
 
 /**
@@ -127,7 +160,7 @@ function markRequired(form, required) {
 }
 
 /**
- * Says below each blank field what the provider's preset fills in.
+ * Says below each blank field what the provider's preset fills in, and below apiHosts what it may.
  * @param {HTMLElement} form
  * @param {Provider | null} provider
  */
@@ -137,14 +170,17 @@ function showFilled(form, provider) {
 	for (const element of form.querySelectorAll("textarea[name], output[name]")) {
 		const field = /** @type {HTMLElement} */ (element)
 		const name = field.getAttribute("name") ?? ""
-		const value = provider?.fills[name]
-		const isShown = !!value && !valueOf(field) && !(isAnother && factsOfServer.includes(name))
+		const isHosts = name === "apiHosts"
+		const value = isHosts ? provider?.apiHosts.join(", ") : provider?.fills[name]
+		const isBlank = ["", isHosts ? "on" : ""].includes(valueOf(field).trim())
+		const isShown = !!value && isBlank && !(isAnother && factsOfServer.includes(name))
 		const place = isShown || field.closest(".record-field-input")?.querySelector(".po-fill")
 			? placeBelow(field, "fill")
 			: null
-		const text = isShown ? `${provider?.title} fills in: ${value}` : ""
+		const before = isHosts ? "on stands for: " : `${provider?.title} fills in: `
+		const text = isShown ? before + value : ""
 		if (place && place.textContent !== text) {
-			const words = h("span", null, `${provider?.title} fills in: `, h("code", null, value))
+			const words = h("span", null, before, h("code", null, value))
 			place.replaceChildren(text && words)
 			place.hidden = !text
 		}

@@ -23,6 +23,9 @@ type providerHelp struct {
 	RefreshNote    string              `json:"refreshNote"`
 	Revoke         string              `json:"revoke"`       // the token to send, or any; blank: none
 	RedirectName   string              `json:"redirectName"` // an example; blank: it wants the address
+	API            string              `json:"api"`          // where it is, and whether browsers may call it
+	CORS           oauth.CORS          `json:"cors"`         // yes, no, or blank: unknown
+	APIHosts       []string            `json:"apiHosts"`     // what on stands for; empty: it stands for none
 
 	// Required are the fields without which a plugin of this provider cannot be used.
 	Required []string `json:"required"`
@@ -53,6 +56,9 @@ func helpFor(preset oauth.Preset) providerHelp {
 		RefreshScope:   preset.RefreshScope,
 		RefreshNote:    preset.RefreshNote,
 		RedirectName:   preset.RedirectName,
+		API:            preset.DescribeAPI(),
+		CORS:           preset.CORS,
+		APIHosts:       append([]string{}, preset.APIHosts...),
 		Fills:          filledFields(client),
 	}
 	if preset.RevokeEndpoint != "" {

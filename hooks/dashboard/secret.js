@@ -9,6 +9,7 @@ import { h } from "./dom.js"
 export function secretField(field) {
 	const input = h("input.po-input", { type: "password", autocomplete: "new-password", spellcheck: "false" })
 	replaceField(field, input)
+	field.autocomplete = "off" // or the browser would store it, to restore the page after a crash
 	input.addEventListener("input", () => write(field, input.value))
 	return () => {
 		if (input.value !== field.value) input.value = field.value

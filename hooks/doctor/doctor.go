@@ -10,7 +10,9 @@ import (
 	"cmp"
 	"context"
 	"maps"
+	"net"
 	"net/http"
+	"net/netip"
 	"slices"
 	"time"
 
@@ -45,8 +47,10 @@ type Level string
 const (
 	// LevelError is the level of a finding that keeps people from signing in, or puts a secret at risk.
 	LevelError Level = "error"
-	// LevelWarning is the level of all other findings.
+	// LevelWarning is the level of all other findings that call for a change.
 	LevelWarning Level = "warning"
+	// LevelHint is the level of what may well be meant so.
+	LevelHint Level = "hint"
 )
 
 const (
@@ -83,6 +87,9 @@ type Options struct {
 	// HasEncryptionKey says whether ENCRYPTION_KEY is set.
 	HasEncryptionKey bool
 
+	// OldKey says what OLD_ENCRYPTION_KEY is.
+	OldKey OldKey
+
 	// TrustedProxyHeaders are the request headers that the service trusts for a client's address. Their names
 	// may be in any case.
 	TrustedProxyHeaders []string
@@ -106,6 +113,9 @@ type Options struct {
 	// [oauth.NewHTTPClient].
 	Transport http.RoundTripper
 
+	// LookUp returns the addresses of a host. Nil means those that [net.DefaultResolver] finds.
+	LookUp func(ctx context.Context, host string) ([]netip.Addr, error)
+
 	// Now is the clock of this machine. Nil means [time.Now].
 	Now func() time.Time
 
@@ -113,6 +123,18 @@ type Options struct {
 	// nil.
 	Done func(*plugins.Plugin)
 }
+
+// OldKey is what a configuration has as OLD_ENCRYPTION_KEY.
+type OldKey int
+
+const (
+	// OldKeyNone means that it is blank.
+	OldKeyNone OldKey = iota
+	// OldKeySame means that it is the key of ENCRYPTION_KEY.
+	OldKeySame
+	// OldKeyOther means that it is another key.
+	OldKeyOther
+)
 
 // Doctor checks a set-up. It may be used concurrently, and more than once.
 type Doctor struct {
@@ -128,19 +150,29 @@ func New(options Options) *Doctor {
 	if options.Now == nil {
 		options.Now = time.Now
 	}
+	if options.LookUp == nil {
+		options.LookUp = func(ctx context.Context, host string) ([]netip.Addr, error) {
+			return net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+		}
+	}
 	if options.Done == nil {
 		options.Done = func(*plugins.Plugin) {}
 	}
 	d := &Doctor{options: options, freeSpace: freeSpace}
-	if options.Environment != nil {
-		d.checked = append(d.checked, options.Environment)
-	}
-	for _, slug := range slices.Sorted(maps.Keys(options.Dashboard)) {
-		if plugin := options.Dashboard[slug]; plugin.State != plugins.SwitchedOff {
-			d.checked = append(d.checked, plugin)
-		}
-	}
+	isOff := func(p *plugins.Plugin) bool { return p.State == plugins.SwitchedOff }
+	d.checked = slices.DeleteFunc(d.all(), isOff)
 	return d
+}
+
+// all returns the plugins in the order of [Doctor.Plugins], with those that are switched off.
+func (d *Doctor) all() (all []*plugins.Plugin) {
+	if d.options.Environment != nil {
+		all = append(all, d.options.Environment)
+	}
+	for _, slug := range slices.Sorted(maps.Keys(d.options.Dashboard)) {
+		all = append(all, d.options.Dashboard[slug])
+	}
+	return all
 }
 
 // Plugins returns the plugins that are checked: the environment's first, the others by their slugs.
@@ -174,7 +206,7 @@ func (d *Doctor) Check(ctx context.Context) []Finding {
 	_ = group.Wait() // none fails
 
 	found := slices.Concat(d.options.Found, d.checkAnyPlugin(), d.checkDataDir(), d.checkPublicURL(),
-		d.checkFly(), providersClock.check(), slices.Concat(ofPlugins...))
+		d.checkOldKey(), d.checkFly(), providersClock.check(), slices.Concat(ofPlugins...))
 	once := []Finding{}
 	for _, f := range found {
 		// One cause, such as PUBLIC_URL, may affect every plugin.
@@ -213,6 +245,7 @@ func (d *Doctor) checkPlugin(ctx context.Context, asked endpoints, p *plugins.Pl
 	}
 	answered := d.checkProvider(ctx, asked.providers, p)
 	answered = append(answered, d.checkRedirectURI(ctx, asked.self, p)...)
+	answered = append(answered, d.checkAPI(ctx, p)...)
 	if ctx.Err() != nil {
 		// Requests that were cancelled say nothing about the servers that they were sent to.
 		answered = []Finding{{

@@ -2,11 +2,14 @@ package doctor
 
 import (
 	"cmp"
+	"context"
 	"encoding/json/v2"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"slices"
 	"strings"
 	"testing"
@@ -118,13 +121,29 @@ func newSetup(t *testing.T, at addresses) *setup {
 				Scope:             "read",
 			},
 		},
-		options:   Options{DataDir: t.TempDir()},
+		options:   Options{DataDir: t.TempDir(), LookUp: lookUp},
 		freeSpace: func(string) (uint64, bool) { return littleSpace, true },
 	}
 }
 
-// preset leaves the endpoints to a preset.
+// lookUp stands for the names of the Internet. Those below inside.example have private addresses.
+func lookUp(_ context.Context, host string) ([]netip.Addr, error) {
+	public, private := netip.MustParseAddr("::ffff:198.41.0.4"), netip.MustParseAddr("10.0.0.1")
+	switch host {
+	case "nowhere.example":
+		return nil, &net.DNSError{Name: host, IsNotFound: true}
+	case "db.inside.example":
+		return []netip.Addr{private}, nil
+	case "both.inside.example":
+		return []netip.Addr{private, public}, nil
+	default:
+		return []netip.Addr{public}, nil
+	}
+}
+
+// preset leaves the endpoints to a preset, and lets the plugin call the API.
 func (s *setup) preset(name string) {
+	s.plugin.APIHosts = []string{oauth.APIHostsOfPreset}
 	s.plugin.Provider, s.plugin.AuthorizeEndpoint, s.plugin.TokenEndpoint = name, "", ""
 }
 

@@ -33,6 +33,25 @@ func (c Client) completeAPIHosts() Client {
 	return c
 }
 
+// DescribeAPI says in short sentences where the provider's API is, whether browsers may call it, and what
+// follows for a plugin.
+func (p *Preset) DescribeAPI() string {
+	where := "Its API is at " + strings.Join(p.APIHosts, ", ") + "."
+	if len(p.APIHosts) == 0 {
+		where = "Its API has another host for each customer, or it is not known which."
+	}
+	switch {
+	case p.CORS == CORSYes:
+		return where + " Browsers may call it."
+	case p.CORS == CORSNo:
+		return where + " Browsers may not call it, so a plugin's page needs /fetch for its calls."
+	case len(p.APIHosts) == 0:
+		where = "The hosts of its API are not known."
+	}
+	return where + " Whether browsers may call it is not known. If they may not, a plugin's page needs " +
+		"/fetch for its calls."
+}
+
 // APIOrigin returns the scheme and the host at which an API of the provider is called, such as
 // https://api.notion.com for api.notion.com. The host must be one of [Client.APIHosts], byte for byte, so
 // whatever else an address may hide in it is none.

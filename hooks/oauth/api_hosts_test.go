@@ -163,3 +163,27 @@ func FuzzAPIOrigin(f *testing.F) {
 		}
 	})
 }
+
+// What is said of an API stays true where the preset knows less of it.
+func TestDescribeAPI(t *testing.T) {
+	t.Parallel()
+	const (
+		mayNot  = " Browsers may not call it, so a plugin's page needs /fetch for its calls."
+		unknown = " Whether browsers may call it is not known. If they may not, a plugin's page needs " +
+			"/fetch for its calls."
+		elsewhere = "Its API has another host for each customer, or it is not known which."
+	)
+	one := []string{"a.example", "b.example:8443"}
+	for want, preset := range map[string]Preset{
+		"Its API is at a.example, b.example:8443. Browsers may call it.": {CORS: CORSYes, APIHosts: one},
+		"Its API is at a.example, b.example:8443." + mayNot:              {CORS: CORSNo, APIHosts: one},
+		"Its API is at a.example, b.example:8443." + unknown:             {APIHosts: one},
+		elsewhere + " Browsers may call it.":                             {CORS: CORSYes},
+		elsewhere + mayNot:                                               {CORS: CORSNo},
+		"The hosts of its API are not known." + unknown:                  {},
+	} {
+		if got := preset.DescribeAPI(); got != want {
+			t.Errorf("%+v: %s", preset, got)
+		}
+	}
+}

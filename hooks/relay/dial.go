@@ -64,6 +64,15 @@ var ErrPrivateAddress = errors.New("the host has an address that is not on the I
 // publicAddresses lets addresses of the Internet pass: none that IANA's registries of special purposes list.
 var publicAddresses = ssrf.New(ssrf.WithAnyPort())
 
+// IsPublic reports whether an address is on the Internet, so that it may be called.
+func IsPublic(address netip.Addr) bool {
+	network := "tcp6"
+	if address = address.Unmap(); address.Is4() {
+		network = "tcp4"
+	}
+	return publicOnly(network, netip.AddrPortFrom(address, 443).String(), nil) == nil
+}
+
 func publicOnly(network, address string, _ syscall.RawConn) error {
 	if publicAddresses.Safe(network, address, nil) != nil {
 		return ErrPrivateAddress

@@ -51,15 +51,22 @@ var fruitlessKinds = []session.Status{session.StatusDenied, session.StatusFailed
 // countFruitless counts logins that have ended without tokens. When they are many, it does not leave their
 // removal to the sweep: in a minute, strangers can make more rows than the disk has room for.
 func (t *Table) countFruitless(ended int) {
-	many := t.bounds.fruitless.Add(int64(ended)) > int64(t.bounds.maxFruitless/4)
-	if !many || !t.bounds.trimming.TryLock() {
+	t.bounds.fruitless.Add(int64(ended))
+	if !t.bounds.isTrimDue() || !t.bounds.trimming.TryLock() {
 		return
 	}
 	go func() {
 		defer t.bounds.trimming.Unlock()
-		_, _ = t.removeSurplus(context.Background()) // the sweep meets the same error, and reports it
+		for t.bounds.isTrimDue() { // again, if many ended meanwhile and found the lock taken
+			if _, err := t.removeSurplus(context.Background()); err != nil {
+				return // the sweep meets the same error, and reports it
+			}
+		}
 	}()
 }
+
+// isTrimDue reports whether many logins have ended since the surplus was removed last.
+func (b *bounds) isTrimDue() bool { return b.fruitless.Load() > int64(b.maxFruitless/4) }
 
 // removeDue deletes the rows whose retention is over, and the oldest beyond what may be kept.
 func (t *Table) removeDue(ctx context.Context, now, removeBefore time.Time) (count int64, err error) {
