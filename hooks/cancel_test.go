@@ -55,7 +55,8 @@ func TestCancelWithoutDatabase(t *testing.T) {
 	if _, err := s.App.DB().NewQuery("ALTER TABLE sessions RENAME TO gone").Execute(); err != nil {
 		t.Fatal(err)
 	}
-	s.ExpectError("cancel", s.Post("/cancel?readKey="+readKey), http.StatusInternalServerError, "server_error")
+	got := s.Post("/cancel?readKey=" + readKey)
+	s.ExpectError("cancel", got, http.StatusInternalServerError, "server_error")
 }
 
 // The poll that waits hears of it at once.

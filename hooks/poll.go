@@ -190,7 +190,8 @@ func (s *server) deliver(e *request, readKey string, keep bool) error {
 	// The answer has been sent. A failure from here on can only be logged; the tokens go later, at the end of
 	// the session at the latest.
 	if err := record(ctx); err != nil {
-		s.log.Error("it was not recorded that the plugin has its tokens", "session", claim.SessionID, "cause", err.Error())
+		s.log.Error("it was not recorded that the plugin has its tokens", "session", claim.SessionID,
+			"cause", err.Error())
 	}
 	return nil
 }

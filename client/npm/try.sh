@@ -1,4 +1,4 @@
-# Installs the packed packages in an empty folder, and signs in as a person does who has Node and nothing else.
+# Installs the packed packages in an empty folder, and signs in as a person does who has only Node.
 #
 #	bash client/npm/try.sh /ABSOLUTE/PATH/OF/PACKAGE.tgz…
 set -euo pipefail

@@ -47,7 +47,8 @@ func TestSignIn(t *testing.T) {
 	}
 	for _, line := range []string{
 		"PKCE S256", "404  pending", `"You are signed in"`, `"aud": [` + "\n    \"demo-plugin\"",
-		"given once", "Test User", "2 databases", "a new refresh token", "the same for a second window", "signed out",
+		"given once", "Test User", "2 databases", "a new refresh token",
+		"the same for a second window", "signed out",
 	} {
 		if !strings.Contains(out.String(), line) {
 			t.Errorf("%q is missing in\n%s", line, &out)

@@ -149,7 +149,8 @@ func (f *framed) closes(words string) {
 	until(f.t, f.tab, fmt.Sprintf("closed === %q", words))
 }
 
-// checkRefused checks how many calls Notion has refused: one more each time, if the plugin waits as it is told.
+// checkRefused checks how many calls Notion has refused: one more each time, if the plugin waits as it is
+// told.
 func (f *framed) checkRefused(want int) {
 	f.t.Helper()
 	f.d.notion.mu.Lock()

@@ -181,8 +181,8 @@ func SimilarPresets(name string) (similar []string) {
 	return slices.Compact(similar)
 }
 
-// fixOfUnknownPreset says what to write instead of a name that is no preset's. A long value may be a secret in
-// the wrong place, so it is not quoted.
+// fixOfUnknownPreset says what to write instead of a name that is no preset's. A long value may be a secret
+// in the wrong place, so it is not quoted.
 func fixOfUnknownPreset(name string) string {
 	const maxWord, maxWords = 16, 32
 	similar := SimilarPresets(name)

@@ -73,8 +73,8 @@ func (p *page) reads(body io.ReadCloser) io.ReadCloser {
 	return &requestBody{ReadCloser: http.MaxBytesReader(p.ResponseWriter, body, MaxBody), page: p}
 }
 
-// resetDeadlines lets the page read the rest of an answer without a body, or an error, and lets the server wait
-// for its next request as long as it does otherwise.
+// resetDeadlines lets the page read the rest of an answer without a body, or an error, and lets the server
+// wait for its next request as long as it does otherwise.
 func (p *page) resetDeadlines() {
 	p.extendWriting()
 	if p.readsAny {

@@ -108,7 +108,8 @@ func TestReportJSON(t *testing.T) {
 	report := s.report(ReportRequest{Span: time.Hour, Hours: 1})
 	report.Hours[0].Hour = ""
 	got, err := json.Marshal(report)
-	const want = `{"retention":0,"root":"","ever":false,"succeeded":false,"live":[],"liveCount":0,"funnel":[],` +
+	const want = `{"retention":0,"root":"","ever":false,"succeeded":false,"live":[],"liveCount":0,` +
+		`"funnel":[],` +
 		`"hours":[{"hour":"","plugin":"","started":0,"redirected":0,"finished":0,"claimed":0,` +
 		`"denied":0,"failed":0,"expired":0}],"toClaim":{"count":0,"median":0,"p95":0},"failures":[]}`
 	if err != nil || string(got) != want {
