@@ -21,11 +21,13 @@ var rooms = map[string]struct {
 	"hooks/session/sqlite":      {may: []string{"hooks/session"}, pocketBase: true},
 	"hooks/plugins":             {may: []string{"hooks/oauth", "hooks/typo"}, pocketBase: true},
 	"hooks/doctor": {
-		may: []string{"hooks/plugins", "hooks/oauth", "hooks/typo"}, pocketBase: true,
+		may: []string{"hooks/plugins", "hooks/oauth", "hooks/relay", "hooks/typo"}, pocketBase: true,
 	},
 	"hooks/relay": {},
 	"hooks/dashboard": {
-		may:        []string{"hooks/doctor", "hooks/plugins", "hooks/session", "hooks/oauth", "hooks/typo"},
+		may: []string{
+			"hooks/doctor", "hooks/plugins", "hooks/session", "hooks/oauth", "hooks/relay", "hooks/typo",
+		},
 		pocketBase: true,
 	},
 	"internal/testkit": {may: []string{"hooks/oauth", "hooks/typo", "pb_migrations"}, pocketBase: true},
