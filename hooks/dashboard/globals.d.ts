@@ -103,8 +103,11 @@ type FailureKind = {
 	ago: number
 }
 
-/** GET plugins: where the world reaches the service, and what authors need to know about each plugin. */
-type Plugins = { base: string, plugins: PluginHelp[] }
+/**
+ * GET plugins: where the world reaches the service, what must be set before a plugin can be added, and what
+ * authors need to know about each plugin.
+ */
+type Plugins = { base: string, missing?: string, plugins: PluginHelp[] }
 
 /** What a plugin's author pastes where. */
 type Addresses = { backend: string, redirectUri: string, console?: string, origins?: string[] | null }

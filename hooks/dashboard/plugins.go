@@ -38,7 +38,7 @@ type tenantHelp struct {
 	Default string `json:"default"` // blank: it must be sent
 }
 
-// listPlugins handles GET /api/plugin-oauth/plugins: {"base": "https://…", "plugins": […]}.
+// listPlugins handles GET /api/plugin-oauth/plugins: {"base": "https://…", "missing": "…", "plugins": […]}.
 func (p page) listPlugins(e *core.RequestEvent) error {
 	bySlug, err := p.Records.All()
 	if err != nil {
@@ -46,8 +46,9 @@ func (p page) listPlugins(e *core.RequestEvent) error {
 	}
 	answer := struct {
 		Base    string       `json:"base"`
+		Missing string       `json:"missing,omitzero"` // what must be set before a plugin can be added
 		Plugins []pluginHelp `json:"plugins"`
-	}{Base: p.BaseURL, Plugins: []pluginHelp{}}
+	}{Base: p.BaseURL, Missing: p.missing(), Plugins: []pluginHelp{}}
 	if p.Environment != nil {
 		answer.Plugins = append(answer.Plugins, p.help(p.Environment))
 	}
@@ -55,6 +56,15 @@ func (p page) listPlugins(e *core.RequestEvent) error {
 		answer.Plugins = append(answer.Plugins, p.help(bySlug[slug]))
 	}
 	return e.JSON(http.StatusOK, answer)
+}
+
+// missing says what must be set before a plugin with a client secret can be saved, or returns "".
+func (p page) missing() string {
+	if p.Records.CanSeal() {
+		return ""
+	}
+	return "Client secrets cannot be stored yet, since the service runs without ENCRYPTION_KEY. Before you " +
+		"add a plugin, set it in the environment or in .env, and start again; " + plugins.HowToMakeKey + "."
 }
 
 func (p page) help(plugin *plugins.Plugin) pluginHelp {

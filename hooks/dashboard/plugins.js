@@ -30,11 +30,15 @@ await auth.signOut()                      // has the provider end the tokens whe
 export function pluginHelp(part) {
 	const check = setUpCheck()
 	const list = h("div")
+	const missing = h("p.alert.warning", { hidden: true })
 	const buttons = h("div.po-buttons", null, addButton(() => refresh(), "add"), check.button)
-	part.append(h("div.po-head", null, h("h2", null, "Plugins"), buttons), check.findings, list)
+	part.append(h("div.po-head", null, h("h2", null, "Plugins"), buttons), missing, check.findings, list)
 	let shown = ""
 	async function refresh() {
-		const plugins = (await loadPlugins().catch(() => null))?.plugins ?? null
+		const answer = await loadPlugins().catch(() => null)
+		const plugins = answer?.plugins ?? null
+		missing.hidden = !answer?.missing
+		missing.textContent = answer?.missing ?? ""
 		if (!plugins || JSON.stringify(plugins) === shown) return plugins
 		shown = JSON.stringify(plugins)
 		const opened = [...list.querySelectorAll("details")].filter(({ open }) => open)

@@ -34,6 +34,9 @@ func NewRecords(app core.App, defaults Defaults) *Records {
 	return &Records{app: app, defaults: defaults, key: encryptionKey(defaults.EncryptionKey)}
 }
 
+// CanSeal reports whether client secrets can be stored.
+func (r *Records) CanSeal() bool { return r.key != "" }
+
 // secretDots stand for a client secret in its record. The secret itself is in a column that is not a field of
 // the collection.
 const secretDots = "••••••••"
