@@ -99,14 +99,18 @@ func (s *server) fetch(e *request) error {
 	}
 	network := s.clientNetwork(e)
 	_, token, _ := strings.Cut(call.Authorization, " ")
-	wait := s.fetchLimit.peek(network, s.config.timing.now())
-	if wait > 0 && !s.knownTokens.isGood(newTokenKey(e, token)) {
+	key := newTokenKey(e, token)
+	wait, isKnown := s.fetchLimit.peek(network, s.config.timing.now()), s.knownTokens.isGood(key)
+	if wait > 0 && !isKnown {
 		e.setRetryAfter(wait)
 		return errFetchRefused
 	}
 	call.OnHead = func(status int, took time.Duration) {
 		s.metrics.apiCall(e.slug(), status, took)
 		if status == http.StatusUnauthorized {
+			s.knownTokens.good.remove(key) // it has ended
+		}
+		if isRefusedToken(status) && !isKnown {
 			s.fetchLimit.spend(network, s.config.timing.now())
 		}
 	}
@@ -116,6 +120,12 @@ func (s *server) fetch(e *request) error {
 	}
 	defer leave()
 	return fetchError(s.relay.Serve(e.Response, e.Request, call))
+}
+
+// isRefusedToken reports whether a status may say that an API does not accept a token: APIs differ.
+func isRefusedToken(status int) bool {
+	return status == http.StatusUnauthorized || status == http.StatusForbidden ||
+		status == http.StatusBadRequest
 }
 
 // leaveBody leaves what is left of a request's body unread, since it may be large and slow. The connection is

@@ -36,7 +36,7 @@ func (s *server) ownHostsOnly(listener net.Addr, next http.Handler) http.Handler
 		}
 		e := &request{Response: w, Request: r, plugin: s.config.Plugin}
 		s.setHeaders(e, route{})
-		_ = e.readBody(s.config.timing.body) // it is misdirected, whatever it says
+		_ = s.readBody(e) // it is misdirected, whatever it says
 		s.writeError(e, formatText, errMisdirected)
 	})
 }

@@ -131,26 +131,57 @@ var (
 	}
 )
 
-// readBody reads the whole body. It fails with errBodyTooLarge or errBodyTooSlow, and then the connection is
-// closed after the answer. Every request's body is read, needed or not: until then net/http neither answers
-// nor notices that a client has left.
-func (e *request) readBody(timeout time.Duration) error {
+// smallBody is what each connection may have of a body while it waits for the rest, in bytes: 16 KB.
+const smallBody = 16 << 10
+
+// largeBodies bounds the bodies that are being read and are larger. Only a token of an unusual provider is:
+// 128 of them take 8 MB.
+var largeBodies = bounds{network: 16, inAll: 128}
+
+// readBody reads the whole body. It fails with errBodyTooLarge or errBodyTooSlow, or if too many large ones
+// are being read, and then the connection is closed after the answer. Every request's body is read, needed or
+// not: until then net/http neither answers nor notices that a client has left.
+func (s *server) readBody(e *request) error {
 	if e.Request.ContentLength == 0 {
 		return nil
 	}
 	// If the connection has no deadlines, the server's own still applies.
 	connection := http.NewResponseController(e.Response)
-	_ = connection.SetReadDeadline(time.Now().Add(timeout))
-	body, err := io.ReadAll(io.LimitReader(e.Request.Body, maxBody+1))
-	if err != nil || len(body) > maxBody {
+	_ = connection.SetReadDeadline(time.Now().Add(s.config.timing.body))
+	body, err := s.readAll(e)
+	if err != nil {
 		// Otherwise net/http would wait for the rest before it answers.
 		e.Response.Header().Set("Connection", "close")
-		if err != nil {
-			return errBodyTooSlow
-		}
-		return errBodyTooLarge
+		return err
 	}
 	_ = connection.SetReadDeadline(time.Time{})
 	e.body = body
 	return nil
+}
+
+// readAll reads a body. One of unknown length counts as large only once it is.
+func (s *server) readAll(e *request) (body []byte, err error) {
+	if e.Request.ContentLength <= smallBody {
+		body, err = io.ReadAll(io.LimitReader(e.Request.Body, smallBody+1))
+		if err != nil {
+			return nil, errBodyTooSlow
+		}
+		if len(body) <= smallBody {
+			return body, nil
+		}
+	}
+	leave, err := s.bodyGate.enter(s.clientNetwork(e), "")
+	if err != nil {
+		e.setRetryAfter(retryBusy)
+		return nil, err
+	}
+	defer leave()
+	rest, err := io.ReadAll(io.LimitReader(e.Request.Body, int64(maxBody+1-len(body))))
+	switch body = append(body, rest...); {
+	case err != nil:
+		return nil, errBodyTooSlow
+	case len(body) > maxBody:
+		return nil, errBodyTooLarge
+	}
+	return body, nil
 }

@@ -42,6 +42,7 @@ type server struct {
 	providerGate   *gate    // refreshes and revocations
 	pollGate       *gate    // held polls, and redirects that wait
 	fetchGate      *gate    // calls of APIs
+	bodyGate       *gate    // large bodies that are being read
 	fetchLimit     *limiter // counts those whose token the API refused
 	relay          *relay.Relay
 	knownTokens    knownTokens
@@ -87,6 +88,7 @@ func newServer(app core.App, config Config, records *plugins.Records) (*server, 
 		providerGate:   newGate(providerBounds),
 		pollGate:       newGate(bounds{network: networkPolls, inAll: heldPolls}),
 		fetchGate:      newGate(fetchBounds),
+		bodyGate:       newGate(largeBodies),
 		fetchLimit:     newLimiter(config.RefreshRateLimit.times(refusedCalls)),
 		relay:          relay.New(config.relayOptions()),
 		guesses:        newGuesses(config.timing.now),
@@ -191,7 +193,7 @@ func (s *server) serve(w http.ResponseWriter, r *http.Request) {
 	s.setHeaders(e, found)
 	var bodyErr error
 	if !found.streams {
-		bodyErr = e.readBody(s.config.timing.body)
+		bodyErr = s.readBody(e)
 	}
 	switch {
 	case bodyErr != nil:

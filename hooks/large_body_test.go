@@ -1,0 +1,59 @@
+package hooks
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+)
+
+// Of bodies that are large and do not end only a few are read at a time. Small ones are read all the same, and
+// large ones again once there is room.
+func TestLargeBodiesAreBounded(t *testing.T) {
+	t.Parallel()
+	s := serve(t, nil)
+	s.server.bodyGate.bounds = bounds{network: 2, provider: 3, inAll: 3}
+	send := func(length int, body string) net.Conn {
+		connection, err := net.Dial("tcp", strings.TrimPrefix(s.URL, "http://"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { connection.Close() })
+		fmt.Fprintf(connection, "POST /poll HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n%s", length, body)
+		return connection
+	}
+	status := func(connection net.Conn) int {
+		response, err := http.ReadResponse(bufio.NewReader(connection), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer response.Body.Close()
+		_, _ = io.Copy(io.Discard, response.Body)
+		return response.StatusCode
+	}
+	large := strings.Repeat("x", smallBody+1)
+	first, second := send(len(large)+1, large), send(len(large)+1, large)
+	eventually(t, "both are being read", func() bool {
+		s.server.bodyGate.mu.Lock()
+		defer s.server.bodyGate.mu.Unlock()
+		return s.server.bodyGate.total == 2
+	})
+	if got := status(send(len(large), large)); got != http.StatusTooManyRequests {
+		t.Errorf("a third large body: %d", got)
+	}
+	if got := status(send(smallBody, large[:smallBody])); got != http.StatusBadRequest {
+		t.Errorf("a small body: %d", got)
+	}
+	for _, connection := range []net.Conn{first, second} {
+		_, _ = io.WriteString(connection, "x")
+		if got := status(connection); got != http.StatusBadRequest {
+			t.Errorf("a large body that ends: %d", got)
+		}
+	}
+	if got := status(send(len(large), large)); got != http.StatusBadRequest {
+		t.Errorf("a large body with room: %d", got)
+	}
+}
