@@ -10,8 +10,8 @@ import (
 	"testing"
 )
 
-// Of bodies that are large and do not end only a few are read at a time. Small ones are read all the same, and
-// large ones again once there is room.
+// Of bodies that are large and do not end only a few are read at a time. Small ones are read all the same,
+// and large ones again once there is room.
 func TestLargeBodiesAreBounded(t *testing.T) {
 	t.Parallel()
 	s := serve(t, nil)
@@ -22,7 +22,8 @@ func TestLargeBodiesAreBounded(t *testing.T) {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { connection.Close() })
-		fmt.Fprintf(connection, "POST /poll HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n%s", length, body)
+		fmt.Fprintf(connection, "POST /poll HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n%s",
+			length, body)
 		return connection
 	}
 	status := func(connection net.Conn) int {
