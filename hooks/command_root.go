@@ -11,7 +11,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"plugin-oauth/hooks/typo"
+	"plugin-oauth/internal/typo"
 )
 
 // UsageError is the error of a command that was written wrong.

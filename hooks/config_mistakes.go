@@ -10,7 +10,7 @@ import (
 	"github.com/hashicorp/go-envparse"
 
 	"plugin-oauth/hooks/doctor"
-	"plugin-oauth/hooks/typo"
+	"plugin-oauth/internal/typo"
 )
 
 // mistakes returns what looks like a mistake in .env and in the variables of this process, and is valid all

@@ -14,24 +14,24 @@ var rooms = map[string]struct {
 	may        []string
 	pocketBase bool
 }{
-	"hooks/typo":                {},
-	"hooks/oauth":               {may: []string{"hooks/typo"}},
+	"hooks/oauth":               {may: []string{"internal/typo"}},
 	"hooks/session":             {},
 	"hooks/session/sessiontest": {may: []string{"hooks/session"}},
 	"hooks/session/sqlite":      {may: []string{"hooks/session"}, pocketBase: true},
-	"hooks/plugins":             {may: []string{"hooks/oauth", "hooks/typo"}, pocketBase: true},
+	"hooks/plugins":             {may: []string{"hooks/oauth", "internal/typo"}, pocketBase: true},
 	"hooks/doctor": {
-		may: []string{"hooks/plugins", "hooks/oauth", "hooks/relay", "hooks/typo"}, pocketBase: true,
+		may: []string{"hooks/plugins", "hooks/oauth", "hooks/relay", "internal/typo"}, pocketBase: true,
 	},
 	"hooks/relay": {},
 	"hooks/dashboard": {
 		may: []string{
-			"hooks/doctor", "hooks/plugins", "hooks/session", "hooks/oauth", "hooks/relay", "hooks/typo",
+			"hooks/doctor", "hooks/plugins", "hooks/session", "hooks/oauth", "hooks/relay", "internal/typo",
 		},
 		pocketBase: true,
 	},
-	"internal/testkit": {may: []string{"hooks/oauth", "hooks/typo", "pb_migrations"}, pocketBase: true},
-	"views":            {may: []string{"hooks/oauth", "hooks/typo"}},
+	"internal/typo":    {},
+	"internal/testkit": {may: []string{"hooks/oauth", "internal/typo", "pb_migrations"}, pocketBase: true},
+	"views":            {may: []string{"hooks/oauth", "internal/typo"}},
 	"client":           {},
 	"pb_migrations":    {pocketBase: true},
 }

@@ -10,7 +10,7 @@ import (
 	"slices"
 	"strings"
 
-	"plugin-oauth/hooks/typo"
+	"plugin-oauth/internal/typo"
 )
 
 // Preset has the facts about one provider. It fills what a [Client] leaves blank. See presets.json.

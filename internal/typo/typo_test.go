@@ -5,7 +5,7 @@ import (
 	"strings"
 	"testing"
 
-	"plugin-oauth/hooks/typo"
+	"plugin-oauth/internal/typo"
 )
 
 func TestDistance(t *testing.T) {
