@@ -169,28 +169,10 @@ func newTokenKey(e *request, token string) tokenKey {
 	return sha256.Sum256([]byte(string(e.plugin.Fingerprint) + "\n" + token))
 }
 
-// tokenKeys returns the keys of the access and refresh tokens in a token response, at any depth.
+// tokenKeys returns the keys of the tokens in a token response.
 func tokenKeys(e *request, response []byte) (keys []tokenKey) {
-	var collect func(value any)
-	collect = func(value any) {
-		switch value := value.(type) {
-		case []any:
-			for _, element := range value {
-				collect(element)
-			}
-		case map[string]any:
-			for name, member := range value {
-				token, isString := member.(string)
-				if isString && token != "" && (name == "access_token" || name == "refresh_token") {
-					keys = append(keys, newTokenKey(e, token))
-				}
-				collect(member)
-			}
-		}
-	}
-	var decoded any
-	if json.Unmarshal(response, &decoded) == nil {
-		collect(decoded)
+	for _, token := range oauth.TokensIn(response) {
+		keys = append(keys, newTokenKey(e, token))
 	}
 	return keys
 }

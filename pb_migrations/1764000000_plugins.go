@@ -10,7 +10,7 @@ func init() {
 		plugins := core.NewBaseCollection("plugins")
 		plugins.Fields.Add(
 			&core.TextField{Name: "slug", Presentable: true, Help: "The last part of the plugin's backend URL: a-z, 0-9 and -, such as google-sheets-plugin."},
-			&core.TextField{Name: "provider", Help: "Such as google. It fills the endpoints and options that you leave blank below. The command plugin-oauth providers lists those that are known."},
+			&core.TextField{Name: "provider", Help: "Such as google. It fills the endpoints and options that you leave blank below. The README and the command plugin-oauth providers list those that are known."},
 			&core.TextField{Name: "clientId", Help: "The provider's developer console shows it."},
 			&core.TextField{Name: "clientSecret", Help: "The provider's developer console shows it. It is stored encrypted and never shown again: dots stand for it. Select them all and type to replace it."},
 			&core.TextField{Name: "scope", Help: "What the plugin may do at the provider. It is sent exactly as you write it. Some providers want spaces between, some commas."},

@@ -3,6 +3,7 @@ package oauth
 import (
 	"bytes"
 	"cmp"
+	"encoding/json"
 	"errors"
 	"strings"
 )
@@ -29,6 +30,28 @@ func ReplaceTokens(response []byte, replace func(TokenKind, []byte) (string, err
 	}
 	r.replaced.Write(response[r.done:])
 	return r.replaced.Bytes(), r.err
+}
+
+// TokensIn returns the access and refresh tokens in a token response, at any depth. There are none in what is
+// not JSON.
+func TokensIn(response []byte) (tokens []string) {
+	collect := func(_ TokenKind, value []byte) (string, error) {
+		tokens = append(tokens, TokenText(value))
+		return "", nil
+	}
+	if _, err := ReplaceTokens(response, collect); err != nil {
+		return nil
+	}
+	return tokens
+}
+
+// TokenText returns the token that a value of JSON stands for: the text of a string, or the digits of a
+// number.
+func TokenText(value []byte) (token string) {
+	if json.Unmarshal(value, &token) != nil {
+		return string(value)
+	}
+	return token
 }
 
 // tokenReplacer copies a token response, with other tokens in it.

@@ -17,8 +17,8 @@ func TestReplaceTokens(t *testing.T) {
 			name: "every other byte stays",
 			response: "\ufeff" + ` { "id": 12345678901234567890, "access_token" : "AT" ,` + "\n" +
 				`"n":1.50,"t":"\u003c\/" }` + "\n",
-			want: "\ufeff" + ` { "id": 12345678901234567890, "access_token" : "<access_token "AT">" ,` + "\n" +
-				`"n":1.50,"t":"\u003c\/" }` + "\n",
+			want: "\ufeff" + ` { "id": 12345678901234567890, "access_token" : "<access_token "AT">" ,` +
+				"\n" + `"n":1.50,"t":"\u003c\/" }` + "\n",
 		},
 		{
 			name: "nested",
@@ -35,8 +35,8 @@ func TestReplaceTokens(t *testing.T) {
 		},
 		{
 			name: "numbers, and what holds tokens",
-			response: `{"refresh_token":1.0,"access_token":{"value":"a","list":["b",{"refresh_token":"c"}]},` +
-				`"x":"y"}`,
+			response: `{"refresh_token":1.0,"access_token":{"value":"a","list":["b",{"refresh_token":"c"}]}` +
+				`,"x":"y"}`,
 			want: `{"refresh_token":"<refresh_token 1.0>","access_token":{"value":"<access_token "a">",` +
 				`"list":["<access_token "b">",{"refresh_token":"<refresh_token "c">"}]},"x":"y"}`,
 		},
@@ -56,6 +56,22 @@ func TestReplaceTokens(t *testing.T) {
 				t.Errorf("got  %s\nwant %s\n%v", got, test.want, err)
 			}
 		})
+	}
+}
+
+// The tokens are found wherever they are replaced.
+func TestTokensIn(t *testing.T) {
+	t.Parallel()
+	for response, want := range map[string]string{
+		`{"access_token":"a\/b","x":{"refresh_token":"c"}}`:          "a/b c",
+		"\ufeff" + `{"access_token":["a",{"value":"b"}],"n":"x"}`:    "a b",
+		`{"access_token":12345678901234567890,"refresh_token":null}`: "12345678901234567890",
+		`{"id_token":"I"}`:          "",
+		`{"access_token":"a"} rest`: "",
+	} {
+		if got := strings.Join(TokensIn([]byte(response)), " "); got != want {
+			t.Errorf("%s: %q, want %q", response, got, want)
+		}
 	}
 }
 

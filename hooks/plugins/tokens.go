@@ -5,7 +5,6 @@ import (
 	"crypto/hkdf"
 	"crypto/sha256"
 	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"strings"
 
@@ -54,7 +53,7 @@ func (p *Plugin) OpenToken(kind oauth.TokenKind, token string) (string, error) {
 		return token, nil
 	}
 	value, err := p.openValue(kind, token)
-	return textOf(value), err
+	return oauth.TokenText(value), err
 }
 
 // openValue returns a sealed token as the provider has written it in JSON.
@@ -70,14 +69,6 @@ func (p *Plugin) openValue(kind oauth.TokenKind, token string) ([]byte, error) {
 		}
 	}
 	return nil, ErrNotSealed
-}
-
-// textOf returns the text of a string of JSON, or the digits of a number.
-func textOf(value []byte) (text string) {
-	if json.Unmarshal(value, &text) != nil {
-		return string(value)
-	}
-	return text
 }
 
 // tokenBinding is what a sealed token is bound to. It has only what the admin entered, so that a new version
