@@ -16,7 +16,7 @@ import (
 )
 
 // rawAPI starts an API that gets connections and answers as it likes, until the test ends.
-func rawAPI(t *testing.T, answer func(net.Conn)) *url.URL {
+func rawAPI(t testing.TB, answer func(net.Conn)) *url.URL {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -151,10 +151,3 @@ func isWebSocket(header http.Header) bool {
 	}
 	return false
 }
-
-// copyHeader puts headers back.
-func copyHeader(to, from http.Header) {
-	for name, values := range from {
-		to[name] = values
-	}
-}

@@ -11,6 +11,7 @@ import (
 	"errors"
 	"io"
 	"log"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httputil"
@@ -183,7 +184,7 @@ func (r *Relay) Serve(w http.ResponseWriter, req *http.Request, call Call) error
 	}
 	proxy.ServeHTTP(x.page, x.request)
 	if x.failed != nil {
-		copyHeader(w.Header(), own)
+		maps.Copy(w.Header(), own)
 	}
 	return x.failed
 }

@@ -328,20 +328,7 @@ func TestDialsPublicAddressesOnly(t *testing.T) {
 
 // Whatever the address is spelled like, only the name localhost leads to this machine.
 func FuzzDial(f *testing.F) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		f.Fatal(err)
-	}
-	f.Cleanup(func() { listener.Close() })
-	go func() {
-		for {
-			connection, err := listener.Accept()
-			if err != nil {
-				return
-			}
-			connection.Close()
-		}
-	}()
+	port := rawAPI(f, func(connection net.Conn) { connection.Close() }).Port()
 	for _, host := range []string{
 		"127.0.0.1", "127.1", "2130706433", "0x7f000001", "0177.0.0.1", "[::1]", "::1", "[::ffff:127.0.0.1]",
 		"localhost.", "LOCALHOST", "0", "", "[::]",
@@ -353,7 +340,7 @@ func FuzzDial(f *testing.F) {
 		if host == "localhost" || isName {
 			return // of others, which the resolver would be asked for
 		}
-		connection, err := dial(t.Context(), "tcp", host+":"+portOf(listener))
+		connection, err := dial(t.Context(), "tcp", host+":"+port)
 		if err == nil {
 			t.Errorf("%q led to %s", host, connection.RemoteAddr())
 			connection.Close()
