@@ -25,6 +25,18 @@ func apiSettings() []pluginSetting {
 	}
 }
 
+// providerHelp are the words at the field provider. The second are those of the version before.
+var providerHelp = [2]string{
+	"Such as google. It fills the endpoints and options that you leave blank below. The command " +
+		"plugin-oauth providers lists those that are known.",
+	"Such as google. It fills the endpoints and options that you leave blank below. The README and the " +
+		"command plugin-oauth providers list those that are known.",
+}
+
+func setProviderHelp(plugins *core.Collection, version int) {
+	plugins.Fields.GetByName("provider").(*core.TextField).Help = providerHelp[version]
+}
+
 func init() {
 	migrations.Register(func(app core.App) error {
 		plugins, err := app.FindCollectionByNameOrId("plugins")
@@ -35,6 +47,7 @@ func init() {
 			isBefore := func(f core.Field) bool { return f.GetName() == added.after }
 			plugins.Fields.AddAt(slices.IndexFunc(plugins.Fields, isBefore)+1, added.field)
 		}
+		setProviderHelp(plugins, 0)
 		return app.Save(plugins)
 	}, func(app core.App) error {
 		plugins, err := app.FindCollectionByNameOrId("plugins")
@@ -44,6 +57,7 @@ func init() {
 		for _, added := range apiSettings() {
 			plugins.Fields.RemoveByName(added.field.GetName())
 		}
+		setProviderHelp(plugins, 1)
 		return app.Save(plugins)
 	})
 }
