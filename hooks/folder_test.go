@@ -8,7 +8,6 @@ import (
 	"io/fs"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -61,9 +60,6 @@ func withUmask(t *testing.T, p *testkit.Process) {
 // commands make none, and tighten the one that they find.
 func TestDataFolderIsPrivate(t *testing.T) {
 	t.Parallel()
-	if _, err := exec.LookPath("sh"); err != nil {
-		t.Skip(err)
-	}
 	t.Run("serve", func(t *testing.T) {
 		t.Parallel()
 		p := testkit.NewProcess(t)

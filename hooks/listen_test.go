@@ -11,14 +11,6 @@ import (
 	"plugin-oauth/internal/testkit"
 )
 
-// needIPv6 skips a test on a machine without the loopback address of IPv6.
-func needIPv6(t *testing.T) {
-	t.Helper()
-	if !hasAddress("::1") {
-		t.Skip("this machine has no IPv6")
-	}
-}
-
 // listenAt listens until the test ends.
 func listenAt(t *testing.T, host, port string) net.Listener {
 	t.Helper()
@@ -35,7 +27,7 @@ func portOf(listener net.Listener) string { return port(listener.Addr().String()
 // localhost is both loopback addresses, with one listener for them.
 func TestListenOnBothLoopbacks(t *testing.T) {
 	t.Parallel()
-	needIPv6(t)
+	testkit.NeedIPv6(t)
 	for _, test := range []struct {
 		address string
 		both    bool
@@ -80,7 +72,7 @@ func TestListenOnBothLoopbacks(t *testing.T) {
 // If another program has one of the two, the error names it, and the other is free again.
 func TestLoopbackIsTaken(t *testing.T) {
 	t.Parallel()
-	needIPv6(t)
+	testkit.NeedIPv6(t)
 	for i, host := range loopbacks {
 		t.Run(host, func(t *testing.T) {
 			t.Parallel()
@@ -121,7 +113,7 @@ func TestListenWithoutIPv6(t *testing.T) {
 // The service answers on both, and a start says which address another program has.
 func TestServeOnBothLoopbacks(t *testing.T) {
 	t.Parallel()
-	needIPv6(t)
+	testkit.NeedIPv6(t)
 	p := testkit.NewProcess(t)
 	free := port(p.Address)
 	p.Args[2] = free

@@ -10,6 +10,8 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+
+	"plugin-oauth/internal/testkit"
 )
 
 // Whether the login comes back here.
@@ -177,11 +179,7 @@ func listenOn(t *testing.T, address string, handler http.Handler) string {
 // A browser that goes to localhost takes whichever address of this machine answers.
 func TestOtherLoopback(t *testing.T) {
 	t.Parallel()
-	probe, err := net.Listen("tcp", "[::1]:0")
-	if err != nil {
-		t.Skip("this machine has no IPv6")
-	}
-	probe.Close()
+	testkit.NeedIPv6(t)
 	self, err := url.Parse(serveSelf(t))
 	if err != nil {
 		t.Fatal(err)
