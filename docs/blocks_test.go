@@ -51,7 +51,7 @@ var blocks = map[string]run{
 
 	"docs/porting-framers-notion-plugin.md: PROVIDER=notion": inSettings,
 
-	`docs/porting-framers-notion-plugin.md: import { createAuth } from "plugin-oauth`: notRun("a part of a plugin"),
+	`docs/porting-framers-notion-plugin.md: import { createAuth } from "plugin-oauth`: notRun("an excerpt"),
 	`docs/porting-framers-notion-plugin.md: import { Client } from "@notionhq/client`: notRun("likewise"),
 
 	"docs/sealed-tokens.md: TOKENS=sealed": inSettings,

@@ -20,4 +20,5 @@ alone npx plugin-oauth providers google
 alone npx plugin-oauth demo -once
 if alone npx plugin-oauth providers gogle; then exit 1; fi
 left=$(ls)
-[ "$left" = "$(printf 'node_modules\npackage-lock.json\npackage.json')" ] || { echo "It leaves: $left"; exit 1; }
+wanted=$(printf 'node_modules\npackage-lock.json\npackage.json')
+[ "$left" = "$wanted" ] || { echo "It leaves: $left"; exit 1; }

@@ -11,7 +11,8 @@ import { h } from "./dom.js"
 export function providerPicker(field, providers) {
 	const list = h("ul.po-options", { role: "listbox", id: field.id + "_list", "aria-label": "Providers" })
 	const input = h("input.po-input", {
-		type: "text", role: "combobox", autocomplete: "off", spellcheck: "false", placeholder: "Search by name …",
+		type: "text", role: "combobox", autocomplete: "off", spellcheck: "false",
+		placeholder: "Search by name …",
 		"aria-autocomplete": "list", "aria-expanded": "false", "aria-controls": list.id,
 	})
 	list.hidden = true
