@@ -1,6 +1,7 @@
 package hooks
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -20,6 +21,12 @@ const fetchPath = "/fetch/"
 // streamed may go on for hours. Each takes 100 KB beside the connection of its page: that to the API, and
 // buffers.
 var fetchBounds = bounds{network: 48, provider: 96, inAll: 128}
+
+// unknownCalls is how many times as many calls as REFRESH_RATE_LIMIT allows refreshes may come with tokens of
+// which nobody here knows whether they are good, from one network in the same time. Not every API refuses a
+// made-up token with a status of its own: Slack's answers 200. Tokens that never end are unknown after a
+// restart, so this has room for an office whose plugins call all day: 50 times a second.
+const unknownCalls = 25
 
 // refusedCalls is how many times as many calls as REFRESH_RATE_LIMIT allows refreshes an API may refuse for
 // their token, from one network in the same time. A stranger can make up tokens; an API that gets too many of
@@ -62,8 +69,8 @@ var (
 	errFetchRefused = &responseError{
 		Status: http.StatusTooManyRequests,
 		Code:   "temporarily_unavailable",
-		Description: "The API refused the tokens of too many calls from this network. Refresh the token, " +
-			"or sign in again, and try again in a moment.",
+		Description: "Too many calls from this network had a token that the API refused, or that this " +
+			"service does not know. Refresh the token, or sign in again, and try again in a moment.",
 	}
 	errFetchUpgrade = invalidRequest("WebSockets are not passed on. Use requests, or server-sent events.")
 	errFetchBody    = &responseError{
@@ -97,13 +104,34 @@ func (s *server) fetch(e *request) error {
 	if err != nil {
 		return err
 	}
-	network := s.clientNetwork(e)
+	isKnown, err := s.countCall(e, &call)
+	if err != nil {
+		return err
+	}
+	leave, err := s.enterCall(e, isKnown)
+	if err != nil {
+		return err
+	}
+	defer leave()
+	return e.fetchError(s.relay.Serve(e.Response, e.Request, call))
+}
+
+// countCall counts a call, and reports whether its token is known to be good. It fails with errFetchRefused
+// if it is not, and too many such have come from the same network.
+func (s *server) countCall(e *request, call *relay.Call) (isKnown bool, err error) {
 	_, token, _ := strings.Cut(call.Authorization, " ")
-	key := newTokenKey(e, token)
-	wait, isKnown := s.fetchLimit.peek(network, s.config.timing.now()), s.knownTokens.isGood(key)
-	if wait > 0 && !isKnown {
-		e.setRetryAfter(wait)
-		return errFetchRefused
+	network, key := s.clientNetwork(e), newTokenKey(e, token)
+	isKnown = s.knownTokens.isGood(key)
+	if !isKnown {
+		now := s.config.timing.now()
+		wait := s.refusedCallLimit.peek(network, now)
+		if wait == 0 {
+			wait = s.unknownCallLimit.reserve(network, now)
+		}
+		if wait > 0 {
+			e.setRetryAfter(wait)
+			return false, errFetchRefused
+		}
 	}
 	call.OnHead = func(status int, took time.Duration) {
 		s.metrics.apiCall(e.slug(), status, took)
@@ -111,15 +139,34 @@ func (s *server) fetch(e *request) error {
 			s.knownTokens.good.remove(key) // it has ended
 		}
 		if isRefusedToken(status) && !isKnown {
-			s.fetchLimit.spend(network, s.config.timing.now())
+			s.refusedCallLimit.spend(network, s.config.timing.now())
 		}
 	}
-	leave, err := s.enter(s.fetchGate, e, oauth.HostOf(e.plugin.TokenEndpoint))
+	return isKnown, nil
+}
+
+// enterCall gives a call a place, and keeps its connection, until leave is called. It fails like
+// [apiCalls.enter]. If another call needs the place, the request's context ends.
+func (s *server) enterCall(e *request, isKnown bool) (leave func(), err error) {
+	ctx, cancel := context.WithCancelCause(e.Request.Context())
+	uncount, err := s.apiCalls.enter(&apiCall{
+		network:  s.clientNetwork(e),
+		provider: oauth.HostOf(e.plugin.TokenEndpoint),
+		isKnown:  isKnown,
+		displace: func() { cancel(relay.ErrDisplaced) },
+	})
 	if err != nil {
-		return err
+		cancel(nil)
+		e.setRetryAfter(retryBusy)
+		return nil, err
 	}
-	defer leave()
-	return fetchError(s.relay.Serve(e.Response, e.Request, call))
+	release := s.connections.keep(e.Request)
+	e.Request = e.Request.WithContext(ctx)
+	return func() {
+		release()
+		uncount()
+		cancel(nil)
+	}, nil
 }
 
 // isRefusedToken reports whether a status may say that an API does not accept a token: APIs differ.
@@ -129,10 +176,11 @@ func isRefusedToken(status int) bool {
 }
 
 // leaveBody leaves what is left of a request's body unread, since it may be large and slow. The connection is
-// of no use after it.
+// of no use after it. Without the deadline net/http would wait for the rest once it has answered.
 func (e *request) leaveBody() {
 	if e.Request.ContentLength != 0 {
 		e.Response.Header().Set("Connection", "close")
+		_ = http.NewResponseController(e.Response).SetReadDeadline(time.Now())
 	}
 }
 
@@ -259,7 +307,7 @@ func (s *server) stillAllows(plugin *plugins.Plugin, target *url.URL) bool {
 
 // fetchError turns the result of a call into its answer. The cause goes to the log; it quotes no address but
 // the API's host.
-func fetchError(err error) error {
+func (e *request) fetchError(err error) error {
 	switch {
 	case err == nil || errors.Is(err, relay.ErrGone):
 		return nil
@@ -273,6 +321,9 @@ func fetchError(err error) error {
 		return errFetchBody
 	case errors.Is(err, relay.ErrBodyIncomplete):
 		return errBodyTooSlow
+	case errors.Is(err, relay.ErrDisplaced):
+		e.setRetryAfter(retryBusy)
+		return errBusy
 	case errors.Is(err, relay.ErrTimeout):
 		return errFetchTimeout.because(err)
 	case errors.Is(err, relay.ErrPrivateAddress):

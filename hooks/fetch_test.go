@@ -439,9 +439,9 @@ func TestFetchEndsWithThePage(t *testing.T) {
 	stream.Body.Close()
 	eventually(t, "the API is left alone", func() bool { return api.Requests()[0].Context().Err() != nil })
 	eventually(t, "the place is free", func() bool {
-		s.server.fetchGate.mu.Lock()
-		defer s.server.fetchGate.mu.Unlock()
-		return s.server.fetchGate.total == 0
+		s.server.apiCalls.mu.Lock()
+		defer s.server.apiCalls.mu.Unlock()
+		return len(s.server.apiCalls.underWay) == 0
 	})
 }
 
@@ -450,7 +450,7 @@ func TestFetchIsBounded(t *testing.T) {
 	t.Parallel()
 	api := testkit.NewAPI(t, nil)
 	s := serveAPI(t, api, func(c *Config) { c.TrustedProxyHeaders = []string{"X-Client"} })
-	s.server.fetchGate.bounds = bounds{network: 2, provider: 3, inAll: 3}
+	s.server.apiCalls.bounds = bounds{network: 2, provider: 3, inAll: 3}
 	s.Client.Transport = fromNetwork{RoundTripper: s.Client.Transport, address: "192.0.2.1"}
 	first := s.open(fetchPathOf(api, "/events"))
 	s.open(fetchPathOf(api, "/events"))
@@ -458,21 +458,22 @@ func TestFetchIsBounded(t *testing.T) {
 		return s.Request(http.MethodGet, fetchPathOf(api, "/echo"), "", apiOrigin, apiToken,
 			"X-Client: "+network)
 	}
-	expectBusy := func(what string, got testkit.Answer, status int) {
-		s.ExpectError(what, got, status, "temporarily_unavailable")
-		if got.Header.Get("Retry-After") == "" || got.Header.Get("Access-Control-Allow-Origin") == "" {
-			t.Errorf("%s: the page cannot read it: %v", what, got.Header)
-		}
+	got := call("192.0.2.1")
+	s.ExpectError("one too many of a network", got, http.StatusTooManyRequests, "temporarily_unavailable")
+	if got.Header.Get("Retry-After") == "" || got.Header.Get("Access-Control-Allow-Origin") == "" {
+		t.Errorf("the page cannot read it: %v", got.Header)
 	}
-	expectBusy("one too many of a network", call("192.0.2.1"), http.StatusTooManyRequests)
 	if got := call("192.0.2.2"); got.Status != http.StatusOK {
 		t.Errorf("another network is refused: %d %s", got.Status, got.Body)
 	}
 	s.Client.Transport = fromNetwork{RoundTripper: s.Client.Transport, address: "192.0.2.3"}
 	s.open(fetchPathOf(api, "/events"))
-	expectBusy("one too many in all", call("192.0.2.4"), http.StatusServiceUnavailable)
-	first.Body.Close()
-	eventually(t, "there is room again", func() bool { return call("192.0.2.4").Status == http.StatusOK })
+	if got := call("192.0.2.4"); got.Status != http.StatusOK {
+		t.Errorf("a network that has none is refused: %d %s", got.Status, got.Body)
+	}
+	if _, err := io.Copy(io.Discard, first.Body); err == nil {
+		t.Error("the stream whose place it got ended as if the API had ended it")
+	}
 }
 
 // fromNetwork sends requests from a network, unless they say another.

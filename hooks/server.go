@@ -22,34 +22,35 @@ import (
 // server is the service. A request goes through serve, then the file of its route, then a package, then a
 // page.
 type server struct {
-	app            core.App
-	config         Config
-	records        *plugins.Records
-	table          *sqlite.Table
-	sessions       *session.Sessions
-	providers      *http.Client
-	refreshes      *refreshCache
-	metrics        *metrics
-	log            *slog.Logger
-	failedRequests *repeats // bounds the log lines of failed requests
-	dashboardLines *repeats // bounds our lines in the dashboard's log
-	disk           *disk
-	authorizeLimit *limiter
-	refreshLimit   *limiter // counts refused refreshes only
-	faultLimit     *limiter // counts those that failed otherwise
-	revokeLimit    *limiter
-	exchangeGate   *gate    // of codes
-	providerGate   *gate    // refreshes and revocations
-	pollGate       *gate    // held polls, and redirects that wait
-	fetchGate      *gate    // calls of APIs
-	bodyGate       *gate    // large bodies that are being read
-	fetchLimit     *limiter // counts those whose token the API refused
-	relay          *relay.Relay
-	knownTokens    knownTokens
-	guesses        *guesses
-	connections    *connections
-	adminTimeout   time.Duration // bounds what timing.answer does, for admins
-	routes         []route
+	app              core.App
+	config           Config
+	records          *plugins.Records
+	table            *sqlite.Table
+	sessions         *session.Sessions
+	providers        *http.Client
+	refreshes        *refreshCache
+	metrics          *metrics
+	log              *slog.Logger
+	failedRequests   *repeats // bounds the log lines of failed requests
+	dashboardLines   *repeats // bounds our lines in the dashboard's log
+	disk             *disk
+	authorizeLimit   *limiter
+	refreshLimit     *limiter // counts refused refreshes only
+	faultLimit       *limiter // counts those that failed otherwise
+	revokeLimit      *limiter
+	exchangeGate     *gate // of codes
+	providerGate     *gate // refreshes and revocations
+	pollGate         *gate // held polls, and redirects that wait
+	apiCalls         *apiCalls
+	bodyGate         *gate    // large bodies that are being read
+	unknownCallLimit *limiter // counts those with a token that did not come from here
+	refusedCallLimit *limiter // counts those of them whose token the API refused
+	relay            *relay.Relay
+	knownTokens      knownTokens
+	guesses          *guesses
+	connections      *connections
+	adminTimeout     time.Duration // bounds what timing.answer does, for admins
+	routes           []route
 
 	closing    chan struct{}  // closed at shutdown: waiting polls are answered
 	exchanging sync.RWMutex   // held for reading while a token is requested; a shutdown takes it for good
@@ -70,30 +71,31 @@ func newServer(app core.App, config Config, records *plugins.Records) (*server, 
 	table.Now = config.timing.now
 	dashboardLines := &repeats{}
 	s := &server{
-		app:            app,
-		config:         config,
-		records:        records,
-		table:          table,
-		providers:      oauth.NewHTTPClient(config.timing.provider),
-		refreshes:      newRefreshCache(config.timing.refreshKept),
-		log:            newLogger(config.Log, app.Logger().Handler(), dashboardLines),
-		failedRequests: &repeats{},
-		dashboardLines: dashboardLines,
-		disk:           newDisk(app, table, config.timing.now),
-		authorizeLimit: newLimiter(config.AuthorizeRateLimit),
-		refreshLimit:   newLimiter(config.RefreshRateLimit),
-		faultLimit:     newLimiter(config.RefreshRateLimit.times(faultShare)),
-		revokeLimit:    newLimiter(config.RefreshRateLimit),
-		exchangeGate:   newGate(exchangeBounds),
-		providerGate:   newGate(providerBounds),
-		pollGate:       newGate(bounds{network: networkPolls, inAll: heldPolls}),
-		fetchGate:      newGate(fetchBounds),
-		bodyGate:       newGate(largeBodies),
-		fetchLimit:     newLimiter(config.RefreshRateLimit.times(refusedCalls)),
-		relay:          relay.New(config.relayOptions()),
-		guesses:        newGuesses(config.timing.now),
-		connections:    newConnections(config.connectionsMemory),
-		closing:        make(chan struct{}),
+		app:              app,
+		config:           config,
+		records:          records,
+		table:            table,
+		providers:        oauth.NewHTTPClient(config.timing.provider),
+		refreshes:        newRefreshCache(config.timing.refreshKept),
+		log:              newLogger(config.Log, app.Logger().Handler(), dashboardLines),
+		failedRequests:   &repeats{},
+		dashboardLines:   dashboardLines,
+		disk:             newDisk(app, table, config.timing.now),
+		authorizeLimit:   newLimiter(config.AuthorizeRateLimit),
+		refreshLimit:     newLimiter(config.RefreshRateLimit),
+		faultLimit:       newLimiter(config.RefreshRateLimit.times(faultShare)),
+		revokeLimit:      newLimiter(config.RefreshRateLimit),
+		exchangeGate:     newGate(exchangeBounds),
+		providerGate:     newGate(providerBounds),
+		pollGate:         newGate(bounds{network: networkPolls, inAll: heldPolls}),
+		apiCalls:         &apiCalls{bounds: fetchBounds},
+		bodyGate:         newGate(largeBodies),
+		unknownCallLimit: newLimiter(config.RefreshRateLimit.times(unknownCalls)),
+		refusedCallLimit: newLimiter(config.RefreshRateLimit.times(refusedCalls)),
+		relay:            relay.New(config.relayOptions()),
+		guesses:          newGuesses(config.timing.now),
+		connections:      newConnections(config.connectionsMemory),
+		closing:          make(chan struct{}),
 	}
 	s.sessions = session.New(table, session.Options{
 		TTL:        config.SessionTTL,

@@ -21,6 +21,7 @@ type exchange struct {
 	failed  error
 
 	cancel  context.CancelCauseFunc
+	uncut   func() // after it, the page is not cut any more
 	timer   *time.Timer
 	hasHead atomic.Bool
 	lastAt  atomic.Int64 // when the API last took or sent something, in nanoseconds after began
@@ -36,12 +37,28 @@ func (r *Relay) begin(w http.ResponseWriter, request *http.Request, call Call) *
 	if request.ContentLength != 0 { // otherwise there is none, and the call must have none
 		x.request.Body = x.page.reads(request.Body)
 	}
+	x.uncut = afterFunc(ctx, x.page.cut)
 	x.timer = time.AfterFunc(math.MaxInt64, x.look)
 	x.timer.Reset(r.options.LookInterval)
 	return x
 }
 
+// afterFunc calls f once a context has ended. The result keeps it from being called, or waits for its end.
+func afterFunc(ctx context.Context, f func()) (stop func()) {
+	ended := make(chan struct{})
+	cancel := context.AfterFunc(ctx, func() {
+		defer close(ended)
+		f()
+	})
+	return func() {
+		if !cancel() {
+			<-ended
+		}
+	}
+}
+
 func (x *exchange) end() {
+	x.uncut()
 	x.cancel(nil)
 	x.timer.Stop()
 	x.page.resetDeadlines()

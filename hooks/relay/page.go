@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"context"
 	"errors"
 	"io"
 	"net/http"
@@ -58,6 +59,9 @@ func (p *page) Write(piece []byte) (int, error) {
 	began := time.Now()
 	// If the connection has no deadline, the server's own still applies.
 	_ = p.control.SetWriteDeadline(p.out.deadline(began))
+	if err := context.Cause(p.x.request.Context()); err != nil { // it may have ended before the deadline
+		return 0, err
+	}
 	n, err := p.ResponseWriter.Write(piece)
 	p.out.add(n, time.Since(began))
 	p.x.moved()
@@ -72,6 +76,18 @@ func (p *page) reads(body io.ReadCloser) io.ReadCloser {
 	p.readsAny = true
 	return &requestBody{ReadCloser: http.MaxBytesReader(p.ResponseWriter, body, MaxBody), page: p}
 }
+
+// cut ends what waits for the page, once the context of the call has ended: its place may be another's by
+// now.
+func (p *page) cut() {
+	_ = p.control.SetWriteDeadline(past)
+	if p.readsAny {
+		_ = p.control.SetReadDeadline(past)
+	}
+}
+
+// past is a deadline that is over.
+var past = time.Unix(1, 0)
 
 // resetDeadlines lets the page read the rest of an answer without a body, or an error, and lets the server
 // wait for its next request as long as it does otherwise.
@@ -96,6 +112,9 @@ func (b *requestBody) Read(piece []byte) (int, error) {
 	defer x.waiting.Add(-1)
 	began := time.Now()
 	_ = b.page.control.SetReadDeadline(b.page.in.deadline(began))
+	if err := context.Cause(x.request.Context()); err != nil {
+		return 0, err
+	}
 	n, err := b.ReadCloser.Read(piece)
 	b.page.in.add(n, time.Since(began))
 	x.moved()

@@ -64,6 +64,10 @@ var (
 	// ErrNotAllowed says that the call was no longer allowed while it was under way.
 	ErrNotAllowed = errors.New("the call is no longer allowed")
 
+	// ErrDisplaced is for whoever ends a call since another needs its place: it is the cause with which the
+	// context of the request ends.
+	ErrDisplaced = errors.New("another call has its place")
+
 	// ErrGone says that the page has left.
 	ErrGone = errors.New("the page is gone")
 )
@@ -203,7 +207,7 @@ func (x *exchange) fail(err error) {
 	switch {
 	case x.page.tooLarge.Load():
 		x.failed = ErrBodyTooLarge
-	case errors.Is(ended, ErrTimeout), errors.Is(ended, ErrNotAllowed):
+	case errors.Is(ended, ErrTimeout), errors.Is(ended, ErrNotAllowed), errors.Is(ended, ErrDisplaced):
 		x.failed = ended
 	case x.page.incomplete.Load(): // the server takes that for a page that has left
 		x.failed = ErrBodyIncomplete

@@ -1,0 +1,215 @@
+package hooks
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"plugin-oauth/internal/testkit"
+)
+
+// Whose place a call gets, and when none has to give it up.
+func TestAPICallsPlaces(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		name     string
+		underWay string // the networks, the longest first; a ! means that the token is known
+		network  string
+		want     string // the place of the victim in underWay, or the error
+	}{
+		{name: "room", underWay: "a a a", network: "a", want: "room"},
+		{name: "the site with the most", underWay: "b a a b a", network: "c", want: "1"},
+		{name: "the longest of many with one each", underWay: "a b c d e", network: "f", want: "0"},
+		{name: "no fairer", underWay: "a a b b c", network: "a", want: "busy"},
+		{name: "fairer by one", underWay: "a a b b b", network: "a", want: "2"},
+		{name: "too many of the network", underWay: "a a a a", network: "a", want: "network busy"},
+		{name: "known before unknown", underWay: "a! a! a! b c", network: "d!", want: "3"},
+		{name: "known in a network that has many", underWay: "a a! a a", network: "a!", want: "0"},
+		{name: "unknown not before known", underWay: "a! a! a! a! b!", network: "c", want: "busy"},
+		{name: "known is fair to known", underWay: "a! a! a! b! b!", network: "b!", want: "0"},
+		{name: "unknown of the site with the most", underWay: "a! a! b c c", network: "d", want: "3"},
+		{name: "a site's networks", underWay: "s/1 s/2 s/1 a b", network: "c", want: "0"},
+		{name: "another of the site", underWay: "s/1 a s/2 s/2 a", network: "s/3", want: "2"},
+		{name: "the same of the site", underWay: "s/2 s/1 s/1 a a", network: "s/1", want: "busy"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			calls := apiCalls{bounds: bounds{network: 4, provider: 5, inAll: 100}}
+			got := "room"
+			for i, network := range strings.Fields(test.underWay) {
+				call := namedCall(network)
+				call.displace = func() { got = fmt.Sprint(i) }
+				calls.underWay = append(calls.underWay, call)
+			}
+			before := len(calls.underWay)
+			calls.underWay = append(calls.underWay, &apiCall{provider: "another"})
+			leave, err := calls.enter(namedCall(test.network))
+			switch {
+			case errors.Is(err, errBusy):
+				got = "busy"
+			case errors.Is(err, errNetworkBusy):
+				got = "network busy"
+			default:
+				leave()
+			}
+			if got != test.want {
+				t.Errorf("%s, want %s", got, test.want)
+			}
+			if displaced := err == nil && test.want != "room"; displaced {
+				before--
+			}
+			if left := len(calls.underWay) - 1; left != before {
+				t.Errorf("%d calls are left of %d", left, before)
+			}
+		})
+	}
+}
+
+// namedCall is a call of a network with a short name: a letter is an address of IPv4, s/1 a /64 of a site.
+func namedCall(name string) *apiCall {
+	name, isKnown := strings.CutSuffix(name, "!")
+	call := &apiCall{provider: "provider", isKnown: isKnown, displace: func() {}}
+	if subnet, ok := strings.CutPrefix(name, "s/"); ok {
+		call.network = netip.MustParsePrefix("2001:db8:0:" + subnet + "::/64")
+	} else {
+		call.network = netip.MustParsePrefix(fmt.Sprintf("192.0.2.%d/32", name[0]))
+	}
+	return call
+}
+
+// What there is room for in all is bounded, too.
+func TestAPICallsInAll(t *testing.T) {
+	t.Parallel()
+	calls := apiCalls{bounds: bounds{network: 4, provider: 4, inAll: 4}}
+	for i := range 100 {
+		call := namedCall(string(rune('a' + i%20)))
+		call.provider = fmt.Sprint(i)
+		if _, err := calls.enter(call); err != nil {
+			t.Fatal(err)
+		}
+		if len(calls.underWay) > 4 {
+			t.Fatalf("%d calls are under way", len(calls.underWay))
+		}
+	}
+}
+
+// Bodies that do not come and answers that are not read keep nobody else's call out, however many networks
+// they come from: they end at once for it.
+func TestFetchGivesPlacesToOthers(t *testing.T) {
+	t.Parallel()
+	for name, begin := range map[string]string{
+		"slow body":      "POST %s HTTP/1.1\r\nContent-Length: 1000\r\n",
+		"slow chunks":    "POST %s HTTP/1.1\r\nTransfer-Encoding: chunked\r\n",
+		"unread answer":  "GET %s?unread HTTP/1.1\r\n",
+		"endless answer": "GET %s?endless HTTP/1.1\r\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			api := testkit.NewAPI(t, answerWithoutEnd)
+			s := serveAPI(t, api, func(c *Config) { c.TrustedProxyHeaders = []string{"X-Client"} })
+			s.server.apiCalls.bounds = bounds{network: 2, provider: 6, inAll: 6}
+			target := fetchPathOf(api, "/echo")
+			areUnderWay := func(calls int) func() bool {
+				return func() bool {
+					s.server.apiCalls.mu.Lock()
+					defer s.server.apiCalls.mu.Unlock()
+					return len(s.server.apiCalls.underWay) == calls
+				}
+			}
+			var first net.Conn
+			for i := range 6 {
+				connection, err := net.Dial("tcp", strings.TrimPrefix(s.URL, "http://"))
+				if err != nil {
+					t.Fatal(err)
+				}
+				t.Cleanup(func() { connection.Close() })
+				if first == nil {
+					first = connection
+				}
+				fmt.Fprintf(connection, begin+"Host: localhost\r\n%s\r\n%s\r\nX-Client: 192.0.2.%d\r\n\r\n",
+					target, apiOrigin, apiToken, 1+i)
+				eventually(t, "a place is taken", areUnderWay(1+i))
+			}
+			got := s.Request(http.MethodGet, target, "", apiOrigin, apiToken, "X-Client: 192.0.2.100")
+			if got.Status != http.StatusOK {
+				t.Errorf("%d %s", got.Status, got.Body)
+			}
+			eventually(t, "one has ended", areUnderWay(5))
+			if strings.HasPrefix(name, "slow") {
+				_ = first.SetReadDeadline(time.Now().Add(20 * time.Second))
+				answer, _ := io.ReadAll(first)
+				if !strings.HasPrefix(string(answer), "HTTP/1.1 503") ||
+					!strings.Contains(string(answer), "Retry-After") {
+					t.Errorf("the one that ended got %q", answer)
+				}
+			}
+			if strings.HasSuffix(name, "answer") {
+				eventually(t, "the API is left alone", func() bool {
+					return api.Requests()[0].Context().Err() != nil
+				})
+			}
+		})
+	}
+}
+
+// answerWithoutEnd answers requests that ask for it with more than any buffer takes, or with a beginning.
+func answerWithoutEnd(w http.ResponseWriter, r *http.Request) bool {
+	switch r.URL.RawQuery {
+	case "unread":
+		piece := strings.Repeat("x", 1<<20)
+		for r.Context().Err() == nil {
+			_, _ = io.WriteString(w, piece)
+		}
+	case "endless":
+		_ = http.NewResponseController(w).Flush()
+		<-r.Context().Done()
+	default:
+		return false
+	}
+	return true
+}
+
+// Whoever makes up tokens does not spend the patience of an API that refuses them with 200. Tokens that came
+// from here do not count.
+func TestFetchBoundsUnknownTokens(t *testing.T) {
+	t.Parallel()
+	api := testkit.NewAPI(t, nil)
+	clock := newTestClock()
+	s := serveAPI(t, api, func(c *Config) {
+		clock.setIn(c)
+		c.RefreshRateLimit = RateLimit{Requests: 1, Window: time.Minute}
+		c.TrustedProxyHeaders = []string{"X-Client"}
+	})
+	s.Expect("refresh", s.Post("/refresh?code=RT-1"), http.StatusOK, testkit.TokenResponse)
+	call := func(network, token string) testkit.Answer {
+		return s.Request(http.MethodGet, fetchPathOf(api, "/echo"), "", apiOrigin,
+			"Authorization: Bearer "+token, "X-Client: "+network)
+	}
+	for i := range unknownCalls {
+		if got := call("192.0.2.1", fmt.Sprint("made-up", i)); got.Status != http.StatusOK {
+			t.Fatalf("call %d: %d %s", i, got.Status, got.Body)
+		}
+	}
+	asked := len(api.Requests())
+	got := call("192.0.2.1", "made-up")
+	s.ExpectError("one too many", got, http.StatusTooManyRequests, "temporarily_unavailable")
+	if got.Header.Get("Retry-After") == "" || len(api.Requests()) != asked {
+		t.Error("there is no time to try again, or the API was asked")
+	}
+	if got := call("192.0.2.2", "made-up"); got.Status != http.StatusOK {
+		t.Errorf("another network: %d", got.Status)
+	}
+	if got := call("192.0.2.1", "AT/1+x=="); got.Status != http.StatusOK {
+		t.Errorf("a token that came from here: %d", got.Status)
+	}
+	clock.move(time.Minute)
+	if got := call("192.0.2.1", "made-up"); got.Status != http.StatusOK {
+		t.Errorf("later: %d", got.Status)
+	}
+}
