@@ -1,7 +1,6 @@
 package hooks
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"mime"
@@ -90,12 +89,10 @@ func (e *request) textParam(name string) string {
 		return value
 	}
 	contentType, _, _ := mime.ParseMediaType(e.Request.Header.Get("Content-Type"))
-	if contentType != "application/x-www-form-urlencoded" {
+	if contentType != "application/x-www-form-urlencoded" || isObject(e.body) {
 		return e.bodyParam(name)
 	}
-	form := *e
-	form.body = bytes.ReplaceAll(e.body, []byte("+"), []byte("%20"))
-	return form.bodyParam(name)
+	return queryParam(strings.ReplaceAll(string(e.body), "+", "%20"), name)
 }
 
 func loginParamError(err error) error {

@@ -107,8 +107,8 @@ func (e *request) ask(status int, question views.Question) error {
 // the provider's own answer (OAuth 2.0 Form Post Response Mode), about which the person may have to be asked
 // first.
 func (s *server) confirm(e *request) error {
-	read := e.bodyReader()
-	response, choice := oauth.ReadAuthorizationResponse(read), read("choice")
+	response := oauth.ReadAuthorizationResponse(func(name string) string { return e.bodyParam(name) })
+	choice := e.bodyParam("choice")
 	if choice != "continue" && choice != "cancel" {
 		return s.askAgain(e, response, s.receive(e, response))
 	}

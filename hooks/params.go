@@ -4,11 +4,11 @@ import (
 	"bytes"
 	"encoding/hex"
 	"encoding/json"
+	"encoding/json/jsontext"
 	"io"
 	"mime"
 	"mime/multipart"
 	"net/http"
-	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -19,6 +19,10 @@ import (
 // maxBody bounds a request body, in bytes: 64 KB. A refresh token is the largest thing that a plugin sends,
 // and in a form each of its bytes may be encoded as three.
 const maxBody = 3*maxRefreshToken + 4<<10
+
+// maxParams bounds the parameters that are read of a query or a body. The rest is left alone: it would only
+// cost time and memory.
+const maxParams = 100
 
 // param returns the first of the named parameters that the request carries, from the query, else from the
 // body: a JSON object, or a form of either kind. A number in JSON stands for its digits. It is blank if there
@@ -36,7 +40,11 @@ func (e *request) param(names ...string) string {
 // have a plus.
 func queryParam(raw string, names ...string) string {
 	for _, name := range names {
+		pairs := 0
 		for pair := range strings.SplitSeq(raw, "&") {
+			if pairs++; pairs > maxParams {
+				break
+			}
 			key, value, _ := strings.Cut(pair, "=")
 			if value != "" && unescape(key) == name {
 				return unescape(value)
@@ -66,41 +74,76 @@ func unescape(s string) string {
 }
 
 func (e *request) bodyParam(names ...string) string {
-	read := e.bodyReader()
+	if e.bodyParams == nil {
+		e.bodyParams = readerOf(e.body, e.Request.Header.Get("Content-Type"))
+	}
 	for _, name := range names {
-		if value := read(name); value != "" {
+		if value := e.bodyParams(name); value != "" {
 			return value
 		}
 	}
 	return ""
 }
 
-// bodyReader decodes the body, and returns what reads the parameters in it. Whoever reads many should use one
-// reader, since a body may take long to decode; but it takes many times the memory of the body, so nothing
-// should keep it.
-func (e *request) bodyReader() (read func(name string) string) {
-	if len(e.body) == 0 {
-		return func(string) string { return "" }
-	}
-	contentType, params, _ := mime.ParseMediaType(e.Request.Header.Get("Content-Type"))
+// forgetBody gives up the body, which would stay as long as the request takes.
+func (e *request) forgetBody() { e.body, e.bodyParams = nil, nil }
+
+// readerOf decodes a body once, and returns what reads the parameters in it.
+func readerOf(body []byte, contentType string) (read func(name string) string) {
+	mediaType, params, _ := mime.ParseMediaType(contentType)
 	switch {
-	case contentType == "multipart/form-data":
-		form, err := multipart.NewReader(bytes.NewReader(e.body), params["boundary"]).ReadForm(maxBody)
-		if err != nil {
-			form = &multipart.Form{}
-		}
-		return func(name string) string { return url.Values(form.Value).Get(name) }
-	// fetch labels a string body text/plain, so the body itself tells what it is.
-	case bytes.HasPrefix(bytes.TrimSpace(e.body), []byte("{")):
-		var object map[string]json.RawMessage
-		if json.Unmarshal(e.body, &object) != nil {
-			object = nil
-		}
-		return func(name string) string { return stringOrDigits(object[name]) }
+	case mediaType == "multipart/form-data":
+		values := multipartParams(body, params["boundary"])
+		return func(name string) string { return values[name] }
+	case isObject(body):
+		values := jsonParams(body)
+		return func(name string) string { return values[name] }
 	default:
-		body := string(e.body)
-		return func(name string) string { return queryParam(body, name) }
+		form := string(body)
+		return func(name string) string { return queryParam(form, name) }
 	}
+}
+
+// isObject reports whether a body is a JSON object. fetch labels a string body text/plain, so the body itself
+// tells.
+func isObject(body []byte) bool { return bytes.HasPrefix(bytes.TrimSpace(body), []byte("{")) }
+
+// multipartParams returns the parameters of a form with parts (RFC 7578), but for its files.
+func multipartParams(body []byte, boundary string) map[string]string {
+	values := map[string]string{}
+	parts := multipart.NewReader(bytes.NewReader(body), boundary)
+	for range maxParams {
+		part, err := parts.NextPart()
+		if err != nil {
+			break
+		}
+		value, err := io.ReadAll(part)
+		if name := part.FormName(); err == nil && part.FileName() == "" && values[name] == "" {
+			values[name] = string(value)
+		}
+	}
+	return values
+}
+
+// jsonParams returns the parameters in a JSON object. There are none if it is malformed.
+func jsonParams(body []byte) map[string]string {
+	lenient := []jsontext.Options{jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true)}
+	if !jsontext.Value(body).IsValid(lenient...) {
+		return nil
+	}
+	values := map[string]string{}
+	object := jsontext.NewDecoder(bytes.NewReader(body), lenient...)
+	_, _ = object.ReadToken() // the brace; nothing fails, since the body is valid
+	for range maxParams {
+		if object.PeekKind() != '"' {
+			break
+		}
+		token, _ := object.ReadToken()
+		name := token.String()
+		value, _ := object.ReadValue()
+		values[name] = stringOrDigits(json.RawMessage(value))
+	}
+	return values
 }
 
 // stringOrDigits returns a string of JSON, or the digits of a number as they stand: a float would round those

@@ -82,7 +82,7 @@ func (s *server) refresh(e *request) error {
 		return errRestarting
 	}
 	defer s.exchanging.RUnlock()
-	e.body = nil // it would stay as long as the provider takes
+	e.forgetBody()
 	tokens, err := s.redeem(e, client, refreshToken)
 	s.metrics.refresh(e.plugin.Slug, err)
 	if err != nil {

@@ -50,7 +50,7 @@ func (s *server) revoke(e *request) error {
 		return errRestarting
 	}
 	defer s.exchanging.RUnlock()
-	e.body = nil // it would stay as long as the provider takes
+	e.forgetBody()
 	network, key := s.clientNetwork(e), newTokenKey(e, token.Value)
 	// A provider says nothing about a token that it does not know (RFC 7009 section 2.2), so only those that
 	// came from here are certainly no junk.

@@ -116,6 +116,8 @@ type request struct {
 	plugin   *plugins.Plugin
 	route    string // its path in the route table
 	body     []byte
+
+	bodyParams func(name string) string // reads a parameter of the body; nil: it has not been decoded
 }
 
 // owner is what the plugin's sessions belong to.
