@@ -26,6 +26,9 @@ type kind struct {
 
 	// twice says that each also takes a connection from the service to the provider.
 	twice bool
+
+	// others is what others do meanwhile, each from a network. Nil: they sign in.
+	others func(network string) error
 }
 
 // crowd holds many connections of one kind. Where one ends, another takes its place.

@@ -34,7 +34,7 @@ func (s *siege) memory() error {
 		return err
 	}
 	for _, what := range []func(*server) kind{
-		silent, halfRequest(0), slowBody(0), heldPoll(0), hangingRefresh(0),
+		silent, halfRequest(0), slowBody(0), slowCall(0), heldPoll(0), hangingRefresh(0),
 		idle, slowDashboard, slowPages,
 	} {
 		if err := s.besiege(s.connections, what); err != nil {
@@ -46,9 +46,10 @@ func (s *siege) memory() error {
 
 // padded does the same with as much in each request as the service takes before it refuses.
 func (s *siege) padded() error {
-	const header, body, refreshToken = 30_000, 19_000, 15_000
+	const header, smallBody, body, refreshToken = 30_000, 15_000, 64_000, 15_000
 	for _, what := range []func(*server) kind{
-		halfRequest(header), slowBody(body), heldPoll(header), hangingRefresh(refreshToken),
+		halfRequest(header), slowBody(smallBody), slowBody(body), slowCall(smallBody), slowCall(body),
+		heldPoll(header), hangingRefresh(refreshToken),
 	} {
 		if err := s.besiege(s.connections, what); err != nil {
 			return err
@@ -98,15 +99,33 @@ func halfRequest(padding int) func(*server) kind {
 
 // slowBody never ends its body.
 func slowBody(padding int) func(*server) kind {
-	sent := strings.Repeat("a", padding)
+	body := unended(padding)
 	return func(*server) kind {
 		return kind{
-			name: titled("slow body", padding),
+			name:    titled("slow body", padding),
+			begin:   func(i int) (string, error) { return head("/poll", i) + body, nil },
+			trickle: "a",
+		}
+	}
+}
+
+// unended is a body, with the end of the headers, that lacks its last thousand bytes.
+func unended(padding int) string {
+	return fmt.Sprintf("Content-Length: %d\r\n\r\n", padding+1000) + strings.Repeat("a", padding)
+}
+
+// slowCall never ends the body of a call of an API. Others call the API meanwhile.
+func slowCall(padding int) func(*server) kind {
+	body := unended(padding)
+	return func(service *server) kind {
+		return kind{
+			name: titled("slow calls of an API", padding),
 			begin: func(i int) (string, error) {
-				length := fmt.Sprintf("Content-Length: %d\r\n\r\n", padding+1000)
-				return head("/poll", i) + length + sent, nil
+				return head(service.apiCall, i) + siegeOrigin + "\r\nAuthorization: Bearer made-up\r\n" + body, nil
 			},
 			trickle: "a",
+			twice:   true,
+			others:  service.callAPI,
 		}
 	}
 }
@@ -216,10 +235,14 @@ func (s *siege) besiege(connections int, what func(*server) kind) error {
 	time.Sleep(settleTime)
 	holding, done := context.WithTimeout(ctx, s.hold)
 	defer done()
-	logins := pace(holding, 50*time.Millisecond, func(i int) error {
-		_, err := service.signIn(bystander(i))
-		return err
-	})
+	others := held.kind.others
+	if others == nil {
+		others = func(network string) error {
+			_, err := service.signIn(network)
+			return err
+		}
+	}
+	logins := pace(holding, 50*time.Millisecond, func(i int) error { return others(bystander(i)) })
 	note := held.note()
 	cancel()
 	resident := <-peak
@@ -238,14 +261,14 @@ func (s *siege) besiege(connections int, what func(*server) kind) error {
 // reportLogins reports what became of the logins of others while connections of some kind were held.
 func (s *siege) reportLogins(title string, logins paced) {
 	s.report.add(row{
-		name:   title + ": a login of another, p99",
+		name:   title + ": what another does, p99",
 		figure: percentile(logins.times, 99),
 		unit:   "ms",
 		bound:  atMost(50),
 		note:   logins.note(),
 	})
 	s.report.add(row{
-		name:   title + ": logins of others that failed",
+		name:   title + ": what failed of others",
 		figure: count(logins.failures),
 		bound:  none,
 	})

@@ -40,9 +40,21 @@ func serveProvider() (*provider, error) {
 	return p, nil
 }
 
+// apiPath is where the provider has an API. It refuses no token.
+const apiPath = "/api"
+
+// apiHost is the host of the API. The service calls none of this machine but by this name.
+func (p *provider) apiHost() string {
+	return strings.Replace(p.url, "http://127.0.0.1", "localhost", 1)
+}
+
 func (p *provider) close() { p.server.Close() }
 
 func (p *provider) serve(w http.ResponseWriter, r *http.Request) {
+	if r.URL.Path == apiPath {
+		io.WriteString(w, "the API's answer")
+		return
+	}
 	refreshToken := r.PostFormValue("refresh_token")
 	behavior, _, _ := strings.Cut(refreshToken+r.PostFormValue("code"), "-")
 	w.Header().Set("Content-Type", "application/json")

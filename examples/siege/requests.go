@@ -27,6 +27,9 @@ type query struct {
 	// json is the body. Blank: there is none.
 	json string
 
+	// token is sent as the access token. Blank: none is.
+	token string
+
 	// padding is what the headers User-Agent and Referer are filled with.
 	padding string
 }
@@ -45,7 +48,11 @@ func (s *server) ask(q query) (answer, error) {
 		return answer{}, err
 	}
 	request.Header.Set("Fly-Client-IP", q.network)
-	request.Header.Set("Origin", "https://siege.plugins.framercdn.com")
+	name, origin, _ := strings.Cut(siegeOrigin, ": ")
+	request.Header.Set(name, origin)
+	if q.token != "" {
+		request.Header.Set("Authorization", "Bearer "+q.token)
+	}
 	if q.json != "" {
 		request.Header.Set("Content-Type", "application/json")
 	}
@@ -60,6 +67,15 @@ func (s *server) ask(q query) (answer, error) {
 	defer response.Body.Close()
 	body, err := io.ReadAll(response.Body)
 	return answer{status: response.StatusCode, header: response.Header, body: body}, err
+}
+
+// siegeOrigin is the header with the plugin's origin.
+const siegeOrigin = "Origin: https://siege.plugins.framercdn.com"
+
+// callAPI calls the provider's API through the service, with a token that the service does not know.
+func (s *server) callAPI(network string) error {
+	_, err := s.want(query{method: http.MethodGet, target: s.apiCall, network: network, token: "unknown"})
+	return err
 }
 
 // want sends a request, and fails if the answer is not 200.

@@ -26,6 +26,7 @@ type server struct {
 	command *testkit.Command
 	url     string
 	client  *http.Client
+	apiCall string // the path at which the service calls the provider's API
 }
 
 // start starts the program on an empty folder, with the environment that fly.toml gives it. More variables
@@ -51,7 +52,8 @@ func (s *siege) start(more ...string) (*server, error) {
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.MaxIdleConnsPerHost = 200
 	one := &server{
-		url: "http://" + address,
+		url:     "http://" + address,
+		apiCall: "/fetch/" + s.provider.apiHost() + apiPath,
 		client: &http.Client{
 			CheckRedirect: testkit.ShowRedirects,
 			Transport:     transport,
@@ -81,6 +83,7 @@ func (s *siege) environment(base string) []string {
 		"REDIRECT_URI=" + base + "/redirect",
 		"SCOPE=read",
 		"PLUGIN_ID=siege",
+		"API_HOSTS=http://" + s.provider.apiHost(),
 		"AUTHORIZE_ENDPOINT=" + s.provider.url + "/authorize",
 		"TOKEN_ENDPOINT=" + s.provider.url + "/token",
 		"SUPERUSER_EMAIL=" + adminEmail,
