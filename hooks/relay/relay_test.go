@@ -12,6 +12,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -222,6 +223,33 @@ func TestEventsComeAtOnce(t *testing.T) {
 		}
 		close(next)
 		response.Body.Close()
+	}
+}
+
+// An event takes less than 50 milliseconds through the relay, connecting included. The median is compared, since
+// other packages' tests may run meanwhile.
+func TestEventsTakeNoTime(t *testing.T) {
+	sent := make(chan time.Time, 1)
+	page, address := serve(t, Options{}, func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/event-stream")
+		sent <- time.Now()
+		_, _ = io.WriteString(w, "data: 1\n")
+	})
+	var took []time.Duration
+	for range 20 {
+		response, err := page.Get(address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.ReadFull(response.Body, make([]byte, 1)); err != nil {
+			t.Fatal(err)
+		}
+		took = append(took, time.Since(<-sent))
+		response.Body.Close()
+	}
+	slices.Sort(took)
+	if median := took[len(took)/2]; median > 50*time.Millisecond {
+		t.Errorf("it takes %v", median)
 	}
 }
 
