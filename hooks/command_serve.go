@@ -53,6 +53,7 @@ func NewServeCommand(app core.App, version string) *cobra.Command {
 			return err
 		}
 		config.redirectAddress = redirectAddress(serve, domains)
+		config.hangups = hangups()
 		if err := Register(app, config); err != nil {
 			return err
 		}
@@ -109,6 +110,13 @@ func untilSignal(run func() error) error {
 	case err := <-ended:
 		return err
 	}
+}
+
+// hangups returns what receives a value for each SIGHUP, which ends nothing from then on.
+func hangups() <-chan os.Signal {
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, syscall.SIGHUP)
+	return signals
 }
 
 // domainForm is the form of a domain that a certificate can be got for.

@@ -17,7 +17,7 @@ import (
 )
 
 // start prepares the app, makes it listen, and then puts the server in front of PocketBase's own routes.
-func (s *server) start(e *core.ServeEvent, certificate *tls.Certificate) error {
+func (s *server) start(e *core.ServeEvent, certificate *certificateFiles) error {
 	e.InstallerFunc = nil // PocketBase's installer prints a superuser token
 	for _, prepare := range []func(*core.ServeEvent) error{
 		s.bindDisk,
@@ -55,6 +55,7 @@ func (s *server) start(e *core.ServeEvent, certificate *tls.Certificate) error {
 	if err := s.sessions.Resume(context.Background()); err != nil {
 		return err
 	}
+	go s.reload(certificate)
 	if s.config.CheckAtStart {
 		// The listener accepts connections by now; the check's request to the service itself waits until it
 		// is served.
@@ -172,7 +173,7 @@ func (s *server) bindShutdown(e *core.ServeEvent) error {
 
 // listen makes the server's listener, unless it has one, and counts its connections. With a certificate it
 // speaks HTTPS.
-func (s *server) listen(e *core.ServeEvent, certificate *tls.Certificate) error {
+func (s *server) listen(e *core.ServeEvent, certificate *certificateFiles) error {
 	if e.Listener == nil {
 		listener, err := listen(e.Server.Addr, s.config.bothLoopbacks)
 		if err != nil {
@@ -194,8 +195,7 @@ func (s *server) listen(e *core.ServeEvent, certificate *tls.Certificate) error 
 	if certificate == nil {
 		return nil
 	}
-	e.Server.TLSConfig.GetCertificate = nil
-	e.Server.TLSConfig.Certificates = []tls.Certificate{*certificate}
+	e.Server.TLSConfig.GetCertificate = certificate.get
 	e.Server.TLSConfig.NextProtos = []string{"http/1.1"}
 	e.Listener = tls.NewListener(e.Listener, e.Server.TLSConfig)
 	return nil
