@@ -67,13 +67,15 @@ func (s *server) reload(certificate *certificateFiles) {
 		case <-s.closing:
 			return
 		case <-s.config.hangups:
+			notifySystemd(stateReloading())
 			if certificate == nil {
 				s.log.Info("a SIGHUP came; there is no certificate to read anew, and the settings are read " +
 					"at the start only")
-				continue
+			} else {
+				_, err := certificate.read()
+				s.logCertificate(certificate, err)
 			}
-			_, err := certificate.read()
-			s.logCertificate(certificate, err)
+			notifySystemd(stateReady)
 		case <-changes.C:
 			if certificate == nil {
 				continue

@@ -108,6 +108,9 @@ type Config struct {
 	speaksTLS       bool
 	redirectAddress string
 
+	// handed are sockets to listen on instead of at an address. Nil: there are none.
+	handed *handedSockets
+
 	// hangups receives a value for each SIGHUP. Nil: they are the program's.
 	hangups <-chan os.Signal
 }

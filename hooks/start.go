@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"slices"
 	"strings"
@@ -164,6 +165,9 @@ func (s *server) bindShutdown(e *core.ServeEvent) error {
 	e.App.OnTerminate().Bind(&hook.Handler[*core.TerminateEvent]{
 		Priority: -10000,
 		Func: func(e *core.TerminateEvent) error {
+			if !e.IsRestart { // the process stays
+				notifySystemd(stateStopping)
+			}
 			s.finishing.Do(s.finish) // a restart that fails comes here twice
 			return e.Next()
 		},
@@ -175,11 +179,11 @@ func (s *server) bindShutdown(e *core.ServeEvent) error {
 // speaks HTTPS.
 func (s *server) listen(e *core.ServeEvent, certificate *certificateFiles) error {
 	if e.Listener == nil {
-		listener, err := listen(e.Server.Addr, s.config.bothLoopbacks)
+		listener, err := s.config.listen(e.Server.Addr)
 		if err != nil {
 			return err
 		}
-		if taken := takenLoopback(listener); taken != "" {
+		if taken := takenLoopback(listener); taken != "" && s.config.handed == nil {
 			warnOf(s.log, warning("Another program listens at "+taken+".",
 				"A browser on this machine may take it for this service at localhost.",
 				"End that program, or choose another port with --http."))
@@ -199,6 +203,17 @@ func (s *server) listen(e *core.ServeEvent, certificate *certificateFiles) error
 	e.Server.TLSConfig.NextProtos = []string{"http/1.1"}
 	e.Listener = tls.NewListener(e.Listener, e.Server.TLSConfig)
 	return nil
+}
+
+// listen returns the listener of the service: sockets that were handed over, or else one at an address.
+func (c Config) listen(address string) (net.Listener, error) {
+	if c.handed != nil {
+		return c.handed, nil
+	}
+	if path, isSocket := strings.CutPrefix(address, socketPrefix); isSocket {
+		return listenAtSocket(path)
+	}
+	return listen(address, c.bothLoopbacks)
 }
 
 // limitRequests bounds what a request may take: 32 KB of headers that arrive within 10 seconds, and a minute
@@ -246,8 +261,12 @@ func (s *server) serveRedirects(e *core.ServeEvent) error {
 // maxHeaders makes net/http refuse headers of more than 32 KB: it adds 4 KB.
 const maxHeaders = 28 << 10
 
-// finish answers the waiting polls, lets no new token request begin, and waits for those under way.
+// finish answers the waiting polls, lets no new token request begin, and waits for those under way. Who
+// connects to a socket that was handed over waits for the next process from now on.
 func (s *server) finish() {
+	if s.config.handed != nil {
+		_ = s.config.handed.Stop() // it only closes this process's part
+	}
 	close(s.closing)
 	finished := make(chan struct{})
 	go func() {
