@@ -19,7 +19,6 @@ import (
 	"github.com/pocketbase/pocketbase/tools/routine"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
-
 )
 
 // defaultAddress is where deployed plugins look for their backend in development.

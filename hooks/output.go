@@ -114,7 +114,9 @@ type lineHandler struct {
 	out io.Writer
 }
 
-func (h lineHandler) Enabled(_ context.Context, level slog.Level) bool { return level >= slog.LevelInfo }
+func (h lineHandler) Enabled(_ context.Context, level slog.Level) bool {
+	return level >= slog.LevelInfo
+}
 
 func (h lineHandler) Handle(_ context.Context, record slog.Record) error {
 	var b strings.Builder
