@@ -60,12 +60,15 @@ func execute() error {
 // helpWith returns advice about an error that an admin can fix, or "".
 func helpWith(err error) string {
 	wrongUsage, isUsage := errors.AsType[*hooks.UsageError](err)
-	_, isAddress := errors.AsType[*net.OpError](err)
+	address, isAddress := errors.AsType[*net.OpError](err)
 	switch {
 	case isUsage:
 		return "\n" + strings.TrimSpace(wrongUsage.Usage)
 	case errors.Is(err, syscall.EADDRINUSE):
 		return "Another program uses this address. End it, or choose another address with --http."
+	case isAddress && address.Net == "unix":
+		return "The folder of the socket must be there, and this user must be allowed to write to it. " +
+			"Choose another path with --http."
 	case isAddress && errors.Is(err, fs.ErrPermission):
 		return "This user may not listen there. Choose a port from 1024 on with --http."
 	case hooks.IsFolderError(err):

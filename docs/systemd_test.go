@@ -11,8 +11,8 @@ import (
 	"plugin-oauth/internal/testkit"
 )
 
-// The commands that install the units run as they stand, but in a folder that stands for the machine, and with
-// a systemctl that only says what it was asked. What they install fits together.
+// The commands that install the units run as they stand, but in a folder that stands for the machine, and
+// with a systemctl that only says what it was asked. What they install fits together.
 func TestSystemd(t *testing.T) {
 	t.Parallel()
 	c, machine := newClean(t), t.TempDir()
@@ -37,12 +37,23 @@ func TestSystemd(t *testing.T) {
 			Replace(commands)
 		return c.output("sudo() { \"$@\"; }\nsystemctl() { echo systemctl \"$@\"; }\n" + commands)
 	}
-	printed := onMachine(c.block("docs/systemd.md", "sudo install -m 755 plugin-oauth /usr/local/bin/\nsudo install"))
+	const page, install = "docs/systemd.md", "sudo install -m 755 plugin-oauth /usr/local/bin/\n"
+	printed := onMachine(c.block(page, install+"sudo install"))
 	const want = "systemctl daemon-reload\n" +
 		"systemctl enable --now plugin-oauth.socket plugin-oauth.service\n"
 	if printed != want {
 		t.Errorf("the commands print\n%s", printed)
 	}
+	expectInstalled(t, machine)
+	printed = onMachine(c.block(page, install+"sudo systemctl"))
+	if printed != "systemctl restart plugin-oauth.service\n" {
+		t.Errorf("a new version prints\n%s", printed)
+	}
+}
+
+// expectInstalled checks that the files are where they look for each other.
+func expectInstalled(t *testing.T, machine string) {
+	t.Helper()
 	for path, mode := range map[string]os.FileMode{
 		"/usr/local/bin/plugin-oauth":              0o755,
 		"/etc/systemd/system/plugin-oauth.service": 0o644,
@@ -64,9 +75,5 @@ func TestSystemd(t *testing.T) {
 		if !strings.Contains(string(unit), line) {
 			t.Errorf("the unit has no line %s", line)
 		}
-	}
-	printed = onMachine(c.block("docs/systemd.md", "sudo install -m 755 plugin-oauth /usr/local/bin/\nsudo systemctl"))
-	if printed != "systemctl restart plugin-oauth.service\n" {
-		t.Errorf("a new version prints\n%s", printed)
 	}
 }

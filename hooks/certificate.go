@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// certificateFiles are TLS_CERT_FILE and TLS_KEY_FILE. They may change while the service runs, as they do when
-// the certificate is renewed.
+// certificateFiles are TLS_CERT_FILE and TLS_KEY_FILE. They may change while the service runs, as they do
+// when the certificate is renewed.
 type certificateFiles struct {
 	certFile, keyFile string
 

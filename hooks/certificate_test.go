@@ -34,62 +34,64 @@ func shownCertificate(t *testing.T, address string) []byte {
 // that is broken is logged once, and the one before stays.
 func TestCertificateIsReadAnew(t *testing.T) {
 	t.Parallel()
+	t.Run("after a SIGHUP", func(t *testing.T) {
+		t.Parallel()
+		testRenewal(t, time.Hour, true)
+	})
+	t.Run("by itself", func(t *testing.T) {
+		t.Parallel()
+		testRenewal(t, time.Millisecond, false)
+	})
+}
+
+// testRenewal breaks the files of a certificate, and then renews them.
+func testRenewal(t *testing.T, interval time.Duration, bySignal bool) {
 	const readAnew, broken = "the TLS certificate was read anew", "the new TLS certificate cannot be used"
-	for name, test := range map[string]struct {
-		interval time.Duration
-		bySignal bool
-	}{
-		"after a SIGHUP": {interval: time.Hour, bySignal: true},
-		"by itself":      {interval: time.Millisecond},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			folder, printed, hangups := t.TempDir(), &testkit.Printed{}, make(chan os.Signal)
-			writeCertificate(t, folder)
-			s := serve(t, func(c *Config) {
-				c.TLSCertFile = filepath.Join(folder, "localhost.pem")
-				c.TLSKeyFile = filepath.Join(folder, "localhost-key.pem")
-				c.timing.certificate, c.hangups = test.interval, hangups
-				c.Log = slog.NewTextHandler(printed, nil)
-			})
-			address := strings.TrimPrefix(s.URL, "http://")
-			first := shownCertificate(t, address)
-			replace := func(write func() error, logged string, atLeast int) {
-				t.Helper()
-				if err := write(); err != nil {
-					t.Fatal(err)
-				}
-				if test.bySignal {
-					hangups <- syscall.SIGHUP
-				}
-				eventually(t, "it is logged: "+logged, func() bool {
-					return strings.Count(printed.String(), logged) >= atLeast
-				})
-			}
-			replace(func() error {
-				return os.WriteFile(filepath.Join(folder, "localhost.pem"), first, 0o600) // it is no PEM
-			}, broken, 1)
-			if !bytes.Equal(shownCertificate(t, address), first) {
-				t.Error("a broken certificate has taken the place of the first one")
-			}
-			before := strings.Count(printed.String(), broken)
-			replace(func() error { return os.Remove(filepath.Join(folder, "localhost-key.pem")) },
-				broken, before+1)
-			replace(func() error {
-				writeCertificate(t, folder)
-				return nil
-			}, readAnew, 1)
-			if bytes.Equal(shownCertificate(t, address), first) {
-				t.Error("the first certificate is still shown")
-			}
-			// The service may look while a file is written, but says no more of one that stays as it is.
-			if got := strings.Count(printed.String(), broken); got > 6 {
-				t.Errorf("it is logged %d times that it is broken:\n%s", got, printed)
-			}
-			if !strings.Contains(printed.String(), "notAfter=20") || strings.Contains(printed.String(), "BEGIN") {
-				t.Errorf("printed:\n%s", printed)
-			}
+	folder, printed, hangups := t.TempDir(), &testkit.Printed{}, make(chan os.Signal)
+	writeCertificate(t, folder)
+	s := serve(t, func(c *Config) {
+		c.TLSCertFile = filepath.Join(folder, "localhost.pem")
+		c.TLSKeyFile = filepath.Join(folder, "localhost-key.pem")
+		c.timing.certificate, c.hangups = interval, hangups
+		c.Log = slog.NewTextHandler(printed, nil)
+	})
+	address := strings.TrimPrefix(s.URL, "http://")
+	first := shownCertificate(t, address)
+	replace := func(write func() error, logged string, atLeast int) {
+		t.Helper()
+		if err := write(); err != nil {
+			t.Fatal(err)
+		}
+		if bySignal {
+			hangups <- syscall.SIGHUP
+		}
+		eventually(t, "it is logged: "+logged, func() bool {
+			return strings.Count(printed.String(), logged) >= atLeast
 		})
+	}
+	replace(func() error {
+		return os.WriteFile(filepath.Join(folder, "localhost.pem"), first, 0o600) // it is no PEM
+	}, broken, 1)
+	if !bytes.Equal(shownCertificate(t, address), first) {
+		t.Error("a broken certificate has taken the place of the first one")
+	}
+	before := strings.Count(printed.String(), broken)
+	replace(func() error { return os.Remove(filepath.Join(folder, "localhost-key.pem")) },
+		broken, before+1)
+	replace(func() error {
+		writeCertificate(t, folder)
+		return nil
+	}, readAnew, 1)
+	if bytes.Equal(shownCertificate(t, address), first) {
+		t.Error("the first certificate is still shown")
+	}
+	// The service may look while a file is written, but says no more of one that stays as it is.
+	if got := strings.Count(printed.String(), broken); got > 6 {
+		t.Errorf("it is logged %d times that it is broken:\n%s", got, printed)
+	}
+	if !strings.Contains(printed.String(), "notAfter=20") ||
+		strings.Contains(printed.String(), "BEGIN") {
+		t.Errorf("printed:\n%s", printed)
 	}
 }
 

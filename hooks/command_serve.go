@@ -63,17 +63,7 @@ func NewServeCommand(app core.App, version string) *cobra.Command {
 			if len(domains) > 0 {
 				base = "https://" + domains[0]
 			}
-			greeting, err := newGreeting(e.App, base, config.sockets(e), config)
-			if err != nil {
-				return err
-			}
-			if *logFormat == "json" {
-				greeting.log(slog.New(config.Log), version)
-			} else {
-				greeting.print(version)
-			}
-			notifySystemd(stateReady)
-			return nil
+			return greet(e, base, config, *logFormat == "json")
 		})
 		return nil
 	}
@@ -93,8 +83,9 @@ func NewServeCommand(app core.App, version string) *cobra.Command {
 // explainServeFlags says what PocketBase's flags do here.
 func explainServeFlags(serve *cobra.Command) {
 	for name, usage := range map[string]string{
-		"http": "where to listen: PORT for this machine only, :PORT for all networks, or\n" +
-			"HOST:PORT (default " + defaultAddress + " and [::1]:8787; with a domain 0.0.0.0:80)",
+		"http": "where to listen: PORT for this machine only, :PORT for all networks,\n" +
+			"HOST:PORT, or unix:PATH for a socket\n" +
+			"(default " + defaultAddress + " and [::1]:8787; with a domain 0.0.0.0:80)",
 		"https": "where to listen with HTTPS and a certificate from Let's Encrypt, whatever\n" +
 			"TLS_CERT_FILE says (default none; with a domain 0.0.0.0:443)",
 		"origins": "pages that may call PocketBase's own API; a plugin's are in PLUGIN_ID and\n" +

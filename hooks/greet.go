@@ -58,6 +58,21 @@ func (g *greeting) log(log *slog.Logger, version string) {
 	log.Info("plugin-oauth is running", attributes...)
 }
 
+// greet prints the greeting of a service that listens, or logs it as JSON, and tells systemd.
+func greet(e *core.ServeEvent, base string, config Config, asJSON bool) error {
+	g, err := newGreeting(e.App, base, config.sockets(e), config)
+	if err != nil {
+		return err
+	}
+	if asJSON {
+		g.log(slog.New(config.Log), config.Version)
+	} else {
+		g.print(config.Version)
+	}
+	notifySystemd(stateReady)
+	return nil
+}
+
 // newGreeting returns the greeting of a service at a base address, which is blank if it is not known. sockets
 // are what it listens at instead of an address.
 func newGreeting(app core.App, base string, sockets []string, config Config) (*greeting, error) {

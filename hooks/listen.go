@@ -158,7 +158,8 @@ func (j *joinedListener) Accept() (net.Conn, error) {
 	}
 }
 
-// Stop accepts no further connection. Unlike Close, it loses none that was accepted, and Accept goes on to wait.
+// Stop accepts no further connection. Unlike Close, it loses none that was accepted, and Accept goes on to
+// wait.
 func (j *joinedListener) Stop() error { return j.stop() }
 
 // Close closes all of the listeners.

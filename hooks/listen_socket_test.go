@@ -11,8 +11,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
+	"time"
 
 	"plugin-oauth/internal/testkit"
 )
@@ -42,8 +42,8 @@ func atSocket(path, address string) *http.Client {
 	return client
 }
 
-// The service listens at a socket that the user and the group can reach. One that a killed process has left is
-// taken away, and one that is in use or a file is not. Nobody's network is known, so the person is asked.
+// The service listens at a socket that the user and the group can reach. One that a killed process has left
+// is taken away, and one that is in use or a file is not. Nobody's network is known, so the person is asked.
 func TestServeAtSocket(t *testing.T) {
 	t.Parallel()
 	p := testkit.NewProcess(t)
@@ -61,9 +61,9 @@ func TestServeAtSocket(t *testing.T) {
 	p.ExpectPage("redirect", p.Get(p.Agree(authorizationURL)), http.StatusOK, "Continue")
 	p.Expect("poll", p.Poll(readKey), http.StatusNotFound, bodyPending)
 
-	const inUse = "plugin-oauth: listen unix "
 	out, code := p.Run("serve", "--http", "unix:"+path, "--dir", "other")
-	if code != 1 || !strings.HasPrefix(out, inUse+path) || !strings.Contains(out, "Another program uses this") {
+	if code != 1 || !strings.HasPrefix(out, "plugin-oauth: listen unix "+path+": ") ||
+		!strings.Contains(out, "Another program uses this address.") {
 		t.Errorf("a second one: exit %d\n%s", code, out)
 	}
 	p.Crash()
@@ -137,12 +137,44 @@ func TestConnectionsOfSocket(t *testing.T) {
 	}
 }
 
+// It is not quiet while a connection is new, a request is answered or a poll is held. Connections that wait
+// for another request do not matter.
+func TestDrain(t *testing.T) {
+	t.Parallel()
+	s := serve(t, nil)
+	quiet := func() bool { return s.server.connections.isQuiet() }
+	eventually(t, "it is quiet at first", quiet)
+	_, readKey := s.Authorize()
+	eventually(t, "it is quiet once the answer is there", quiet)
+	dialed, err := net.Dial("tcp", strings.TrimPrefix(s.URL, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "a new connection is accepted", func() bool { return !quiet() })
+	dialed.Close()
+	eventually(t, "it is quiet without it", quiet)
+	polled := make(chan testkit.Answer, 1)
+	go func() { polled <- s.Post("/poll?wait=30&readKey=" + readKey) }()
+	eventually(t, "a poll is held", func() bool { return s.waitingPolls() == 1 })
+	if quiet() {
+		t.Error("it is quiet while a poll is held")
+	}
+	s.Post("/cancel?readKey=" + readKey)
+	<-polled
+	eventually(t, "it is quiet at last", quiet)
+	began := time.Now()
+	s.server.connections.drain(time.Hour)
+	if time.Since(began) > time.Minute {
+		t.Error("it waits for nobody")
+	}
+}
+
 // What can be no socket is refused in a line that says what to write.
 func TestSocketPaths(t *testing.T) {
 	t.Parallel()
 	for path, want := range map[string]string{
 		"/run/s.sock": "", "s.sock": "", "/run/" + strings.Repeat("x", 98): "",
-		"":                                "must be the path of a socket, such as unix:/run/plugin-oauth.sock",
+		"":                                "must be the path of a socket, such as unix:/run/plugin-oauth",
 		"/run/":                           "must be the path of a socket",
 		"///run/s.sock":                   "must be the path of a socket",
 		"@name":                           "one without a path has no owner",
@@ -155,12 +187,13 @@ func TestSocketPaths(t *testing.T) {
 		}
 	}
 	p := testkit.NewProcess(t)
+	const needsPort = "--http must be an address with a port beside a domain or --https"
 	for arguments, want := range map[string]string{
 		"serve --http unix:":                            "must be the path of a socket",
-		"serve --https unix:/run/s":                     `--https "unix:/run/s" must be only a host and a port`,
-		"serve --http unix:/run/s backend.example":      "--http must be an address with a port beside a domain",
-		"serve --http unix:/run/s --https 0.0.0.0:8443": "--http must be an address with a port beside a domain",
-		"serve --http unix:/no/folder/s":                syscall.ENOENT.Error(),
+		"serve --https unix:/run/s":                     `"unix:/run/s" must be only a host and a port`,
+		"serve --http unix:/run/s backend.example":      needsPort,
+		"serve --http unix:/run/s --https 0.0.0.0:8443": needsPort,
+		"serve --http unix:/no/folder/s":                "\nThe folder of the socket must be there",
 	} {
 		out, code := p.Run(strings.Fields(arguments)...)
 		if code != 1 || !strings.Contains(out, want) {

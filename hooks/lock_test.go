@@ -15,8 +15,8 @@ func TestOneFolderOneProcess(t *testing.T) {
 	p := testkit.NewProcess(t)
 	p.Start()
 	authorizationURL, readKey := p.Authorize()
-	const inUse = "plugin-oauth: the data folder pb_data is used by another process; stop that one first, or " +
-		"choose another folder with --dir\n"
+	const inUse = "plugin-oauth: the data folder pb_data is used by another process; stop that one first, " +
+		"or choose another folder with --dir\n"
 	for _, arguments := range []string{"serve --http 127.0.0.1:0", "migrate up", "migrate down 1"} {
 		if out, code := p.Run(strings.Fields(arguments)...); code != 1 || out != inUse {
 			t.Errorf("%s: exit %d\n%s", arguments, code, out)

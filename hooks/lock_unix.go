@@ -10,8 +10,8 @@ import (
 )
 
 // lockFolder locks a folder for this process, until it ends or becomes another program. It fails with
-// errFolderInUse if another process has locked it. The folder itself is locked, so that the lock takes no room
-// on a full disk, and is in no backup.
+// errFolderInUse if another process has locked it. The folder itself is locked, so that the lock takes no
+// room on a full disk, and is in no backup.
 func lockFolder(path string) (io.Closer, error) {
 	folder, err := os.Open(path)
 	if err != nil {

@@ -48,8 +48,8 @@ func newText(out io.Writer) slog.Handler  { return slog.NewTextHandler(out, nil)
 func newJSON(out io.Writer) slog.Handler  { return slog.NewJSONHandler(out, nil) }
 func newLines(out io.Writer) slog.Handler { return lineHandler{out: out} }
 
-// onStandardError returns a new handler that writes to standard error. If that leads to systemd's journal, its
-// lines have their priorities in front.
+// onStandardError returns a new handler that writes to standard error. If that leads to systemd's journal,
+// its lines have their priorities in front.
 func onStandardError(newHandler func(io.Writer) slog.Handler) slog.Handler {
 	if isJournal, err := journal.StderrIsJournalStream(); err != nil || !isJournal {
 		return newHandler(os.Stderr)

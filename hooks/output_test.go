@@ -55,6 +55,38 @@ func openFolder(t *testing.T, p *testkit.Process) {
 	}
 }
 
+// startInJournal starts a program whose output leads to a pipe, and tells it that the journal is there, or
+// elsewhere. It sends a SIGHUP, which is logged as information, and returns what is printed.
+func startInJournal(t *testing.T, p *testkit.Process, elsewhere bool) *testkit.Printed {
+	t.Helper()
+	reader, writer, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { reader.Close() })
+	var stream syscall.Stat_t
+	if err := syscall.Fstat(int(writer.Fd()), &stream); err != nil {
+		t.Fatal(err)
+	}
+	if elsewhere {
+		stream.Ino++
+	}
+	p.Env = append(p.Env, fmt.Sprintf("JOURNAL_STREAM=%d:%d", stream.Dev, stream.Ino))
+	p.Output = writer
+	t.Cleanup(func() { p.Stop(syscall.SIGKILL) })
+	err = p.Command.Start()
+	writer.Close()
+	if err == nil {
+		err = syscall.Kill(p.PID(), syscall.SIGHUP)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	printed := &testkit.Printed{}
+	go io.Copy(printed, reader) // until the program ends
+	return printed
+}
+
 // In systemd's journal the lines have their priorities, and elsewhere they have none.
 func TestJournalPriorities(t *testing.T) {
 	t.Parallel()
@@ -77,30 +109,7 @@ func TestJournalPriorities(t *testing.T) {
 			t.Parallel()
 			p := testkit.NewProcess(t, test.args...)
 			openFolder(t, p)
-			reader, writer, err := os.Pipe()
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer reader.Close()
-			var stream syscall.Stat_t
-			if err := syscall.Fstat(int(writer.Fd()), &stream); err != nil {
-				t.Fatal(err)
-			}
-			if test.elsewhere {
-				stream.Ino++
-			}
-			p.Env = append(p.Env, fmt.Sprintf("JOURNAL_STREAM=%d:%d", stream.Dev, stream.Ino))
-			p.Output = writer
-			p.T.Cleanup(func() { p.Stop(syscall.SIGKILL) })
-			if err := p.Command.Start(); err != nil {
-				t.Fatal(err)
-			}
-			if err := syscall.Kill(p.PID(), syscall.SIGHUP); err != nil {
-				t.Fatal(err)
-			}
-			writer.Close()
-			var printed testkit.Printed
-			go io.Copy(&printed, reader) // until the program ends
+			printed := startInJournal(t, p, test.elsewhere)
 			for _, line := range test.want {
 				eventually(t, "a line begins with "+line, func() bool {
 					return strings.Contains("\n"+printed.String(), "\n"+line)
@@ -108,7 +117,7 @@ func TestJournalPriorities(t *testing.T) {
 			}
 			p.Terminate()
 			if test.elsewhere && strings.Contains(printed.String(), "<6>") {
-				t.Errorf("printed:\n%s", &printed)
+				t.Errorf("printed:\n%s", printed)
 			}
 		})
 	}

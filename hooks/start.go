@@ -165,10 +165,16 @@ func (s *server) bindShutdown(e *core.ServeEvent) error {
 	e.App.OnTerminate().Bind(&hook.Handler[*core.TerminateEvent]{
 		Priority: -10000,
 		Func: func(e *core.TerminateEvent) error {
-			if !e.IsRestart { // the process stays
+			if s.config.handed != nil {
+				_ = s.config.handed.Stop() // whoever comes now waits for the next process
+			}
+			if !e.IsRestart { // then the process stays
 				notifySystemd(stateStopping)
 			}
 			s.finishing.Do(s.finish) // a restart that fails comes here twice
+			if s.config.handed != nil {
+				s.connections.drain(drainTimeout)
+			}
 			return e.Next()
 		},
 	})
@@ -261,12 +267,12 @@ func (s *server) serveRedirects(e *core.ServeEvent) error {
 // maxHeaders makes net/http refuse headers of more than 32 KB: it adds 4 KB.
 const maxHeaders = 28 << 10
 
-// finish answers the waiting polls, lets no new token request begin, and waits for those under way. Who
-// connects to a socket that was handed over waits for the next process from now on.
+// drainTimeout bounds how long a process that hands its sockets back waits for the last of those whom it has
+// accepted. PocketBase itself would wait for a second.
+const drainTimeout = 5 * time.Second
+
+// finish answers the waiting polls, lets no new token request begin, and waits for those under way.
 func (s *server) finish() {
-	if s.config.handed != nil {
-		_ = s.config.handed.Stop() // it only closes this process's part
-	}
 	close(s.closing)
 	finished := make(chan struct{})
 	go func() {

@@ -58,6 +58,14 @@ func newManager(t *testing.T, listeners ...interface{ File() (*os.File, error) }
 		m.Args = []string{"serve", "--dir", "pb_data"}
 		m.handOver(len(listeners))
 	}
+	for _, listener := range listeners {
+		if tcp, ok := listener.(*net.TCPListener); ok {
+			m.Address, m.URL = tcp.Addr().String(), "http://"+tcp.Addr().String()
+			client := m.Provider.Client(m.URL)
+			m.Provider.Knows(client)
+			m.Env = append(m.Env, "REDIRECT_URI="+client.RedirectURI)
+		}
+	}
 	return m
 }
 
@@ -155,8 +163,8 @@ func (v *visitors) leave() {
 	v.group.Wait()
 }
 
-// The sockets that a parent holds stay open while one process ends and the next starts: nobody is refused, and
-// whoever comes meanwhile waits. A login that the first process began ends at the next.
+// The sockets that a parent holds stay open while one process ends and the next starts: nobody is refused,
+// and whoever comes meanwhile waits. A login that the first process began ends at the next.
 func TestSocketsAreHandedOver(t *testing.T) {
 	t.Parallel()
 	tcp := listenTCP(t)
@@ -168,10 +176,6 @@ func TestSocketsAreHandedOver(t *testing.T) {
 	t.Cleanup(func() { unix.Close() })
 	m := newManager(t, tcp, unix.(*net.UnixListener))
 	m.Env = append(m.Env, "AUTHORIZE_RATE_LIMIT=off")
-	m.Address, m.URL = tcp.Addr().String(), "http://"+tcp.Addr().String()
-	client := m.Provider.Client(m.URL)
-	m.Provider.Knows(client)
-	m.Env = append(m.Env, "REDIRECT_URI="+client.RedirectURI)
 
 	const people = 3
 	m.Start()
@@ -202,13 +206,42 @@ func TestSocketsAreHandedOver(t *testing.T) {
 	}
 }
 
+// A process that ends finishes the exchange of a code, and accepts nothing meanwhile: who comes then is
+// answered by the next one, and not told to try again.
+func TestEndingProcessAcceptsNothing(t *testing.T) {
+	t.Parallel()
+	m := newManager(t, listenTCP(t))
+	m.Start()
+	m.expect("READY=1")
+	held := holdExchanges(t, m.Provider)
+	authorizationURL, readKey := m.Authorize()
+	callback := m.Agree(authorizationURL)
+	page := make(chan testkit.Answer, 1)
+	go func() { page <- m.Get(callback) }()
+	<-held.asked
+	ended := make(chan int, 1)
+	go func() { ended <- m.Terminate() }()
+	m.expect("STOPPING=1")
+	refreshed := make(chan testkit.Answer, 1)
+	latecomer := *m.Backend
+	latecomer.Client = testkit.NewClient()
+	go func() { refreshed <- latecomer.Post("/refresh?code=RT-1") }()
+	held.release()
+	m.ExpectPage("the login in flight", <-page, http.StatusOK, "You are signed in")
+	if code := <-ended; code != 0 {
+		t.Errorf("ended with %d:\n%s", code, m.Out)
+	}
+	m.Start()
+	m.expect("READY=1")
+	m.Expect("the refresh", <-refreshed, http.StatusOK, testkit.TokenResponse)
+	m.Expect("poll", m.Poll(readKey), http.StatusOK, testkit.TokenResponse)
+}
+
 // A backup that is restored in the dashboard makes the process start anew by itself. It still has its sockets
 // then, and its lock.
 func TestRestoreKeepsSockets(t *testing.T) {
 	t.Parallel()
-	tcp := listenTCP(t)
-	m := newManager(t, tcp)
-	m.Address, m.URL = tcp.Addr().String(), "http://"+tcp.Addr().String()
+	m := newManager(t, listenTCP(t))
 	m.Env = append(m.Env, testkit.SuperuserEnv()...)
 	m.Start()
 	m.expect("READY=1")
