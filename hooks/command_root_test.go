@@ -55,7 +55,7 @@ func TestCommandsLeaveNothingBehind(t *testing.T) {
 		"--http 8787":          {printed: "unknown flag: --http; " + atServe, code: 1},
 		"--port=8787":          {printed: "unknown flag: --port; " + atServe, code: 1},
 		"doctor --http 8787":   {printed: "unknown flag: --http; " + atServe, code: 1},
-		"--jsn":                {printed: "unknown flag: --jsn; did you mean plugin-oauth doctor --js", code: 1},
+		"--jsn":                {printed: "unknown flag: --jsn; did you mean plugin-oauth doctor --", code: 1},
 		"serve --dri x":        {printed: "unknown flag: --dri; did you mean --dir?" + serveUsage, code: 1},
 		"serve --http":         {printed: "flag needs an argument: --http" + serveUsage, code: 1},
 		"serve 8788":           {printed: `"8788" is not a domain; for the port write --http 8788`, code: 1},

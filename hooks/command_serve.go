@@ -51,10 +51,8 @@ func NewServeCommand(app core.App, version string) *cobra.Command {
 		}
 		config.redirectAddress = redirectAddress(serve, domains)
 		config.hangups = hangups()
-		if err := Register(app, config); err != nil {
-			return err
-		}
 		lockDataDir(app)
+		// It comes before the service's own, and so has the service whole behind its Next.
 		app.OnServe().BindFunc(func(e *core.ServeEvent) error {
 			if err := e.Next(); err != nil {
 				return err
@@ -65,7 +63,7 @@ func NewServeCommand(app core.App, version string) *cobra.Command {
 			}
 			return greet(e, base, config, *logFormat == "json")
 		})
-		return nil
+		return Register(app, config)
 	}
 	serve.RunE = func(_ *cobra.Command, domains []string) error {
 		return untilSignal(func() error {

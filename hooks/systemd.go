@@ -40,9 +40,9 @@ func takeHandedSockets() (*handedSockets, error) {
 		}
 		listeners = append(listeners, listener)
 	}
-	// The first one's address decides which names the service answers to: all, if others can reach it.
+	// The first one's address decides which names the service answers to: see ownHostsOnly.
 	slices.SortStableFunc(listeners, func(a, b net.Listener) int {
-		return cmp.Compare(loopbackRank(a), loopbackRank(b))
+		return cmp.Compare(listenerRank(a), listenerRank(b))
 	})
 	return &handedSockets{joinedListener: joinAll(listeners), listeners: listeners, files: files}, nil
 }
@@ -59,12 +59,18 @@ func (h *handedSockets) names() (names []string) {
 	return names
 }
 
-// loopbackRank is 1 for a listener that this machine's browsers reach and nobody else, and otherwise 0.
-func loopbackRank(listener net.Listener) int {
-	if address, ok := listener.Addr().(*net.TCPAddr); ok && address.IP.IsLoopback() {
+// listenerRank puts listeners that other machines reach before those that only browsers on this machine
+// reach, and these before those that no browser reaches.
+func listenerRank(listener net.Listener) int {
+	address, ok := listener.Addr().(*net.TCPAddr)
+	switch {
+	case !ok:
+		return 2
+	case address.IP.IsLoopback():
 		return 1
+	default:
+		return 0
 	}
-	return 0
 }
 
 // notifySystemd tells systemd about the state of the service, if it wants to know (sd_notify(3)).

@@ -174,7 +174,7 @@ func TestSocketsAreHandedOver(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { unix.Close() })
-	m := newManager(t, tcp, unix.(*net.UnixListener))
+	m := newManager(t, unix.(*net.UnixListener), tcp)
 	m.Env = append(m.Env, "AUTHORIZE_RATE_LIMIT=off")
 
 	const people = 3
@@ -199,6 +199,19 @@ func TestSocketsAreHandedOver(t *testing.T) {
 	crowd.leave()
 	m.ExpectPage("redirect", m.Get(m.Agree(authorizationURL)), http.StatusOK, "You are signed in")
 	m.Expect("poll", m.Poll(readKey), http.StatusOK, testkit.TokenResponse)
+	rebound, err := http.NewRequest(http.MethodGet, m.URL, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rebound.Host = "rebound.example"
+	response, err := m.Client.Do(rebound)
+	if err != nil {
+		t.Fatal(err)
+	}
+	response.Body.Close()
+	if response.StatusCode != http.StatusMisdirectedRequest {
+		t.Errorf("another name that leads to this machine is answered %d", response.StatusCode)
+	}
 	m.Client = atSocket(path, m.Address)
 	t.Cleanup(m.Client.CloseIdleConnections)
 	if got := m.Get("/"); got.Status != http.StatusOK {
