@@ -2,13 +2,10 @@
 package main
 
 import (
-	"bytes"
 	"cmp"
 	"errors"
-	"fmt"
-	"io"
 	"io/fs"
-	"log"
+	"log/slog"
 	"net"
 	"os"
 	"runtime/debug"
@@ -28,12 +25,17 @@ import (
 var version string
 
 func main() {
-	log.SetOutput(redactedLog{Writer: log.Writer()})
-	if err := execute(); err != nil {
-		fmt.Fprintln(os.Stderr, "plugin-oauth:", err)
-		if help := helpWith(err); help != "" {
-			fmt.Fprintln(os.Stderr, help)
+	flush := hooks.PrepareOutput(os.Args[1:])
+	err := execute()
+	if err != nil {
+		var help []any
+		if text := helpWith(err); text != "" {
+			help = []any{"help", text}
 		}
+		slog.Error(err.Error(), help...)
+	}
+	flush()
+	if err != nil {
 		os.Exit(1)
 	}
 }
@@ -58,12 +60,15 @@ func execute() error {
 // helpWith returns advice about an error that an admin can fix, or "".
 func helpWith(err error) string {
 	wrongUsage, isUsage := errors.AsType[*hooks.UsageError](err)
-	_, isAddress := errors.AsType[*net.OpError](err)
+	address, isAddress := errors.AsType[*net.OpError](err)
 	switch {
 	case isUsage:
 		return "\n" + strings.TrimSpace(wrongUsage.Usage)
 	case errors.Is(err, syscall.EADDRINUSE):
 		return "Another program uses this address. End it, or choose another address with --http."
+	case isAddress && address.Net == "unix":
+		return "The folder of the socket must be there, and this user must be allowed to write to it. " +
+			"Choose another path with --http."
 	case isAddress && errors.Is(err, fs.ErrPermission):
 		return "This user may not listen there. Choose a port from 1024 on with --http."
 	case hooks.IsFolderError(err):
@@ -90,17 +95,6 @@ func quietDBConnect() core.DBConnectFunc {
 		opened = append(opened, db)
 		return db, nil
 	}
-}
-
-// redactedLog keeps net/http from printing what a provider sends after its answer, which may be part of a
-// token.
-type redactedLog struct{ io.Writer }
-
-func (l redactedLog) Write(line []byte) (int, error) {
-	if bytes.Contains(line, []byte("Unsolicited response")) {
-		return len(line), nil
-	}
-	return l.Writer.Write(line)
 }
 
 func buildVersion() string {

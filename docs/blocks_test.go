@@ -21,6 +21,7 @@ var (
 	inBrowser  = run{test: "examples/demo/readme_test.go TestREADME"}
 	inReact    = run{test: "examples/demo/readme_test.go TestREADMEReact"}
 	inSettings = run{test: "docs/commands_test.go TestSettings"}
+	inSystemd  = run{test: "docs/systemd_test.go TestSystemd"}
 	inFigma    = run{test: "examples/demo/client_figma_test.go TestClientInFigma"}
 )
 
@@ -79,6 +80,13 @@ var blocks = map[string]run{
 
 	`docs/operating.md: {"time":"…","level":"WARN","msg":"login`: notRun("the program prints it"),
 	"docs/providers.md: plugin-oauth providers":                  inShell,
+
+	"docs/systemd.md: PUBLIC_URL=https://backend.example":       inSettings,
+	"docs/systemd.md: sudo install -m 755 plugin-oauth /usr/lo": inSystemd,
+	"docs/systemd.md: systemctl status plugin-oauth.service":    notRun("it needs a machine with systemd"),
+	"docs/systemd.md: sudo plugin-oauth superuser upsert you@b": notRun("command_root_test.go runs it"),
+	"docs/systemd.md: [Service]":                                notRun("it needs a machine with systemd"),
+	"docs/systemd.md: journalctl -u plugin-oauth.service --fol": notRun("likewise"),
 
 	"examples/figma.md: {":                                        notRun("Figma reads it"),
 	`examples/figma.md: <p id="status"></p>`:                      inFigma,

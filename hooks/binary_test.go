@@ -256,7 +256,7 @@ func port(address string) string { return address[strings.LastIndex(address, ":"
 func TestLogFormatAndMetrics(t *testing.T) {
 	t.Parallel()
 	metricsAddress := freeAddress(t)
-	p := testkit.NewProcess(t, "--log-format", "json")
+	p := testkit.NewProcess(t, "--log-format", "json", "--dev")
 	p.Env = append(p.Env, "METRICS_ADDR="+metricsAddress)
 	p.Start()
 	authorizationURL, _ := p.Authorize()
@@ -273,16 +273,23 @@ func TestLogFormatAndMetrics(t *testing.T) {
 	}
 	p.Terminate()
 	printed := p.Out.String()
-	if !strings.Contains(printed, "  Metrics    http://localhost:"+port(metricsAddress)+"/metrics\n") {
-		t.Errorf("the start says\n%s", printed)
-	}
-	ended := 0
+	ended, greetings := 0, 0
 	for line := range strings.Lines(printed) {
 		var attributes map[string]any
-		if json.Unmarshal([]byte(line), &attributes) == nil && attributes["msg"] == "login ended" &&
-			attributes["error"] == "invalid_scope" && attributes["level"] == "WARN" {
+		if err := json.Unmarshal([]byte(line), &attributes); err != nil {
+			t.Errorf("a line is no JSON: %s", line)
+		}
+		if attributes["msg"] == "login ended" && attributes["error"] == "invalid_scope" &&
+			attributes["level"] == "WARN" {
 			ended++
 		}
+		if attributes["msg"] == "plugin-oauth is running" &&
+			attributes["metrics"] == "http://localhost:"+port(metricsAddress)+"/metrics" {
+			greetings++
+		}
+	}
+	if greetings != 1 {
+		t.Errorf("the start says\n%s", printed)
 	}
 	if ended != 1 {
 		t.Errorf("%d lines of one login in\n%s", ended, printed)

@@ -52,17 +52,43 @@ func AddCommands(app core.App, root *cobra.Command, version string) {
 	addMigrateCommand(app, root)
 }
 
-// explainFlagError names the flag that a mistyped one is nearest to.
+// otherFlags are flags that other programs have, with ours that do the same.
+var otherFlags = map[string]string{
+	"port": "http", "p": "http", "listen": "http", "bind": "http", "address": "http", "addr": "http",
+	"host": "http", "socket": "http",
+	"data": "dir", "datadir": "dir", "d": "dir",
+	"json": "log-format", "logformat": "log-format",
+}
+
+// explainFlagError names the flag that was meant by one that there is not: the nearest, one of the same
+// meaning, or one of another command.
 func explainFlagError(command *cobra.Command, err error) error {
 	if unknown, ok := errors.AsType[*pflag.NotExistError](err); ok {
-		var names []string
-		command.Flags().VisitAll(func(flag *pflag.Flag) { names = append(names, flag.Name) })
-		nearest := typo.Nearest(strings.ToLower(unknown.GetSpecifiedName()), names)
-		if len(nearest) > 0 {
-			err = fmt.Errorf("%w; did you mean --%s?", err, strings.Join(nearest, " or --"))
+		word := unknown.GetSpecifiedName()
+		if meant := flagsMeant(command, word); len(meant) > 0 {
+			err = fmt.Errorf("%w; did you mean --%s?", err, strings.Join(meant, " or --"))
+		} else {
+			for _, other := range command.Root().Commands() {
+				if meant := flagsMeant(other, word); other != command && len(meant) > 0 {
+					err = fmt.Errorf("%w; did you mean %s --%s?", err, other.CommandPath(), meant[0])
+					break
+				}
+			}
 		}
 	}
 	return &UsageError{Err: err, Usage: command.UsageString()}
+}
+
+// flagsMeant returns the flags of a command that somebody may mean by a word.
+func flagsMeant(command *cobra.Command, word string) []string {
+	if own := otherFlags[typo.Compact(word)]; own != "" && command.Flag(own) != nil {
+		return []string{own}
+	}
+	var names []string
+	for _, flags := range []*pflag.FlagSet{command.LocalFlags(), command.InheritedFlags()} {
+		flags.VisitAll(func(flag *pflag.Flag) { names = append(names, flag.Name) })
+	}
+	return typo.Nearest(strings.ToLower(word), names)
 }
 
 // unknownCommand is the error for a word that is no command of another.
@@ -146,6 +172,7 @@ func addMigrateCommand(app core.App, root *cobra.Command) {
 			if len(words) > 0 && words[0] == "create" {
 				return nil // a file beside the program's own
 			}
+			lockDataDir(app) // a service that runs must not lose its tables
 			return openDatabase(app)
 		}
 	}

@@ -23,6 +23,7 @@ func TestCommandsLeaveNothingBehind(t *testing.T) {
 	const noDatabase = "there is no database in pb_data yet; start the service once with plugin-oauth serve"
 	const notServe = `unknown command "servee" for "plugin-oauth"; did you mean serve?`
 	const unknown, ofSuperuser = "unknown command ", ` for "plugin-oauth superuser"`
+	const atServe = "did you mean plugin-oauth serve --http?"
 	const serveUsage = "\n\nUsage:\n  plugin-oauth serve [domain(s)] [flags]\n\nFlags:"
 	for arguments, want := range map[string]ran{
 		"":                     {printed: help},
@@ -48,7 +49,13 @@ func TestCommandsLeaveNothingBehind(t *testing.T) {
 		"--bogus":              {printed: "unknown flag: --bogus\n\nUsage:", code: 1},
 		"doctor --jsn":         {printed: "unknown flag: --jsn; did you mean --json?\n\nUsage:", code: 1},
 		"serve --htp 8787":     {printed: "unknown flag: --htp; did you mean --http?" + serveUsage, code: 1},
-		"serve --port 8787":    {printed: "unknown flag: --port" + serveUsage, code: 1},
+		"serve --port 8787":    {printed: "unknown flag: --port; did you mean --http?" + serveUsage, code: 1},
+		"serve -p 8787":        {printed: "unknown shorthand flag: 'p' in -p; did you mean --http?", code: 1},
+		"serve --data-dir x":   {printed: "unknown flag: --data-dir; did you mean --dir?", code: 1},
+		"--http 8787":          {printed: "unknown flag: --http; " + atServe, code: 1},
+		"--port=8787":          {printed: "unknown flag: --port; " + atServe, code: 1},
+		"doctor --http 8787":   {printed: "unknown flag: --http; " + atServe, code: 1},
+		"--jsn":                {printed: "unknown flag: --jsn; did you mean plugin-oauth doctor --", code: 1},
 		"serve --dri x":        {printed: "unknown flag: --dri; did you mean --dir?" + serveUsage, code: 1},
 		"serve --http":         {printed: "flag needs an argument: --http" + serveUsage, code: 1},
 		"serve 8788":           {printed: `"8788" is not a domain; for the port write --http 8788`, code: 1},

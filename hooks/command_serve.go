@@ -6,25 +6,19 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"net/url"
 	"os"
 	"os/signal"
 	"regexp"
-	"slices"
 	"strconv"
 	"strings"
 	"syscall"
 
-	"github.com/pocketbase/dbx"
 	"github.com/pocketbase/pocketbase/apis"
 	"github.com/pocketbase/pocketbase/cmd"
 	"github.com/pocketbase/pocketbase/core"
-	"github.com/pocketbase/pocketbase/tools/osutils"
 	"github.com/pocketbase/pocketbase/tools/routine"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
-
-	"plugin-oauth/hooks/plugins"
 )
 
 // defaultAddress is where deployed plugins look for their backend in development.
@@ -48,25 +42,28 @@ func NewServeCommand(app core.App, version string) *cobra.Command {
 			return err
 		}
 		config.Version, config.CheckAtStart = version, true
+		if config.handed, err = takeHandedSockets(); err != nil {
+			return err
+		}
 		scheme, err := chooseAddress(serve, domains, &config)
 		if err != nil {
 			return err
 		}
 		config.redirectAddress = redirectAddress(serve, domains)
-		if err := Register(app, config); err != nil {
-			return err
-		}
+		config.hangups = hangups()
+		lockDataDir(app)
+		// It comes before the service's own, and so has the service whole behind its Next.
 		app.OnServe().BindFunc(func(e *core.ServeEvent) error {
 			if err := e.Next(); err != nil {
 				return err
 			}
-			base := scheme + "://" + reachable(e.Server.Addr)
+			base := config.reachedAt(scheme, e)
 			if len(domains) > 0 {
 				base = "https://" + domains[0]
 			}
-			return greet(e.App, base, config)
+			return greet(e, base, config, *logFormat == "json")
 		})
-		return nil
+		return Register(app, config)
 	}
 	serve.RunE = func(_ *cobra.Command, domains []string) error {
 		return untilSignal(func() error {
@@ -84,8 +81,9 @@ func NewServeCommand(app core.App, version string) *cobra.Command {
 // explainServeFlags says what PocketBase's flags do here.
 func explainServeFlags(serve *cobra.Command) {
 	for name, usage := range map[string]string{
-		"http": "where to listen: PORT for this machine only, :PORT for all networks, or\n" +
-			"HOST:PORT (default " + defaultAddress + " and [::1]:8787; with a domain 0.0.0.0:80)",
+		"http": "where to listen: PORT for this machine only, :PORT for all networks,\n" +
+			"HOST:PORT, or unix:PATH for a socket\n" +
+			"(default " + defaultAddress + " and [::1]:8787; with a domain 0.0.0.0:80)",
 		"https": "where to listen with HTTPS and a certificate from Let's Encrypt, whatever\n" +
 			"TLS_CERT_FILE says (default none; with a domain 0.0.0.0:443)",
 		"origins": "pages that may call PocketBase's own API; a plugin's are in PLUGIN_ID and\n" +
@@ -108,6 +106,13 @@ func untilSignal(run func() error) error {
 	case err := <-ended:
 		return err
 	}
+}
+
+// hangups returns what receives a value for each SIGHUP, which ends nothing from then on.
+func hangups() <-chan os.Signal {
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, syscall.SIGHUP)
+	return signals
 }
 
 // domainForm is the form of a domain that a certificate can be got for.
@@ -185,9 +190,9 @@ func configForServe(logFormat string) (Config, error) {
 	var log slog.Handler
 	switch logFormat {
 	case "text":
-		log = slog.NewTextHandler(os.Stderr, nil)
+		log = onStandardError(newText)
 	case "json":
-		log = slog.NewJSONHandler(os.Stderr, nil)
+		log = onStandardError(newJSON)
 	default:
 		return Config{}, errors.New("--log-format must be text or json")
 	}
@@ -205,6 +210,10 @@ func chooseAddress(serve *cobra.Command, domains []string, config *Config) (sche
 	flags := serve.PersistentFlags()
 	httpFlag, httpsFlag := flags.Lookup("http"), flags.Lookup("https")
 	scheme = "http"
+	if config.handed != nil && (len(domains) > 0 || httpFlag.Value.String() != "" || httpsFlag.Changed) {
+		return "", errors.New("systemd has handed over the sockets to listen on (LISTEN_FDS); leave out " +
+			"--http, --https and domains, or stop and disable the socket unit")
+	}
 	switch {
 	case len(domains) > 0 || httpsFlag.Changed:
 		// PocketBase gets certificates for these by itself.
@@ -215,6 +224,13 @@ func chooseAddress(serve *cobra.Command, domains []string, config *Config) (sche
 	if len(domains) == 0 && !httpsFlag.Changed && httpFlag.Value.String() == "" {
 		config.bothLoopbacks = true
 		return scheme, httpFlag.Value.Set(defaultAddress)
+	}
+	if path, isSocket := strings.CutPrefix(httpFlag.Value.String(), socketPrefix); isSocket {
+		if len(domains) > 0 || httpsFlag.Changed {
+			return "", errors.New("--http must be an address with a port beside a domain or --https: what " +
+				"comes there is redirected to https")
+		}
+		return scheme, checkSocket(path)
 	}
 	for _, given := range []*pflag.Flag{httpFlag, httpsFlag} {
 		value := given.Value.String()
@@ -267,69 +283,27 @@ func isKnownPort(value string) bool {
 	return err == nil
 }
 
-// greet prints what an author needs to know first.
-func greet(app core.App, base string, config Config) error {
-	fmt.Printf("plugin-oauth %s is running\n", config.Version)
-	fmt.Printf("  Backend    %s\n", base)
-	fmt.Printf("  Dashboard  %s/_/\n", base)
-	if config.MetricsAddr != "" {
-		fmt.Printf("  Metrics    http://%s/metrics\n", reachable(config.MetricsAddr))
+// reachedAt returns the address that the service has for browsers on this machine, or the public one if it
+// listens at no address. It is blank if that is not known.
+func (c Config) reachedAt(scheme string, e *core.ServeEvent) string {
+	if e.Listener.Addr().Network() == "unix" {
+		return c.baseURL()
 	}
-	records, err := app.FindAllRecords("plugins", dbx.HashExp{"enabled": true})
-	if err != nil {
-		return err
+	address := e.Server.Addr
+	if c.handed != nil {
+		address = e.Listener.Addr().String()
 	}
-	for _, record := range records {
-		where := ""
-		if record.GetString("pluginId")+record.GetString("allowedOrigins") == "" {
-			where = " (on localhost only; set pluginId when the plugin is published)"
-		}
-		fmt.Printf("  Plugin     %s/%s%s\n", base, record.GetString("slug"), where)
-	}
-	switch {
-	case config.Plugin != nil:
-		greetPlugin(config.Plugin, base)
-	case len(records) == 0 && config.PublicURL != "" && config.EncryptionKey != "":
-		fmt.Println("  Plugin     none yet; add one in the dashboard, in the collection plugins")
-	case len(records) == 0:
-		fmt.Printf("  Plugin     %s\n", HowToAddPlugin)
-	}
-	return greetAdmin(app)
+	return scheme + "://" + reachable(address)
 }
 
-// greetPlugin prints what an author needs to know about the plugin that the environment configures.
-func greetPlugin(plugin *plugins.Plugin, base string) {
-	fmt.Printf("  Redirect   %s (the provider must know this address)\n", plugin.RedirectURI)
-	redirect, err := url.Parse(plugin.RedirectURI)
-	if err == nil && redirect.Hostname() == "localhost" && redirect.Scheme+"://"+redirect.Host != base {
-		fmt.Printf("             It does not lead here. Change REDIRECT_URI, and the entry at the "+
-			"provider, to %s/redirect\n", base)
+// sockets returns the names of the sockets that the service listens at. Those of an address are none, unless
+// they were handed over.
+func (c Config) sockets(e *core.ServeEvent) []string {
+	if c.handed != nil {
+		return c.handed.names()
 	}
-	if plugin.PluginID == "" && len(plugin.AllowedOrigins) == 0 {
-		fmt.Println("  Plugin     on localhost only; set PLUGIN_ID when the plugin is published")
+	if address := e.Listener.Addr(); address.Network() == "unix" {
+		return []string{socketPrefix + address.String()}
 	}
-}
-
-// greetAdmin prints how to make the first admin, if there is none.
-func greetAdmin(app core.App) error {
-	notInstaller := dbx.Not(dbx.HashExp{"email": core.DefaultInstallerEmail})
-	admins, err := app.CountRecords(core.CollectionNameSuperusers, notInstaller)
-	if err != nil || admins > 0 {
-		return err
-	}
-	program := cmp.Or(os.Getenv("PLUGIN_OAUTH_COMMAND"), os.Args[0])
-	if program == os.Args[0] && osutils.IsProbablyGoRun() {
-		program = "go run ."
-	}
-	fmt.Printf("  Admin      none yet; make one with: %s superuser upsert EMAIL PASSWORD\n", program)
 	return nil
-}
-
-// reachable returns the host and the port at which this machine reaches a listener's address.
-func reachable(address string) string {
-	host, port, err := net.SplitHostPort(address)
-	if err == nil && slices.Contains([]string{"", "0.0.0.0", "::", "127.0.0.1", "::1"}, host) {
-		return "localhost:" + port
-	}
-	return address
 }

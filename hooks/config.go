@@ -2,7 +2,6 @@ package hooks
 
 import (
 	"cmp"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -108,6 +107,12 @@ type Config struct {
 	// redirectAddress is where plain HTTP is then redirected from. Blank: nowhere.
 	speaksTLS       bool
 	redirectAddress string
+
+	// handed are sockets to listen on instead of at an address. Nil: there are none.
+	handed *handedSockets
+
+	// hangups receives a value for each SIGHUP. Nil: they are the program's.
+	hangups <-chan os.Signal
 }
 
 // timing holds the clock and the durations that tests shorten. A zero field stands for its default.
@@ -122,6 +127,7 @@ type timing struct {
 	refreshKept time.Duration // how long the answer to a rotated refresh token is given again
 	pollSecond  time.Duration // what a poll's wait=1 stands for
 	checkAfter  time.Duration // from the start until the set-up is checked
+	certificate time.Duration // how often the files of the TLS certificate are looked at
 }
 
 const (
@@ -141,6 +147,8 @@ const (
 
 	// defaultCheckAfter keeps a service that crashes again and again from asking the providers each time.
 	defaultCheckAfter = 2 * time.Second
+
+	defaultCertificateInterval = 30 * time.Second
 )
 
 // HowToAddPlugin is shown wherever somebody meets a service that has no plugin yet.
@@ -314,6 +322,7 @@ func (t timing) withDefaults() timing {
 	t.refreshKept = cmp.Or(t.refreshKept, defaultRefreshKept)
 	t.pollSecond = cmp.Or(t.pollSecond, time.Second)
 	t.checkAfter = cmp.Or(t.checkAfter, defaultCheckAfter)
+	t.certificate = cmp.Or(t.certificate, defaultCertificateInterval)
 	return t
 }
 
@@ -427,15 +436,9 @@ func (c Config) validateSecrets() error {
 }
 
 // certificate loads the TLS certificate, or returns nil if none is configured.
-func (c Config) certificate() (*tls.Certificate, error) {
+func (c Config) certificate() (*certificateFiles, error) {
 	if c.TLSCertFile == "" {
 		return nil, nil
 	}
-	certificate, err := tls.LoadX509KeyPair(c.TLSCertFile, c.TLSKeyFile)
-	if err != nil {
-		return nil, fmt.Errorf("%s and %s must be a PEM certificate and its key (TLS_CERT_FILE, "+
-			"TLS_KEY_FILE): %w",
-			c.TLSCertFile, c.TLSKeyFile, err)
-	}
-	return &certificate, nil
+	return newCertificate(c.TLSCertFile, c.TLSKeyFile)
 }

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"sync"
+	"time"
 )
 
 // What connections take, in KB, as measured with the kinds of examples/siege that take the most.
@@ -61,6 +62,7 @@ type connection struct {
 	counted *connections
 	memory  int           // what it takes in general, in KB
 	weight  int           // what it takes now; zero once it is closed
+	asked   bool          // whether a request has come on it
 	list    *list.List    // nil if it keeps its place whatever comes
 	element *list.Element // in that list
 
@@ -177,6 +179,27 @@ func (c *connections) begin(r *http.Request) (end func()) {
 	return func() { closeAll(counted.move(&c.waiting)) }
 }
 
+// isQuiet reports whether no request is being answered, nor expected on a new connection. Those that keep
+// their places do not count, held polls aside.
+func (c *connections) isQuiet() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for element := c.waiting.Front(); element != nil; element = element.Next() {
+		if !element.Value.(*connection).asked {
+			return false
+		}
+	}
+	return c.handling.Len()+c.held.Len() == 0
+}
+
+// drain waits until it is quiet, for some time at most. The listener must have been stopped.
+func (c *connections) drain(longest time.Duration) {
+	const interval = 5 * time.Millisecond
+	for deadline := time.Now().Add(longest); !c.isQuiet() && time.Now().Before(deadline); {
+		time.Sleep(interval)
+	}
+}
+
 // move puts the connection at the end of a list, unless it is closed. The caller must close the victims: a
 // held poll saves nothing any more.
 func (c *connection) move(to *list.List) (victims []*connection) {
@@ -185,6 +208,7 @@ func (c *connection) move(to *list.List) (victims []*connection) {
 	if c.weight == 0 {
 		return nil
 	}
+	c.asked = c.asked || to == &c.counted.handling
 	c.put(to, c.memory)
 	return c.counted.makeRoom()
 }

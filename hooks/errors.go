@@ -203,7 +203,11 @@ func (s *server) writeError(e *request, f format, err error) {
 	response := e.toResponse(err)
 	cause := logCause{message: "request failed", route: e.route, code: response.Code}
 	if response.cause != nil && !response.logged && s.failedRequests.admit(cause) {
-		s.log.LogAttrs(context.Background(), slog.LevelWarn, "request failed",
+		level := slog.LevelWarn
+		if e.route == "/refresh" && response.Code == "invalid_grant" {
+			level = slog.LevelInfo // a grant ends one day, and the person signs in again
+		}
+		s.log.LogAttrs(context.Background(), level, "request failed",
 			slog.String("route", e.loggedPath()),
 			slog.String("plugin", plugins.DisplaySlug(e.slug())),
 			slog.String("error", response.Code), slog.Int("status", response.Status),

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
@@ -27,12 +28,11 @@ func PrepareDataDir(app core.App) {
 		}
 		tightened, err := tighten(e.App.DataDir())
 		if err != nil {
-			fmt.Fprintf(os.Stderr, "plugin-oauth: the data folder cannot be made private (%v). Others on "+
-				"this machine may read it; make its owner the user that runs plugin-oauth.\n", err)
+			slog.Warn("the data folder cannot be made private. Others on this machine may read it; make its "+
+				"owner the user that runs plugin-oauth", "cause", err.Error())
 		} else if tightened {
-			fmt.Fprintf(os.Stderr, "plugin-oauth: others on this machine could read %s; from now on only "+
-				"its owner can. If you do not trust them, change the passwords of the admins.\n",
-				e.App.DataDir())
+			slog.Warn("others on this machine could read " + e.App.DataDir() + "; from now on only its owner " +
+				"can. If you do not trust them, change the passwords of the admins.")
 		}
 		makeRoomToStart(e.App.DataDir())
 		return e.Next()
@@ -65,8 +65,7 @@ func makeRoomToStart(folder string) {
 		return
 	}
 	if (reserve{path: filepath.Join(folder, reserveName)}).release() {
-		fmt.Fprintln(os.Stderr, "plugin-oauth: the disk with the data folder is full; its reserve was given "+
-			"up. Make room on the disk.")
+		slog.Warn("the disk with the data folder is full; its reserve was given up. Make room on the disk.")
 		return
 	}
 	log := filepath.Join(folder, "auxiliary.db")
@@ -76,8 +75,8 @@ func makeRoomToStart(folder string) {
 	for _, suffix := range []string{"", "-wal", "-shm"} {
 		_ = os.Remove(log + suffix) // one that stays is reported when it is opened
 	}
-	fmt.Fprintln(os.Stderr, "plugin-oauth: the disk with the data folder was full; the log of the "+
-		"dashboard, which took much of it, was deleted.")
+	slog.Warn("the disk with the data folder was full; the log of the dashboard, which took much of it, was " +
+		"deleted.")
 }
 
 // tighten takes the rights of others from the data folder and from what the service keeps in it, and reports
@@ -119,7 +118,7 @@ func isOurs(name string) bool {
 	}
 	ours := []string{
 		core.LocalBackupsDirName, core.LocalStorageDirName, core.LocalTempDirName, core.LocalNotifyDirName,
-		core.LocalAutocertCacheDirName, reserveName, probeName,
+		core.LocalAutocertCacheDirName, reserveName, probeName, lockName,
 	}
 	return slices.Contains(ours, name)
 }

@@ -88,10 +88,9 @@ func takenLoopback(listener net.Listener) string {
 type joinedListener struct {
 	net.Listener
 
-	others   []net.Listener
-	accepted chan acceptance
-	closed   chan struct{}
-	close    func() error
+	accepted    chan acceptance
+	closed      chan struct{}
+	stop, close func() error
 }
 
 // acceptance is what a listener's Accept returned.
@@ -105,19 +104,25 @@ func join(listeners []net.Listener) net.Listener {
 	if len(listeners) == 1 {
 		return listeners[0]
 	}
+	return joinAll(listeners)
+}
+
+// joinAll returns listeners as one that can be stopped. There is at least one.
+func joinAll(listeners []net.Listener) *joinedListener {
 	j := &joinedListener{
 		Listener: listeners[0],
-		others:   listeners[1:],
 		accepted: make(chan acceptance),
 		closed:   make(chan struct{}),
 	}
-	j.close = sync.OnceValue(func() error {
-		close(j.closed)
-		err := j.Listener.Close()
-		for _, other := range j.others {
-			err = errors.Join(err, other.Close())
+	j.stop = sync.OnceValue(func() (err error) {
+		for _, listener := range listeners {
+			err = errors.Join(err, listener.Close())
 		}
 		return err
+	})
+	j.close = sync.OnceValue(func() error {
+		close(j.closed)
+		return j.stop()
 	})
 	for _, listener := range listeners {
 		go j.acceptFrom(listener)
@@ -129,6 +134,9 @@ func join(listeners []net.Listener) net.Listener {
 func (j *joinedListener) acceptFrom(listener net.Listener) {
 	for {
 		conn, err := listener.Accept()
+		if errors.Is(err, net.ErrClosed) {
+			return
+		}
 		select {
 		case j.accepted <- acceptance{conn: conn, err: err}:
 		case <-j.closed:
@@ -149,6 +157,10 @@ func (j *joinedListener) Accept() (net.Conn, error) {
 		return nil, net.ErrClosed
 	}
 }
+
+// Stop accepts no further connection. Unlike Close, it loses none that was accepted, and Accept goes on to
+// wait.
+func (j *joinedListener) Stop() error { return j.stop() }
 
 // Close closes all of the listeners.
 func (j *joinedListener) Close() error { return j.close() }

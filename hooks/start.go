@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"slices"
 	"strings"
@@ -17,7 +18,7 @@ import (
 )
 
 // start prepares the app, makes it listen, and then puts the server in front of PocketBase's own routes.
-func (s *server) start(e *core.ServeEvent, certificate *tls.Certificate) error {
+func (s *server) start(e *core.ServeEvent, certificate *certificateFiles) error {
 	e.InstallerFunc = nil // PocketBase's installer prints a superuser token
 	for _, prepare := range []func(*core.ServeEvent) error{
 		s.bindDisk,
@@ -55,6 +56,7 @@ func (s *server) start(e *core.ServeEvent, certificate *tls.Certificate) error {
 	if err := s.sessions.Resume(context.Background()); err != nil {
 		return err
 	}
+	go s.reload(certificate)
 	if s.config.CheckAtStart {
 		// The listener accepts connections by now; the check's request to the service itself waits until it
 		// is served.
@@ -163,7 +165,16 @@ func (s *server) bindShutdown(e *core.ServeEvent) error {
 	e.App.OnTerminate().Bind(&hook.Handler[*core.TerminateEvent]{
 		Priority: -10000,
 		Func: func(e *core.TerminateEvent) error {
+			if s.config.handed != nil {
+				_ = s.config.handed.Stop() // whoever comes now waits for the next process
+			}
+			if !e.IsRestart { // then the process stays
+				notifySystemd(stateStopping)
+			}
 			s.finishing.Do(s.finish) // a restart that fails comes here twice
+			if s.config.handed != nil {
+				s.connections.drain(drainTimeout)
+			}
 			return e.Next()
 		},
 	})
@@ -172,13 +183,13 @@ func (s *server) bindShutdown(e *core.ServeEvent) error {
 
 // listen makes the server's listener, unless it has one, and counts its connections. With a certificate it
 // speaks HTTPS.
-func (s *server) listen(e *core.ServeEvent, certificate *tls.Certificate) error {
+func (s *server) listen(e *core.ServeEvent, certificate *certificateFiles) error {
 	if e.Listener == nil {
-		listener, err := listen(e.Server.Addr, s.config.bothLoopbacks)
+		listener, err := s.config.listen(e.Server.Addr)
 		if err != nil {
 			return err
 		}
-		if taken := takenLoopback(listener); taken != "" {
+		if taken := takenLoopback(listener); taken != "" && s.config.handed == nil {
 			warnOf(s.log, warning("Another program listens at "+taken+".",
 				"A browser on this machine may take it for this service at localhost.",
 				"End that program, or choose another port with --http."))
@@ -194,11 +205,21 @@ func (s *server) listen(e *core.ServeEvent, certificate *tls.Certificate) error 
 	if certificate == nil {
 		return nil
 	}
-	e.Server.TLSConfig.GetCertificate = nil
-	e.Server.TLSConfig.Certificates = []tls.Certificate{*certificate}
+	e.Server.TLSConfig.GetCertificate = certificate.get
 	e.Server.TLSConfig.NextProtos = []string{"http/1.1"}
 	e.Listener = tls.NewListener(e.Listener, e.Server.TLSConfig)
 	return nil
+}
+
+// listen returns the listener of the service: sockets that were handed over, or else one at an address.
+func (c Config) listen(address string) (net.Listener, error) {
+	if c.handed != nil {
+		return c.handed, nil
+	}
+	if path, isSocket := strings.CutPrefix(address, socketPrefix); isSocket {
+		return listenAtSocket(path)
+	}
+	return listen(address, c.bothLoopbacks)
 }
 
 // limitRequests bounds what a request may take: 32 KB of headers that arrive within 10 seconds, and a minute
@@ -245,6 +266,10 @@ func (s *server) serveRedirects(e *core.ServeEvent) error {
 
 // maxHeaders makes net/http refuse headers of more than 32 KB: it adds 4 KB.
 const maxHeaders = 28 << 10
+
+// drainTimeout bounds how long a process that hands its sockets back waits for the last of those whom it has
+// accepted. PocketBase itself would wait for a second.
+const drainTimeout = 5 * time.Second
 
 // finish answers the waiting polls, lets no new token request begin, and waits for those under way.
 func (s *server) finish() {

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -89,8 +90,11 @@ type Command struct {
 	// Env is its whole environment. Nil means that of this process.
 	Env []string
 
-	// Address is where it listens once it is ready, such as 127.0.0.1:1234.
+	// Address is where it listens once it is ready, such as 127.0.0.1:1234 or unix:/run/program.sock.
 	Address string
+
+	// Files are open files that it inherits, from descriptor 3 on.
+	Files []*os.File
 
 	// Output gets what it prints on standard output and standard error. It may be nil.
 	Output io.Writer
@@ -128,8 +132,9 @@ func (c *Command) Start() error {
 	c.mu.Lock()
 	c.last = r
 	c.mu.Unlock()
+	network, address := splitNetwork(c.Address)
 	for deadline := time.Now().Add(startTimeout); time.Now().Before(deadline); {
-		if connection, err := net.Dial("tcp", c.Address); err == nil {
+		if connection, err := net.Dial(network, address); err == nil {
 			return connection.Close()
 		}
 		select {
@@ -142,6 +147,14 @@ func (c *Command) Start() error {
 	return fmt.Errorf("nobody listens at %s after %s", c.Address, startTimeout)
 }
 
+// splitNetwork returns what package net calls the network of an address, and the address in it.
+func splitNetwork(address string) (network, rest string) {
+	if path, isSocket := strings.CutPrefix(address, "unix:"); isSocket {
+		return "unix", path
+	}
+	return "tcp", address
+}
+
 func (c *Command) command(ctx context.Context, args []string) (*exec.Cmd, error) {
 	path := c.Path
 	if path == "" {
@@ -151,7 +164,7 @@ func (c *Command) command(ctx context.Context, args []string) (*exec.Cmd, error)
 		}
 	}
 	command := exec.CommandContext(ctx, path, args...)
-	command.Dir, command.Env = c.Dir, c.Env
+	command.Dir, command.Env, command.ExtraFiles = c.Dir, c.Env, c.Files
 	return command, nil
 }
 

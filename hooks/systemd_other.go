@@ -1,0 +1,6 @@
+//go:build !unix
+
+package hooks
+
+// keepOnExec does nothing: no files are handed over here.
+func keepOnExec(int) {}
