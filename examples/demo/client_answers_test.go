@@ -13,6 +13,7 @@ import (
 
 // Who is busy is asked again only when it says so, or after five minutes.
 func testBusy(t *testing.T, p *plugin) {
+	p.provider.keeps.Store(true) // each case begins with the same refresh token
 	p.signIn()
 	kept := browser.Evaluate[string](t, p.tab, "Object.values(localStorage)[0]")
 	const busy, page = `{"error":"temporarily_unavailable"}`, "<h1>The machine is starting.</h1>"

@@ -14,6 +14,7 @@ type scenario struct {
 	worker  bool           // the backend answers as framer/plugin-oauth does
 	hurried bool           // the client's timers end three times earlier
 	env     []string       // more of the backend's environment
+	host    *hostPage      // the page around the plugin; nil: it has a window of its own
 	withAPI bool           // there is an API that browsers may not call
 	only    browser.Engine // blank: all
 	run     func(t *testing.T, p *plugin)
@@ -31,7 +32,7 @@ var running = make(chan struct{}, 4)
 // with its backend with -run 'TestClient/Firefox/plugin-oauth/abort'.
 func TestClient(t *testing.T) {
 	t.Parallel()
-	scenarios := clientScenarios()
+	scenarios := append(clientScenarios(), hostScenarios()...)
 	for _, s := range scenariosOfAnyBackend() {
 		name := s.name
 		s.name, s.worker = "plugin-oauth/"+name, false
@@ -62,7 +63,11 @@ func runScenarios(t *testing.T, engine browser.Engine, scenarios []scenario) {
 // open starts all that a scenario needs, and opens the plugin's window.
 func (s scenario) open(t *testing.T, engine browser.Engine) *plugin {
 	t.Helper()
-	profile := browser.NewProfile(t, engine)
+	var options []browser.Option
+	if s.host != nil && s.host.withoutStorage {
+		options = append(options, browser.BlockThirdParties)
+	}
+	profile := browser.NewProfile(t, engine, options...)
 	backend := newRelay(t)
 	provider := newProvider(t, backend.url+"/redirect")
 	p := &plugin{t: t, backend: backend, provider: provider, front: newFront(backend, s.worker)}
@@ -78,7 +83,12 @@ func (s scenario) open(t *testing.T, engine browser.Engine) *plugin {
 	if s.hurried {
 		p.address += "&hurry=" + string('0'+rune(hurry))
 	}
-	p.open(profile)
+	if s.host != nil {
+		p.tab = profile.Open(t, s.host.around(t, p.address)).Frame(t, "iframe")
+		p.tab.Until(t, "window.auth")
+	} else {
+		p.open(profile)
+	}
 	return p
 }
 

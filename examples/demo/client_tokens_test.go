@@ -373,8 +373,9 @@ func (p *plugin) useSlowStorage() {
 			},
 			removeItem: key => slowly(() => values.delete(key)),
 		} }),
+		first = slow.state.status,
 		document.querySelector('#signIn').onclick = () => watch(slow.signIn())`)
-	if got := browser.Evaluate[string](p.t, p.tab, "slow.state.status"); got != "loading" {
+	if got := browser.Evaluate[string](p.t, p.tab, "first"); got != "loading" {
 		p.t.Errorf("at first it is %s", got)
 	}
 	p.tab.Until(p.t, "slow.state.status === 'signedOut'")

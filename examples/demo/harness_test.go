@@ -197,6 +197,7 @@ func newFront(r *relay, worker bool) *front {
 	f := &front{worker: worker}
 	f.proxy.Rewrite = func(request *httputil.ProxyRequest) {
 		request.SetURL(behind)
+		request.Out.URL.RawQuery = request.In.URL.RawQuery // also what cannot be parsed
 		if worker {
 			forgetBody(request.Out)
 		}
@@ -241,6 +242,9 @@ func answerInText(response *http.Response) {
 func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	f.open.Add(1)
 	defer f.open.Add(-1)
+	if r.URL.Path == "/poll" {
+		f.polls.Add(1)
+	}
 	if f.offline.Load() {
 		panic(http.ErrAbortHandler)
 	}
@@ -273,8 +277,8 @@ func (f *front) answers(w http.ResponseWriter, r *http.Request) bool {
 	case "/authorize":
 		time.Sleep(time.Duration(f.slow.Load()))
 	case "/poll":
-		f.polls.Add(1)
 		if f.deaf.Add(-1) >= 0 {
+			_, _ = io.Copy(io.Discard, r.Body) // the end of a connection is noticed only behind it
 			<-r.Context().Done()
 			return true
 		}
@@ -308,6 +312,7 @@ func clientPages() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("/client.js", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/javascript")
+		w.Header().Set("Access-Control-Allow-Origin", "*") // a sandbox may have no origin
 		w.Write(client.JavaScript)
 	})
 	mux.HandleFunc("/{$}", func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, clientTestHTML) })

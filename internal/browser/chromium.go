@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"sync"
@@ -24,7 +25,7 @@ var chromiumFlags = []string{
 	"--headless=new", "--disable-gpu", "--disable-dev-shm-usage", "--hide-scrollbars", "--mute-audio",
 	"--no-first-run", "--no-default-browser-check", "--password-store=basic", "--force-color-profile=srgb",
 	"--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-breakpad",
-	"--disable-default-apps", "--disable-extensions", "--disable-features=Translate",
+	"--disable-default-apps", "--disable-extensions",
 	"--disable-background-timer-throttling", "--disable-backgrounding-occluded-windows",
 	"--disable-renderer-backgrounding", "--ignore-certificate-errors", "--disable-ipc-flooding-protection", "--remote-debugging-port=0",
 }
@@ -42,7 +43,10 @@ func startChromium(ctx context.Context, o options) (context.Context, func(), err
 		flags = append(flags, "--no-sandbox")
 	}
 	if o.blockThirdParties {
-		flags = append(flags, "--test-third-party-cookie-phaseout")
+		if err := blockInChromium(folder); err != nil {
+			return nil, nil, err
+		}
+		flags = append(flags, "--disable-features=ThirdPartyStoragePartitioning")
 	}
 	p, err := startProcess(folder, nil, o.programs[0], flags...)
 	if err != nil {
@@ -59,6 +63,17 @@ func startChromium(ctx context.Context, o options) (context.Context, func(), err
 		return nil, nil, fmt.Errorf("%w\n%s", err, &p.printed)
 	}
 	return browser, p.stop, nil
+}
+
+// blockInChromium sets, before the start, that other sites get no cookies and, without partitions of it, no
+// storage.
+func blockInChromium(folder string) error {
+	const preferences = `{"profile":{"cookie_controls_mode":1,"block_third_party_cookies":true}}`
+	profile := filepath.Join(folder, "Default")
+	if err := os.Mkdir(profile, 0o700); err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(profile, "Preferences"), []byte(preferences), 0o600)
 }
 
 // chromium is a browser context of Chromium.

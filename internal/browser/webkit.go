@@ -55,7 +55,7 @@ func newWebKitProfile(ctx context.Context, o options) (driver, error) {
 		"capabilities": map[string]any{"alwaysMatch": map[string]any{
 			"webkitgtk:browserOptions": map[string]any{"binary": found[0], "args": []string{"--automation"}},
 			"acceptInsecureCerts":      true,
-			"timeouts":                 map[string]any{"script": longest.Milliseconds()},
+			"timeouts":                 map[string]any{"script": nil}, // it would be a timer of the page
 		}},
 	}, &made)
 	w.address += "/session/" + made.SessionID
@@ -244,19 +244,11 @@ func (w *webkit) evaluate(ctx context.Context, at place, expression string) ([]b
 	if err := w.switchTo(ctx, at); err != nil {
 		return nil, err
 	}
-	var outcome struct {
-		Value string
-		Error *string
-	}
-	err := w.post(ctx, "/execute/async", map[string]any{
-		"script": "const done = arguments[0];" + inJSON(expression) +
-			".then(value => done({ value }), error => done({ error: String(error) }))",
-		"args": []any{},
-	}, &outcome)
-	if err == nil && outcome.Error != nil {
-		err = errors.New(*outcome.Error)
-	}
-	return []byte(outcome.Value), err
+	var text string
+	err := w.post(ctx, "/execute/sync", map[string]any{
+		"script": "return " + inJSON(expression), "args": []any{},
+	}, &text)
+	return []byte(text), err
 }
 
 func (w *webkit) click(ctx context.Context, at place, expression string) error {
