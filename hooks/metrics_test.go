@@ -16,6 +16,7 @@ import (
 	"github.com/prometheus/common/expfmt"
 	"github.com/prometheus/common/model"
 
+	"plugin-oauth/hooks/alert"
 	"plugin-oauth/internal/testkit"
 )
 
@@ -155,6 +156,8 @@ func TestMetrics(t *testing.T) {
 		"plugin_oauth_sweep_duration_seconds{result=ok}":                                                1,
 		"plugin_oauth_sweep_sessions_total{action=expired}":                                             2,
 		"plugin_oauth_sweep_sessions_total{action=removed}":                                             0,
+		"plugin_oauth_plugin_failing{plugin=/}":                                                         0,
+		"plugin_oauth_plugin_failing{plugin=other}":                                                     0,
 	} {
 		found := false
 		for sample, got := range samples {
@@ -173,13 +176,65 @@ func TestMetrics(t *testing.T) {
 			t.Errorf("%s is missing", key)
 		}
 	}
-	for key := range samples {
-		if strings.HasPrefix(key, "plugin_oauth_") {
-			t.Errorf("%s is there, too", key)
+	if samples["plugin_oauth_disk_free_bytes{}"] < 1<<20 {
+		t.Error("there is no room on the disk")
+	}
+	delete(samples, "plugin_oauth_disk_free_bytes{}")
+	for key, value := range samples {
+		if strings.HasPrefix(key, "plugin_oauth_") && (value != 0 || strings.Contains(key, "stranger")) {
+			t.Errorf("%s is %v, too", key, value)
 		}
 	}
 	if _, found := samples["go_goroutines{}"]; !found {
 		t.Error("nothing is said of Go")
+	}
+}
+
+// All that may be counted of a plugin is there from the start, at zero, also of one that is added later: else
+// its first failure would be no increase. One that is switched off or deleted does not fail any more.
+func TestMetricsAtStart(t *testing.T) {
+	t.Parallel()
+	address := freeAddress(t)
+	s := serve(t, func(c *Config) { c.MetricsAddr, c.EncryptionKey = address, testEncryptionKey })
+	ofPlugin := func(samples map[string]float64, label string) (found int) {
+		for key, value := range samples {
+			if strings.Contains(key, "plugin="+label+",") || strings.Contains(key, "plugin="+label+"}") {
+				found++
+				if value != 0 {
+					t.Errorf("%s is %v", key, value)
+				}
+			}
+		}
+		return found
+	}
+	const started, ended, refreshes, tokenRequests, failing, apiCalls = 1, 4, 3, 12, 1, 5
+	const all = started + ended + refreshes + tokenRequests + failing
+	first := scrape(t, address)
+	if found := ofPlugin(first, "/"); found != all {
+		t.Errorf("%d series of the plugin at the root, want %d", found, all)
+	}
+	for _, key := range []string{
+		"plugin_oauth_sweep_duration_seconds{result=ok}", "plugin_oauth_sweep_duration_seconds{result=failed}",
+		"plugin_oauth_sweep_sessions_total{action=expired}", "plugin_oauth_sweep_sessions_total{action=removed}",
+	} {
+		if _, found := first[key]; !found {
+			t.Errorf("there is no %s", key)
+		}
+	}
+	s.add("other", func(fields map[string]any) { fields["apiHosts"] = "api.example" })
+	if found := ofPlugin(scrape(t, address), "other"); found != all+apiCalls {
+		t.Errorf("%d series of a plugin that was added, want %d", found, all+apiCalls)
+	}
+	for range alert.InARow {
+		s.server.alerts.watch.Failed("other", alert.ProviderDown, "")
+	}
+	const failingOther = "plugin_oauth_plugin_failing{plugin=other}"
+	if samples := scrape(t, address); samples[failingOther] != 1 {
+		t.Errorf("it fails: %v", samples[failingOther])
+	}
+	s.UpdatePlugin(s.record("other"), map[string]any{"enabled": false})
+	if value, found := scrape(t, address)[failingOther]; found {
+		t.Errorf("switched off: %v", value)
 	}
 }
 

@@ -253,6 +253,7 @@ func (s *server) finish() {
 	go func() {
 		s.exchanging.Lock()
 		s.checking.Wait()
+		s.alerts.close()
 		close(finished)
 	}()
 	select {
