@@ -151,10 +151,10 @@ func (s *server) watchTokenRequest(plugin *plugins.Plugin, sent sentCredential, 
 
 // failureOf says what a token request that failed says of the plugin, or 0: nothing.
 //
-// A stranger may send any number of codes and refresh tokens, and must not be able to raise an alert. So what a
-// provider says of a code or a token counts only if that came from here. Of the others only that counts which
-// the provider says whatever it is sent: that it does not accept the client, or that it is down. Where the
-// request also chooses the host that is asked, not even that does.
+// A stranger may send any number of codes and refresh tokens, and must not be able to raise an alert. So what
+// a provider says of a code or a token counts only if that came from here. Of the others only that counts
+// which the provider says whatever it is sent: that it does not accept the client, or that it is down. Where
+// the request also chooses the host that is asked, not even that does.
 func failureOf(plugin *plugins.Plugin, sent sentCredential, err error) alert.Reason {
 	provider, ok := errors.AsType[*oauth.Error](err)
 	if !ok || provider.Status == http.StatusTooManyRequests {

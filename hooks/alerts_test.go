@@ -59,7 +59,8 @@ func (c *chat) expect(words ...string) {
 	}
 }
 
-// expectNone says what was not worth a message. Of another plugin, one is sent behind those that there may be.
+// expectNone says what was not worth a message. Of another plugin, one is sent behind those that there may
+// be.
 func (c *chat) expectNone(s *testServer, what string) {
 	c.t.Helper()
 	marker := "marker" + rand.Text()
@@ -72,7 +73,8 @@ func (c *chat) expectNone(s *testServer, what string) {
 	}
 }
 
-// issueTokens makes the provider answer codes with a new refresh token each, and refresh tokens as it is said.
+// issueTokens makes the provider answer codes with a new refresh token each, and refresh tokens as it is
+// said.
 func issueTokens(provider *testkit.Provider, refresh http.HandlerFunc) {
 	provider.Answers(func(w http.ResponseWriter, r *http.Request) {
 		if r.Form.Get("grant_type") == "refresh_token" {
@@ -120,8 +122,9 @@ func TestAlerts(t *testing.T) {
 			want: []string{"no answer, or has a fault"},
 		},
 		{
-			name: "no answer", fault: func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) },
-			want: []string{"no answer, or has a fault"},
+			name:  "no answer",
+			fault: func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) },
+			want:  []string{"no answer, or has a fault"},
 		},
 		{name: "refreshes refused", fault: refused, want: []string{"refuses refresh tokens"}},
 	} {
@@ -189,7 +192,10 @@ func TestStrangersRaiseNoAlert(t *testing.T) {
 	}{
 		{name: "invalid_grant", answer: answering(http.StatusBadRequest, `{"error":"invalid_grant"}`)},
 		{name: "invalid_request", answer: answering(http.StatusBadRequest, `{"error":"invalid_request"}`)},
-		{name: "another client's", answer: answering(http.StatusBadRequest, `{"error":"unauthorized_client"}`)},
+		{
+			name:   "another client's",
+			answer: answering(http.StatusBadRequest, `{"error":"unauthorized_client"}`),
+		},
 		{name: "no code", answer: answering(http.StatusUnauthorized, `{}`)},
 		{name: "a page", answer: answering(http.StatusForbidden, `<html>`)},
 		{name: "too many", answer: answering(http.StatusTooManyRequests, `{"error":"invalid_client"}`)},
@@ -277,8 +283,8 @@ func TestAlertsOfOpenTenant(t *testing.T) {
 	}
 }
 
-// A restart, as after the secret was corrected, tells nothing twice and does not forget to say that all is well.
-// The address of the webhook is in no log.
+// A restart, as after the secret was corrected, tells nothing twice and does not forget to say that all is
+// well. The address of the webhook is in no log.
 func TestAlertsAfterRestart(t *testing.T) {
 	t.Parallel()
 	chat, p := newChat(t), testkit.NewProcess(t)

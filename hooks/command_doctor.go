@@ -79,8 +79,8 @@ func sendTestAlert(ctx context.Context) []doctor.Finding {
 	}
 	ctx, cancel := context.WithTimeout(ctx, alert.DefaultTimeout)
 	defer cancel()
-	text := config.alertFrom() + "this is a test. A message comes here when a plugin begins to fail, and when " +
-		"it works again."
+	text := config.alertFrom() + "this is a test. A message comes here when a plugin begins to fail, and " +
+		"when it works again."
 	if err := alert.Post(ctx, config.AlertURL, text); err != nil {
 		finding.What = "The test message to ALERT_URL did not arrive: " + err.Error() + "."
 		finding.Fix = "Copy the address of the webhook into ALERT_URL once more."

@@ -199,7 +199,8 @@ func (s *server) enabledPlugins() (enabled []*plugins.Plugin, err error) {
 type failingPlugins struct{ server *server }
 
 var failingPluginsDesc = prometheus.NewDesc("plugin_oauth_plugin_failing",
-	"1 while requests to the provider fail, one after another, for reasons that no stranger can give; else 0.",
+	"1 while requests to the provider fail, one after another, for reasons that no stranger can give; "+
+		"else 0.",
 	[]string{"plugin"}, nil)
 
 // Describe implements [prometheus.Collector].

@@ -2,13 +2,9 @@ package hooks
 
 import (
 	"cmp"
-	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
-	"os"
-	"path/filepath"
-	"regexp"
 	"strings"
 	"testing"
 
@@ -214,8 +210,10 @@ func TestMetricsAtStart(t *testing.T) {
 		t.Errorf("%d series of the plugin at the root, want %d", found, all)
 	}
 	for _, key := range []string{
-		"plugin_oauth_sweep_duration_seconds{result=ok}", "plugin_oauth_sweep_duration_seconds{result=failed}",
-		"plugin_oauth_sweep_sessions_total{action=expired}", "plugin_oauth_sweep_sessions_total{action=removed}",
+		"plugin_oauth_sweep_duration_seconds{result=ok}",
+		"plugin_oauth_sweep_duration_seconds{result=failed}",
+		"plugin_oauth_sweep_sessions_total{action=expired}",
+		"plugin_oauth_sweep_sessions_total{action=removed}",
 	} {
 		if _, found := first[key]; !found {
 			t.Errorf("there is no %s", key)
@@ -273,85 +271,6 @@ func TestMetricsAddressUnusable(t *testing.T) {
 			p.Env = append(p.Env, "METRICS_ADDR="+cmp.Or(test.address, p.Address))
 			if out, code := p.Run(p.Args...); code != 1 || !strings.Contains(out, test.want) {
 				t.Errorf("ended with %d: %s", code, out)
-			}
-		})
-	}
-}
-
-// knownLabels returns the labels of each metric once it has counted something, each between spaces.
-func knownLabels(t *testing.T) map[string]string {
-	t.Helper()
-	clock := newTestClock()
-	s := serve(t, clock.setIn)
-	s.everyOutcome(clock)
-	s.Post("/refresh?code=RT")
-	families, err := s.server.metrics.registry.Gather()
-	if err != nil {
-		t.Fatal(err)
-	}
-	known := map[string]string{}
-	for _, family := range families {
-		labels := " le "
-		for _, label := range family.Metric[0].Label {
-			labels += label.GetName() + " "
-		}
-		known[family.GetName()] = labels
-		if family.GetType() == dto.MetricType_HISTOGRAM {
-			for _, suffix := range []string{"_bucket", "_sum", "_count"} {
-				known[family.GetName()+suffix] = labels
-			}
-		}
-	}
-	return known
-}
-
-// The example dashboard for Grafana uses only metrics and labels that exist.
-func TestGrafanaDashboard(t *testing.T) {
-	t.Parallel()
-	content, err := os.ReadFile(filepath.Join("..", "examples", "grafana.json"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	var dashboard struct {
-		Panels []struct {
-			Title   string
-			Targets []struct{ Expr string }
-		}
-	}
-	if err := json.Unmarshal(content, &dashboard); err != nil || len(dashboard.Panels) < 10 {
-		t.Fatal(len(dashboard.Panels), err)
-	}
-	known := knownLabels(t)
-	metric := regexp.MustCompile(`((?:plugin_oauth|process)_[a-z_]+)(?:\{([^}]*)\})?`)
-	label := regexp.MustCompile(`([a-z]+)=`)
-	by := regexp.MustCompile(`by \(([^)]*)\)`)
-	check := func(t *testing.T, query string) {
-		names := metric.FindAllStringSubmatch(query, -1)
-		if len(names) == 0 {
-			t.Error("it asks for nothing")
-		}
-		for _, name := range names {
-			labels, found := known[name[1]]
-			if !found {
-				t.Errorf("it asks for %s", name[1])
-			}
-			wanted := label.FindAllStringSubmatch(name[2], -1)
-			if grouped := by.FindStringSubmatch(query); grouped != nil {
-				for _, group := range strings.Split(grouped[1], ", ") {
-					wanted = append(wanted, []string{"", group})
-				}
-			}
-			for _, want := range wanted {
-				if !strings.Contains(labels, " "+want[1]+" ") {
-					t.Errorf("%s has no label %s, but%s", name[1], want[1], labels)
-				}
-			}
-		}
-	}
-	for _, panel := range dashboard.Panels {
-		t.Run(panel.Title, func(t *testing.T) {
-			for _, target := range panel.Targets {
-				check(t, target.Expr)
 			}
 		})
 	}

@@ -19,7 +19,8 @@ import (
 const DefaultTimeout = 10 * time.Second
 
 // Post sends a text to an address: one POST of {"text": …}, which Slack, Mattermost and Discord's form for
-// Slack take. It follows no redirect. Its error quotes neither the address, which is a secret, nor the answer.
+// Slack take. It follows no redirect. Its error quotes neither the address, which is a secret, nor the
+// answer.
 func Post(ctx context.Context, address, text string) error {
 	body, err := json.Marshal(struct {
 		Text string `json:"text"`
@@ -119,8 +120,8 @@ type SenderOptions struct {
 	RetryAfter time.Duration
 }
 
-// maxTries is how often it is tried to reach the host. Once there is a connection, nothing is tried again: the
-// message may have arrived.
+// maxTries is how often it is tried to reach the host. Once there is a connection, nothing is tried again:
+// the message may have arrived.
 const maxTries = 5
 
 // Sender posts messages, one at a time and in order. It is safe for concurrent use.
@@ -177,8 +178,8 @@ func (s *Sender) Send(message Message) {
 	}
 }
 
-// Close sends what is waiting, as long as the context allows, and ends the sender. It calls OnError for what is
-// not sent then. Send must not be called any more.
+// Close sends what is waiting, as long as the context allows, and ends the sender. It calls OnError for what
+// is not sent then. Send must not be called any more.
 func (s *Sender) Close(ctx context.Context) {
 	close(s.closing)
 	defer context.AfterFunc(ctx, s.abort)()

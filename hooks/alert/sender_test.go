@@ -74,10 +74,12 @@ func TestPostErrors(t *testing.T) {
 		{name: "500", handler: func(w http.ResponseWriter, _ *http.Request) {
 			http.Error(w, "secret", http.StatusInternalServerError)
 		}, want: "the host answered 500"},
-		{name: "redirect", handler: http.RedirectHandler(elsewhere.URL, http.StatusPermanentRedirect).ServeHTTP,
-			want: "the host answered 308, a redirect, which is not followed"},
-		{name: "broken off", handler: func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) },
-			want: "the host gave no answer that can be read"},
+		{name: "redirect", handler: func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, elsewhere.URL, http.StatusPermanentRedirect)
+		}, want: "the host answered 308, a redirect, which is not followed"},
+		{name: "broken off", handler: func(http.ResponseWriter, *http.Request) {
+			panic(http.ErrAbortHandler)
+		}, want: "the host gave no answer that can be read"},
 		{name: "too slow", handler: func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() },
 			want: "the host does not answer in time"},
 	} {

@@ -1,5 +1,5 @@
-// Package alert tells somebody once when a plugin begins to fail, and once when it works again. A [Watch] decides
-// that from how requests to the plugin's provider end, and a [Sender] posts it to a chat.
+// Package alert tells somebody once when a plugin begins to fail, and once when it works again. A [Watch]
+// decides that from how requests to the plugin's provider end, and a [Sender] posts it to a chat.
 //
 //	sender := alert.NewSender(alert.SenderOptions{URL: address})
 //	watch := alert.NewWatch(alert.WatchOptions{OnChange: func(c alert.Change) { sender.Send(…) }})
@@ -17,9 +17,9 @@ import (
 // more than a handful.
 const InARow = 6
 
-// A plugin that fails again soon after it has recovered is not told of again before some time has passed since
-// the last message about it: an hour, then two, then four, a day at the most. After a day without a message
-// it begins with an hour again.
+// A plugin that fails again soon after it has recovered is not told of again before some time has passed
+// since the last message about it: an hour, then two, then four, a day at the most. After a day without a
+// message it begins with an hour again.
 const minQuiet, maxQuiet = time.Hour, 24 * time.Hour
 
 // Reason is why requests to a provider fail.

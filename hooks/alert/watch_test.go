@@ -85,8 +85,8 @@ func TestWatchSubjects(t *testing.T) {
 	w.expect(t, "others", 1)
 }
 
-// A plugin that fails and works by turns is told of ever more seldom. A failure that was not told is not said to
-// be over either.
+// A plugin that fails and works by turns is told of ever more seldom. A failure that was not told is not said
+// to be over either.
 func TestWatchFlapping(t *testing.T) {
 	t.Parallel()
 	w := newTold(nil)
