@@ -146,6 +146,7 @@ func addMigrateCommand(app core.App, root *cobra.Command) {
 			if len(words) > 0 && words[0] == "create" {
 				return nil // a file beside the program's own
 			}
+			lockDataDir(app) // a service that runs must not lose its tables
 			return openDatabase(app)
 		}
 	}

@@ -56,6 +56,7 @@ func NewServeCommand(app core.App, version string) *cobra.Command {
 		if err := Register(app, config); err != nil {
 			return err
 		}
+		lockDataDir(app)
 		app.OnServe().BindFunc(func(e *core.ServeEvent) error {
 			if err := e.Next(); err != nil {
 				return err

@@ -39,7 +39,7 @@ func newDisk(app core.App, table *sqlite.Table, now func() time.Time) *disk {
 func (s *server) bindDisk(e *core.ServeEvent) error {
 	s.disk.log.bind()
 	e.App.OnBackupCreate().BindFunc(func(e *core.BackupEvent) error {
-		e.Exclude = append(e.Exclude, reserveName, probeName)
+		e.Exclude = append(e.Exclude, reserveName, probeName, lockName)
 		return e.Next()
 	})
 	if err := s.disk.log.trim(); err != nil {

@@ -119,7 +119,7 @@ func isOurs(name string) bool {
 	}
 	ours := []string{
 		core.LocalBackupsDirName, core.LocalStorageDirName, core.LocalTempDirName, core.LocalNotifyDirName,
-		core.LocalAutocertCacheDirName, reserveName, probeName,
+		core.LocalAutocertCacheDirName, reserveName, probeName, lockName,
 	}
 	return slices.Contains(ours, name)
 }
