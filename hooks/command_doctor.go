@@ -107,7 +107,14 @@ func runDoctor(command *cobra.Command, dataDir string) ([]doctor.Finding, int) {
 	var unreadable []doctor.Finding
 	options := config.doctorOptions()
 	options.DataDir = dataDir
-	if options.Dashboard, err = readDashboard(config, dataDir); err != nil {
+	if err := checkTables(dataDir); err != nil {
+		unreadable = []doctor.Finding{{
+			Level: doctor.LevelError,
+			What:  "The database in " + dataDir + " has no tables.",
+			Why:   "The service does not start.",
+			Fix:   plugins.Sentence(err.Error()),
+		}}
+	} else if options.Dashboard, err = readDashboard(config, dataDir); err != nil {
 		unreadable = []doctor.Finding{{
 			Level: doctor.LevelError,
 			What:  "The database in " + dataDir + " cannot be read.",
@@ -131,14 +138,7 @@ func readDashboard(config Config, dataDir string) (map[string]*plugins.Plugin, e
 	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
 		return nil, nil
 	}
-	source := url.URL{Scheme: "file", OmitHost: true, Path: filepath.ToSlash(path)}
-	source.RawQuery = "mode=ro&_pragma=busy_timeout(10000)"
-	if _, err := os.Stat(path + "-wal"); errors.Is(err, fs.ErrNotExist) {
-		// No service has it open. Otherwise SQLite would create files beside it, perhaps owned by another
-		// user than the service's.
-		source.RawQuery += "&immutable=1"
-	}
-	db, err := dbx.Open("sqlite", source.String())
+	db, err := openReadOnly(path)
 	if err != nil {
 		return nil, err
 	}
@@ -149,6 +149,18 @@ func readDashboard(config Config, dataDir string) (map[string]*plugins.Plugin, e
 		return nil, err
 	}
 	return plugins.ReadDatabase(db, config.pluginDefaults())
+}
+
+// openReadOnly opens a database without writing anything.
+func openReadOnly(path string) (*dbx.DB, error) {
+	source := url.URL{Scheme: "file", OmitHost: true, Path: filepath.ToSlash(path)}
+	source.RawQuery = "mode=ro&_pragma=busy_timeout(10000)"
+	if _, err := os.Stat(path + "-wal"); errors.Is(err, fs.ErrNotExist) {
+		// No service has it open. Otherwise SQLite would create files beside it, perhaps owned by another
+		// user than the service's.
+		source.RawQuery += "&immutable=1"
+	}
+	return dbx.Open("sqlite", source.String())
 }
 
 // printFindings prints the findings for people, with a summary in the last line.
