@@ -26,13 +26,13 @@ type alerts struct {
 const alertsParam = "plugin_oauth_alerts"
 
 // newAlerts returns the alerts of a server whose log is there.
-func (s *server) newAlerts() (*alerts, error) {
+func (s *server) newAlerts() *alerts {
 	a := &alerts{}
 	options := alert.WatchOptions{OnChange: func(alert.Change) {}, Now: s.config.timing.now}
 	if s.config.AlertURL != "" {
 		var err error
 		if options.States, err = loadAlerts(s.app); err != nil {
-			return nil, err
+			s.log.Warn("what ALERT_URL was told cannot be read, so it may be told again", "cause", err.Error())
 		}
 		a.sender = alert.NewSender(alert.SenderOptions{
 			URL:    s.config.AlertURL,
@@ -52,7 +52,7 @@ func (s *server) newAlerts() (*alerts, error) {
 		}
 	}
 	a.watch = alert.NewWatch(options)
-	return a, nil
+	return a
 }
 
 // close sends what is to be sent, but does not hold up a shutdown for long.

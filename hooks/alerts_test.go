@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/rand"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -11,6 +12,9 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/pocketbase/dbx"
+	"github.com/pocketbase/pocketbase/core"
 
 	"plugin-oauth/hooks/alert"
 	"plugin-oauth/hooks/oauth"
@@ -313,6 +317,27 @@ func TestAlertsAfterRestart(t *testing.T) {
 	}
 	if strings.Contains(p.Out.String(), "webhook-secret") {
 		t.Errorf("printed %s", p.Out)
+	}
+}
+
+// What cannot be read keeps the service from nothing.
+func TestAlertsStoredWrong(t *testing.T) {
+	t.Parallel()
+	chat := newChat(t)
+	s := serveApp(t, func(app core.App) {
+		app.OnServe().BindFunc(func(e *core.ServeEvent) error {
+			_, err := e.App.DB().NewQuery("INSERT INTO _params (id, value) VALUES ({:id}, 'junk')").
+				Bind(dbx.Params{"id": alertsParam}).Execute()
+			return errors.Join(err, e.Next())
+		})
+	}, chat.setIn)
+	s.Provider.Answers(answering(http.StatusUnauthorized, `{"error":"invalid_client"}`))
+	for range alert.InARow {
+		s.Login()
+	}
+	chat.expect("is failing")
+	if states, err := loadAlerts(s.App); err != nil || !states[""].Told {
+		t.Errorf("stored %+v, %v", states, err)
 	}
 }
 

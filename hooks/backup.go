@@ -52,7 +52,7 @@ func (c backupContent) keys() string {
 	if len(c.sealed) > 0 {
 		keys = append(keys, fmt.Sprintf("It needs the ENCRYPTION_KEY that the service has now: the client "+
 			"secrets of these plugins are encrypted with it: %s. Keep the key, but not beside the backup.",
-			strings.Join(c.sealed, ", ")))
+			listed(c.sealed)))
 	}
 	if c.sealsTokens {
 		keys = append(keys, "The tokens that people have are sealed with it, and with OLD_ENCRYPTION_KEY if "+
@@ -65,6 +65,15 @@ func (c backupContent) keys() string {
 		keys = append(keys, "It needs no key.")
 	}
 	return strings.Join(append(keys, "The variables of the environment, and .env, are not in it."), "\n")
+}
+
+// listed names some plugins, and how many others there are.
+func listed(slugs []string) string {
+	const most = 20
+	if len(slugs) <= most {
+		return strings.Join(slugs, ", ")
+	}
+	return strings.Join(slugs[:most], ", ") + fmt.Sprintf(" and %d more", len(slugs)-most)
 }
 
 // readContent reads what is in a database, which may be an older version's.

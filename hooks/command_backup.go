@@ -7,7 +7,6 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
-	"strings"
 	"syscall"
 	"time"
 
@@ -118,7 +117,7 @@ func keysAfterRestore(folder string, content backupContent) string {
 		return "It needs no key."
 	case len(closed) > 0:
 		return "The ENCRYPTION_KEY here is not the one of the backup, so the client secrets of these " +
-			"plugins cannot be read: " + strings.Join(closed, ", ") + ". Set it before you start the service."
+			"plugins cannot be read: " + listed(closed) + ". Set it before you start the service."
 	case len(content.sealed) > 0:
 		return "The ENCRYPTION_KEY fits."
 	default:

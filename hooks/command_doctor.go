@@ -110,7 +110,7 @@ func runDoctor(command *cobra.Command, dataDir string) ([]doctor.Finding, int) {
 	if err := checkTables(dataDir); err != nil {
 		unreadable = []doctor.Finding{{
 			Level: doctor.LevelError,
-			What:  "The database in " + dataDir + " has no tables.",
+			What:  "The database in " + dataDir + " is missing or empty.",
 			Why:   "The service does not start.",
 			Fix:   plugins.Sentence(err.Error()),
 		}}

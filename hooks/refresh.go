@@ -149,8 +149,8 @@ func (s *server) redeem(e *request, client *oauth.Client, refreshToken string) (
 	})
 }
 
-// sentRefreshToken says what is known of a refresh token. One of a plugin with sealed tokens has been opened, so
-// it came from here.
+// sentRefreshToken says what is known of a refresh token. One of a plugin with sealed tokens has been opened,
+// so it came from here.
 func (s *server) sentRefreshToken(e *request, refreshToken string, key tokenKey) sentCredential {
 	_, replaced := s.knownTokens.replaced.get(key)
 	isOurs := s.knownTokens.isGood(key) || e.plugin.Tokens == plugins.TokensSealed

@@ -105,9 +105,7 @@ func newServer(app core.App, config Config, records *plugins.Records) (*server, 
 	})
 	s.metrics = newMetrics(s.sessions, config.Version)
 	s.metrics.addDisk(app.DataDir())
-	if s.alerts, err = s.newAlerts(); err != nil {
-		return nil, err
-	}
+	s.alerts = s.newAlerts()
 	s.metrics.registry.MustRegister(failingPlugins{server: s})
 	s.routes = s.routeTable()
 	return s, nil
