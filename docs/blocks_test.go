@@ -76,6 +76,9 @@ var blocks = map[string]run{
 	"docs/how-it-works.md: stateDiagram-v2":                          notRun("GitHub draws it"),
 	"docs/many-plugins.md: const auth = createAuth({ backend, param": inBrowser,
 
+	"docs/backups.md: plugin-oauth backup backup.zip":  notRun("backup_test.go runs it"),
+	"docs/backups.md: plugin-oauth restore backup.zip": notRun("likewise"),
+
 	"docs/operating.md: plugin-oauth doctor": notRun("command_doctor_test.go runs it"),
 
 	`docs/operating.md: {"time":"…","level":"WARN","msg":"login`: notRun("the program prints it"),

@@ -58,7 +58,7 @@ func (p page) links() (all []string) {
 }
 
 // onGitHub are links to what GitHub keeps beside the files. They lead out of the repository on a disk.
-var onGitHub = []string{"README.md: ../../releases/latest", "docs/operating.md: ../../../releases"}
+var onGitHub = []string{"README.md: ../../releases/latest", "docs/backups.md: ../../../releases"}
 
 // Each link in each page leads to a file that is there, and to a heading that it has.
 func TestLinks(t *testing.T) {

@@ -1,6 +1,7 @@
 package hooks
 
 import (
+	"context"
 	"encoding/json/v2"
 	"errors"
 	"fmt"
@@ -16,6 +17,7 @@ import (
 	"github.com/pocketbase/pocketbase/core"
 	"github.com/spf13/cobra"
 
+	"plugin-oauth/hooks/alert"
 	"plugin-oauth/hooks/doctor"
 	"plugin-oauth/hooks/plugins"
 )
@@ -24,7 +26,7 @@ import (
 // beside a running service, and must be executed before the app is bootstrapped: bootstrapping would create
 // the data folder, migrate it and empty its folder for temporary files.
 func NewDoctorCommand(app core.App) *cobra.Command {
-	var asJSON bool
+	var asJSON, testAlert bool
 	command := &cobra.Command{
 		Use: "doctor",
 		Short: "Checks the configuration, the data folder and the providers, and says how to fix " +
@@ -33,6 +35,9 @@ func NewDoctorCommand(app core.App) *cobra.Command {
 		SilenceUsage: true,
 		RunE: func(command *cobra.Command, _ []string) error {
 			findings, checked := runDoctor(command, app.DataDir())
+			if testAlert {
+				findings = append(sendTestAlert(command.Context()), findings...)
+			}
 			out := command.OutOrStdout()
 			var err error
 			if asJSON {
@@ -50,7 +55,39 @@ func NewDoctorCommand(app core.App) *cobra.Command {
 		},
 	}
 	command.Flags().BoolVar(&asJSON, "json", false, "print the findings as a JSON array")
+	command.Flags().BoolVar(&testAlert, "alert", false, "also send a test message to ALERT_URL")
 	return command
+}
+
+// sendTestAlert sends a message to ALERT_URL, and returns what is wrong if it does not arrive.
+func sendTestAlert(ctx context.Context) []doctor.Finding {
+	config, err := LoadConfig(".")
+	if err == nil {
+		err = config.Validate()
+	}
+	finding := doctor.Finding{
+		Level: doctor.LevelError,
+		What:  "ALERT_URL is not set.",
+		Why:   "Nobody is told when a plugin begins to fail.",
+		Fix:   "Set it to the address of a webhook, such as one of Slack, Mattermost or Discord.",
+	}
+	switch {
+	case err != nil:
+		return nil // it has been found
+	case config.AlertURL == "":
+		return []doctor.Finding{finding}
+	}
+	ctx, cancel := context.WithTimeout(ctx, alert.DefaultTimeout)
+	defer cancel()
+	text := config.alertFrom() + "this is a test. A message comes here when a plugin begins to fail, and " +
+		"when it works again."
+	if err := alert.Post(ctx, config.AlertURL, text); err != nil {
+		finding.What = "The test message to ALERT_URL did not arrive: " + err.Error() + "."
+		finding.Fix = "Copy the address of the webhook into ALERT_URL once more."
+		return []doctor.Finding{finding}
+	}
+	fmt.Fprintln(os.Stderr, "A test message was sent to ALERT_URL.")
+	return nil
 }
 
 // runDoctor returns what the doctor found, and how many plugins it checked.
@@ -70,7 +107,14 @@ func runDoctor(command *cobra.Command, dataDir string) ([]doctor.Finding, int) {
 	var unreadable []doctor.Finding
 	options := config.doctorOptions()
 	options.DataDir = dataDir
-	if options.Dashboard, err = readDashboard(config, dataDir); err != nil {
+	if err := checkTables(dataDir); err != nil {
+		unreadable = []doctor.Finding{{
+			Level: doctor.LevelError,
+			What:  "The database in " + dataDir + " is missing or empty.",
+			Why:   "The service does not start.",
+			Fix:   plugins.Sentence(err.Error()),
+		}}
+	} else if options.Dashboard, err = readDashboard(config, dataDir); err != nil {
 		unreadable = []doctor.Finding{{
 			Level: doctor.LevelError,
 			What:  "The database in " + dataDir + " cannot be read.",
@@ -94,14 +138,7 @@ func readDashboard(config Config, dataDir string) (map[string]*plugins.Plugin, e
 	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
 		return nil, nil
 	}
-	source := url.URL{Scheme: "file", OmitHost: true, Path: filepath.ToSlash(path)}
-	source.RawQuery = "mode=ro&_pragma=busy_timeout(10000)"
-	if _, err := os.Stat(path + "-wal"); errors.Is(err, fs.ErrNotExist) {
-		// No service has it open. Otherwise SQLite would create files beside it, perhaps owned by another
-		// user than the service's.
-		source.RawQuery += "&immutable=1"
-	}
-	db, err := dbx.Open("sqlite", source.String())
+	db, err := openReadOnly(path)
 	if err != nil {
 		return nil, err
 	}
@@ -112,6 +149,18 @@ func readDashboard(config Config, dataDir string) (map[string]*plugins.Plugin, e
 		return nil, err
 	}
 	return plugins.ReadDatabase(db, config.pluginDefaults())
+}
+
+// openReadOnly opens a database without writing anything.
+func openReadOnly(path string) (*dbx.DB, error) {
+	source := url.URL{Scheme: "file", OmitHost: true, Path: filepath.ToSlash(path)}
+	source.RawQuery = "mode=ro&_pragma=busy_timeout(10000)"
+	if _, err := os.Stat(path + "-wal"); errors.Is(err, fs.ErrNotExist) {
+		// No service has it open. Otherwise SQLite would create files beside it, perhaps owned by another
+		// user than the service's.
+		source.RawQuery += "&immutable=1"
+	}
+	return dbx.Open("sqlite", source.String())
 }
 
 // printFindings prints the findings for people, with a summary in the last line.

@@ -77,6 +77,10 @@ type Config struct {
 	// MetricsAddr is where GET /metrics answers Prometheus, such as 127.0.0.1:9091. Blank means nowhere.
 	MetricsAddr string
 
+	// AlertURL is told, by a POST of {"text": …}, once when a plugin begins to fail and once when it works
+	// again. Whoever knows it can post there, so it is a secret. Blank: nobody is told.
+	AlertURL string
+
 	// Log takes a line for each login that ends, and for each fault. Nil means text on standard error.
 	Log slog.Handler
 
@@ -189,6 +193,7 @@ func configFrom(get func(name string) string) (Config, error) {
 		SuperuserEmail:      get("SUPERUSER_EMAIL"),
 		SuperuserPassword:   get("SUPERUSER_PASSWORD"),
 		MetricsAddr:         get("METRICS_ADDR"),
+		AlertURL:            get("ALERT_URL"),
 		TLSCertFile:         get("TLS_CERT_FILE"),
 		TLSKeyFile:          get("TLS_KEY_FILE"),
 	}
@@ -387,6 +392,7 @@ func (c Config) validateSessions() error {
 
 func (c Config) validateAddresses() error {
 	_, publicErr := oauth.ParseAbsoluteURL(c.PublicURL)
+	_, alertErr := oauth.ParseAbsoluteURL(c.AlertURL)
 	_, _, metricsErr := net.SplitHostPort(c.MetricsAddr)
 	switch {
 	case (c.TLSCertFile == "") != (c.TLSKeyFile == ""):
@@ -401,6 +407,11 @@ func (c Config) validateAddresses() error {
 			"which plugin-oauth adds")
 	case c.MetricsAddr != "" && metricsErr != nil:
 		return errors.New("METRICS_ADDR must be an address with a port, such as 127.0.0.1:9091")
+	case c.AlertURL != "" && alertErr != nil:
+		return fmt.Errorf("ALERT_URL %w", alertErr)
+	case oauth.InTheClear(c.AlertURL):
+		return errors.New("ALERT_URL must start with https://, unless it is on this machine: whoever reads " +
+			"the address on the way can post there")
 	}
 	return nil
 }

@@ -20,7 +20,7 @@ var variables = []string{
 	"AUTHORIZE_RATE_LIMIT", "REFRESH_RATE_LIMIT", "TRUSTED_PROXY_HEADERS", "SUPERUSER_EMAIL",
 	"SUPERUSER_PASSWORD", "METRICS_ADDR", "TLS_CERT_FILE", "TLS_KEY_FILE", "FLY_APP_NAME", "ALLOW_HTTP",
 	"TOKEN_PARAMS", "TOKEN_FORMAT", "LOGIN_PARAMS", "REDIRECT_PARAMS", "REDIRECT_NAME", "REVOKE_KIND",
-	"TEAM_ID", "KEY_ID", "API_HOSTS", "TOKENS", "OLD_ENCRYPTION_KEY",
+	"ALERT_URL", "TEAM_ID", "KEY_ID", "API_HOSTS", "TOKENS", "OLD_ENCRYPTION_KEY",
 }
 
 // setEnv sets the reference's variables and those given as NAME=value, and clears all others.
@@ -117,6 +117,9 @@ func TestConfigErrors(t *testing.T) {
 			variables: "PLUGIN_PARENT_DOMAIN=https://x.example/",
 			want:      "PLUGIN_PARENT_DOMAIN must be only a domain",
 		},
+		{variables: "ALERT_URL=chat.example/secret", want: "ALERT_URL must be an absolute URL"},
+		{variables: "ALERT_URL=https://u:secret@chat.example/", want: "ALERT_URL must have neither"},
+		{variables: "ALERT_URL=http://chat.example/secret", want: "ALERT_URL must start with https://"},
 		{variables: "PLUGIN_URI=plugin", want: "PLUGIN_URI must be an origin"},
 		{
 			variables: "ALLOWED_ORIGINS=https://a.example,b",

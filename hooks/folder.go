@@ -35,6 +35,9 @@ func PrepareDataDir(app core.App) {
 				"can. If you do not trust them, change the passwords of the admins.")
 		}
 		makeRoomToStart(e.App.DataDir())
+		if err := checkTables(e.App.DataDir()); err != nil {
+			return err
+		}
 		return e.Next()
 	})
 }
@@ -44,11 +47,49 @@ func PrepareDataDir(app core.App) {
 func openDatabase(app core.App) error {
 	_, err := os.Stat(filepath.Join(app.DataDir(), "data.db"))
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
-		return fmt.Errorf("there is no database in %s yet; start the service once with plugin-oauth serve, "+
-			"or choose the right folder with --dir",
-			app.DataDir())
+		return noDatabase(app.DataDir())
 	}
 	return app.Bootstrap()
+}
+
+func noDatabase(folder string) error {
+	return fmt.Errorf("there is no database in %s yet; start the service once with plugin-oauth serve, "+
+		"or choose the right folder with --dir",
+		folder)
+}
+
+// errNoTables says that a database is empty.
+var errNoTables = errors.New("the database has no tables")
+
+// checkTables fails if the database is there and has no tables, or was taken away by a restore that did not
+// end. Else the service would begin anew, and all would seem to be lost. A copy of data.db without its
+// data.db-wal is such a database, since what is written goes there first.
+func checkTables(folder string) error {
+	path := filepath.Join(folder, databaseName)
+	_, err := os.Stat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		if _, err := os.Stat(filepath.Join(folder, restoringName)); err == nil {
+			return fmt.Errorf("a restore into %s did not end; run it again, or move what is in its folder "+
+				"%s… back", folder, asidePrefix)
+		}
+		return nil
+	}
+	if err != nil {
+		return nil // PocketBase reports it
+	}
+	var tables int
+	db, err := openReadOnly(path)
+	if err == nil {
+		err = db.NewQuery("SELECT count(*) FROM sqlite_master").Row(&tables)
+		err = errors.Join(err, db.Close())
+	}
+	if err != nil || tables > 0 {
+		return nil // likewise
+	}
+	return fmt.Errorf("%w: %s is empty, and the service would begin without its data. If it is a copy, "+
+		"copy %[3]s-wal too, from where it comes from, or use plugin-oauth backup. If nothing was ever in "+
+		"it, delete %[2]s and start again",
+		errNoTables, path, databaseName)
 }
 
 // IsFolderError reports whether an error says that the data folder cannot be made, or nothing in it written.
@@ -118,7 +159,7 @@ func isOurs(name string) bool {
 	}
 	ours := []string{
 		core.LocalBackupsDirName, core.LocalStorageDirName, core.LocalTempDirName, core.LocalNotifyDirName,
-		core.LocalAutocertCacheDirName, reserveName, probeName, lockName,
+		core.LocalAutocertCacheDirName, reserveName, probeName, lockName, restoringName,
 	}
-	return slices.Contains(ours, name)
+	return slices.Contains(ours, name) || strings.HasPrefix(name, asidePrefix)
 }

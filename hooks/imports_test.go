@@ -23,6 +23,7 @@ var rooms = map[string]struct {
 		may: []string{"hooks/plugins", "hooks/oauth", "hooks/relay", "internal/typo"}, pocketBase: true,
 	},
 	"hooks/relay": {},
+	"hooks/alert": {},
 	"hooks/dashboard": {
 		may: []string{
 			"hooks/doctor", "hooks/plugins", "hooks/session", "hooks/oauth", "hooks/relay", "internal/typo",

@@ -26,24 +26,33 @@ func lockDataDir(app core.App) {
 	app.OnBootstrap().Bind(&hook.Handler[*core.BootstrapEvent]{
 		Priority: -1, // before PrepareDataDir, which may delete what another process needs
 		Func: func(e *core.BootstrapEvent) error {
-			folder := e.App.DataDir()
-			if err := os.MkdirAll(folder, 0o700); err != nil {
-				return fmt.Errorf("%w: %w", errDataFolder, err)
-			}
 			if lock != nil {
 				return e.Next()
 			}
 			var err error
-			lock, err = lockFolder(folder)
-			switch {
-			case errors.Is(err, errFolderInUse):
-				return fmt.Errorf("the data folder %s %w; stop that one first, or choose another folder "+
-					"with --dir", folder, err)
-			case err != nil: // some network file systems have no locks
-				slog.Warn("the data folder cannot be locked; make sure that no other process uses it",
-					"folder", folder, "cause", err.Error())
+			if lock, err = takeFolder(e.App.DataDir()); err != nil {
+				return err
 			}
 			return e.Next()
 		},
 	})
+}
+
+// takeFolder makes a data folder if there is none, and locks it for this process. The lock is nil where the
+// file system has none.
+func takeFolder(folder string) (lock io.Closer, err error) {
+	if err := os.MkdirAll(folder, 0o700); err != nil {
+		return nil, fmt.Errorf("%w: %w", errDataFolder, err)
+	}
+	lock, err = lockFolder(folder)
+	switch {
+	case errors.Is(err, errFolderInUse):
+		return nil, fmt.Errorf("the data folder %s %w; stop that one first, or choose another folder with "+
+			"--dir", folder, err)
+	case err != nil: // some network file systems have no locks
+		slog.Warn("the data folder cannot be locked; make sure that no other process uses it",
+			"folder", folder, "cause", err.Error())
+		return nil, nil
+	}
+	return lock, nil
 }

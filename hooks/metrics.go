@@ -12,7 +12,9 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+	dto "github.com/prometheus/client_model/go"
 
+	"plugin-oauth/hooks/doctor"
 	"plugin-oauth/hooks/oauth"
 	"plugin-oauth/hooks/plugins"
 	"plugin-oauth/hooks/session"
@@ -108,10 +110,117 @@ func newMetrics(sessions *session.Sessions, version string) *metrics {
 		Name: "plugin_oauth_logins_pending",
 		Help: "Logins under way.",
 	}, func() float64 { return float64(sessions.PendingCount()) })
+	for _, result := range []string{"ok", "failed"} {
+		m.sweeps.WithLabelValues(result)
+	}
+	for _, action := range []string{"expired", "removed"} {
+		m.sweptRows.WithLabelValues(action)
+	}
 	m.registry.MustRegister(build, pending, m.started, m.ended, m.tokenRequests, m.refreshes, m.apiCalls,
 		polls, m.waiting, m.sweeps, m.sweptRows,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
+}
+
+// addDisk adds how much room there is on the disk with the data folder, where the system says it.
+func (m *metrics) addDisk(dataDir string) {
+	if _, known := doctor.FreeSpace(dataDir); !known {
+		return
+	}
+	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "plugin_oauth_disk_free_bytes",
+		Help: "Room on the disk with the data folder. When it is full, no login can begin.",
+	}, func() float64 {
+		bytes, _ := doctor.FreeSpace(dataDir)
+		return float64(bytes)
+	}))
+}
+
+// The statuses of the histograms, in so far as they occur.
+var (
+	tokenStatuses = []string{"2xx", "3xx", "4xx", "5xx", "timeout", "unreachable"}
+	apiStatuses   = []string{"2xx", "3xx", "4xx", "5xx", "none"}
+)
+
+// addPlugin makes all that is counted for a plugin exist, at zero if nothing was counted yet. To Prometheus a
+// series that begins with its first failure has not increased, so nobody would be told of that one.
+func (m *metrics) addPlugin(plugin *plugins.Plugin) {
+	label := plugins.DisplaySlug(plugin.Slug)
+	m.started.WithLabelValues(label)
+	for _, status := range []session.Status{
+		session.StatusClaimed, session.StatusDenied, session.StatusFailed, session.StatusExpired,
+	} {
+		m.ended.WithLabelValues(label, string(status))
+	}
+	for _, outcome := range []string{refreshTokens, refreshRefused, refreshError} {
+		m.refreshes.WithLabelValues(label, outcome)
+	}
+	for _, status := range tokenStatuses {
+		m.tokenRequests.WithLabelValues(label, "authorization_code", status)
+		m.tokenRequests.WithLabelValues(label, "refresh_token", status)
+	}
+	if len(plugin.APIHosts) == 0 {
+		return
+	}
+	for _, status := range apiStatuses {
+		m.apiCalls.WithLabelValues(label, status)
+	}
+}
+
+// gatherMetrics returns the metrics, of the plugins that were added a moment ago, too.
+func (s *server) gatherMetrics() ([]*dto.MetricFamily, error) {
+	enabled, err := s.enabledPlugins()
+	if err != nil {
+		return nil, err
+	}
+	for _, plugin := range enabled {
+		s.metrics.addPlugin(plugin)
+	}
+	return s.metrics.registry.Gather()
+}
+
+func (s *server) enabledPlugins() (enabled []*plugins.Plugin, err error) {
+	records, err := s.records.All()
+	if err != nil {
+		return nil, err
+	}
+	if s.config.Plugin != nil {
+		enabled = append(enabled, s.config.Plugin)
+	}
+	for _, plugin := range records {
+		if plugin.State != plugins.SwitchedOff {
+			enabled = append(enabled, plugin)
+		}
+	}
+	return enabled, nil
+}
+
+// failingPlugins is the metric that says which plugins fail. It has those that there are when it is asked.
+type failingPlugins struct{ server *server }
+
+var failingPluginsDesc = prometheus.NewDesc("plugin_oauth_plugin_failing",
+	"1 while requests to the provider fail, one after another, for reasons that no stranger can give; "+
+		"else 0.",
+	[]string{"plugin"}, nil)
+
+// Describe implements [prometheus.Collector].
+func (f failingPlugins) Describe(descs chan<- *prometheus.Desc) { descs <- failingPluginsDesc }
+
+// Collect implements [prometheus.Collector].
+func (f failingPlugins) Collect(metrics chan<- prometheus.Metric) {
+	enabled, err := f.server.enabledPlugins()
+	if err != nil {
+		metrics <- prometheus.NewInvalidMetric(failingPluginsDesc, err)
+		return
+	}
+	for _, plugin := range enabled {
+		failing := 0.0
+		if f.server.alerts.watch.IsFailing(plugin.Slug) {
+			failing = 1
+		}
+		metrics <- prometheus.MustNewConstMetric(failingPluginsDesc, prometheus.GaugeValue, failing,
+			plugins.DisplaySlug(plugin.Slug))
+	}
 }
 
 func (m *metrics) loginStarted(slug string) {
@@ -148,13 +257,16 @@ func (m *metrics) apiCall(slug string, status int, took time.Duration) {
 		Observe(took.Seconds())
 }
 
+// The answers of /refresh.
+const refreshTokens, refreshRefused, refreshError = "tokens", "refused", "error"
+
 // refresh counts an answer of /refresh.
 func (m *metrics) refresh(slug string, err error) {
-	outcome := "tokens"
+	outcome := refreshTokens
 	if provider, ok := errors.AsType[*oauth.Error](err); ok && provider.Meaning == oauth.InvalidGrant {
-		outcome = "refused"
+		outcome = refreshRefused
 	} else if err != nil {
-		outcome = "error"
+		outcome = refreshError
 	}
 	m.refreshes.WithLabelValues(plugins.DisplaySlug(slug), outcome).Inc()
 }
@@ -204,7 +316,8 @@ func (s *server) serveMetrics() error {
 			err)
 	}
 	mux := http.NewServeMux()
-	mux.Handle("GET /metrics", promhttp.HandlerFor(s.metrics.registry, promhttp.HandlerOpts{}))
+	gatherer := prometheus.GathererFunc(s.gatherMetrics)
+	mux.Handle("GET /metrics", promhttp.HandlerFor(gatherer, promhttp.HandlerOpts{}))
 	metricsServer := &http.Server{
 		Handler:           s.ownHostsOnly(listener.Addr(), mux),
 		MaxHeaderBytes:    maxHeaders,

@@ -2,13 +2,9 @@ package hooks
 
 import (
 	"cmp"
-	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
-	"os"
-	"path/filepath"
-	"regexp"
 	"strings"
 	"testing"
 
@@ -16,6 +12,7 @@ import (
 	"github.com/prometheus/common/expfmt"
 	"github.com/prometheus/common/model"
 
+	"plugin-oauth/hooks/alert"
 	"plugin-oauth/internal/testkit"
 )
 
@@ -155,6 +152,8 @@ func TestMetrics(t *testing.T) {
 		"plugin_oauth_sweep_duration_seconds{result=ok}":                                                1,
 		"plugin_oauth_sweep_sessions_total{action=expired}":                                             2,
 		"plugin_oauth_sweep_sessions_total{action=removed}":                                             0,
+		"plugin_oauth_plugin_failing{plugin=/}":                                                         0,
+		"plugin_oauth_plugin_failing{plugin=other}":                                                     0,
 	} {
 		found := false
 		for sample, got := range samples {
@@ -173,13 +172,67 @@ func TestMetrics(t *testing.T) {
 			t.Errorf("%s is missing", key)
 		}
 	}
-	for key := range samples {
-		if strings.HasPrefix(key, "plugin_oauth_") {
-			t.Errorf("%s is there, too", key)
+	if samples["plugin_oauth_disk_free_bytes{}"] < 1<<20 {
+		t.Error("there is no room on the disk")
+	}
+	delete(samples, "plugin_oauth_disk_free_bytes{}")
+	for key, value := range samples {
+		if strings.HasPrefix(key, "plugin_oauth_") && (value != 0 || strings.Contains(key, "stranger")) {
+			t.Errorf("%s is %v, too", key, value)
 		}
 	}
 	if _, found := samples["go_goroutines{}"]; !found {
 		t.Error("nothing is said of Go")
+	}
+}
+
+// All that may be counted of a plugin is there from the start, at zero, also of one that is added later: else
+// its first failure would be no increase. One that is switched off or deleted does not fail any more.
+func TestMetricsAtStart(t *testing.T) {
+	t.Parallel()
+	address := freeAddress(t)
+	s := serve(t, func(c *Config) { c.MetricsAddr, c.EncryptionKey = address, testEncryptionKey })
+	ofPlugin := func(samples map[string]float64, label string) (found int) {
+		for key, value := range samples {
+			if strings.Contains(key, "plugin="+label+",") || strings.Contains(key, "plugin="+label+"}") {
+				found++
+				if value != 0 {
+					t.Errorf("%s is %v", key, value)
+				}
+			}
+		}
+		return found
+	}
+	const started, ended, refreshes, tokenRequests, failing, apiCalls = 1, 4, 3, 12, 1, 5
+	const all = started + ended + refreshes + tokenRequests + failing
+	first := scrape(t, address)
+	if found := ofPlugin(first, "/"); found != all {
+		t.Errorf("%d series of the plugin at the root, want %d", found, all)
+	}
+	for _, key := range []string{
+		"plugin_oauth_sweep_duration_seconds{result=ok}",
+		"plugin_oauth_sweep_duration_seconds{result=failed}",
+		"plugin_oauth_sweep_sessions_total{action=expired}",
+		"plugin_oauth_sweep_sessions_total{action=removed}",
+	} {
+		if _, found := first[key]; !found {
+			t.Errorf("there is no %s", key)
+		}
+	}
+	s.add("other", func(fields map[string]any) { fields["apiHosts"] = "api.example" })
+	if found := ofPlugin(scrape(t, address), "other"); found != all+apiCalls {
+		t.Errorf("%d series of a plugin that was added, want %d", found, all+apiCalls)
+	}
+	for range alert.InARow {
+		s.server.alerts.watch.Failed("other", alert.ProviderDown, "")
+	}
+	const failingOther = "plugin_oauth_plugin_failing{plugin=other}"
+	if samples := scrape(t, address); samples[failingOther] != 1 {
+		t.Errorf("it fails: %v", samples[failingOther])
+	}
+	s.UpdatePlugin(s.record("other"), map[string]any{"enabled": false})
+	if value, found := scrape(t, address)[failingOther]; found {
+		t.Errorf("switched off: %v", value)
 	}
 }
 
@@ -218,85 +271,6 @@ func TestMetricsAddressUnusable(t *testing.T) {
 			p.Env = append(p.Env, "METRICS_ADDR="+cmp.Or(test.address, p.Address))
 			if out, code := p.Run(p.Args...); code != 1 || !strings.Contains(out, test.want) {
 				t.Errorf("ended with %d: %s", code, out)
-			}
-		})
-	}
-}
-
-// knownLabels returns the labels of each metric once it has counted something, each between spaces.
-func knownLabels(t *testing.T) map[string]string {
-	t.Helper()
-	clock := newTestClock()
-	s := serve(t, clock.setIn)
-	s.everyOutcome(clock)
-	s.Post("/refresh?code=RT")
-	families, err := s.server.metrics.registry.Gather()
-	if err != nil {
-		t.Fatal(err)
-	}
-	known := map[string]string{}
-	for _, family := range families {
-		labels := " le "
-		for _, label := range family.Metric[0].Label {
-			labels += label.GetName() + " "
-		}
-		known[family.GetName()] = labels
-		if family.GetType() == dto.MetricType_HISTOGRAM {
-			for _, suffix := range []string{"_bucket", "_sum", "_count"} {
-				known[family.GetName()+suffix] = labels
-			}
-		}
-	}
-	return known
-}
-
-// The example dashboard for Grafana uses only metrics and labels that exist.
-func TestGrafanaDashboard(t *testing.T) {
-	t.Parallel()
-	content, err := os.ReadFile(filepath.Join("..", "examples", "grafana.json"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	var dashboard struct {
-		Panels []struct {
-			Title   string
-			Targets []struct{ Expr string }
-		}
-	}
-	if err := json.Unmarshal(content, &dashboard); err != nil || len(dashboard.Panels) < 10 {
-		t.Fatal(len(dashboard.Panels), err)
-	}
-	known := knownLabels(t)
-	metric := regexp.MustCompile(`((?:plugin_oauth|process)_[a-z_]+)(?:\{([^}]*)\})?`)
-	label := regexp.MustCompile(`([a-z]+)=`)
-	by := regexp.MustCompile(`by \(([^)]*)\)`)
-	check := func(t *testing.T, query string) {
-		names := metric.FindAllStringSubmatch(query, -1)
-		if len(names) == 0 {
-			t.Error("it asks for nothing")
-		}
-		for _, name := range names {
-			labels, found := known[name[1]]
-			if !found {
-				t.Errorf("it asks for %s", name[1])
-			}
-			wanted := label.FindAllStringSubmatch(name[2], -1)
-			if grouped := by.FindStringSubmatch(query); grouped != nil {
-				for _, group := range strings.Split(grouped[1], ", ") {
-					wanted = append(wanted, []string{"", group})
-				}
-			}
-			for _, want := range wanted {
-				if !strings.Contains(labels, " "+want[1]+" ") {
-					t.Errorf("%s has no label %s, but%s", name[1], want[1], labels)
-				}
-			}
-		}
-	}
-	for _, panel := range dashboard.Panels {
-		t.Run(panel.Title, func(t *testing.T) {
-			for _, target := range panel.Targets {
-				check(t, target.Expr)
 			}
 		})
 	}

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sync/singleflight"
 
 	"plugin-oauth/hooks/oauth"
+	"plugin-oauth/hooks/plugins"
 )
 
 // maxRefreshToken bounds a refresh token, in bytes: 20 KB. Those that are JWTs have a few thousand; the
@@ -126,6 +127,7 @@ func (s *server) redeem(e *request, client *oauth.Client, refreshToken string) (
 	ctx := context.WithoutCancel(e.Request.Context())
 	return s.refreshes.do(key, func() (refreshAnswer, error) {
 		tokens, err := s.endpoint(e.plugin).Refresh(ctx, client, refreshToken)
+		s.watchTokenRequest(e.plugin, s.sentRefreshToken(e, refreshToken, token), err)
 		switch now := s.config.timing.now(); {
 		case isRefusal(err):
 			s.knownTokens.addRefusal(key, err, s.refreshLimit.spend(network, now))
@@ -140,10 +142,19 @@ func (s *server) redeem(e *request, client *oauth.Client, refreshToken string) (
 			s.knownTokens.good.put(token, struct{}{})
 			return refreshAnswer{tokens: tokens}, nil
 		}
+		s.knownTokens.replaced.put(token, struct{}{})
 		return refreshAnswer{
 			tokens: tokens, about: append(tokenKeys(e, tokens), token), site: siteOf(network),
 		}, nil
 	})
+}
+
+// sentRefreshToken says what is known of a refresh token. One of a plugin with sealed tokens has been opened,
+// so it came from here.
+func (s *server) sentRefreshToken(e *request, refreshToken string, key tokenKey) sentCredential {
+	_, replaced := s.knownTokens.replaced.get(key)
+	isOurs := s.knownTokens.isGood(key) || e.plugin.Tokens == plugins.TokensSealed
+	return sentCredential{value: refreshToken, issued: isOurs && !replaced, key: key}
 }
 
 // isRefusal reports whether an error is the provider's answer to a token that it does not accept. It is not
@@ -307,8 +318,9 @@ func rotated(tokens []byte, old string) bool {
 // network's limit is used up, and one that was refused is answered from memory once half of it is, instead of
 // using up the rest. It has only hashes. It is safe for concurrent use.
 type knownTokens struct {
-	good    recent[tokenKey, struct{}]
-	refused recent[refreshKey, refusedToken]
+	good     recent[tokenKey, struct{}]
+	replaced recent[tokenKey, struct{}] // of the good ones, by another refresh token
+	refused  recent[refreshKey, refusedToken]
 }
 
 // refusedToken is what the provider said of a token, and how long that is repeated.

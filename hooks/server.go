@@ -30,6 +30,7 @@ type server struct {
 	providers        *http.Client
 	refreshes        *refreshCache
 	metrics          *metrics
+	alerts           *alerts
 	log              *slog.Logger
 	failedRequests   *repeats // bounds the log lines of failed requests
 	dashboardLines   *repeats // bounds our lines in the dashboard's log
@@ -105,6 +106,9 @@ func newServer(app core.App, config Config, records *plugins.Records) (*server, 
 		Now:        config.timing.now,
 	})
 	s.metrics = newMetrics(s.sessions, config.Version)
+	s.metrics.addDisk(app.DataDir())
+	s.alerts = s.newAlerts()
+	s.metrics.registry.MustRegister(failingPlugins{server: s})
 	s.routes = s.routeTable()
 	return s, nil
 }

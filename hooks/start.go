@@ -278,6 +278,7 @@ func (s *server) finish() {
 	go func() {
 		s.exchanging.Lock()
 		s.checking.Wait()
+		s.alerts.close()
 		close(finished)
 	}()
 	select {

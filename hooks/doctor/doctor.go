@@ -158,7 +158,7 @@ func New(options Options) *Doctor {
 	if options.Done == nil {
 		options.Done = func(*plugins.Plugin) {}
 	}
-	d := &Doctor{options: options, freeSpace: freeSpace}
+	d := &Doctor{options: options, freeSpace: FreeSpace}
 	isOff := func(p *plugins.Plugin) bool { return p.State == plugins.SwitchedOff }
 	d.checked = slices.DeleteFunc(d.all(), isOff)
 	return d

@@ -2,5 +2,5 @@
 
 package doctor
 
-// freeSpace reports that the free space is not known on this system.
-func freeSpace(string) (bytes uint64, known bool) { return 0, false }
+// FreeSpace reports that the free space is not known on this system.
+func FreeSpace(string) (bytes uint64, known bool) { return 0, false }

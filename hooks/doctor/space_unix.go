@@ -4,8 +4,8 @@ package doctor
 
 import "syscall"
 
-// freeSpace returns the bytes that a program without privileges can still write to the disk of a folder.
-func freeSpace(folder string) (bytes uint64, known bool) {
+// FreeSpace returns the bytes that a program without privileges can still write to the disk of a folder.
+func FreeSpace(folder string) (bytes uint64, known bool) {
 	var stat syscall.Statfs_t
 	if err := syscall.Statfs(folder, &stat); err != nil {
 		return 0, false
