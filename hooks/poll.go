@@ -83,18 +83,17 @@ func (s *server) acknowledge(e *request, readKey string) error {
 }
 
 // waitForEnd waits for the end of a login for as long as the request says, and reports whether the login
-// ended. If the same login is polled again meanwhile, that poll waits instead.
+// ended. If the same login is polled again meanwhile, with or without a wait, the older poll gives way: its
+// client may have left without a proxy telling, and would then take the tokens with it.
 func (s *server) waitForEnd(e *request, login *session.Login) bool {
-	wait := e.param("wait")
-	if wait == "" {
-		return false
-	}
-	seconds, err := strconv.ParseUint(wait, 10, 16)
+	seconds, err := strconv.ParseUint(e.param("wait"), 10, 16)
 	if err != nil || seconds == 0 {
+		login.Displace()
 		return false
 	}
 	held := s.hold(e, login)
 	if held == nil {
+		login.Displace()
 		e.Response.Header().Set("Connection", "close")
 		return false
 	}
@@ -106,7 +105,7 @@ func (s *server) waitForEnd(e *request, login *session.Login) bool {
 	defer s.metrics.waiting.Dec()
 	select {
 	case <-login.Ended():
-		return true
+		return !held.isReplaced()
 	case <-timer.C:
 		return !s.config.timing.now().Before(login.Expires())
 	case <-held.replaced:
@@ -125,6 +124,16 @@ type heldPoll struct {
 	leave     func()          // must be called at its end
 	replaced  <-chan struct{} // closed when the same login is polled again
 	displaced chan struct{}   // closed when others need its place
+}
+
+// isReplaced reports whether the same login was polled again.
+func (h *heldPoll) isReplaced() bool {
+	select {
+	case <-h.replaced:
+		return true
+	default:
+		return false
+	}
 }
 
 // hold lets a poll wait. It returns nil if that would be one too many.
