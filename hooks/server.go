@@ -49,6 +49,7 @@ type server struct {
 	guesses        *guesses
 	connections    *connections
 	adminTimeout   time.Duration // bounds what timing.answer does, for admins
+	hidesVisitors  bool          // all come through something else on this machine
 	routes         []route
 
 	closing    chan struct{}  // closed at shutdown: waiting polls are answered

@@ -8,7 +8,6 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"slices"
 	"strings"
 
 	"plugin-oauth/hooks/oauth"
@@ -30,6 +29,9 @@ type Self struct {
 
 	// UnknownNetwork says why the service does not know from where it is asked.
 	UnknownNetwork Unknown `json:"unknownNetwork,omitzero"`
+
+	// BelievedProbe is the trusted header in which the service has found the doctor's own [ProbeAddress].
+	BelievedProbe string `json:"believedProbe,omitzero"`
 }
 
 // ServiceName is the service's own name, in [Self].
@@ -105,8 +107,9 @@ func (d *Doctor) checkRedirectURI(ctx context.Context, service *oauth.Endpoint, 
 			Fix:    "Leave " + p.Where("redirectUri") + " blank, so that PUBLIC_URL decides.",
 		})
 	}
-	index := strings.TrimSuffix(strings.TrimSuffix(withoutQuery(p.RedirectURI), "/"), "/redirect")
 	source, host := d.redirectURISource(p), redirectURI.Scheme+"://"+redirectURI.Host
+	// With a slash behind: a proxy that serves a path has nothing at the path alone, or redirects there.
+	index := strings.TrimSuffix(strings.TrimSuffix(withoutQuery(p.RedirectURI), "/"), "/redirect") + "/"
 	if others := d.findOthers(ctx, index); len(others) == 1 {
 		return append(findings, Finding{
 			Level:  LevelError,
@@ -128,16 +131,48 @@ func (d *Doctor) checkRedirectURI(ctx context.Context, service *oauth.Endpoint, 
 		f.What = "Nothing answers at " + host + ", where logins end."
 		f.Why = "If it stays that way, nobody can sign in."
 		f.Fix = "Check that the service is running, and that " + source.name + " leads here."
+	case d.keepsPrefix(answer):
+		f = keptPrefix(pathOf(d.options.BaseURL))
 	case !isService:
 		f.Level, f.Why = LevelError, whyEndsAway
 		f.What = "Something other than this service answers at " + host + ", where logins end."
 		f.Fix = "Check " + source.name + "."
-	case slices.Contains(proxyHeaders, self.UntrustedProxyHeader):
-		f = UntrustedProxy(self.UntrustedProxyHeader)
-	case self.UnknownNetwork.Text() != "":
-		f = UnknownNetwork(self.UnknownNetwork)
 	default:
-		return findings
+		return append(findings, d.checkFront(ctx, service, front{index: index, answer: answer, self: self})...)
 	}
 	return append(findings, f)
+}
+
+// KeptPrefix is what the service answers where requests still have the path of its public address in front.
+func KeptPrefix(prefix string) string {
+	return "This request has " + prefix + " in front, as in PUBLIC_URL. The proxy in front of the service " +
+		"must take it away."
+}
+
+// keepsPrefix reports whether the service has answered that a proxy should have taken a path away.
+func (d *Doctor) keepsPrefix(answer oauth.Answer) bool {
+	var said struct {
+		Description string `json:"error_description"`
+	}
+	prefix := pathOf(d.options.BaseURL)
+	err := json.Unmarshal(answer.Body, &said)
+	return err == nil && prefix != "" && said.Description == KeptPrefix(prefix)
+}
+
+// pathOf returns the path of an address, without a slash at the end.
+func pathOf(address string) string {
+	u, err := url.Parse(address)
+	if err != nil {
+		return ""
+	}
+	return strings.TrimSuffix(u.Path, "/")
+}
+
+func keptPrefix(prefix string) Finding {
+	return Finding{
+		Level: LevelError,
+		What:  "The proxy leaves " + prefix + " in the addresses that it passes on.",
+		Why:   "The service has no such addresses. " + whyNobody,
+		Fix:   "Have the proxy take " + prefix + " away, as docs/proxies.md shows for each.",
+	}
 }
