@@ -86,7 +86,7 @@ func (d *Doctor) needsOf(server string) []Finding {
 		f.Fix = "Raise MaxRequestWorkers, and ServerLimit with it, as docs/proxies.md shows."
 	case server == "":
 		f.What = "A proxy that does not say its name is in front of the service."
-		f.Why = "HAProxy keeps the polls of plugins that have left, and runs out of connections earlier."
+		f.Why = "HAProxy may keep the polls of plugins that have left."
 		f.Fix = "If it is HAProxy, set option abortonclose, as docs/proxies.md shows."
 	default:
 		return nil

@@ -43,12 +43,14 @@ type Proxy struct {
 	// URL is where the world reaches the service, such as https://backend.localhost:1234/oauth.
 	URL string
 
+	// Kind is which proxy it is.
+	Kind ProxyKind
+
 	// Client reaches the proxy by the host of the URL, and everything else as usual. It returns redirects
 	// instead of following them.
 	Client *http.Client
 
 	t       testing.TB
-	kind    ProxyKind
 	command *Command
 	blocks  []string
 	below   string
@@ -76,7 +78,7 @@ func NewProxy(t testing.TB, kind ProxyKind, below string) *Proxy {
 		URL:     "https://" + proxyHost + ":" + port + below,
 		Client:  NewClient(),
 		t:       t,
-		kind:    kind,
+		Kind:    kind,
 		command: &Command{Path: path, Dir: dir, Address: address, Output: &Printed{}},
 		blocks:  proxyBlocks(t, kind),
 		below:   below,
@@ -110,27 +112,28 @@ func findProxy(kind ProxyKind) (path string, err error) {
 }
 
 // Start starts the proxy in front of a service at an address. It runs until the test ends. edits are pairs of
-// a text in its configuration, and what stands there instead.
+// a text in the page's configuration, and what stands there instead.
 func (p *Proxy) Start(upstream string, edits ...string) {
 	p.t.Helper()
 	_, port, _ := net.SplitHostPort(p.command.Address)
-	site := strings.NewReplacer(
-		"127.0.0.1:8787", upstream,
-		"listen 443", "listen "+p.command.Address,
-		"bind :443", "bind "+p.command.Address,
-		"*:443", p.command.Address,
-		"/etc/ssl/backend.example.key", p.command.Dir+"/both.pem",
-		"/etc/ssl/backend.example.pem", p.command.Dir+"/both.pem",
-		"/var/log/"+p.kind.program(), p.command.Dir,
-		"backend.example {", proxyHost+":"+port+" {",
-		"backend.example", proxyHost,
-	).Replace(p.site())
+	site := p.site()
 	for i := 0; i < len(edits); i += 2 {
 		if !strings.Contains(site, edits[i]) {
 			p.t.Fatalf("the configuration has no %q:\n%s", edits[i], site)
 		}
 		site = strings.ReplaceAll(site, edits[i], edits[i+1])
 	}
+	site = strings.NewReplacer(
+		"127.0.0.1:8787", upstream,
+		"listen 443", "listen "+p.command.Address,
+		"bind :443", "bind "+p.command.Address,
+		"*:443", p.command.Address,
+		"/etc/ssl/backend.example.key", p.command.Dir+"/both.pem",
+		"/etc/ssl/backend.example.pem", p.command.Dir+"/both.pem",
+		"/var/log/"+p.Kind.program(), p.command.Dir,
+		"backend.example {", proxyHost+":"+port+" {",
+		"backend.example", proxyHost,
+	).Replace(site)
 	config := filepath.Join(p.command.Dir, "proxy.cfg")
 	p.write(config, p.around(site))
 	p.write(filepath.Join(p.command.Dir, "both.pem"), certificate(p.t))
@@ -141,7 +144,7 @@ func (p *Proxy) Start(upstream string, edits ...string) {
 		Caddy:   {"run", "--adapter", "caddyfile", "--config", config},
 		HAProxy: {"-db", "-f", config},
 		Apache:  {"-f", config, "-DFOREGROUND"},
-	}[p.kind]
+	}[p.Kind]
 	p.t.Cleanup(func() { p.command.Terminate() })
 	if err := p.command.Start(); err != nil {
 		p.t.Fatalf("%v\n%s", err, p.Logged())
@@ -165,7 +168,7 @@ func (p *Proxy) awaitTLS() {
 
 // TrustedHeader is the header that docs/proxies.md has the service trust.
 func (p *Proxy) TrustedHeader() string {
-	if p.kind == Nginx {
+	if p.Kind == Nginx {
 		return "X-Real-IP"
 	}
 	return "X-Forwarded-For"
@@ -227,15 +230,15 @@ func (p *Proxy) site() string {
 		return place.ReplaceAllLiteralString(p.blocks[0], block)
 	}
 	switch {
-	case p.below == "" && p.kind == Apache:
+	case p.below == "" && p.Kind == Apache:
 		return p.blocks[1] + p.blocks[0] // the workers
 	case p.below == "":
 		return p.blocks[0]
-	case p.kind == Nginx:
+	case p.Kind == Nginx:
 		return p.blocks[1] + instead(nginxLocation, p.blocks[2])
-	case p.kind == Caddy:
+	case p.Kind == Caddy:
 		return instead(caddyProxy, p.blocks[1])
-	case p.kind == HAProxy:
+	case p.Kind == HAProxy:
 		return instead(haproxyChoice, p.blocks[1])
 	default:
 		return p.blocks[1] + instead(apachePass, p.blocks[2])
@@ -245,7 +248,7 @@ func (p *Proxy) site() string {
 // around puts what Debian's own files have around a site, so that it runs in one folder and without root.
 func (p *Proxy) around(site string) string {
 	dir := p.command.Dir
-	switch p.kind {
+	switch p.Kind {
 	case Nginx:
 		var paths strings.Builder
 		for _, name := range []string{"client_body", "proxy", "fastcgi", "uwsgi", "scgi"} {
