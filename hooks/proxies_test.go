@@ -378,3 +378,20 @@ func TestProxyThatKeepsThePath(t *testing.T) {
 		t.Errorf("found %+v", found)
 	}
 }
+
+// What a proxy logs has no query, also where the service does not answer.
+func TestProxiesLogNoQuery(t *testing.T) {
+	t.Parallel()
+	forEachProxy(t, func(t *testing.T, proxy *testkit.Proxy) {
+		proxy.Start(freeAddress(t))
+		client := &testkit.Backend{T: t, URL: proxy.URL, Client: proxy.Client}
+		got := client.Post("/poll?readKey=not-to-be-logged")
+		if got.Status != http.StatusBadGateway && got.Status != http.StatusServiceUnavailable {
+			t.Errorf("it answers %d", got.Status)
+		}
+		eventually(t, "the request is logged", func() bool { return strings.Contains(proxy.Logged(), "/poll") })
+		if logged := proxy.Logged(); strings.Contains(logged, "not-to-be-logged") {
+			t.Errorf("the query is logged:\n%s", logged)
+		}
+	})
+}

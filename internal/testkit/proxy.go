@@ -257,8 +257,8 @@ func (p *Proxy) around(site string) string {
 		return "daemon off;\nmaster_process off;\npid " + dir + "/nginx.pid;\nevents {}\nhttp {\n" +
 			paths.String() + site + "}\n"
 	case Caddy:
-		return "{\nadmin off\nskip_install_trust\nauto_https disable_redirects\ndefault_bind 127.0.0.1\n" +
-			"grace_period 1s\n}\n" + site
+		return strings.Replace(site, "{\n", "{\nadmin off\nskip_install_trust\nauto_https disable_redirects\n"+
+			"default_bind 127.0.0.1\ngrace_period 1s\nservers {\nprotocols h1 h2\n}\n", 1)
 	case Apache:
 		var modules strings.Builder
 		for _, name := range []string{"mpm_event", "authz_core", "proxy", "proxy_http", "socache_shmcb", "ssl"} {
