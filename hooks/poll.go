@@ -71,7 +71,7 @@ const (
 // before.
 func (s *server) acknowledge(e *request, readKey string) error {
 	ctx := context.WithoutCancel(e.Request.Context())
-	claim, err := s.sessions.Claim(ctx, e.owner(), readKey)
+	claim, err := s.claim(ctx, e, readKey, true)
 	if err == nil {
 		err = claim.Ack(ctx)
 	}
@@ -171,12 +171,33 @@ func (e *request) forgetRequest() {
 	e.Request.URL = &url.URL{Path: strings.Clone(e.Request.URL.Path)}
 }
 
+// claim is sessions.Claim. A plugin that acknowledges may ask again before the database has recorded what it
+// was sent: on another connection, as proxies have many, nothing makes it wait for that. So this does, for a
+// moment.
+func (s *server) claim(
+	ctx context.Context, e *request, readKey string, acknowledges bool,
+) (*session.Claim, error) {
+	const tries, pause = 50, 20 * time.Millisecond
+	for range tries {
+		claim, err := s.sessions.Claim(ctx, e.owner(), readKey)
+		if !acknowledges || !errors.Is(err, session.ErrTaken) {
+			return claim, err
+		}
+		select {
+		case <-time.After(pause):
+		case <-e.Request.Context().Done():
+			return nil, err
+		}
+	}
+	return nil, session.ErrTaken
+}
+
 // deliver claims the tokens and writes them. They are kept if the plugin is to acknowledge them. If the
 // plugin is gone by then, they wait for its next poll. It fails as sessions.Claim does, or with
 // errPluginGone.
 func (s *server) deliver(e *request, readKey string, keep bool) error {
 	ctx := context.WithoutCancel(e.Request.Context()) // a shutdown cancels it with the plugin still there
-	claim, err := s.sessions.Claim(ctx, e.owner(), readKey)
+	claim, err := s.claim(ctx, e, readKey, keep)
 	if err != nil {
 		return err
 	}

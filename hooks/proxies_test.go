@@ -7,7 +7,6 @@ import (
 	"html"
 	"net/http"
 	"net/url"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -215,17 +214,17 @@ func (s *testServer) dashboardBehind() {
 func (s *testServer) pendingPolls() float64 {
 	s.T.Helper()
 	var sample dto.Metric
-	if err := s.server.metrics.polls[slices.Index(pollAnswers[:], "authorization_pending")].Write(&sample); err != nil {
+	if err := s.server.metrics.polls[answerPending].Write(&sample); err != nil {
 		s.T.Fatal(err)
 	}
 	return sample.Counter.GetValue()
 }
 
 // leavePoll sends a poll that waits, and leaves when it does.
-func (s *testServer) leavePoll(client *http.Client, readKey string) {
+func (s *testServer) leavePoll(client *http.Client, poll string) {
 	s.T.Helper()
 	ctx, leave := context.WithCancel(s.T.Context())
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, s.URL+"/poll?wait=30&readKey="+readKey, nil)
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, s.URL+poll+"&wait=30", nil)
 	if err != nil {
 		s.T.Fatal(err)
 	}
@@ -274,31 +273,55 @@ func TestPluginLeavesBehindProxy(t *testing.T) {
 				}
 				s, _ := serveBehind(t, proxy, nil, test.edits...)
 				proxy.Client.Transport.(*http.Transport).ForceAttemptHTTP2 = protocol == "HTTP/2"
-				for _, waits := range []bool{true, false} {
-					authorizationURL, readKey := s.Authorize()
-					callback := s.Agree(authorizationURL)
-					answered := s.pendingPolls()
-					s.leavePoll(proxy.Client, readKey)
-					if !test.keeps {
-						eventually(t, "the proxy ends the poll", func() bool { return s.waitingPolls() == 0 })
-					}
-					var next <-chan testkit.Answer
-					if waits {
-						next = startPoll(s.Backend, readKey)
-					} else {
-						s.Expect("a plain poll", s.Post("/poll?readKey="+readKey), http.StatusNotFound, bodyPending)
-						answered++
-					}
-					eventually(t, "the older poll is answered", func() bool { return s.pendingPolls() == answered+1 })
-					s.ExpectPage("redirect", s.Get(callback), http.StatusOK, "You are signed in")
-					if waits {
-						s.Expect("the next poll", <-next, http.StatusOK, testkit.TokenResponse)
-					} else {
-						s.expectTokens(readKey)
-					}
+				for _, next := range []string{"waits", "plain", "acknowledges"} {
+					s.loseAPoll(proxy.Client, next, test.keeps)
 				}
 			})
 		}
+	}
+}
+
+// loseAPoll lets a plugin leave while its poll waits, and then poll again as next says. keeps says that the
+// proxy holds the request of nobody.
+func (s *testServer) loseAPoll(client *http.Client, next string, keeps bool) {
+	s.T.Helper()
+	authorizationURL, readKey := s.Authorize()
+	callback := s.Agree(authorizationURL)
+	answered := s.pendingPolls()
+	poll := "/poll?readKey=" + readKey
+	if next == "acknowledges" {
+		poll += "&ack=1"
+	}
+	s.leavePoll(client, poll)
+	if !keeps {
+		answered++
+		eventually(s.T, "the proxy ends the poll", func() bool { return s.pendingPolls() == answered })
+	}
+	var held <-chan testkit.Answer
+	switch next {
+	case "waits":
+		held = startPoll(s.Backend, readKey)
+	case "plain":
+		s.Expect("a plain poll", s.Post(poll), http.StatusNotFound, bodyPending)
+	}
+	if next != "acknowledges" && keeps {
+		eventually(s.T, "the older poll is answered", func() bool { return s.pendingPolls() > answered })
+	}
+	if next == "waits" {
+		eventually(s.T, "the newer one waits", func() bool { return s.waitingPolls() == 1 })
+	}
+	s.ExpectPage("redirect", s.Get(callback), http.StatusOK, "You are signed in")
+	switch next {
+	case "waits":
+		s.Expect("the next poll", <-held, http.StatusOK, testkit.TokenResponse)
+	case "plain":
+		s.expectTokens(readKey)
+	case "acknowledges": // though the request of nobody may have had them
+		eventually(s.T, "nobody waits", func() bool { return s.waitingPolls() == 0 })
+		s.Expect("the next poll", s.Post(poll), http.StatusOK, testkit.TokenResponse)
+		s.Expect("once more", s.Post(poll), http.StatusOK, testkit.TokenResponse)
+		s.Expect("stored", s.Post("/poll?ack=done&readKey="+readKey), http.StatusNoContent, "")
+		s.Expect("the end", s.Post(poll), http.StatusNotFound, bodyUnknown)
 	}
 }
 
