@@ -399,7 +399,7 @@ func TestHidesVisitors(t *testing.T) {
 		want      bool
 	}{
 		"loopback":      {publicURL: "https://backend.example/oauth", listener: local, want: true},
-		"a socket":      {publicURL: "https://backend.example", listener: &net.UnixAddr{Net: "unix"}, want: true},
+		"a socket":      {publicURL: "https://backend.example", listener: &net.UnixAddr{}, want: true},
 		"everywhere":    {publicURL: "https://backend.example", listener: &net.TCPAddr{Port: 8787}},
 		"not known":     {publicURL: "https://backend.example"},
 		"a development": {publicURL: "http://localhost:8787", listener: local},

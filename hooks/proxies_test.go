@@ -14,6 +14,7 @@ import (
 
 	dto "github.com/prometheus/client_model/go"
 
+	"plugin-oauth/client"
 	"plugin-oauth/hooks/doctor"
 	"plugin-oauth/internal/testkit"
 )
@@ -78,7 +79,8 @@ func TestBehindProxies(t *testing.T) {
 		secrets := s.signInBehind(direct, proxy)
 		s.fetchBehind(api, more)
 		s.dashboardBehind()
-		eventually(t, "the requests are logged", func() bool { return strings.Contains(proxy.Logged(), "/_") })
+		isLogged := func() bool { return strings.Contains(proxy.Logged(), "/_") }
+		eventually(t, "the requests are logged", isLogged)
 		for _, secret := range secrets {
 			if logged := proxy.Logged(); strings.Contains(logged, secret) {
 				t.Errorf("%.50s is logged:\n%s", secret, logged)
@@ -92,7 +94,8 @@ func (s *testServer) expectNothingMadeUp() {
 	s.T.Helper()
 	probe := doctor.ProbeAddress.String()
 	got := s.Request(http.MethodGet, "/", "", "Accept: application/json", "X-Real-IP: "+probe,
-		"X-Forwarded-For: "+probe, "Forwarded: for="+probe, "Fly-Client-IP: "+probe, "CF-Connecting-IP: "+probe)
+		"X-Forwarded-For: "+probe, "Forwarded: for="+probe, "Fly-Client-IP: "+probe,
+		"CF-Connecting-IP: "+probe)
 	s.Expect("with made-up addresses", got, http.StatusOK, `{"service":"plugin-oauth","plugin":true}`)
 }
 
@@ -108,7 +111,9 @@ func (s *testServer) expectHintsOnly(proxy *testkit.Proxy) {
 		}
 		hints = append(hints, f.Fix)
 	}
-	wanted := map[testkit.ProxyKind]string{testkit.HAProxy: "abortonclose", testkit.Apache: "MaxRequestWorkers"}
+	wanted := map[testkit.ProxyKind]string{
+		testkit.HAProxy: "abortonclose", testkit.Apache: "MaxRequestWorkers",
+	}
 	if said := strings.Join(hints, " "); !strings.Contains(said, wanted[proxy.Kind]) ||
 		(said != "") != (wanted[proxy.Kind] != "") {
 		s.T.Errorf("of %s the doctor says %q", proxy.Kind, said)
@@ -194,8 +199,8 @@ func (s *testServer) dashboardBehind() {
 	s.T.Helper()
 	admin := s.Admin()
 	for _, path := range []string{
-		"/_/", "/_/extensions.js", "/_/extensions/sign-ins/page.js", "/api/health", "/api/plugin-oauth/plugins",
-		"/client.js",
+		"/_/", "/_/extensions.js", "/_/extensions/sign-ins/page.js", "/api/health",
+		"/api/plugin-oauth/plugins", "/client.js",
 	} {
 		if got := s.Request(http.MethodGet, path, "", admin); got.Status != http.StatusOK {
 			s.T.Errorf("%s: %d %.100s", path, got.Status, got.Body)
@@ -345,7 +350,8 @@ func TestManyPollsBehindApache(t *testing.T) {
 	polls.Wait()
 }
 
-// Behind a proxy that sends no address nobody's network is known. GET / says what to do, and people are asked.
+// Behind a proxy that sends no address nobody's network is known. GET / says what to do, and people are
+// asked.
 func TestProxyWithoutAddress(t *testing.T) {
 	t.Parallel()
 	for kind, edits := range map[testkit.ProxyKind][]string{
@@ -364,7 +370,8 @@ func TestProxyWithoutAddress(t *testing.T) {
 			got := s.Request(http.MethodGet, "/", "", "Accept: application/json")
 			s.Expect("for programs", got, http.StatusOK,
 				`{"service":"plugin-oauth","plugin":true,"unknownNetwork":"private"}`)
-			if said := s.Get("/").Body; !strings.Contains(said, doctor.UnknownNetwork(doctor.UnknownPrivate).Fix) {
+			fix := doctor.UnknownNetwork(doctor.UnknownPrivate).Fix
+			if said := s.Get("/").Body; !strings.Contains(said, fix) {
 				t.Errorf("for people: %s", said)
 			}
 			page, readKey := s.Login()
@@ -407,14 +414,50 @@ func TestProxiesLogNoQuery(t *testing.T) {
 	t.Parallel()
 	forEachProxy(t, func(t *testing.T, proxy *testkit.Proxy) {
 		proxy.Start(freeAddress(t))
-		client := &testkit.Backend{T: t, URL: proxy.URL, Client: proxy.Client}
-		got := client.Post("/poll?readKey=not-to-be-logged")
+		visitor := &testkit.Backend{T: t, URL: proxy.URL, Client: proxy.Client}
+		got := visitor.Post("/poll?readKey=not-to-be-logged")
 		if got.Status != http.StatusBadGateway && got.Status != http.StatusServiceUnavailable {
 			t.Errorf("it answers %d", got.Status)
 		}
-		eventually(t, "the request is logged", func() bool { return strings.Contains(proxy.Logged(), "/poll") })
+		isLogged := func() bool { return strings.Contains(proxy.Logged(), "/poll") }
+		eventually(t, "the request is logged", isLogged)
 		if logged := proxy.Logged(); strings.Contains(logged, "not-to-be-logged") {
 			t.Errorf("the query is logged:\n%s", logged)
 		}
 	})
+}
+
+// A browser that has the client is told so through proxies that compress it themselves, and that change its
+// ETag for that.
+func TestClientBehindCompressingProxies(t *testing.T) {
+	t.Parallel()
+	const apacheModules = "LoadModule filter_module /usr/lib/apache2/modules/mod_filter.so\n" +
+		"LoadModule deflate_module /usr/lib/apache2/modules/mod_deflate.so\n"
+	for kind, edits := range map[testkit.ProxyKind][]string{
+		testkit.Nginx: {"proxy_buffering off;", "gzip on; gzip_types text/javascript; gzip_proxied any; " +
+			`proxy_set_header Accept-Encoding "";`},
+		testkit.Caddy: {"flush_interval 50ms", "header_up -Accept-Encoding",
+			"\treverse_proxy", "\tencode gzip\n\treverse_proxy"},
+		testkit.HAProxy: {"server one", "compression algo gzip\n\tcompression type text/javascript\n" +
+			"\tcompression offload\n\tserver one"},
+		testkit.Apache: {
+			"# A log", apacheModules + "# A log", "ProxyPreserveHost On",
+			"ProxyPreserveHost On\n\tAddOutputFilterByType DEFLATE text/javascript",
+		},
+	} {
+		t.Run(string(kind), func(t *testing.T) {
+			t.Parallel()
+			proxy := testkit.NewProxy(t, kind, "")
+			s, _ := serveBehind(t, proxy, nil, edits...)
+			const accepts = "Accept-Encoding: gzip"
+			got := s.Request(http.MethodGet, "/client.js", "", accepts)
+			isSame := decode(t, "gzip", got.Body) == string(client.JavaScript)
+			if !isSame || got.Header.Get("Content-Encoding") != "gzip" {
+				t.Errorf("it comes with %v", got.Header)
+			}
+			etag := "If-None-Match: " + got.Header.Get("ETag")
+			same := s.Request(http.MethodGet, "/client.js", "", accepts, etag)
+			s.Expect(etag, same, http.StatusNotModified, "")
+		})
+	}
 }

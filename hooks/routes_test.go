@@ -300,10 +300,12 @@ func TestPathInFrontIsTold(t *testing.T) {
 	s := serve(t, func(c *Config) {
 		c.Plugin.RedirectURI, c.PublicURL = "", "https://backend.example/oauth/"
 	})
-	const said = "This request has /oauth in front, as in PUBLIC_URL. The proxy in front of the service must " +
-		"take it away."
+	const said = "This request has /oauth in front, as in PUBLIC_URL. The proxy in front of the service " +
+		"must take it away."
 	body := `{"error":"not_found","error_description":"` + said + `"}`
-	for _, path := range []string{"/oauth", "/oauth/", "/oauth/authorize", "/oauth/plugin/poll", "/oauth/_/"} {
+	for _, path := range []string{
+		"/oauth", "/oauth/", "/oauth/authorize", "/oauth/plugin/poll", "/oauth/_/",
+	} {
 		s.Expect(path, s.Get(path), http.StatusNotFound, body)
 		page := s.Request(http.MethodGet, path, "", "Accept: text/html")
 		s.ExpectPage(path, page, http.StatusNotFound, said)

@@ -12,8 +12,8 @@ import (
 )
 
 // Behind a proxy that serves the backend below a path, the dashboard works, and a person signs in from a
-// plugin. The proxy's header is not trusted, so the person is asked, and the page of the question posts to its
-// own address.
+// plugin. The proxy's header is not trusted, so the person is asked, and the page of the question posts to
+// its own address.
 func TestBrowserBelowAPath(t *testing.T) {
 	t.Parallel()
 	chromium(t) // or skip, before anything is started

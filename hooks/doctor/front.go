@@ -68,7 +68,8 @@ func believesAnybody(header string) Finding {
 		Level: LevelError,
 		What: "The header " + header + " is trusted, and comes as the visitor sent it: anybody can make up " +
 			"an address.",
-		Why: "No rate limit holds, and whoever sends somebody a stolen sign-in can keep them from being asked.",
+		Why: "No rate limit holds, and whoever sends somebody a sign-in of their own can keep the question " +
+			"from being asked.",
 		Fix: "Name only a header in TRUSTED_PROXY_HEADERS that your proxy overwrites or adds to. " + howToSend,
 	}
 }

@@ -51,9 +51,12 @@ func TestFront(t *testing.T) {
 	}{
 		"overwritten":       {front: publicFront{trusted: trusted, server: "nginx", change: overwrite}},
 		"nothing trusted":   {front: publicFront{}},
-		"Fly":               {front: publicFront{trusted: []string{flyClientIP}, change: removeProbe}, onFly: true},
-		"as it was sent":    {front: publicFront{trusted: trusted, server: "nginx"}, want: believed("x-real-ip")},
-		"sent, and missing": {front: publicFront{trusted: trusted, self: missing}, want: believed("x-real-ip")},
+		"Fly": {front: publicFront{trusted: []string{flyClientIP}, change: removeProbe},
+			onFly: true},
+		"as it was sent": {front: publicFront{trusted: trusted, server: "nginx"},
+			want: believed("x-real-ip")},
+		"sent, and missing": {front: publicFront{trusted: trusted, self: missing},
+			want: believed("x-real-ip")},
 		"missing": {front: publicFront{trusted: trusted, change: removeProbe, self: missing},
 			want: lines([]Finding{UnknownNetwork(UnknownMissing)})[0]},
 		"Apache": {front: publicFront{trusted: trusted, server: "Apache/2.4", change: overwrite},
@@ -86,8 +89,8 @@ func removeProbe(header http.Header) {
 
 func believed(header string) string { return lines([]Finding{believesAnybody(header)})[0] }
 
-// A service that listens on this machine, at a public address, has something in front that hides its visitors,
-// even if the doctor cannot ask it.
+// A service that listens on this machine, at a public address, has something in front that hides its
+// visitors, even if the doctor cannot ask it.
 func TestHiddenVisitors(t *testing.T) {
 	t.Parallel()
 	provider := serveProvider(t, refusingCode)
@@ -100,8 +103,8 @@ func TestHiddenVisitors(t *testing.T) {
 	const silent = "warning /: Nothing answers at https://backend.example, where logins end. " +
 		"Check that the service is running, and that REDIRECT_URI leads here."
 	hidden := UnknownNetwork(UnknownPrivate)
-	hidden.What = "The service listens on this machine only, its address is public, and no header of a proxy " +
-		"is trusted."
+	hidden.What = "The service listens on this machine only, its address is public, and no header of a " +
+		"proxy is trusted."
 	for name, test := range map[string]struct {
 		transport http.RoundTripper
 		trusted   []string

@@ -119,28 +119,40 @@ func (d *Doctor) checkRedirectURI(ctx context.Context, service *oauth.Endpoint, 
 			Fix:    "End that program, or use another port: with --http, and in " + source.name + ".",
 		})
 	}
-	answer, err := get(ctx, service, index)
+	return append(findings, d.checkIndex(ctx, service, place{index: index, host: host, source: source})...)
+}
+
+// place is where a plugin's logins end.
+type place struct {
+	index  string  // the address of GET /
+	host   string  // with its scheme
+	source setting // what decides it
+}
+
+// checkIndex checks whether this service answers where logins end.
+func (d *Doctor) checkIndex(ctx context.Context, service *oauth.Endpoint, at place) []Finding {
+	answer, err := get(ctx, service, at.index)
 	self, isService := isSelf(answer)
-	f := Finding{Level: LevelWarning, Plugin: source.plugin}
+	f := Finding{Level: LevelWarning, Plugin: at.source.plugin}
 	switch {
 	case isCertificateRefused(err):
-		f.What = "The certificate at " + host + " is not accepted by this machine."
+		f.What = "The certificate at " + at.host + " is not accepted by this machine."
 		f.Why = "A browser may refuse to finish logins."
 		f.Fix = "Run mkcert -install, or check TLS_CERT_FILE."
 	case err != nil:
-		f.What = "Nothing answers at " + host + ", where logins end."
+		f.What = "Nothing answers at " + at.host + ", where logins end."
 		f.Why = "If it stays that way, nobody can sign in."
-		f.Fix = "Check that the service is running, and that " + source.name + " leads here."
+		f.Fix = "Check that the service is running, and that " + at.source.name + " leads here."
 	case d.keepsPrefix(answer):
 		f = keptPrefix(pathOf(d.options.BaseURL))
 	case !isService:
 		f.Level, f.Why = LevelError, whyEndsAway
-		f.What = "Something other than this service answers at " + host + ", where logins end."
-		f.Fix = "Check " + source.name + "."
+		f.What = "Something other than this service answers at " + at.host + ", where logins end."
+		f.Fix = "Check " + at.source.name + "."
 	default:
-		return append(findings, d.checkFront(ctx, service, front{index: index, answer: answer, self: self})...)
+		return d.checkFront(ctx, service, front{index: at.index, answer: answer, self: self})
 	}
-	return append(findings, f)
+	return []Finding{f}
 }
 
 // KeptPrefix is what the service answers where requests still have the path of its public address in front.

@@ -257,16 +257,19 @@ func (p *Proxy) around(site string) string {
 		return "daemon off;\nmaster_process off;\npid " + dir + "/nginx.pid;\nevents {}\nhttp {\n" +
 			paths.String() + site + "}\n"
 	case Caddy:
-		return strings.Replace(site, "{\n", "{\nadmin off\nskip_install_trust\nauto_https disable_redirects\n"+
-			"default_bind 127.0.0.1\ngrace_period 1s\nservers {\nprotocols h1 h2\n}\n", 1)
+		return strings.Replace(site, "{\n", "{\nadmin off\nskip_install_trust\n"+
+			"auto_https disable_redirects\ndefault_bind 127.0.0.1\ngrace_period 1s\n"+
+			"servers {\nprotocols h1 h2\n}\n", 1)
 	case Apache:
 		var modules strings.Builder
-		for _, name := range []string{"mpm_event", "authz_core", "proxy", "proxy_http", "socache_shmcb", "ssl"} {
+		for _, name := range []string{
+			"mpm_event", "authz_core", "proxy", "proxy_http", "socache_shmcb", "ssl",
+		} {
 			fmt.Fprintf(&modules, "LoadModule %[1]s_module /usr/lib/apache2/modules/mod_%[1]s.so\n", name)
 		}
-		return "ServerRoot " + dir + "\nDefaultRuntimeDir " + dir + "\nPidFile apache.pid\nErrorLog error.log\n" +
-			"ServerName localhost\nListen " + p.command.Address + " https\n" + modules.String() +
-			"User www-data\nGroup www-data\n" + site
+		return "ServerRoot " + dir + "\nDefaultRuntimeDir " + dir + "\nPidFile apache.pid\n" +
+			"ErrorLog error.log\nServerName localhost\nListen " + p.command.Address + " https\n" +
+			modules.String() + "User www-data\nGroup www-data\n" + site
 	default:
 		return site
 	}
