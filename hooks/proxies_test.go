@@ -71,7 +71,10 @@ func TestBehindProxies(t *testing.T) {
 			}
 			return true
 		})
-		s, direct := serveBehind(t, proxy, func(c *Config) { c.Plugin.APIHosts = []string{api.Host} })
+		s, direct := serveBehind(t, proxy, func(c *Config) {
+			c.Plugin.APIHosts, c.EncryptionKey = []string{api.Host}, testEncryptionKey
+		})
+		direct.add("second", nil)
 		s.Client.Timeout = 20 * time.Second
 		s.Expect("index", s.Get("/"), http.StatusOK, "plugin-oauth is up and running.\n")
 		s.expectNothingMadeUp()
@@ -79,6 +82,10 @@ func TestBehindProxies(t *testing.T) {
 		secrets := s.signInBehind(direct, proxy)
 		s.fetchBehind(api, more)
 		s.dashboardBehind()
+		second, _ := s.AuthorizeAt("/second/authorize")
+		if uri := second.Query().Get("redirect_uri"); uri != proxy.URL+"/second/redirect" {
+			t.Errorf("the redirect URI of a plugin of the dashboard is %s", uri)
+		}
 		isLogged := func() bool { return strings.Contains(proxy.Logged(), "/_") }
 		eventually(t, "the requests are logged", isLogged)
 		for _, secret := range secrets {

@@ -70,7 +70,8 @@ func believesAnybody(header string) Finding {
 			"an address.",
 		Why: "No rate limit holds, and whoever sends somebody a sign-in of their own can keep the question " +
 			"from being asked.",
-		Fix: "Name only a header in TRUSTED_PROXY_HEADERS that your proxy overwrites or adds to. " + howToSend,
+		Fix: "Name only a header in TRUSTED_PROXY_HEADERS that your proxy overwrites or adds to. " +
+			howToSend,
 	}
 }
 

@@ -49,8 +49,8 @@ func TestFront(t *testing.T) {
 		onFly bool
 		want  string
 	}{
-		"overwritten":       {front: publicFront{trusted: trusted, server: "nginx", change: overwrite}},
-		"nothing trusted":   {front: publicFront{}},
+		"overwritten":     {front: publicFront{trusted: trusted, server: "nginx", change: overwrite}},
+		"nothing trusted": {front: publicFront{}},
 		"Fly": {front: publicFront{trusted: []string{flyClientIP}, change: removeProbe},
 			onFly: true},
 		"as it was sent": {front: publicFront{trusted: trusted, server: "nginx"},
