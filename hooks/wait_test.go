@@ -183,9 +183,9 @@ func TestPlainPollEndsAWait(t *testing.T) {
 		authorizationURL, readKey := s.Authorize()
 		held := s.holdPolls(1, readKey)[0]
 		s.Expect("plain", s.Post("/poll?readKey="+readKey+plain), http.StatusNotFound, bodyPending)
-		s.Expect("held", <-held, http.StatusNotFound, bodyPending)
 		s.Get(s.Agree(authorizationURL))
 		s.expectTokens(readKey)
+		s.Expect("held", <-held, http.StatusNotFound, bodyPending)
 	}
 }
 
@@ -236,7 +236,7 @@ func TestHeldPollsAreBounded(t *testing.T) {
 	}
 	authorizationURL, readKey := s.Authorize()
 	hold("192.0.2.1", readKey)
-	second := s.startLogin()
+	secondURL, second := s.Authorize()
 	hold("192.0.2.1", second)
 	s.Expect("a third of a network", s.pollFrom("192.0.2.1", s.startLogin()), http.StatusNotFound,
 		bodyPending)
@@ -256,6 +256,8 @@ func TestHeldPollsAreBounded(t *testing.T) {
 	hold("192.0.2.1", s.startLogin()) // in the place of the first
 	// One more of a login that is polled already ends that wait, though it is not held itself.
 	s.Expect("one more", s.pollFrom("192.0.2.1", second), http.StatusNotFound, bodyPending)
+	s.Get(s.Agree(secondURL))
+	s.expectTokens(second)
 	s.Expect("the one before", <-held, http.StatusNotFound, bodyPending)
 	hold("192.0.2.3", s.startLogin()) // there is room again
 }
