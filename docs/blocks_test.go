@@ -22,6 +22,7 @@ var (
 	inReact    = run{test: "examples/demo/readme_test.go TestREADMEReact"}
 	inSettings = run{test: "docs/commands_test.go TestSettings"}
 	inSystemd  = run{test: "docs/systemd_test.go TestSystemd"}
+	inProxies  = run{test: "hooks/proxies_test.go TestBehindProxies"}
 	inFigma    = run{test: "examples/demo/client_figma_test.go TestClientInFigma"}
 )
 
@@ -90,6 +91,16 @@ var blocks = map[string]run{
 	"docs/systemd.md: sudo plugin-oauth superuser upsert you@b": notRun("command_root_test.go runs it"),
 	"docs/systemd.md: [Service]":                                notRun("it needs a machine with systemd"),
 	"docs/systemd.md: journalctl -u plugin-oauth.service --fol": notRun("likewise"),
+	"docs/proxies.md: # The path without the query.":            inProxies,
+	"docs/proxies.md: {":                                        inProxies,
+	"docs/proxies.md: global":                                   inProxies,
+	"docs/proxies.md: # A log of paths without queries.":        inProxies,
+	"docs/proxies.md: StartServers 10":                          inProxies,
+	"docs/proxies.md: map $request_uri $below_oauth {":          inProxies,
+	"docs/proxies.md: location /oauth/ {":                       inProxies,
+	"docs/proxies.md: handle_path /oauth/* {":                   inProxies,
+	"docs/proxies.md: use_backend plugin_oauth if { path_beg /": inProxies,
+	`docs/proxies.md: ProxyPass "/oauth/" "http://127.0.0.1:87`: inProxies,
 
 	"examples/figma.md: {":                                        notRun("Figma reads it"),
 	`examples/figma.md: <p id="status"></p>`:                      inFigma,

@@ -37,6 +37,34 @@ func TestAcknowledge(t *testing.T) {
 	}
 }
 
+// A plugin may acknowledge, or poll again, before the database has recorded what it was sent.
+func TestAckBeforeTheRecord(t *testing.T) {
+	t.Parallel()
+	s := serve(t, nil)
+	for query, want := range map[string]int{"ack=1": http.StatusOK, "ack=done": http.StatusNoContent} {
+		_, readKey := s.Login()
+		owner := session.Owner{Fingerprint: s.server.config.Plugin.Fingerprint}
+		claim, err := s.server.sessions.Claim(t.Context(), owner, readKey)
+		if err != nil {
+			t.Fatal(err)
+		}
+		answered := make(chan testkit.Answer, 1)
+		go func() { answered <- s.Post("/poll?" + query + "&readKey=" + readKey) }()
+		select {
+		case got := <-answered:
+			t.Errorf("%s was answered before: %d %s", query, got.Status, got.Body)
+			continue
+		case <-time.After(100 * time.Millisecond):
+		}
+		if err := claim.Keep(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if got := <-answered; got.Status != want {
+			t.Errorf("%s: %d %s", query, got.Status, got.Body)
+		}
+	}
+}
+
 // A plain poll behind one that acknowledges takes the tokens for good.
 func TestPlainPollAfterAck(t *testing.T) {
 	t.Parallel()
@@ -62,6 +90,7 @@ func TestAckWindow(t *testing.T) {
 			clock.move(test.before)
 			poll := "/poll?ack=1&readKey=" + readKey
 			s.Expect("poll", s.Post(poll), http.StatusOK, testkit.TokenResponse)
+			s.Get("/") // the answer is sent before the database records when that was
 			clock.move(test.after - time.Millisecond)
 			s.Expect("just in time", s.Post(poll), http.StatusOK, testkit.TokenResponse)
 			s.server.sweep()

@@ -48,6 +48,7 @@ func (c Config) oldKey() doctor.OldKey {
 func (s *server) newDoctor(records map[string]*plugins.Plugin) *doctor.Doctor {
 	options := s.config.doctorOptions()
 	options.Dashboard, options.DataDir = records, s.app.DataDir()
+	options.HidesVisitors = s.hidesVisitors
 	return doctor.New(options)
 }
 

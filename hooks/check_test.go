@@ -194,7 +194,7 @@ func TestDoctorRoute(t *testing.T) {
 		t.Errorf("found %+v", findings)
 	}
 	got := s.Request(http.MethodGet, "/api/plugin-oauth/doctor", "", s.Admin(), "X-Forwarded-For: 192.0.2.1")
-	const fix = `"fix":"If a proxy of yours sets it on every request, ` +
+	const fix = `"fix":"If a proxy of yours overwrites it or adds to it on every request, ` +
 		`name X-Forwarded-For in TRUSTED_PROXY_HEADERS."`
 	if strings.Count(got.Body, `"level"`) != 1 || !strings.Contains(got.Body, fix) {
 		t.Errorf("behind a proxy: %s", got.Body)

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/mail"
+	"net/url"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -359,6 +360,15 @@ func (c Config) baseURL() string {
 		address = strings.TrimSuffix(strings.TrimSuffix(address, "/"), c.Plugin.RedirectPath())
 	}
 	return strings.TrimSuffix(address, "/")
+}
+
+// basePath is the path of baseURL, which a proxy takes away again. It is blank if there is none.
+func (c Config) basePath() string {
+	u, err := url.Parse(c.baseURL())
+	if err != nil {
+		return ""
+	}
+	return u.Path
 }
 
 // Validate reports the first thing that must be fixed before the service can start, in one line that names

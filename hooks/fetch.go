@@ -279,16 +279,13 @@ func (s *server) fetchAddress(plugin *plugins.Plugin, u *url.URL) string {
 	if !found || origin != u.Scheme+"://"+u.Host || u.User != nil {
 		return ""
 	}
-	here := &url.URL{}
-	if base, err := url.Parse(s.config.baseURL()); err == nil {
-		here.Path = base.Path // of a proxy that takes it away again
-	}
+	here := s.config.basePath()
 	if plugin.Slug != "" {
-		here.Path += "/" + plugin.Slug
+		here += "/" + plugin.Slug
 	}
 	target := *u
 	target.Scheme, target.Host = "", ""
-	return here.Path + fetchPath + u.Host + "/" + strings.TrimPrefix(target.String(), "/")
+	return here + fetchPath + u.Host + "/" + strings.TrimPrefix(target.String(), "/")
 }
 
 // stillAllows reports whether a plugin may still call a host: its admin may have switched it off, or taken

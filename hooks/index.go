@@ -22,6 +22,7 @@ func (s *server) index(e *request) error {
 		Service:              doctor.ServiceName,
 		Plugin:               e.plugin != nil || len(records) > 0,
 		UntrustedProxyHeader: s.headerToTrust(e.Request.Header),
+		BelievedProbe:        s.believedProbe(e.Request.Header),
 	}
 	if self.UntrustedProxyHeader == "" { // else it is the reason
 		_, self.UnknownNetwork = s.knownNetwork(e)
@@ -36,12 +37,11 @@ func (s *server) index(e *request) error {
 	switch {
 	case self.UntrustedProxyHeader != "":
 		line += fmt.Sprintf("\nIt does not believe the header %s, which came with this request. If a "+
-			"proxy of yours sets "+
-			"it, name it in TRUSTED_PROXY_HEADERS.", self.UntrustedProxyHeader)
+			"proxy of yours overwrites it or adds to it, name it in TRUSTED_PROXY_HEADERS.",
+			self.UntrustedProxyHeader)
 	case self.UnknownNetwork != "":
 		line += "\nIt cannot tell which network this request comes from. " +
-			self.UnknownNetwork.Text() + " Have your proxy send the visitor's address in a header of " +
-			"its own, and name that in TRUSTED_PROXY_HEADERS."
+			self.UnknownNetwork.Text() + " " + doctor.UnknownNetwork(self.UnknownNetwork).Fix
 	}
 	return e.writeText(http.StatusOK, line)
 }

@@ -2,6 +2,7 @@ package hooks
 
 import (
 	"net/http"
+	"strings"
 	"testing"
 
 	"plugin-oauth/hooks/doctor"
@@ -59,19 +60,54 @@ func TestUntrustedProxyHeader(t *testing.T) {
 			line, self := "plugin-oauth is up and running.\n", `{"service":"plugin-oauth","plugin":true}`
 			if test.want != "" {
 				line += "It does not believe the header " + test.want + ", which came with this request. " +
-					"If a proxy of yours sets it, name it in TRUSTED_PROXY_HEADERS.\n"
+					"If a proxy of yours overwrites it or adds to it, name it in TRUSTED_PROXY_HEADERS.\n"
 				self = `{"service":"plugin-oauth","plugin":true,"untrustedProxyHeader":"` + test.want + `"}`
 			}
 			if test.lost != "" {
-				line += "It cannot tell which network this request comes from. " + test.lost.Text() +
-					" Have your proxy send the visitor's address in a header of its own, and name that in " +
-					"TRUSTED_PROXY_HEADERS.\n"
+				line += "It cannot tell which network this request comes from. " + test.lost.Text() + " " +
+					doctor.UnknownNetwork(test.lost).Fix + "\n"
 				self = `{"service":"plugin-oauth","plugin":true,"unknownNetwork":"` + string(test.lost) + `"}`
 			}
 			s := test.at
 			s.Expect("for people", s.Request(http.MethodGet, "/", "", test.headers...), http.StatusOK, line)
 			asks := append(test.headers, "Accept: application/json")
 			s.Expect("for programs", s.Request(http.MethodGet, "/", "", asks...), http.StatusOK, self)
+		})
+	}
+}
+
+// Where nothing says who visits, GET / has the line for each of the well-known proxies.
+func TestIndexNamesProxies(t *testing.T) {
+	t.Parallel()
+	s := serve(t, func(c *Config) { c.PublicURL = "https://backend.example" })
+	got := s.Get("/")
+	for _, line := range []string{
+		"nginx: proxy_set_header X-Real-IP $remote_addr; and TRUSTED_PROXY_HEADERS=X-Real-IP",
+		"HAProxy: option forwardfor", "Caddy (reverse_proxy)", "Apache (ProxyPass)",
+		"TRUSTED_PROXY_HEADERS=X-Forwarded-For",
+	} {
+		if !strings.Contains(got.Body, line) {
+			t.Errorf("it does not say %q:\n%s", line, got.Body)
+		}
+	}
+}
+
+// The address that the doctor makes up is said to be believed where a trusted header has it last.
+func TestBelievedProbe(t *testing.T) {
+	t.Parallel()
+	s := serve(t, func(c *Config) { c.TrustedProxyHeaders = []string{"X-Real-IP", "Forwarded"} })
+	probe := doctor.ProbeAddress.String()
+	for name, test := range map[string]struct{ header, want string }{
+		"as it was sent": {header: "X-Real-IP: " + probe, want: `,"believedProbe":"X-Real-IP"`},
+		"RFC 7239":       {header: "Forwarded: for=" + probe, want: `,"believedProbe":"Forwarded"`},
+		"added to":       {header: "X-Real-IP: " + probe + ", 198.51.100.7"},
+		"overwritten":    {header: "Forwarded: for=198.51.100.7"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := s.in(t)
+			got := s.Request(http.MethodGet, "/", "", "Accept: application/json", test.header)
+			s.Expect("index", got, http.StatusOK, `{"service":"plugin-oauth","plugin":true`+test.want+`}`)
 		})
 	}
 }

@@ -1,6 +1,7 @@
 package hooks
 
 import (
+	"net"
 	"net/http"
 	"net/netip"
 	"net/url"
@@ -141,6 +142,26 @@ func (s *server) headerToTrust(header http.Header) string {
 		}
 	}
 	return ""
+}
+
+// believedProbe returns the name of the trusted header that has the doctor's made-up address, which should
+// not have come so far. It returns "" if there is none.
+func (s *server) believedProbe(header http.Header) string {
+	for _, name := range s.config.TrustedProxyHeaders {
+		if address, ok := addressInHeader(header, name); ok && address == doctor.ProbeAddress {
+			return name
+		}
+	}
+	return ""
+}
+
+// hidesVisitors reports whether a service that listens at an address has visitors that all come through
+// something else on this machine.
+func (c Config) hidesVisitors(listener net.Addr) bool {
+	tcp, isTCP := listener.(*net.TCPAddr)
+	u, err := url.Parse(c.baseURL())
+	isLocal := listener != nil && (!isTCP || tcp.IP.IsLoopback())
+	return isLocal && err == nil && u.Host != "" && reachOf(hostname(u.Host)) == everywhere
 }
 
 // addressInHeader returns the last address of a header, which the proxy has added. Whatever comes before it

@@ -3,6 +3,7 @@ package hooks
 import (
 	"cmp"
 	"fmt"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -385,5 +386,35 @@ func TestUnknownClientsShareALimit(t *testing.T) {
 		if got := s.Request(http.MethodPost, "/authorize", "", test.header); got.Status != test.status {
 			t.Errorf("%s: %d, want %d", test.header, got.Status, test.status)
 		}
+	}
+}
+
+// All visitors of a public address are hidden behind what stands in front of a listener on this machine.
+func TestHidesVisitors(t *testing.T) {
+	t.Parallel()
+	local := &net.TCPAddr{IP: net.IPv6loopback, Port: 8787}
+	for name, test := range map[string]struct {
+		publicURL string
+		listener  net.Addr
+		want      bool
+	}{
+		"loopback":      {publicURL: "https://backend.example/oauth", listener: local, want: true},
+		"a socket":      {publicURL: "https://backend.example", listener: &net.UnixAddr{}, want: true},
+		"everywhere":    {publicURL: "https://backend.example", listener: &net.TCPAddr{Port: 8787}},
+		"not known":     {publicURL: "https://backend.example"},
+		"a development": {publicURL: "http://localhost:8787", listener: local},
+		"at home":       {publicURL: "https://nas.local", listener: local},
+		"no address":    {listener: local},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if got := (Config{PublicURL: test.publicURL}).hidesVisitors(test.listener); got != test.want {
+				t.Errorf("got %t", got)
+			}
+		})
+	}
+	s := serve(t, func(c *Config) { c.PublicURL = "https://backend.example" })
+	if !s.server.hidesVisitors {
+		t.Error("a server on loopback does not know it")
 	}
 }

@@ -60,8 +60,8 @@ func TestDashboardPluginsOnly(t *testing.T) {
 		c.ConfirmLogin = "never"
 	})
 	const ofNetwork = "\nIt cannot tell which network this request comes from. "
-	hidden := ofNetwork + doctor.UnknownPrivate.Text() + " Have your proxy send the visitor's address in a " +
-		"header of its own, and name that in TRUSTED_PROXY_HEADERS.\n"
+	hidden := ofNetwork + doctor.UnknownPrivate.Text() + " " +
+		doctor.UnknownNetwork(doctor.UnknownPrivate).Fix + "\n"
 	root.Expect("index", root.Get("/"), http.StatusOK, "plugin-oauth is running. "+HowToAddPlugin+hidden)
 	s := root.add("only", nil)
 	root.Expect("index", root.Get("/"), http.StatusOK, "plugin-oauth is up and running."+hidden)

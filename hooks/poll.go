@@ -71,7 +71,7 @@ const (
 // before.
 func (s *server) acknowledge(e *request, readKey string) error {
 	ctx := context.WithoutCancel(e.Request.Context())
-	claim, err := s.sessions.Claim(ctx, e.owner(), readKey)
+	claim, err := s.claim(ctx, e, readKey, true)
 	if err == nil {
 		err = claim.Ack(ctx)
 	}
@@ -83,18 +83,17 @@ func (s *server) acknowledge(e *request, readKey string) error {
 }
 
 // waitForEnd waits for the end of a login for as long as the request says, and reports whether the login
-// ended. If the same login is polled again meanwhile, that poll waits instead.
+// ended. If the same login is polled again meanwhile, with or without a wait, the older poll gives way: its
+// client may have left without a proxy telling, and would then take the tokens with it.
 func (s *server) waitForEnd(e *request, login *session.Login) bool {
-	wait := e.param("wait")
-	if wait == "" {
-		return false
-	}
-	seconds, err := strconv.ParseUint(wait, 10, 16)
+	seconds, err := strconv.ParseUint(e.param("wait"), 10, 16)
 	if err != nil || seconds == 0 {
+		login.Displace()
 		return false
 	}
 	held := s.hold(e, login)
 	if held == nil {
+		login.Displace()
 		e.Response.Header().Set("Connection", "close")
 		return false
 	}
@@ -106,7 +105,7 @@ func (s *server) waitForEnd(e *request, login *session.Login) bool {
 	defer s.metrics.waiting.Dec()
 	select {
 	case <-login.Ended():
-		return true
+		return !held.isReplaced()
 	case <-timer.C:
 		return !s.config.timing.now().Before(login.Expires())
 	case <-held.replaced:
@@ -125,6 +124,16 @@ type heldPoll struct {
 	leave     func()          // must be called at its end
 	replaced  <-chan struct{} // closed when the same login is polled again
 	displaced chan struct{}   // closed when others need its place
+}
+
+// isReplaced reports whether the same login was polled again.
+func (h *heldPoll) isReplaced() bool {
+	select {
+	case <-h.replaced:
+		return true
+	default:
+		return false
+	}
 }
 
 // hold lets a poll wait. It returns nil if that would be one too many.
@@ -162,12 +171,33 @@ func (e *request) forgetRequest() {
 	e.Request.URL = &url.URL{Path: strings.Clone(e.Request.URL.Path)}
 }
 
+// claim is sessions.Claim. A plugin that acknowledges may ask again before the database has recorded what it
+// was sent: on another connection, as proxies have many, nothing makes it wait for that. So this does, for a
+// moment.
+func (s *server) claim(
+	ctx context.Context, e *request, readKey string, acknowledges bool,
+) (*session.Claim, error) {
+	const tries, pause = 50, 20 * time.Millisecond
+	for range tries {
+		claim, err := s.sessions.Claim(ctx, e.owner(), readKey)
+		if !acknowledges || !errors.Is(err, session.ErrTaken) {
+			return claim, err
+		}
+		select {
+		case <-time.After(pause):
+		case <-e.Request.Context().Done():
+			return nil, err
+		}
+	}
+	return nil, session.ErrTaken
+}
+
 // deliver claims the tokens and writes them. They are kept if the plugin is to acknowledge them. If the
 // plugin is gone by then, they wait for its next poll. It fails as sessions.Claim does, or with
 // errPluginGone.
 func (s *server) deliver(e *request, readKey string, keep bool) error {
 	ctx := context.WithoutCancel(e.Request.Context()) // a shutdown cancels it with the plugin still there
-	claim, err := s.sessions.Claim(ctx, e.owner(), readKey)
+	claim, err := s.claim(ctx, e, readKey, keep)
 	if err != nil {
 		return err
 	}

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"plugin-oauth/hooks/doctor"
 	"plugin-oauth/views"
 )
 
@@ -59,14 +60,7 @@ func (s *server) match(e *request) (route, error) {
 		}
 	}
 	if found.path == "" {
-		return e.unmatched(found), &responseError{
-			Status:      http.StatusNotFound,
-			Code:        "not_found",
-			Description: "There is no such address. Check the backend URL in the plugin.",
-			person:      views.Words.NoSuchAddress,
-			author:      "Check the backend URL in the plugin.",
-			page:        pageForAuthor,
-		}
+		return e.unmatched(found), s.noSuchAddress(e.Request.URL.Path)
 	}
 	methods := strings.Join(allowed, ", ")
 	e.Response.Header().Set("Allow", methods)
@@ -79,6 +73,25 @@ func (s *server) match(e *request) (route, error) {
 		author: "It answers " + methods + " requests only.",
 		page:   pageForAuthor,
 	}
+}
+
+// noSuchAddress is the error of an address that is none of the service's. One that has the path of PUBLIC_URL
+// in front came through a proxy that should have taken it away.
+func (s *server) noSuchAddress(path string) *responseError {
+	err := &responseError{
+		Status:      http.StatusNotFound,
+		Code:        "not_found",
+		Description: "There is no such address. Check the backend URL in the plugin.",
+		person:      views.Words.NoSuchAddress,
+		author:      "Check the backend URL in the plugin.",
+		page:        pageForAuthor,
+	}
+	prefix := s.config.basePath()
+	if prefix != "" && strings.HasPrefix(path+"/", prefix+"/") {
+		err.Description = doctor.KeptPrefix(prefix)
+		err.author = err.Description
+	}
+	return err
 }
 
 // resolvePlugin puts the plugin of the slug into the request, or none if the address is nobody's, and returns

@@ -293,3 +293,36 @@ func TestSlowBody(t *testing.T) {
 		})
 	}
 }
+
+// Where a proxy should take the path of PUBLIC_URL away and does not, whoever reads the answer is told.
+func TestPathInFrontIsTold(t *testing.T) {
+	t.Parallel()
+	s := serve(t, func(c *Config) {
+		c.Plugin.RedirectURI, c.PublicURL = "", "https://backend.example/oauth/"
+	})
+	const said = "This request has /oauth in front, as in PUBLIC_URL. The proxy in front of the service " +
+		"must take it away."
+	body := `{"error":"not_found","error_description":"` + said + `"}`
+	for _, path := range []string{
+		"/oauth", "/oauth/", "/oauth/authorize", "/oauth/plugin/poll", "/oauth/_/",
+	} {
+		s.Expect(path, s.Get(path), http.StatusNotFound, body)
+		page := s.Request(http.MethodGet, path, "", "Accept: text/html")
+		s.ExpectPage(path, page, http.StatusNotFound, said)
+	}
+	for _, path := range []string{"/oauths", "/other/oauth"} {
+		if got := s.Get(path); got.Status != http.StatusNotFound || strings.Contains(got.Body, "front") {
+			t.Errorf("%s: %d %s", path, got.Status, got.Body)
+		}
+	}
+}
+
+// The address of the dashboard leads to it without a slash, too, also below a path that a proxy takes away.
+func TestDashboardWithoutSlash(t *testing.T) {
+	t.Parallel()
+	s := serve(t, nil)
+	got := s.Get("/_")
+	if got.Status != http.StatusMovedPermanently || got.Header.Get("Location") != "_/" {
+		t.Errorf("%d %q", got.Status, got.Header.Get("Location"))
+	}
+}

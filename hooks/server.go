@@ -51,6 +51,7 @@ type server struct {
 	guesses          *guesses
 	connections      *connections
 	adminTimeout     time.Duration // bounds what timing.answer does, for admins
+	hidesVisitors    bool          // all come through something else on this machine
 	routes           []route
 
 	closing    chan struct{}  // closed at shutdown: waiting polls are answered
@@ -162,11 +163,16 @@ func (s *server) handler(pocketbase http.Handler) http.Handler {
 		cleanPath(r.URL)
 		first, _, _ := strings.Cut(r.URL.Path[1:], "/")
 		defer s.connections.begin(r)()
-		if first == "api" || first == "_" {
+		switch {
+		case r.URL.Path == "/_":
+			// Relative, since a proxy may take a path away that the browser knows. PocketBase's is not.
+			w.Header().Set("Location", "_/")
+			w.WriteHeader(http.StatusMovedPermanently)
+		case first == "api" || first == "_":
 			pocketbase.ServeHTTP(w, r)
-			return
+		default:
+			s.serve(w, r)
 		}
-		s.serve(w, r)
 	})
 }
 

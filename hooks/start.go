@@ -47,6 +47,7 @@ func (s *server) start(e *core.ServeEvent, certificate *certificateFiles) error 
 	if err := e.Next(); err != nil {
 		return err
 	}
+	s.hidesVisitors = s.config.hidesVisitors(listenerAddress(e))
 	e.Server.Handler = s.ownHostsOnly(listenerAddress(e), s.handler(e.Server.Handler))
 	if err := errors.Join(s.serveMetrics(), s.serveRedirects(e)); err != nil {
 		return err

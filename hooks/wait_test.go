@@ -174,6 +174,21 @@ func TestWaitingPollsOfOneLogin(t *testing.T) {
 	}
 }
 
+// A poll that does not wait takes the place of one that does: the client of that one may have left without a
+// proxy telling, and would take the tokens with it.
+func TestPlainPollEndsAWait(t *testing.T) {
+	t.Parallel()
+	s := serve(t, nil)
+	for _, plain := range []string{"", "&wait=0", "&wait=soon", "&ack=1"} {
+		authorizationURL, readKey := s.Authorize()
+		held := s.holdPolls(1, readKey)[0]
+		s.Expect("plain", s.Post("/poll?readKey="+readKey+plain), http.StatusNotFound, bodyPending)
+		s.Get(s.Agree(authorizationURL))
+		s.expectTokens(readKey)
+		s.Expect("held", <-held, http.StatusNotFound, bodyPending)
+	}
+}
+
 // startLogin starts a login, and returns its read key.
 func (s *testServer) startLogin() (readKey string) {
 	s.T.Helper()
@@ -221,24 +236,29 @@ func TestHeldPollsAreBounded(t *testing.T) {
 	}
 	authorizationURL, readKey := s.Authorize()
 	hold("192.0.2.1", readKey)
-	hold("192.0.2.1", s.startLogin())
+	secondURL, second := s.Authorize()
+	hold("192.0.2.1", second)
 	s.Expect("a third of a network", s.pollFrom("192.0.2.1", s.startLogin()), http.StatusNotFound,
 		bodyPending)
 	hold("192.0.2.2", s.startLogin())
 	s.Expect("a fourth in all", s.pollFrom("192.0.2.3", s.startLogin()), http.StatusNotFound, bodyPending)
-	recorder := httptest.NewRecorder()
-	s.server.serve(recorder, httptest.NewRequest(http.MethodPost, "/poll?wait=30&readKey="+readKey, nil))
+	recorder, notHeld := httptest.NewRecorder(), s.startLogin()
+	s.server.serve(recorder, httptest.NewRequest(http.MethodPost, "/poll?wait=30&readKey="+notHeld, nil))
 	if recorder.Header().Get("Connection") != "close" {
 		t.Error("the connection of a poll that is not held stays open")
 	}
-	// One more of a login that is polled already does not end the one that waits.
-	s.Expect("one more", s.pollFrom("192.0.2.1", readKey), http.StatusNotFound, bodyPending)
 	for range 20 {
-		got := s.Request(http.MethodPost, "/poll?readKey="+readKey, "", "Fly-Client-IP: 192.0.2.1")
+		got := s.Request(http.MethodPost, "/poll?readKey="+notHeld, "", "Fly-Client-IP: 192.0.2.1")
 		s.Expect("a plain poll", got, http.StatusNotFound, bodyPending)
 	}
 	s.Get(s.Agree(authorizationURL))
 	s.Expect("the first", <-held, http.StatusOK, testkit.TokenResponse)
+	hold("192.0.2.1", s.startLogin()) // in the place of the first
+	// One more of a login that is polled already ends that wait, though it is not held itself.
+	s.Expect("one more", s.pollFrom("192.0.2.1", second), http.StatusNotFound, bodyPending)
+	s.Get(s.Agree(secondURL))
+	s.expectTokens(second)
+	s.Expect("the one before", <-held, http.StatusNotFound, bodyPending)
 	hold("192.0.2.3", s.startLogin()) // there is room again
 }
 

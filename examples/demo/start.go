@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"crypto/rand"
 	"embed"
 	"log/slog"
@@ -39,6 +40,7 @@ const (
 // does.
 type options struct {
 	backendAddress  string // blank: any port
+	backendURL      string // behind a proxy; blank: the backend's own
 	providerAddress string // blank: any port
 	notionAddress   string // blank: any port
 	confirmLogin    string // as in hooks.Config
@@ -88,7 +90,8 @@ func start(wanted options) (d *demo, err error) {
 	if err != nil {
 		return nil, err
 	}
-	d.backendURL, d.issuer = localURL(atBackend), localURL(atProvider)
+	d.backendURL = cmp.Or(wanted.backendURL, localURL(atBackend))
+	d.issuer = localURL(atProvider)
 	d.notionURL, d.pluginURL = localURL(atNotion), localURL(atPlugin)
 
 	people, user := newStorage(registration{issuer: d.issuer, redirectURI: d.backendURL + "/redirect"})

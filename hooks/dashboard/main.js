@@ -3,7 +3,8 @@
 // PocketBase wraps this file in a function, which cannot hold import declarations: the other files are
 // imported when needed.
 const app = /** @type {Partial<typeof globalThis.app> | undefined} */ (window.app)
-const folder = new URL("/_/extensions/sign-ins/", location.href)
+// Relative to /_/, since a proxy may serve the service below a path.
+const folder = new URL("extensions/sign-ins/", location.href)
 /** @param {string} file */
 const address = file => new URL(file, folder).href
 

@@ -75,7 +75,8 @@ async function run(trial, opened) {
  */
 async function call({ plugin, tenant, signal }, route, parameters = {}) {
 	const named = tenant && plugin.tenant ? { [plugin.tenant.name]: tenant, ...parameters } : parameters
-	const response = await fetch((plugin.slug === "/" ? "" : "/" + plugin.slug) + route, {
+	// Relative to /_/, since a proxy may serve the service below a path.
+	const response = await fetch((plugin.slug === "/" ? ".." : "../" + plugin.slug) + route, {
 		method: "POST", headers: { Accept: "application/json" }, body: new URLSearchParams(named), signal,
 	}).catch(() => null)
 	return { status: response?.status ?? 0, answer: await response?.json().catch(() => null) ?? null }

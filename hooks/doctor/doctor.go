@@ -94,6 +94,10 @@ type Options struct {
 	// may be in any case.
 	TrustedProxyHeaders []string
 
+	// HidesVisitors says that the service listens on this machine only, though its address is public. So
+	// something stands in front of it that all visitors come through.
+	HidesVisitors bool
+
 	// OnFly says that this is a machine of Fly.io, whose proxy is in front of the service.
 	OnFly bool
 
@@ -207,6 +211,7 @@ func (d *Doctor) Check(ctx context.Context) []Finding {
 
 	found := slices.Concat(d.options.Found, d.checkAnyPlugin(), d.checkDataDir(), d.checkPublicURL(),
 		d.checkOldKey(), d.checkFly(), providersClock.check(), slices.Concat(ofPlugins...))
+	found = append(found, d.checkListener(found)...)
 	once := []Finding{}
 	for _, f := range found {
 		// One cause, such as PUBLIC_URL, may affect every plugin.

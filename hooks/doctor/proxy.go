@@ -95,15 +95,23 @@ func (u Unknown) Text() string {
 	return ""
 }
 
+// whyUnknown is what happens where nobody's network is known.
+const whyUnknown = "If visitors come that way, too, nobody's network is known: they share one rate limit, " +
+	"and each is asked whether the login is their own."
+
+// howToSend says how proxies send a visitor's address. Each overwrites the header, or adds to its end.
+const howToSend = "nginx: proxy_set_header X-Real-IP $remote_addr; and TRUSTED_PROXY_HEADERS=X-Real-IP. " +
+	"HAProxy: option forwardfor. Caddy (reverse_proxy) and Apache (ProxyPass) send it by themselves. With " +
+	"these three: TRUSTED_PROXY_HEADERS=X-Forwarded-For."
+
 // UnknownNetwork returns the finding for requests whose network is not known.
 func UnknownNetwork(why Unknown) Finding {
 	return Finding{
 		Level: LevelWarning,
 		What:  why.Text(),
-		Why: "If visitors come that way, too, nobody's network is known: they share one rate limit, and " +
-			"each is asked whether the login is their own.",
-		Fix: "Have your proxy send the visitor's address in a header of its own, and name that in " +
-			"TRUSTED_PROXY_HEADERS.",
+		Why:   whyUnknown,
+		Fix: "Have your proxy send the visitor's address in a header that it overwrites or adds to, and " +
+			"name that in TRUSTED_PROXY_HEADERS. " + howToSend,
 	}
 }
 
@@ -112,10 +120,23 @@ func UntrustedProxy(header string) Finding {
 	return Finding{
 		Level: LevelWarning,
 		What:  "Requests come with the header " + header + ", which the service does not believe.",
-		Why: "So nobody's address is known: all visitors share one rate limit, and each is asked whether " +
-			"the login is their own.",
-		Fix: "If a proxy of yours sets it on every request, name " + header + " in TRUSTED_PROXY_HEADERS.",
+		Why:   whyUnknown,
+		Fix: "If a proxy of yours overwrites it or adds to it on every request, name " + header +
+			" in TRUSTED_PROXY_HEADERS.",
 	}
+}
+
+// checkListener finds that all visitors come from this machine, as they do behind a proxy, and that no header
+// says whose the requests are. The doctor's own request may have found it, and then knows more.
+func (d *Doctor) checkListener(found []Finding) []Finding {
+	known := slices.ContainsFunc(found, func(f Finding) bool { return f.Why == whyUnknown })
+	if !d.options.HidesVisitors || len(d.options.TrustedProxyHeaders) > 0 || known {
+		return nil
+	}
+	f := UnknownNetwork(UnknownPrivate)
+	f.What = "The service listens on this machine only, its address is public, and no header of a proxy is " +
+		"trusted."
+	return []Finding{f}
 }
 
 // checkFly finds the proxy of Fly.io even if the service does not answer.

@@ -8,7 +8,6 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"slices"
 	"strings"
 
 	"plugin-oauth/hooks/oauth"
@@ -30,6 +29,9 @@ type Self struct {
 
 	// UnknownNetwork says why the service does not know from where it is asked.
 	UnknownNetwork Unknown `json:"unknownNetwork,omitzero"`
+
+	// BelievedProbe is the trusted header in which the service has found the doctor's own [ProbeAddress].
+	BelievedProbe string `json:"believedProbe,omitzero"`
 }
 
 // ServiceName is the service's own name, in [Self].
@@ -105,8 +107,9 @@ func (d *Doctor) checkRedirectURI(ctx context.Context, service *oauth.Endpoint, 
 			Fix:    "Leave " + p.Where("redirectUri") + " blank, so that PUBLIC_URL decides.",
 		})
 	}
-	index := strings.TrimSuffix(strings.TrimSuffix(withoutQuery(p.RedirectURI), "/"), "/redirect")
 	source, host := d.redirectURISource(p), redirectURI.Scheme+"://"+redirectURI.Host
+	// With a slash behind: a proxy that serves a path has nothing at the path alone, or redirects there.
+	index := strings.TrimSuffix(strings.TrimSuffix(withoutQuery(p.RedirectURI), "/"), "/redirect") + "/"
 	if others := d.findOthers(ctx, index); len(others) == 1 {
 		return append(findings, Finding{
 			Level:  LevelError,
@@ -116,28 +119,72 @@ func (d *Doctor) checkRedirectURI(ctx context.Context, service *oauth.Endpoint, 
 			Fix:    "End that program, or use another port: with --http, and in " + source.name + ".",
 		})
 	}
-	answer, err := get(ctx, service, index)
+	return append(findings, d.checkIndex(ctx, service, place{index: index, host: host, source: source})...)
+}
+
+// place is where a plugin's logins end.
+type place struct {
+	index  string  // the address of GET /
+	host   string  // with its scheme
+	source setting // what decides it
+}
+
+// checkIndex checks whether this service answers where logins end.
+func (d *Doctor) checkIndex(ctx context.Context, service *oauth.Endpoint, at place) []Finding {
+	answer, err := get(ctx, service, at.index)
 	self, isService := isSelf(answer)
-	f := Finding{Level: LevelWarning, Plugin: source.plugin}
+	f := Finding{Level: LevelWarning, Plugin: at.source.plugin}
 	switch {
 	case isCertificateRefused(err):
-		f.What = "The certificate at " + host + " is not accepted by this machine."
+		f.What = "The certificate at " + at.host + " is not accepted by this machine."
 		f.Why = "A browser may refuse to finish logins."
 		f.Fix = "Run mkcert -install, or check TLS_CERT_FILE."
 	case err != nil:
-		f.What = "Nothing answers at " + host + ", where logins end."
+		f.What = "Nothing answers at " + at.host + ", where logins end."
 		f.Why = "If it stays that way, nobody can sign in."
-		f.Fix = "Check that the service is running, and that " + source.name + " leads here."
+		f.Fix = "Check that the service is running, and that " + at.source.name + " leads here."
+	case d.keepsPrefix(answer):
+		f = keptPrefix(pathOf(d.options.BaseURL))
 	case !isService:
 		f.Level, f.Why = LevelError, whyEndsAway
-		f.What = "Something other than this service answers at " + host + ", where logins end."
-		f.Fix = "Check " + source.name + "."
-	case slices.Contains(proxyHeaders, self.UntrustedProxyHeader):
-		f = UntrustedProxy(self.UntrustedProxyHeader)
-	case self.UnknownNetwork.Text() != "":
-		f = UnknownNetwork(self.UnknownNetwork)
+		f.What = "Something other than this service answers at " + at.host + ", where logins end."
+		f.Fix = "Check " + at.source.name + "."
 	default:
-		return findings
+		return d.checkFront(ctx, service, front{index: at.index, answer: answer, self: self})
 	}
-	return append(findings, f)
+	return []Finding{f}
+}
+
+// KeptPrefix is what the service answers where requests still have the path of its public address in front.
+func KeptPrefix(prefix string) string {
+	return "This request has " + prefix + " in front, as in PUBLIC_URL. The proxy in front of the service " +
+		"must take it away."
+}
+
+// keepsPrefix reports whether the service has answered that a proxy should have taken a path away.
+func (d *Doctor) keepsPrefix(answer oauth.Answer) bool {
+	var said struct {
+		Description string `json:"error_description"`
+	}
+	prefix := pathOf(d.options.BaseURL)
+	err := json.Unmarshal(answer.Body, &said)
+	return err == nil && prefix != "" && said.Description == KeptPrefix(prefix)
+}
+
+// pathOf returns the path of an address, without a slash at the end.
+func pathOf(address string) string {
+	u, err := url.Parse(address)
+	if err != nil {
+		return ""
+	}
+	return strings.TrimSuffix(u.Path, "/")
+}
+
+func keptPrefix(prefix string) Finding {
+	return Finding{
+		Level: LevelError,
+		What:  "The proxy leaves " + prefix + " in the addresses that it passes on.",
+		Why:   "The service has no such addresses. " + whyNobody,
+		Fix:   "Have the proxy take " + prefix + " away, as docs/proxies.md shows for each.",
+	}
 }

@@ -147,7 +147,8 @@ func TestFly(t *testing.T) {
 	t.Parallel()
 	const want = "warning : " +
 		"Requests come with the header Fly-Client-IP, which the service does not believe. " +
-		"If a proxy of yours sets it on every request, name Fly-Client-IP in TRUSTED_PROXY_HEADERS."
+		"If a proxy of yours overwrites it or adds to it on every request, name Fly-Client-IP in " +
+		"TRUSTED_PROXY_HEADERS."
 	self, provider := serveSelf(t), serveProvider(t, refusingCode)
 	t.Run("not trusted", func(t *testing.T) {
 		t.Parallel()

@@ -223,6 +223,9 @@ type Answer struct {
 
 	// RetryAfter is how long the provider asks to wait. Zero means that it does not say.
 	RetryAfter time.Duration
+
+	// Server is the name of the program that answered, as it says itself (RFC 9110 section 10.2.4).
+	Server string
 }
 
 // Do sends a request to a provider and reads the whole answer. It fails with an *[Error] if none came.
@@ -247,6 +250,7 @@ func (e *Endpoint) Do(request *http.Request) (Answer, error) {
 		Body:       body,
 		Location:   response.Header.Get("Location"),
 		RetryAfter: readRetryAfter(response.Header, time.Now()),
+		Server:     response.Header.Get("Server"),
 	}, nil
 }
 

@@ -23,13 +23,20 @@ type Login struct {
 func (l *Login) Ended() <-chan struct{} { return l.ended }
 
 // Replace makes the caller the one who waits for the login, and returns a channel that is closed when the
-// next one does.
+// next one does, or asks without waiting.
 func (l *Login) Replace() <-chan struct{} {
 	replaced := make(chan struct{})
 	if before := l.newest.Swap(&replaced); before != nil {
 		close(*before)
 	}
 	return replaced
+}
+
+// Displace ends the wait of the one who waits for the login, if anybody does.
+func (l *Login) Displace() {
+	if before := l.newest.Swap(nil); before != nil {
+		close(*before)
+	}
 }
 
 // Expires is when the login expires. The channel of Ended may be closed some time later.
