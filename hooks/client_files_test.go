@@ -69,7 +69,7 @@ func TestClientIsSmall(t *testing.T) {
 	if err := errors.Join(err, writer.Close()); err != nil {
 		t.Fatal(err)
 	}
-	if packed.Len() >= 4000 || len(client.JavaScript) < 1000 {
+	if packed.Len() >= 4096 || len(client.JavaScript) < 1000 {
 		t.Errorf("client.js has %d bytes, and %d when packed", len(client.JavaScript), packed.Len())
 	}
 }

@@ -66,15 +66,30 @@ export interface SignInOptions {
     parameters?: Record<string, string>;
 }
 /** What there is to show. Each change makes a new object. */
-export interface AuthState {
-    /** "loading" lasts until a storage that returns promises has answered. */
-    readonly status: "loading" | "signedOut" | "waiting" | "signedIn";
-    readonly tokens: Tokens | null;
-    /** While waiting: the address of the provider's page, to open it again. */
-    readonly url: string | null;
+export type AuthState = {
     /** Why the last sign-in failed, or why the person must sign in again. Aborting one is not an error. */
     readonly error: AuthError | null;
+} & (
+/** Until a storage that returns promises has answered, and until the provider's page has an address. */
+{
+    readonly status: "loading";
+    readonly tokens: Tokens | null;
+    readonly url: null;
+} | {
+    readonly status: "signedOut";
+    readonly tokens: null;
+    readonly url: null;
 }
+/** url is the provider's page, to open it again. Somebody who was signed in before still has tokens. */
+ | {
+    readonly status: "waiting";
+    readonly tokens: Tokens | null;
+    readonly url: string;
+} | {
+    readonly status: "signedIn";
+    readonly tokens: Tokens;
+    readonly url: null;
+});
 /** What {@link createAuth} returns. Its methods need no `this`. */
 export interface Auth {
     readonly state: AuthState;

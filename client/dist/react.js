@@ -1,2 +1,2 @@
-/*! plugin-oauth 0.1.0, MIT licence */
-import{useSyncExternalStore as n}from"react";function r(t){let e=()=>t.state;return n(t.onChange,e,e)}export{r as useAuth};
+/*! plugin-oauth 0.1.0, MIT */
+import{useSyncExternalStore as e}from"react";function u(t){return e(t.onChange,()=>t.state,()=>n)}var n={status:"loading",tokens:null,url:null,error:null};export{u as useAuth};

@@ -5,10 +5,10 @@ import type { MakeError } from "./errors.js"
 export type Answer = Record<string, unknown> | null
 
 /** Parses a JSON object. Returns null for anything else. */
-export function parseObject(json: string): Answer {
+export function parseObject(json: string | null | undefined): Answer {
 	try {
-		const value = JSON.parse(json)
-		return value?.constructor === Object ? value : null
+		const value = JSON.parse(json!)
+		return Object(value) === value ? value : null
 	} catch {
 		return null
 	}
@@ -16,28 +16,28 @@ export function parseObject(json: string): Answer {
 
 /**
  * Returns the object in an answer, at any depth, in which the named token stands: Slack's authed_user, or the
- * data of TikTok's advertising API. Undefined: the answer has none that is a string and not blank.
+ * data of TikTok's advertising API. It has the members of those around it, too, such as the refresh token
+ * beside an object with the access token. Undefined: the answer has none that is a string and not blank.
  */
 function holder(value: unknown, name: "access_token" | "id_token"): Tokens | undefined {
 	const object = Object(value) as Tokens
 	if (typeof object[name] === "string" && object[name].trim()) return object
 	for (const member of Object.values(object)) {
 		const found = typeof member === "object" && holder(member, name)
-		if (found) return found
+		if (found) return { ...object, ...found }
 	}
 	return undefined
 }
 
 /**
  * Takes the tokens from an answer, or undefined if there are none: framer/plugin-oauth passes on errors that
- * the provider sent with status 200. The backend looks at the same places. What stands beside a nested token,
- * such as its lifetime, belongs to it. Where there is only an ID token, that is what APIs are sent.
+ * the provider sent with status 200. The backend looks at the same places. Where there is only an ID token,
+ * that is what APIs are sent.
  */
 export function parseTokens(answer: Answer): Tokens | undefined {
-	const found = holder(answer, "access_token")
-	if (found) return { ...answer, ...found }
 	const identity = holder(answer, "id_token")
-	return identity && { ...answer, ...identity, access_token: identity.id_token! }
+	return holder(answer, "access_token")
+		?? (identity && { ...identity, access_token: identity.id_token! })
 }
 
 /** Returns the code of an answer without tokens. Rate limits and server errors pass, so are "unavailable". */

@@ -1,10 +1,13 @@
 import { parseTokens } from "./answer.js"
 import { createErrors } from "./errors.js"
+import { createKeeper } from "./kept.js"
 import { createTokenSource } from "./refresh.js"
 import { createSignIn } from "./sign-in.js"
 import { createState } from "./state.js"
-import { createStore, defaultStorage, expired } from "./storage.js"
+import { createPlaces, createStore, expired } from "./storage.js"
+import { orAborted } from "./timing.js"
 import { createTransport, revoke } from "./transport.js"
+import { createWait } from "./wait.js"
 
 /**
  * The provider's answer (RFC 6749 section 5.1), with everything else that it sent. Tokens that it nests are
@@ -75,15 +78,17 @@ export interface SignInOptions {
 }
 
 /** What there is to show. Each change makes a new object. */
-export interface AuthState {
-	/** "loading" lasts until a storage that returns promises has answered. */
-	readonly status: "loading" | "signedOut" | "waiting" | "signedIn"
-	readonly tokens: Tokens | null
-	/** While waiting: the address of the provider's page, to open it again. */
-	readonly url: string | null
+export type AuthState = {
 	/** Why the last sign-in failed, or why the person must sign in again. Aborting one is not an error. */
 	readonly error: AuthError | null
-}
+} & (
+	/** Until a storage that returns promises has answered, and until the provider's page has an address. */
+	| { readonly status: "loading", readonly tokens: Tokens | null, readonly url: null }
+	| { readonly status: "signedOut", readonly tokens: null, readonly url: null }
+	/** url is the provider's page, to open it again. Somebody who was signed in before still has tokens. */
+	| { readonly status: "waiting", readonly tokens: Tokens | null, readonly url: string }
+	| { readonly status: "signedIn", readonly tokens: Tokens, readonly url: null }
+)
 
 /** What {@link createAuth} returns. Its methods need no `this`. */
 export interface Auth {
@@ -151,49 +156,65 @@ export function createAuth(options: AuthOptions): Auth {
 	const query = `${new URLSearchParams(options.parameters)}`
 	const key = options.storageKey ?? `plugin-oauth ${backend}${query && "?" + query}`
 	const authError = createErrors(options.messages)
-	const post = createTransport(authError, backend, options.parameters)
+	const post = createTransport(backend, options.parameters)
 	const [getState, show, onChange] = createState(() => seen())
-	const primary = options.storage ?? defaultStorage()
-	const [load, save, forget, seen, start] = createStore(authError, key, primary, getState, show, post)
-	const [signIn, abort] = createSignIn(authError, options, post, save, show)
+	const place = createPlaces(options.storage)
+	const kept = place(key + " sign-in")
+	const [load, save, forget, seen, start] = createStore(authError, key, place(key), getState, show, post)
+	const keeper = createKeeper(kept)
+	const wait = createWait(authError, post, load, save, keeper)
+	const [signIn, cancel, resume] = createSignIn(authError, options, post, show, keeper, wait)
 	const [current, refresh, discard] = createTokenSource(authError, key, post, load, save, forget)
-	start()
+	let futile: string | undefined // the access token of a refresh after which a call failed as before
+	start(kept, resume)
+
+	async function throughBackend(request: Request, path: string) {
+		const { method, headers, signal, redirect, cache } = request
+		const body = await request.blob() // not every browser can send a stream
+		return fetch(`${backend}/fetch/${path}`, {
+			method, headers, signal, redirect, cache, body: body.size ? body : null,
+		})
+	}
 
 	async function fetchWithToken(input: RequestInfo | URL, init?: RequestInit) {
 		const request = new Request(input, init)
-		const url = new URL(request.url)
-		if (!(options.origins?.includes(url.origin) ?? /^https:|^http:\/\/localhost(:|$)/.test(url.origin))) {
+		const { origin, host, pathname, search } = new URL(request.url)
+		if (!(options.origins?.includes(origin) ?? /^https:|^http:\/\/localhost(:|$)/.test(origin))) {
 			throw authError("wrong_address")
 		}
 		const send = async ({ access_token }: Tokens) => {
 			const copy = request.clone()
 			copy.headers.set("Authorization", "Bearer " + access_token)
-			if (!access_token.startsWith("sealed.") && !options.relay?.includes(url.host)) return fetch(copy)
-			const { method, headers, signal, redirect, cache } = copy
-			const body = await copy.blob() // not every browser can send a stream
-			return fetch(`${backend}/fetch/${url.host}${url.pathname}${url.search}`, {
-				method, headers, signal, redirect, cache, body: body.size ? body : null,
-			})
+			const response = await (access_token.startsWith("sealed.") || options.relay?.includes(host)
+				? throughBackend(copy, host + pathname + search) : fetch(copy))
+			futile = undefined
+			return response
 		}
-		const tokens = await current()
-		const response = await send(tokens)
-		if (response.status !== 401 || !tokens.refresh_token) return response
-		await response.body?.cancel()
-		return send(await refresh(tokens.access_token))
+		const { signal } = request
+		signal.throwIfAborted()
+		const tokens = await orAborted(current(), signal)
+		const { access_token: stale, refresh_token } = tokens
+		const response = await send(tokens).catch(error => {
+			// It may be a 401 that the page may not read. A refresh that was futile has shown that it is not.
+			if (signal.aborted || !refresh_token || seen()?.expires || futile === stale) throw error
+		})
+		if (response && (response.status !== 401 || !refresh_token)) return response
+		await response?.body?.cancel()
+		const fresh = await orAborted(refresh(stale), signal)
+		if (!response) futile = fresh.access_token
+		return send(fresh)
 	}
 
 	async function signOut() {
 		discard()
-		abort()
+		await cancel()
 		const stored = await load().catch(seen)
 		await forget(null)
 		if (!stored) return
 		const { tokens } = stored
 		// A grant cannot be revoked by an access token that has expired.
-		const [, fresh] = expired(stored)
-			? await post("/refresh", { code: tokens.refresh_token! }).catch(() => [])
-			: []
-		await revoke(post, { ...tokens, ...parseTokens(fresh ?? null) })
+		const fresh = expired(stored) && (await post("/refresh", { code: tokens.refresh_token! }))[1]
+		await revoke(post, { ...tokens, ...parseTokens(fresh || null) })
 	}
 
 	return {

@@ -9,8 +9,8 @@ const messages: Record<string, string | null> = {
 	aborted: cancelled,
 	expired_token: tooLong,
 	timeout: tooLong,
-	popup_blocked: "The browser blocked the sign-in window. Please allow pop-ups, and try again.",
-	unavailable: "The sign-in service cannot be reached. Please try again in a moment.",
+	popup_blocked: "The browser blocked the sign-in window. Please allow pop-ups.",
+	unavailable: "The sign-in service cannot be reached. Please try again.",
 	wrong_address: "The sign-in may not be used at this address.",
 	signed_out: "You are signed out. Please sign in again.",
 }
@@ -19,7 +19,7 @@ const messages: Record<string, string | null> = {
  * Makes an AuthError. Its message is the plugin's own for the code, or else the one that came from the
  * backend or the provider, or else ours.
  */
-export type MakeError = (code: string, message?: unknown, cause?: unknown) => AuthError
+export type MakeError = (code: string, message?: any, cause?: unknown) => AuthError
 
 /** Makes the function that makes errors, with the plugin's own messages. */
 export function createErrors(own: Messages | undefined): MakeError {
@@ -27,7 +27,7 @@ export function createErrors(own: Messages | undefined): MakeError {
 	return (code, message, cause) => new AuthError(
 		code,
 		given[code] || (!messages[code] && given.other)
-			|| (typeof message === "string" && message) || messages[code]
+			|| message || messages[code]
 			|| "The sign-in failed. Please try again.",
 		{ cause },
 	)

@@ -7,6 +7,8 @@ import type { Auth, AuthState } from "./client.js"
  *     const { status, error } = useAuth(auth)
  */
 export function useAuth(auth: Auth): AuthState {
-	const state = () => auth.state
-	return useSyncExternalStore(auth.onChange, state, state)
+	return useSyncExternalStore(auth.onChange, () => auth.state, () => onServer)
 }
+
+/** What is rendered on a server, and at first in the browser: both must be the same. */
+const onServer: AuthState = { status: "loading", tokens: null, url: null, error: null }

@@ -18,17 +18,10 @@ type Discard = () => void
 
 /** Runs a task in one window at a time, where there are Web Locks that the page may use. */
 async function withLock<T>(name: string, task: () => Promise<T>): Promise<T> {
-	let started = false
-	try {
-		return await withTimeout(3 * requestTimeout, undefined, signal =>
-			navigator.locks.request(name, { signal }, () => {
-				started = true
-				return task()
-			}))
-	} catch (error) {
-		if (started) throw error
-		return task()
-	}
+	let result: Promise<T> | undefined
+	await withTimeout(3 * requestTimeout, undefined, signal =>
+		navigator.locks.request(name, { signal }, () => result = task())).catch(() => {})
+	return result ?? task()
 }
 
 /**

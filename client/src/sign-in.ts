@@ -1,119 +1,133 @@
-import { parseTokens, refusal } from "./answer.js"
-import { AuthError, type Auth, type AuthOptions, type SignInOptions, type Tokens } from "./client.js"
+import { parseObject, refusal } from "./answer.js"
+import { AuthError, type Auth, type AuthOptions, type SignInOptions } from "./client.js"
 import type { MakeError } from "./errors.js"
+import { toKept, type Keeper, type Kept } from "./kept.js"
 import type { Show } from "./state.js"
-import type { Save } from "./storage.js"
+import type { Resume, Value } from "./storage.js"
 import { linkedSignal, pause, requestTimeout } from "./timing.js"
 import type { Post } from "./transport.js"
+import type { Wait } from "./wait.js"
 
-/** How long the backend is asked to hold a poll, in seconds. It holds one for 30 at most. */
-const pollWait = 25
+/** No timer takes longer, in milliseconds. */
+const longest = 2 ** 31 - 1
 
-/** How far apart two polls start where the backend holds none, in milliseconds. */
-const pollInterval = 1_500
+/** Ends the sign-in under way, also one that another window waits for. Never rejects. */
+type Cancel = () => Promise<void>
 
 /**
  * Opens the window for the provider's page before its address is known, as browsers allow it only in the
- * click itself. In a desktop app it opens none: there, window.open starts the system browser and returns
- * nothing.
+ * click itself. Null: it may have been blocked, or else the page around the plugin keeps it apart from the
+ * windows that it opens (Cross-Origin-Opener-Policy).
  */
-function openBlank(authError: MakeError, { open: custom, messages }: AuthOptions): Window | null {
-	if (custom || navigator.userAgent.includes("Electron")) return null
+function openBlank(authError: MakeError, opening: string | undefined): Window | null {
+	const inClick = navigator.userActivation?.isActive
 	const page = open("about:blank")
-	if (!page) throw authError("popup_blocked")
+	if (!page && inClick === false) throw authError("popup_blocked")
 	try {
-		page.document.body.textContent = messages?.opening || "One moment, please …"
+		page!.document.body.textContent = opening || "One moment, please …"
 	} catch {
 		// In some sandboxes the window has to stay blank.
 	}
 	return page
 }
 
-/** Polls until the sign-in has ended, in spite of failures: the backend may restart, the laptop may sleep. */
-async function poll(
-	authError: MakeError, post: Post, readKey: string, end: number, signal: AbortSignal,
-): Promise<Tokens> {
-	for (;;) {
-		const start = Date.now()
-		const left = end - start
-		if (left <= 0) throw authError("timeout")
-		const seconds = Math.min(pollWait, Math.ceil(left / 1000))
-		const timeout = Math.min(seconds * 1000 + requestTimeout, left)
-		const request = post("/poll", { readKey, wait: `${seconds}`, ack: "1" }, timeout, signal)
-		const [status, answer] = await request.catch(() => [])
-		signal.throwIfAborted()
-		if (status === 200 && answer) {
-			const tokens = parseTokens(answer)
-			if (tokens) return tokens
-			throw refusal(authError, status, answer, "server_error")
-		}
-		if (answer?.error === "not_found") throw authError("expired_token")
-		if (status === 400 && answer) throw refusal(authError, status, answer)
-		await pause(Math.min(pollInterval, start + pollInterval - Date.now(), end - Date.now()), signal)
-	}
+/** Shows the provider's page in the window that was opened for it. */
+function navigate(authError: MakeError, page: Window, url: string) {
+	if (page.closed) throw authError("access_denied")
+	// In this order: WebKit lets nobody navigate a window without an opener. The page has not begun to load.
+	page.location.href = url
+	page.opener = null // or the provider's page could navigate the plugin
 }
 
-/** Makes signIn, and the function that aborts the sign-in under way. */
+/** Makes signIn, and the functions that end and resume a sign-in. */
 export function createSignIn(
-	authError: MakeError, options: AuthOptions, post: Post, save: Save, show: Show,
-): [signIn: Auth["signIn"], abort: () => void] {
+	authError: MakeError, options: AuthOptions, post: Post, show: Show, [keep, find, drop]: Keeper,
+	wait: Wait,
+): [signIn: Auth["signIn"], cancel: Cancel, resume: Resume] {
+	const by = Math.random() // this window
+	// In a desktop app window.open starts the system browser, and returns nothing.
+	const inPage = () => !options.open && !navigator.userAgent.includes("Electron")
 	let abortCurrent: (() => void) | undefined // undefined: no sign-in is under way
 
-	async function signIn(
-		{ signal: outer, onWaiting, timeout = 600_000, parameters = {} }: SignInOptions = {},
+	/** Tells the backend that nobody waits for a sign-in any more. */
+	async function leave({ readKey }: Kept) {
+		void post("/cancel", { readKey })
+		await drop(readKey)
+	}
+
+	/** Has the backend begin a sign-in. */
+	async function authorize(parameters: object | undefined, signal: AbortSignal) {
+		const [status, answer] = await post("/authorize", { ...parameters }, requestTimeout, signal)
+		const lasts = Number(answer?.expires_in) || 600 // framer/plugin-oauth does not say it
+		const kept = toKept({ ...answer, end: Date.now() + lasts * 1000, by })
+		if (status !== 200 || !kept) throw refusal(authError, status, answer)
+		return kept
+	}
+
+	/** Runs a sign-in from its beginning, or goes on with one that was found in the storage. */
+	async function run(
+		{ signal: outer, onWaiting, timeout = longest, parameters }: SignInOptions = {}, found?: Kept,
 	) {
-		const end = Date.now() + timeout
-		const [signal, abort, unlink] = linkedSignal(outer)
+		const [signal, abort] = linkedSignal(outer)
 		abortCurrent?.()
 		abortCurrent = abort
 		let page: Window | null = null
 		let error: AuthError | null = null
-		let waitingFor: string | undefined // the read key, as long as the backend keeps something for it
+		const timer = setTimeout(() => {
+			error = authError("timeout")
+			abort()
+		}, timeout)
+		let kept = found && { ...found, by } // as long as the backend keeps something for it
 		try {
 			signal.throwIfAborted()
-			page = openBlank(authError, options)
-			show({ url: null, error }, true)
-			const [status, answer] = await post(
-				"/authorize", parameters, Math.min(requestTimeout, timeout), signal,
-			)
-			const { url, readKey } = answer ?? {}
-			if (
-				status !== 200 || typeof readKey !== "string"
-				|| typeof url !== "string" || !/^https?:/.test(url)
-			) {
-				throw refusal(authError, status, answer)
-			}
-			waitingFor = readKey
-			if (page) {
-				page.opener = null // or the provider's page could navigate the plugin
-				page.location.href = url
-				page = null // from here on it is the person's to close
+			if (kept) {
+				show(null, kept.url)
+				await keep(kept)
+				await pause(100, signal) // until what another window wrote at the same time can be read
 			} else {
-				(options.open ?? open)(url)
+				if (inPage()) page = openBlank(authError, options.messages?.opening)
+				show({ error }, "")
+				kept = await authorize(parameters, signal)
+				await keep(kept)
+				signal.throwIfAborted()
+				const { url } = kept
+				if (page) navigate(authError, page, url)
+				else if (!inPage()) (options.open ?? open)(url)
+				page = null // from here on it is the person's to close
+				show(null, url)
+				onWaiting?.({ url })
 			}
-			show({ url })
-			onWaiting?.({ url })
-			const polled = await poll(authError, post, readKey, end, signal)
-			const tokens = await save(polled, () => !signal.aborted)
-			waitingFor = undefined
-			// Only now may the backend forget them. It does that by itself as well, in a minute.
-			void post("/poll", { readKey, ack: "done" }).catch(() => {})
+			const tokens = await wait(kept, signal)
+			kept = undefined
 			return tokens
 		} catch (cause) {
-			if (signal.aborted) throw authError("aborted")
-			error = cause instanceof AuthError ? cause : authError("unavailable", null, cause)
-			if (error.code === "unavailable" && Date.now() >= end) error = authError("timeout")
+			error ??= signal.aborted ? authError("aborted")
+				: cause instanceof AuthError ? cause
+				: authError("popup_blocked", null, cause) // as sandboxes refuse
 			throw error
 		} finally {
-			unlink()
-			if (waitingFor) void post("/cancel", { readKey: waitingFor }).catch(() => {})
+			clearTimeout(timer)
+			abort()
 			page?.close()
+			if (kept) await leave(kept)
 			if (abortCurrent === abort) {
 				abortCurrent = undefined
-				show({ url: null, error }, false)
+				show({ error: (error as AuthError | null)?.code === "aborted" ? null : error }, null)
 			}
 		}
 	}
 
-	return [signIn, () => abortCurrent?.()]
+	async function cancel() {
+		if (abortCurrent) return abortCurrent()
+		const kept = await find()
+		if (kept) await leave(kept)
+	}
+
+	function resume(value: Value) {
+		const found = toKept(parseObject(value))
+		// That one has failed which was over before is no news.
+		if (found) run({}, found).catch(() => found.end < Date.now() && show({ error: null }))
+	}
+
+	return [how => run(how), cancel, resume]
 }

@@ -1,27 +1,30 @@
-import type { Auth, AuthState } from "./client.js"
+import type { Auth, AuthError, AuthState } from "./client.js"
 import type { Seen } from "./storage.js"
 
 /**
- * Changes the state, takes the tokens that are stored now, and calls the listeners. waiting: whether a
- * sign-in is under way; by default as before.
+ * Changes the state, takes the tokens that are stored now, and calls the listeners. url is that of the
+ * provider's page: blank if it is not known yet, null if no sign-in is under way, and by default as before.
  */
-export type Show = (change: Partial<AuthState>, waiting?: boolean) => void
+export type Show = (change?: { error: AuthError | null } | null, url?: string | null) => void
 
 /** Makes the functions that hold the state and call the listeners. */
 export function createState(seen: Seen): [getState: () => AuthState, show: Show, onChange: Auth["onChange"]] {
 	const listeners = new Set<(state: AuthState) => void>()
 	let state: AuthState = { status: "loading", tokens: null, url: null, error: null }
+	let url: string | null = null
 
-	function show(change: Partial<AuthState>, waiting = state.status === "waiting") {
+	function show(change?: { error: AuthError | null } | null, now = url) {
 		const stored = seen()
+		url = now
 		state = {
 			...state,
 			...change,
+			url: url || null,
 			tokens: stored?.tokens ?? null,
-			status: waiting ? "waiting"
-				: stored ? "signedIn"
-				: stored === undefined ? "loading" : "signedOut",
-		}
+			status: url ? "waiting"
+				: url === "" || stored === undefined ? "loading"
+				: stored ? "signedIn" : "signedOut",
+		} as AuthState
 		for (const listener of [...listeners]) {
 			try {
 				listener(state)

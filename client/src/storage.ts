@@ -11,7 +11,8 @@ export interface Stored {
 	expires: number
 }
 
-type Value = string | null | undefined
+/** What a storage answers. */
+export type Value = string | null | undefined
 
 /** Returns what the storage had when last read. Null: nothing usable. Undefined: it has not answered yet. */
 export type Seen = () => Stored | null | undefined
@@ -28,45 +29,67 @@ export type Save = (tokens: Tokens, wanted: () => boolean) => Promise<Tokens>
 /** Removes the tokens from the storage, and shows an error if there is one. Never rejects. */
 export type Forget = (error: AuthError | null) => Promise<void>
 
-/** Reads the storage for the first time, and watches for what other windows write. */
-type Start = () => void
+/** Resumes the sign-in that the storage keeps, if there is one. */
+export type Resume = (kept: Value) => void
 
-/** Makes a storage for one value in the memory of this window. */
-function memoryStorage(value?: Value): TokenStorage {
-	return {
-		getItem: () => value,
-		setItem: (_, now) => value = now,
-		removeItem: () => value = null,
+/** Reads the storage for the first time, resumes a sign-in, and watches for what other windows write. */
+type Start = (kept: Place, resume: Resume) => void
+
+/**
+ * Returns localStorage. Undefined: there is none that can be used. A sandboxed iframe has none, in a damaged
+ * profile it cannot be read, and on a server it may have no methods.
+ */
+function defaultStorage(): TokenStorage | undefined {
+	try {
+		localStorage.getItem("")
+		return localStorage
+	} catch {
+		return undefined
 	}
 }
 
-/** Returns localStorage, or memory where the page has none that it may use: a sandboxed iframe has none. */
-export function defaultStorage(): TokenStorage {
-	try {
-		if (localStorage) return localStorage
-	} catch {
-		// Reading the name alone throws there.
+/** The place of one value in a storage. What cannot be written is kept in the memory of this window. */
+export interface Place {
+	/** Returns the value, as the storage does. May throw. */
+	read(): Value | Promise<Value>
+	/** Writes a value, or removes it if it is null. Never rejects. */
+	write(value: string | null): Promise<void>
+}
+
+/** Makes the function that makes places in a storage, by their names. */
+export function createPlaces(storage = defaultStorage()) {
+	return (name: string): Place => {
+		let memory: Value // undefined: the storage has it
+		return {
+			read: () => storage && memory === undefined ? storage.getItem(name) : memory,
+			async write(value) {
+				try {
+					await (value === null ? storage!.removeItem(name) : storage!.setItem(name, value))
+					memory = undefined
+				} catch {
+					memory = value
+				}
+			},
+		}
 	}
-	return memoryStorage()
 }
 
 export const expired = ({ expires }: Stored) => expires > 0 && expires <= Date.now()
 
 /** Parses what is stored. Null: nothing usable, such as an expired access token without a refresh token. */
-function parseStored(value: string): Stored | null {
+function parseStored(value: Value): Stored | null {
 	const stored = parseObject(value) as Stored | null
 	return stored?.tokens?.access_token && (stored.tokens.refresh_token || !expired(stored)) ? stored : null
 }
 
-/** Makes what keeps the tokens: in the primary storage, or in memory if that cannot be written to. */
+/** Makes what keeps the tokens in a place of the storage. */
 export function createStore(
-	authError: MakeError, key: string, primary: TokenStorage, getState: () => AuthState, show: Show,
+	authError: MakeError, key: string, { read, write }: Place, getState: () => AuthState, show: Show,
 	post: Post,
 ): [load: Load, save: Save, forget: Forget, seen: Seen, start: Start] {
-	let storage = primary
 	let value: Value // as last seen
 
-	const seen = () => value === undefined ? value : parseStored(value ?? "")
+	const seen = () => value === undefined ? value : parseStored(value)
 
 	/** Takes over the storage's present value, perhaps from another window, and shows what has changed. */
 	function sync(now: Value) {
@@ -74,14 +97,14 @@ export function createStore(
 		value = now ?? null
 		const stored = seen()
 		// The same value may have expired since.
-		if (value !== before || !stored !== !getState().tokens) show(stored ? { error: null } : {})
+		if (value !== before || !stored !== !getState().tokens) show(stored && { error: null })
 		return stored
 	}
 
 	async function load() {
 		let now
 		try {
-			now = await storage.getItem(key)
+			now = await read()
 		} catch (cause) {
 			throw authError("unavailable", "The stored sign-in cannot be read.", cause)
 		}
@@ -92,14 +115,7 @@ export function createStore(
 		const seconds = Number(tokens.expires_in)
 		const stored: Stored = { tokens, expires: seconds > 0 ? Date.now() + seconds * 1000 : 0 }
 		const now = JSON.stringify(stored)
-		if (wanted()) {
-			try {
-				await storage.setItem(key, now)
-			} catch {
-				// It is full or blocked. The old refresh token may be used up: the new one must not be lost.
-				storage = memoryStorage(now)
-			}
-		}
+		if (wanted()) await write(now)
 		if (!wanted()) {
 			await forget(null)
 			await revoke(post, tokens)
@@ -110,22 +126,24 @@ export function createStore(
 	}
 
 	async function forget(error: AuthError | null) {
-		try {
-			await primary.removeItem(key)
-			await storage.removeItem(key) // the memory, if the primary could not be written
-		} catch {
-			storage = memoryStorage() // what could not be removed is not read again
-		}
+		await write(null)
 		value = null
 		show({ error })
 	}
 
-	function start() {
-		const first = storage.getItem(key)
-		if (first && typeof first !== "string") {
-			first.then(null, () => null).then(now => value === undefined && sync(now))
-		} else {
-			sync(first)
+	function start(kept: Place, resume: Resume) {
+		const begin = ([now, signIn]: Value[]) => {
+			if (value === undefined) value = now ?? null // or something has been stored since
+			resume(signIn)
+			show()
+		}
+		// What cannot be read is as good as nothing.
+		try {
+			const answers = [read(), kept.read()]
+			if (answers.some(answer => Object(answer) === answer)) void Promise.all(answers).catch(() => []).then(begin)
+			else begin(answers as Value[])
+		} catch {
+			begin([])
 		}
 		globalThis.addEventListener?.("storage", event => {
 			if ((event.key ?? key) === key) load().catch(() => {}) // no key: the whole storage was cleared

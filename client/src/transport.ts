@@ -1,19 +1,24 @@
 import { parseObject, type Answer } from "./answer.js"
 import type { Tokens } from "./client.js"
-import type { MakeError } from "./errors.js"
 import { requestTimeout, withTimeout } from "./timing.js"
 
-/** inQuery: the backend reads parameters in the query only, as framer/plugin-oauth does. */
+/**
+ * What the backend answers. inQuery: it reads parameters in the query only, as framer/plugin-oauth does. If
+ * no answer came, the status is 0.
+ */
 export type PostResult = [status: number, answer: Answer, inQuery: boolean]
 
 /**
  * Posts to a route of the backend, and reads its answer. The timeout is in milliseconds, by default
- * requestTimeout. Rejects with "unavailable" if no answer comes in time. While the backend is busy, as its
- * Retry-After says, a refresh is not sent, and gets the same answer again.
+ * requestTimeout. Never rejects. While the backend is busy, as its Retry-After says, a refresh is not sent, and
+ * gets the same answer again.
  */
 export type Post = (
 	route: string, parameters: Record<string, string>, timeout?: number, signal?: AbortSignal,
 ) => Promise<PostResult>
+
+/** There was no answer. */
+const none: PostResult = [0, null, false]
 
 /** How long a Retry-After is heeded at most, in milliseconds. */
 const longestRest = 300_000
@@ -26,9 +31,7 @@ function restOf({ status, headers }: Response): number {
 }
 
 /** Makes the function that posts to a backend, with the parameters that go into each request. */
-export function createTransport(
-	authError: MakeError, backend: string, always: Record<string, string> | undefined,
-): Post {
+export function createTransport(backend: string, always: Record<string, string> | undefined): Post {
 	let busy: { result: PostResult, until: number } | undefined // until is of performance.now()
 	let inQuery = false // until the backend says that it misses a parameter of the body
 
@@ -45,20 +48,19 @@ export function createTransport(
 						headers: { Accept: "application/json" },
 						body: sent ? null : body,
 						signal,
-						// The page may be gone right after these.
-						keepalive: route === "/revoke" || route === "/cancel" || parameters.ack === "done",
+						keepalive: !outer, // for nobody waits for it: the page may be gone right after
 					})
 					const text = await response.text()
 					const result: PostResult = [response.status, parseObject(text), sent]
 					const rest = restOf(response)
 					if (rest > 0 && route === "/refresh") busy = { result, until: performance.now() + rest }
-					if (/^\s*</.test(text)) throw Error("not the backend") // a hotel's sign-in page
+					if (/^\s*</.test(text)) return none // a hotel's sign-in page
 					if (sent || response.status !== 400 || !/^missing/i.test(text)) return result
 					inQuery = true
 				}
 			})
-		} catch (cause) {
-			throw authError("unavailable", null, cause)
+		} catch {
+			return none
 		}
 	}
 }
@@ -69,6 +71,6 @@ export function createTransport(
  */
 export async function revoke(post: Post, { access_token, refresh_token, id_token }: Tokens) {
 	const types = { refresh_token, access_token: access_token !== id_token && access_token }
-	await Promise.allSettled(Object.entries(types).map(([token_type_hint, token]) =>
+	await Promise.all(Object.entries(types).map(([token_type_hint, token]) =>
 		token && post("/revoke", { token, token_type_hint })))
 }

@@ -1,8 +1,6 @@
 package main
 
 import (
-	"cmp"
-	"context"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -14,7 +12,8 @@ import (
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/chromedp"
-	"github.com/chromedp/chromedp/kb"
+
+	"plugin-oauth/internal/browser"
 )
 
 // media are what a page is checked in: the colours of light and dark, and those that readers force on all
@@ -26,21 +25,6 @@ var media = []struct {
 	{name: "light", features: colours("light", "none")},
 	{name: "dark", features: colours("dark", "none")},
 	{name: "forced", features: colours("dark", "active")},
-}
-
-func colours(scheme, forced string) []*emulation.MediaFeature {
-	return []*emulation.MediaFeature{
-		{Name: "prefers-color-scheme", Value: scheme}, {Name: "forced-colors", Value: forced},
-	}
-}
-
-// setMedia sets what a page is shown in.
-func setMedia(t *testing.T, tab context.Context, features []*emulation.MediaFeature) {
-	t.Helper()
-	set := emulation.SetEmulatedMediaParams{Features: features}
-	if _, err := chromedp.Call(tab, emulation.SetEmulatedMedia, set); err != nil {
-		t.Fatal(err)
-	}
 }
 
 // violation is a rule of axe-core that an element breaks.
@@ -68,11 +52,14 @@ var pocketBaseBreaks = []struct {
 // ourElements finds what the extension adds to PocketBase's pages.
 const ourElements = `.po, .po-dialog, .po-input, .po-picker, .po-options, [href="#/sign-ins"]`
 
-// checkAccessibility checks the page in a tab with axe-core: all rules in light, and the contrast, which is
+// checkAccessibility checks a page in Chromium with axe-core: all rules in light, and the contrast, which is
 // all that depends on colours, in dark and forced colours as well. The selectors say which parts of the page;
 // none means all of it.
-func checkAccessibility(t *testing.T, tab context.Context, name string, selectors ...string) {
+func checkAccessibility(t *testing.T, tab *browser.Page, name string, selectors ...string) {
 	t.Helper()
+	if tab.Engine() != browser.Chromium {
+		return
+	}
 	for i, medium := range media {
 		var rules []string
 		if i > 0 {
@@ -89,12 +76,10 @@ func checkAccessibility(t *testing.T, tab context.Context, name string, selector
 
 // violations returns which rules parts of a page break, without what PocketBase is known to break. No rules
 // means all of them.
-func violations(t *testing.T, tab context.Context, rules []string, selectors ...string) []violation {
+func violations(t *testing.T, tab *browser.Page, rules []string, selectors ...string) []violation {
 	t.Helper()
 	// A tab in the background does not get to its next frame.
-	if _, err := chromedp.Call(tab, page.BringToFront, cdp.Empty{}); err != nil {
-		t.Fatal(err)
-	}
+	call(t, tab, page.BringToFront, cdp.Empty{})
 	loadAxe(t, tab)
 	arguments, err := json.Marshal(map[string]any{
 		"selectors": selectors, "rules": rules, "excused": pocketBaseBreaks, "ours": ourElements,
@@ -102,12 +87,7 @@ func violations(t *testing.T, tab context.Context, rules []string, selectors ...
 	if err != nil {
 		t.Fatal(err)
 	}
-	expression := fmt.Sprintf("(%s)(%s)", runAxe, arguments)
-	found, err := chromedp.Run(tab, chromedp.Evaluate[[]violation](expression, chromedp.EvalAwaitPromise))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return found
+	return browser.Evaluate[[]violation](t, tab, fmt.Sprintf("(%s)(%s)", runAxe, arguments))
 }
 
 // runAxe waits until the page has the colours that it was told to, without fading, and runs axe-core.
@@ -130,9 +110,9 @@ const runAxe = `async ({ selectors, rules, excused, ours }) => {
 }`
 
 // loadAxe loads axe-core into a page that does not have it yet.
-func loadAxe(t *testing.T, tab context.Context) {
+func loadAxe(t *testing.T, tab *browser.Page) {
 	t.Helper()
-	if evaluate[bool](t, tab, "!!window.axe") {
+	if browser.Evaluate[bool](t, tab, "!!window.axe") {
 		return
 	}
 	source, err := os.ReadFile(filepath.Join("..", "servers", "node_modules", "axe-core", "axe.min.js"))
@@ -142,14 +122,14 @@ func loadAxe(t *testing.T, tab context.Context) {
 	if err != nil {
 		t.Skipf("axe-core is not installed (npm ci in examples/servers): %v", err)
 	}
-	evaluate[any](t, tab, string(source)+"\n;null")
+	chromium(t, tab, chromedp.Evaluate[chromedp.Void](string(source)))
 }
 
 // What is excused of PocketBase is not excused of ours, nor of any other page.
 func TestAccessibilityHidesNothing(t *testing.T) {
 	t.Parallel()
 	d := startDemo(t, "")
-	tab := browser(t)
+	tab := newChromium(t)
 	d.signInAsAdmin(t, tab)
 	rules := map[string]string{
 		"button-name": `<button type="button"></button>`,
@@ -157,7 +137,7 @@ func TestAccessibilityHidesNothing(t *testing.T) {
 		"image-alt":   `<img src="data:,">`,
 	}
 	for rule, html := range rules {
-		evaluate[any](t, tab, fmt.Sprintf(
+		browser.Evaluate[any](t, tab, fmt.Sprintf(
 			`void document.querySelector(".po-verdict").insertAdjacentHTML("beforeend", %q)`, html))
 		found := fmt.Sprint(violations(t, tab, nil, ".po-verdict"))
 		if !strings.Contains(found, rule) {
@@ -176,22 +156,22 @@ func TestDashboardAccessibility(t *testing.T) {
 	t.Parallel()
 	d := startDemo(t, "")
 	d.store(t, everyState()...)
-	tab := browser(t)
+	tab := newChromium(t)
 	d.signInAsAdmin(t, tab)
-	until(t, tab, "document.querySelectorAll('.po-plugin').length > 0")
-	click(t, tab, ".po-plugin summary")
+	tab.Until(t, "document.querySelectorAll('.po-plugin').length > 0")
+	tab.Click(t, ".po-plugin summary")
 	pressButton(t, tab, button{in: ".po-plugins", says: "Check the set-up"})
-	until(t, tab, "document.querySelector('.po-plugins .alert.success, .po-plugins .po-list') != null")
+	tab.Until(t, "document.querySelector('.po-plugins .alert.success, .po-plugins .po-list') != null")
 	checkAccessibility(t, tab, "sign-ins")
 	lookForced(t, tab, "sign-ins")
 
-	click(t, tab, ".po-live tbody tr:first-child button")
-	until(t, tab, `document.querySelector(".modal[data-modal-state=open]") != null`)
+	tab.Click(t, ".po-live tbody tr:first-child button")
+	tab.Until(t, `document.querySelector(".modal[data-modal-state=open]") != null`)
 	checkAccessibility(t, tab, "the question before a sign-in is ended", ".modal")
 	pressButton(t, tab, button{in: ".modal", says: "Keep it"})
 
 	pressButton(t, tab, button{in: ".po-plugin", says: "Test sign-in"})
-	until(t, tab, "document.querySelectorAll('.po-steps li').length == 2")
+	tab.Until(t, "document.querySelectorAll('.po-steps li').length == 2")
 	checkAccessibility(t, tab, "test sign-in", ".po-dialog")
 	lookForced(t, tab, "test-sign-in")
 }
@@ -200,48 +180,33 @@ func TestDashboardAccessibility(t *testing.T) {
 func TestDashboardFormAccessibility(t *testing.T) {
 	t.Parallel()
 	d := startDemo(t, "")
-	tab := browser(t)
+	tab := newChromium(t)
 	d.signInAsAdmin(t, tab)
 	d.newRecord(t, tab)
 	fillIn(t, tab, map[string]string{"slug": "sheets", "provider": "google"})
-	until(t, tab, "document.querySelectorAll('.po-scopes li').length > 5")
+	tab.Until(t, "document.querySelectorAll('.po-scopes li').length > 5")
 	checkAccessibility(t, tab, "form", ".record-upsert-modal")
 	lookForced(t, tab, "plugin-form")
 	pressButton(t, tab, button{in: ".record-upsert-modal .modal-footer", says: "Create"})
-	until(t, tab, "document.querySelector('.toast.error')?.innerText.includes('fields')")
-	asPerson(t, tab, "document.querySelector('.po-picker .po-input').focus()")
-	do(t, tab, chromedp.KeyEvent(kb.ArrowDown))
-	until(t, tab, "document.querySelector('.po-options:not([hidden]) [aria-selected=true]') != null")
+	tab.Until(t, "document.querySelector('.toast.error')?.innerText.includes('fields')")
+	tab.Run(t, "document.querySelector('.po-picker .po-input').focus()")
+	tab.Press(t, browser.ArrowDown)
+	tab.Until(t, "document.querySelector('.po-options:not([hidden]) [aria-selected=true]') != null")
 	checkAccessibility(t, tab, "form with mistakes and an open list", ".record-upsert-modal")
 	lookForced(t, tab, "plugin-form-mistakes")
 	lookAt(t, tab, "plugin-form-mistakes")
 }
 
 // lookForced takes screenshots of the dashboard in forced colours.
-func lookForced(t *testing.T, tab context.Context, name string) {
+func lookForced(t *testing.T, tab *browser.Page, name string) {
 	t.Helper()
 	setMedia(t, tab, colours("dark", "active"))
 	for _, width := range []int64{1280, 390} {
-		do(t, tab, chromedp.EmulateViewport(width, 1800))
+		resize(t, tab, width, 1800)
 		saveScreenshot(t, tab, fmt.Sprintf("%s-forced-%d", name, width))
 	}
-	do(t, tab, chromedp.EmulateViewport(1440, 900))
+	resize(t, tab, 1440, 900)
 	setMedia(t, tab, nil)
-}
-
-func saveScreenshot(t *testing.T, tab context.Context, name string) {
-	t.Helper()
-	picture, err := chromedp.Run(tab, chromedp.CaptureScreenshot())
-	if err != nil {
-		t.Fatal(err)
-	}
-	dir := cmp.Or(os.Getenv("CI_OUTPUT"), t.TempDir())
-	if err := os.MkdirAll(filepath.Join(dir, "screenshots"), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(filepath.Join(dir, "screenshots", name+".png"), picture, 0o644); err != nil {
-		t.Fatal(err)
-	}
 }
 
 // Tab comes to all that can be used on the page, and shows where it is; a failure's session opens its record.
@@ -249,20 +214,20 @@ func TestDashboardByKeyboard(t *testing.T) {
 	t.Parallel()
 	d := startDemo(t, "")
 	d.store(t, everyState()...)
-	tab := browser(t)
+	tab := newChromium(t)
 	d.signInAsAdmin(t, tab)
-	until(t, tab, "document.querySelectorAll('.po-plugin').length > 0")
-	click(t, tab, ".po-plugin summary")
+	tab.Until(t, "document.querySelectorAll('.po-plugin').length > 0")
+	tab.Click(t, ".po-plugin summary")
 	// The page is drawn anew now and then, so what was come to is known by its words.
-	evaluate[any](t, tab, `void (window.words = element =>
+	browser.Evaluate[any](t, tab, `void (window.words = element =>
 		element.dataset.key || element.getAttribute("aria-label") || element.title || element.innerText)`)
-	wanted := evaluate[[]string](t, tab, `[...document.querySelectorAll(
+	wanted := browser.Evaluate[[]string](t, tab, `[...document.querySelectorAll(
 			".po a[href], .po button:not([disabled]), .po select, .po summary, .po [tabindex='0']")]
 		.filter(element => element.checkVisibility() && element.offsetHeight).map(words)`)
 	came := map[string]bool{}
 	for range 3 * len(wanted) {
-		do(t, tab, chromedp.KeyEvent(kb.Tab))
-		at := evaluate[struct {
+		tab.Press(t, browser.Tab)
+		at := browser.Evaluate[struct {
 			Words, Outline string
 			Ours           bool
 		}](t, tab, `(element => ({
@@ -283,28 +248,28 @@ func TestDashboardByKeyboard(t *testing.T) {
 		}
 	}
 	tabTo(t, tab, ".po-failures a")
-	id := strings.TrimPrefix(evaluate[string](t, tab, "document.activeElement.innerText"), "session ")
-	do(t, tab, chromedp.KeyEvent(kb.Enter))
-	until(t, tab, fmt.Sprintf("document.querySelector('.record-upsert-modal [name=id]')?.value === %q", id))
+	id := strings.TrimPrefix(browser.Evaluate[string](t, tab, "document.activeElement.innerText"), "session ")
+	tab.Press(t, browser.Enter)
+	tab.Until(t, fmt.Sprintf("document.querySelector('.record-upsert-modal [name=id]')?.value === %q", id))
 }
 
 // tabTo presses Tab until what a selector finds has the focus.
-func tabTo(t *testing.T, tab context.Context, selector string) {
+func tabTo(t *testing.T, tab *browser.Page, selector string) {
 	t.Helper()
 	for range 80 {
-		if evaluate[bool](t, tab, fmt.Sprintf("document.activeElement.matches(%q)", selector)) {
+		if browser.Evaluate[bool](t, tab, fmt.Sprintf("document.activeElement.matches(%q)", selector)) {
 			return
 		}
-		do(t, tab, chromedp.KeyEvent(kb.Tab))
+		tab.Press(t, browser.Tab)
 	}
 	t.Fatalf("the focus does not come to %s", selector)
 }
 
 // expect evaluates conditions of the page, each with a name for its failure.
-func expect(t *testing.T, tab context.Context, conditions map[string]string) {
+func expect(t *testing.T, tab *browser.Page, conditions map[string]string) {
 	t.Helper()
 	for name, condition := range conditions {
-		if !evaluate[bool](t, tab, "!!("+condition+")") {
+		if !browser.Evaluate[bool](t, tab, "!!("+condition+")") {
 			t.Errorf("%s: %s", name, condition)
 		}
 	}

@@ -7,12 +7,15 @@ import (
 	"net/http"
 	"strconv"
 	"testing"
+
+	"plugin-oauth/internal/browser"
 )
 
 // Who is busy is asked again only when it says so, or after five minutes.
 func testBusy(t *testing.T, p *plugin) {
+	p.provider.keeps.Store(true) // each case begins with the same refresh token
 	p.signIn()
-	kept := evaluate[string](t, p.tab, "Object.values(localStorage)[0]")
+	kept := browser.Evaluate[string](t, p.tab, "Object.values(localStorage)[0]")
 	const busy, page = `{"error":"temporarily_unavailable"}`, "<h1>The machine is starting.</h1>"
 	const past, future = "Wed, 21 Oct 2015 07:28:00 GMT", "Mon, 21 Oct 2199 07:28:00 GMT"
 	p.run("passed = 0, now = performance.now.bind(performance), performance.now = () => now() + passed")
@@ -181,7 +184,7 @@ func testBothTokensAreRevoked(t *testing.T, p *plugin) {
 		p.run("watch(auth.signOut())")
 		p.ends(`"done"`)
 		p.status("signedOut")
-		got := evaluate[string](t, p.tab, "ended.join()")
+		got := browser.Evaluate[string](t, p.tab, "ended.join()")
 		want := "refresh_token " + kept.RefreshToken + ",access_token " + kept.AccessToken
 		if got != want {
 			t.Errorf("without %s it ends %s, want %s", unsupported, got, want)
@@ -191,7 +194,7 @@ func testBothTokensAreRevoked(t *testing.T, p *plugin) {
 	p.store(`{"tokens":{"access_token":"i","id_token":"i","refresh_token":"r"},"expires":0}`)
 	p.run("ended = [], watch(auth.signOut())")
 	p.ends(`"done"`)
-	if got := evaluate[string](t, p.tab, "ended.join()"); got != "refresh_token r" {
+	if got := browser.Evaluate[string](t, p.tab, "ended.join()"); got != "refresh_token r" {
 		t.Errorf("it ends %s", got)
 	}
 }

@@ -6,9 +6,8 @@ import (
 	"os"
 	"strings"
 	"testing"
-	"time"
 
-	"github.com/chromedp/chromedp"
+	"plugin-oauth/internal/browser"
 )
 
 // figmaHost stands for Figma around a plugin: it runs the one half, shows the other in an iframe without an
@@ -65,26 +64,14 @@ func figmaPlugin(t *testing.T, backend *relay) []byte {
 	return halves
 }
 
-// clickUntil presses a button of the iframe until something happens: the first clicks may come before it is
-// painted. Its page is of another origin, and cannot be asked where the buttons are: they stand in one row.
-func (p *plugin) clickUntil(x float64, happens string) {
-	p.t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); {
-		do(p.t, p.tab, chromedp.MouseClickXY(x, 60))
-		for range 50 {
-			if evaluate[bool](p.t, p.tab, happens) {
-				return
-			}
-			time.Sleep(20 * time.Millisecond)
-		}
-	}
-	p.t.Fatalf("%s did not come", happens)
-}
-
 // The page about Figma is followed to the letter, where there is no origin, no localStorage and no window to
 // open.
 func TestClientInFigma(t *testing.T) {
 	t.Parallel()
+	browser.Each(t, testClientInFigma)
+}
+
+func testClientInFigma(t *testing.T, engine browser.Engine) {
 	backend := newRelay(t)
 	provider := newProvider(t, backend.url+"/redirect")
 	backend.knows(provider, "ALLOWED_ORIGINS=null", "CONFIRM_LOGIN=always", "RETURN_APP=Figma")
@@ -98,20 +85,20 @@ func TestClientInFigma(t *testing.T) {
 		w.Header().Set("Content-Type", "text/html")
 		w.Write([]byte(figmaHost))
 	}))
-	p := &plugin{t: t, tab: browser(t), provider: provider}
-	do(t, p.tab, chromedp.Navigate(figma))
-	until(t, p.tab, "messages === 1") // it has read what is stored
-	p.clickUntil(40, "opened.length > 0")
-	systemBrowser := p.submitElsewhere(evaluate[string](t, p.tab, "opened.at(-1)"))
-	do(t, systemBrowser,
-		chromedp.WaitVisible(chromedp.CSS("button[value=continue]")))
-	until(t, systemBrowser, buttonsShow)
-	do(t, systemBrowser,
-		chromedp.Click(chromedp.CSS("button[value=continue]")),
-		chromedp.WaitVisible(chromedp.CSS("main.success h1")))
-	if said := text(t, systemBrowser, "main"); !strings.Contains(said, "return to Figma") {
+	p := &plugin{t: t, tab: browser.Open(t, engine, figma), provider: provider}
+	p.tab.Until(t, "messages === 1") // it has read what is stored
+	iframe := p.tab.Frame(t, "iframe")
+	iframe.Click(t, "#signIn")
+	p.tab.Until(t, "opened.length > 0")
+	systemBrowser := p.submitElsewhere(browser.Evaluate[string](t, p.tab, "opened.at(-1)"))
+	systemBrowser.WaitVisible(t, "button[value=continue]")
+	systemBrowser.Until(t, buttonsShow)
+	systemBrowser.Click(t, "button[value=continue]")
+	systemBrowser.WaitVisible(t, "main.success h1")
+	if said := systemBrowser.Text(t, "main"); !strings.Contains(said, "return to Figma") {
 		t.Errorf("the page says %s", said)
 	}
-	until(t, p.tab, "[...storage.values()].join().includes('refresh_token')")
-	p.clickUntil(110, "storage.size === 0")
+	p.tab.Until(t, "[...storage.values()].join().includes('refresh_token')")
+	iframe.Click(t, "#signOut")
+	p.tab.Until(t, "storage.size === 0")
 }

@@ -1,6 +1,10 @@
 package main
 
-import "testing"
+import (
+	"testing"
+
+	"plugin-oauth/internal/browser"
+)
 
 // A plugin says everything in the words that its author gives, and in ours where there are none.
 func testMessages(t *testing.T, p *plugin) {
@@ -43,7 +47,7 @@ func testMessages(t *testing.T, p *plugin) {
 			p := p.in(t)
 			p.run("answering('" + test.answer + "'), signInWith(" + test.messages + ")")
 			p.ends(test.want)
-			if same := evaluate[bool](t, p.tab, "outcome === told.state.error.code + ': ' + shown"); !same {
+			if same := browser.Evaluate[bool](t, p.tab, "outcome === told.state.error.code + ': ' + shown"); !same {
 				t.Error("the state has another message")
 			}
 		})

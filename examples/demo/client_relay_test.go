@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+
+	"plugin-oauth/internal/browser"
 )
 
 // An API that does not let browsers call is called through the backend, if the plugin asks for that, with
@@ -54,7 +56,7 @@ func testSealedTokens(t *testing.T, p *plugin) {
 	authorization := "(await response.json()).Header.Authorization[0]"
 	p.run("watch(auth.fetch(api + '/echo').then(async response => " + authorization + "))")
 	p.ends(`"Bearer `)
-	if got := evaluate[string](t, p.tab, "outcome"); strings.Contains(got, "sealed.") {
+	if got := browser.Evaluate[string](t, p.tab, "outcome"); strings.Contains(got, "sealed.") {
 		t.Errorf("the API got %s", got)
 	}
 	p.get() // the provider's own API is not one of the hosts

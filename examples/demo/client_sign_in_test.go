@@ -8,10 +8,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/chromedp/cdproto/cdp"
-	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/page"
-	"github.com/chromedp/chromedp"
+
+	"plugin-oauth/internal/browser"
 )
 
 // pollInterval is how far the client's polls are apart where none is held.
@@ -20,13 +19,13 @@ const pollInterval = 1500 * time.Millisecond
 func testSignInFetchSignOut(t *testing.T, p *plugin) {
 	p.status("signedOut")
 	opened := p.click()
-	if !evaluate[bool](t, opened, "opener === null") {
+	if !browser.Evaluate[bool](t, opened, "opener === null") {
 		t.Error("the provider's page reaches the plugin")
 	}
 	p.submit(opened)
 	p.ends(`{"`)
 	p.status("signedIn")
-	do(t, opened, chromedp.WaitVisible(chromedp.CSS("main.success h1")))
+	opened.WaitVisible(t, "main.success h1")
 	kept := p.stored()
 	if kept.Tokens.AccessToken == "" || kept.Tokens.RefreshToken == "" || kept.Tokens.IDToken == "" ||
 		time.Until(time.UnixMilli(int64(kept.Expires))) < 4*time.Minute {
@@ -34,7 +33,7 @@ func testSignInFetchSignOut(t *testing.T, p *plugin) {
 	}
 	p.get()
 	p.ends(`{"status":200`)
-	if got := evaluate[string](t, p.tab, "JSON.parse(outcome).name"); got != "Test User" {
+	if got := browser.Evaluate[string](t, p.tab, "JSON.parse(outcome).name"); got != "Test User" {
 		t.Errorf("the provider knows %q", got)
 	}
 	p.run("watch(auth.signOut())")
@@ -43,7 +42,7 @@ func testSignInFetchSignOut(t *testing.T, p *plugin) {
 	if p.storedValues() != 0 {
 		t.Error("the tokens are still stored")
 	}
-	if got := evaluate[string](t, p.tab, "states.join()"); got != "waiting,signedIn,signedOut" {
+	if got := browser.Evaluate[string](t, p.tab, "states.join()"); got != "waiting,signedIn,signedOut" {
 		t.Errorf("the states were %s", got)
 	}
 	want := http.StatusBadRequest
@@ -57,12 +56,10 @@ func testSignInFetchSignOut(t *testing.T, p *plugin) {
 
 func testClosedWindow(t *testing.T, p *plugin) {
 	opened := p.click()
-	if _, err := chromedp.Call(opened, page.Close, cdp.Empty{}); err != nil {
-		t.Fatal(err)
-	}
-	noWindow(t, p.tab, p.provider.url)
+	opened.Close(t)
+	p.tab.NoWindow(t, p.provider.url)
 	p.status("waiting")
-	p.submitElsewhere(evaluate[string](t, p.tab, "auth.state.url"))
+	p.submitElsewhere(browser.Evaluate[string](t, p.tab, "auth.state.url"))
 	p.ends(`{"`)
 }
 
@@ -81,25 +78,25 @@ func testAbort(t *testing.T, p *plugin) {
 	p.run(`stop = new AbortController(),
 		options = { signal: stop.signal, onWaiting: ({ url }) => waitingFor = url }`)
 	p.click()
-	if got := evaluate[string](t, p.tab, "waitingFor"); !strings.HasPrefix(got, p.provider.url) {
+	if got := browser.Evaluate[string](t, p.tab, "waitingFor"); !strings.HasPrefix(got, p.provider.url) {
 		t.Errorf("onWaiting got %s", got)
 	}
 	p.run("stop.abort()")
 	p.ends("aborted: The sign-in was cancelled.")
-	if !evaluate[bool](t, p.tab, "auth.state.error === null") {
+	if !browser.Evaluate[bool](t, p.tab, "auth.state.error === null") {
 		t.Error("it shows an error")
 	}
 	// Aborted before it begins, it opens nothing.
 	p.press()
 	p.ends("aborted: ")
-	noWindow(t, p.tab, "about:blank")
+	p.tab.NoWindow(t, "about:blank")
 }
 
 func testBackendRestarts(_ *testing.T, p *plugin) {
 	opened := p.click()
 	p.waitForPolls(1)
 	p.backend.stop()
-	p.waitForPolls(p.traffic.polls() + 2)
+	p.waitForPolls(p.front.polls.Load() + 2)
 	p.status("waiting")
 	p.backend.start()
 	p.submit(opened)
@@ -108,27 +105,27 @@ func testBackendRestarts(_ *testing.T, p *plugin) {
 
 func testAsleep(t *testing.T, p *plugin) {
 	opened := p.click()
-	p.freeze(page.SetWebLifecycleStateStateFrozen)
+	freeze(t, p.tab, page.SetWebLifecycleStateStateFrozen)
 	p.submit(opened)
-	do(t, opened, chromedp.WaitVisible(chromedp.CSS("main.success h1")))
-	p.freeze(page.SetWebLifecycleStateStateActive)
+	opened.WaitVisible(t, "main.success h1")
+	freeze(t, p.tab, page.SetWebLifecycleStateStateActive)
 	p.ends(`{"`)
 }
 
 func testDenied(t *testing.T, p *plugin) {
 	opened := p.click()
-	authorization, err := url.Parse(evaluate[string](t, p.tab, "auth.state.url"))
+	authorization, err := url.Parse(browser.Evaluate[string](t, p.tab, "auth.state.url"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	redirect := p.backend.url + "/redirect?error=access_denied&state=" + authorization.Query().Get("state")
-	evaluate[bool](t, opened, "(location.href = '"+redirect+"', true)")
+	opened.Run(t, "location.href = '"+redirect+"'")
 	p.ends("access_denied: The sign-in was cancelled")
-	if got := evaluate[string](t, p.tab, "auth.state.error.code"); got != "access_denied" {
+	if got := browser.Evaluate[string](t, p.tab, "auth.state.error.code"); got != "access_denied" {
 		t.Errorf("it shows %s", got)
 	}
 	p.signIn() // and tries again
-	if !evaluate[bool](t, p.tab, "auth.state.error === null") {
+	if !browser.Evaluate[bool](t, p.tab, "auth.state.error === null") {
 		t.Error("it still shows the error")
 	}
 }
@@ -142,7 +139,7 @@ func testBackendDoesNotAnswer(t *testing.T, p *plugin) {
 	p.backend.stop()
 	p.press()
 	p.ends("unavailable: The sign-in service cannot be reached.")
-	noWindow(t, p.tab, "about:blank")
+	p.tab.NoWindow(t, "about:blank")
 }
 
 func testBackendWithoutAPlugin(_ *testing.T, p *plugin) {
@@ -157,7 +154,7 @@ func testOffline(_ *testing.T, p *plugin) {
 	opened := p.click()
 	p.front.offline.Store(true)
 	p.submit(opened)
-	p.waitForPolls(p.traffic.polls() + 6) // as many as in 9 seconds
+	p.waitForPolls(p.front.polls.Load() + 6) // as many as in 9 seconds
 	p.status("waiting")
 	p.front.offline.Store(false)
 	p.ends(`{"`)
@@ -187,10 +184,10 @@ func testPollsAreSpaced(t *testing.T, p *plugin) {
 		return send(address, init)
 	}`)
 	opened := p.click()
-	until(t, p.tab, "polls.length > 4")
+	p.tab.Until(t, "polls.length > 4")
 	const least = pollInterval/hurry - 10*time.Millisecond
 	// The first with a query is sent once the one without has failed, and the next counts from that.
-	polls := evaluate[[]int64](t, p.tab, "polls.slice(1)")
+	polls := browser.Evaluate[[]int64](t, p.tab, "polls.slice(1)")
 	for i, sent := range polls[1:] {
 		if apart := time.Duration(sent-polls[i]) * time.Millisecond; apart < least {
 			t.Errorf("polls %d and %d are %s apart", i, i+1, apart)
@@ -230,25 +227,20 @@ func testSecondSignIn(t *testing.T, p *plugin) {
 	}
 	p.run("options = {}, attempt.catch(error => first = error.code)")
 	opened := p.click()
-	until(t, p.tab, "window.first === 'aborted'")
-	noWindow(t, p.tab, "about:blank")
+	p.tab.Until(t, "window.first === 'aborted'")
+	p.tab.NoWindow(t, "about:blank")
 	p.status("waiting")
 	p.submit(opened)
 	p.ends(`{"`)
 }
 
 func testDesktopApp(t *testing.T, p *plugin) {
-	_, err := chromedp.Call(p.tab, emulation.SetUserAgentOverride, emulation.SetUserAgentOverrideParams{
-		UserAgent: "Mozilla/5.0 Chrome/140.0.0.0 Electron/38.0.0",
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	p.run("Object.defineProperty(navigator, 'userAgent', { value: 'Chrome/140.0.0.0 Electron/38.0.0' })")
 	// As Electron does when it starts the system browser.
 	p.run("started = [], open = url => { started.push(url); return null }")
 	p.press()
-	until(t, p.tab, "started.length > 0")
-	started := evaluate[[]string](t, p.tab, "started")
+	p.tab.Until(t, "started.length > 0")
+	started := browser.Evaluate[[]string](t, p.tab, "started")
 	if len(started) != 1 || !strings.HasPrefix(started[0], p.provider.url) {
 		t.Fatalf("it opened %s", started)
 	}

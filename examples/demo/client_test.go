@@ -1,76 +1,76 @@
 package main
 
 import (
-	"context"
 	"sync"
 	"testing"
-	"time"
 
-	"github.com/chromedp/chromedp"
-
+	"plugin-oauth/internal/browser"
 	"plugin-oauth/internal/testkit"
 )
 
-// scenario is what one person meets, in a browser context, with a backend and a provider of its own.
+// scenario is what one person meets, in a browser, with a backend and a provider of its own.
 type scenario struct {
 	name    string
-	behind  behind
-	hurried bool     // the client's timers end three times earlier
-	env     []string // more of the backend's environment
-	withAPI bool     // there is an API that browsers may not call
+	worker  bool           // the backend answers as framer/plugin-oauth does
+	hurried bool           // the client's timers end three times earlier
+	env     []string       // more of the backend's environment
+	host    *hostPage      // the page around the plugin; nil: it has a window of its own
+	withAPI bool           // there is an API that browsers may not call
+	only    browser.Engine // blank: all
 	run     func(t *testing.T, p *plugin)
 }
-
-// behind is what the client talks to.
-type behind int
-
-const (
-	atBackend behind = iota // the backend itself
-	atFront                 // the backend, with a front before it
-	atWorker                // the backend, which answers as framer/plugin-oauth does
-)
 
 // hurry is how much earlier timers end in a hurried scenario.
 const hurry = 3
 
-// atOnce is how many scenarios run at the same time. They wait most of the time, so they may be more than
-// there are cores.
-const atOnce = 4
+// running has a place for each scenario that runs. They wait most of the time, so there may be more of them
+// than there are cores.
+var running = make(chan struct{}, 4)
 
-// The client in a real browser, with the program and a real provider; and much of it once more with a backend
-// that answers as framer/plugin-oauth does. A scenario runs alone with -run 'TestClient/^denied$', and with
-// its backend with -run 'TestClient/plugin-oauth/abort'.
+// The client in real browsers, with the program and a real provider; and much of it once more with a backend
+// that answers as framer/plugin-oauth does. A scenario runs alone with -run 'TestClient/WebKit/^denied$', and
+// with its backend with -run 'TestClient/Firefox/plugin-oauth/abort'.
 func TestClient(t *testing.T) {
 	t.Parallel()
-	browser := browser(t)
-	do(t, browser) // starts it: scenarios open their own browser contexts
-	scenarios := clientScenarios()
+	scenarios := append(clientScenarios(), hostScenarios()...)
 	for _, s := range scenariosOfAnyBackend() {
 		name := s.name
-		s.name, s.behind = "plugin-oauth/"+name, atBackend
+		s.name, s.worker = "plugin-oauth/"+name, false
 		scenarios = append(scenarios, s)
-		s.name, s.behind = "as the Worker/"+name, atWorker
+		s.name, s.worker = "as the Worker/"+name, true
 		scenarios = append(scenarios, s)
 	}
-	// t.Parallel would let no more of them run than there are cores.
-	var running sync.WaitGroup
-	slots := make(chan struct{}, atOnce)
+	browser.Each(t, func(t *testing.T, engine browser.Engine) { runScenarios(t, engine, scenarios) })
+}
+
+// runScenarios runs scenarios in an engine. t.Parallel would let no more of them run than there are cores.
+func runScenarios(t *testing.T, engine browser.Engine, scenarios []scenario) {
+	t.Helper()
+	var all sync.WaitGroup
 	for _, s := range scenarios {
-		slots <- struct{}{}
-		running.Go(func() {
-			defer func() { <-slots }()
-			t.Run(s.name, func(t *testing.T) { s.run(t, s.open(t, browser)) })
+		if s.only != "" && s.only != engine {
+			continue
+		}
+		running <- struct{}{}
+		all.Go(func() {
+			defer func() { <-running }()
+			t.Run(s.name, func(t *testing.T) { s.run(t, s.open(t, engine)) })
 		})
 	}
-	running.Wait()
+	all.Wait()
 }
 
 // open starts all that a scenario needs, and opens the plugin's window.
-func (s scenario) open(t *testing.T, browser context.Context) *plugin {
+func (s scenario) open(t *testing.T, engine browser.Engine) *plugin {
 	t.Helper()
+	var options []browser.Option
+	if s.host != nil && s.host.withoutStorage {
+		options = append(options, browser.BlockThirdParties)
+	}
+	profile := browser.NewProfile(t, engine, options...)
 	backend := newRelay(t)
 	provider := newProvider(t, backend.url+"/redirect")
-	p := &plugin{t: t, backend: backend, backendURL: backend.url, provider: provider}
+	p := &plugin{t: t, backend: backend, provider: provider, front: newFront(backend, s.worker)}
 	env := s.env
 	if s.withAPI {
 		p.api = testkit.NewAPI(t, nil)
@@ -78,17 +78,17 @@ func (s scenario) open(t *testing.T, browser context.Context) *plugin {
 	}
 	backend.knows(p.provider, env...)
 	backend.start()
-	if s.behind != atBackend {
-		p.front = newFront(backend, s.behind == atWorker)
-		p.backendURL = serve(t, p.front)
-	}
+	p.backendURL = serve(t, p.front)
 	p.address = serve(t, clientPages()) + "/?backend=" + p.backendURL
 	if s.hurried {
 		p.address += "&hurry=" + string('0'+rune(hurry))
 	}
-	ctx, cancel := context.WithTimeout(browser, 2*time.Minute)
-	t.Cleanup(cancel)
-	p.open(ctx, chromedp.WithNewBrowserContext())
+	if s.host != nil {
+		p.tab = profile.Open(t, s.host.around(t, p.address)).Frame(t, "iframe")
+		p.tab.Until(t, "window.auth")
+	} else {
+		p.open(profile)
+	}
 	return p
 }
 
@@ -100,7 +100,7 @@ func scenariosOfAnyBackend() []scenario {
 		{name: "timeout", run: testTimeout},
 		{name: "abort", run: testAbort},
 		{name: "backend restarts", hurried: true, run: testBackendRestarts},
-		{name: "asleep", run: testAsleep},
+		{name: "asleep", only: browser.Chromium, run: testAsleep},
 		{name: "two windows refresh", run: testTwoWindowsRefresh},
 		{name: "provider rotates", run: testProviderRotates},
 		{name: "provider omits the refresh token", run: testProviderOmitsTheRefreshToken},
@@ -116,23 +116,23 @@ func scenariosOfAnyBackend() []scenario {
 // clientScenarios need one backend, or differ with it. Those that take longest come first.
 func clientScenarios() []scenario {
 	return []scenario{
-		{name: "slow backend, pop-ups blocked", behind: atFront, run: testSlowBackend},
-		{name: "what a refresh is answered", behind: atFront, hurried: true, run: testRefreshAnswers},
+		{name: "slow backend, pop-ups blocked", run: testSlowBackend},
+		{name: "what a refresh is answered", hurried: true, run: testRefreshAnswers},
 		{
 			name:   "what a refresh is answered in text",
-			behind: atWorker, hurried: true, run: testRefreshAnswersInText,
+			worker: true, hurried: true, run: testRefreshAnswersInText,
 		},
-		{name: "busy", behind: atFront, hurried: true, run: testBusy},
+		{name: "busy", hurried: true, run: testBusy},
 		{name: "tokens at any depth", run: testTokensAtAnyDepth},
 		{name: "parameters of a sign-in", run: testParametersOfASignIn},
 		{name: "both tokens are revoked", run: testBothTokensAreRevoked},
-		{name: "offline", behind: atFront, hurried: true, run: testOffline},
-		{name: "offline, as the Worker", behind: atWorker, hurried: true, run: testOffline},
-		{name: "poll without an answer", behind: atFront, hurried: true, run: testPollWithoutAnAnswer},
-		{name: "polls are held", behind: atFront, hurried: true, run: testPollsAreHeld},
+		{name: "offline", hurried: true, run: testOffline},
+		{name: "offline, as the Worker", worker: true, hurried: true, run: testOffline},
+		{name: "poll without an answer", hurried: true, run: testPollWithoutAnAnswer},
+		{name: "polls are held", hurried: true, run: testPollsAreHeld},
 		{
 			name:   "polls are spaced where none is held",
-			behind: atWorker, hurried: true, run: testPollsAreSpaced,
+			worker: true, hurried: true, run: testPollsAreSpaced,
 		},
 		{name: "API without CORS", withAPI: true, run: testRelay},
 		{
@@ -143,7 +143,7 @@ func clientScenarios() []scenario {
 		{name: "expired", env: []string{"SESSION_TTL=2s"}, run: testExpired},
 		{name: "backend does not answer", run: testBackendDoesNotAnswer},
 		{name: "backend without a plugin", run: testBackendWithoutAPlugin},
-		{name: "without locks", behind: atWorker, run: testWithoutLocks},
+		{name: "without locks", worker: true, run: testWithoutLocks},
 		{name: "each customer has tokens of their own", run: testEachCustomer},
 		{name: "tokens go where they belong", run: testTokensGoWhereTheyBelong},
 		{name: "codes that objects have", run: testCodesThatObjectsHave},
@@ -152,7 +152,7 @@ func clientScenarios() []scenario {
 		{name: "signed out while storing", run: testSignedOutWhileStoring},
 		{name: "storage that fails", run: testStorageThatFails},
 		{name: "storage cannot be written", run: testStorageCannotBeWritten},
-		{name: "second sign-in ends the first", behind: atFront, run: testSecondSignIn},
+		{name: "second sign-in ends the first", run: testSecondSignIn},
 		{name: "desktop app", run: testDesktopApp},
 	}
 }

@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"plugin-oauth/internal/browser"
 )
 
 func testTwoWindowsRefresh(t *testing.T, p *plugin) {
@@ -79,7 +81,7 @@ func testRevokedAtTheProvider(t *testing.T, p *plugin) {
 	p.get()
 	p.ends("signed_out: You are signed out. Please sign in again.")
 	p.status("signedOut")
-	got := evaluate[string](t, p.tab, "auth.state.error.code + localStorage.length")
+	got := browser.Evaluate[string](t, p.tab, "auth.state.error.code + localStorage.length")
 	if got != "signed_out0" {
 		t.Errorf("it shows and stores %s", got)
 	}
@@ -109,7 +111,7 @@ func testStorageCleared(t *testing.T, p *plugin) {
 	other := p.another()
 	other.status("signedIn")
 	other.run("localStorage.clear()")
-	until(t, p.tab, "auth.state.status === 'signedOut'")
+	p.tab.Until(t, "auth.state.status === 'signedOut'")
 	other.get() // the window that cleared it gets no event
 	other.ends("signed_out: ")
 	other.status("signedOut")
@@ -135,14 +137,14 @@ func testSignedInDuringRefresh(t *testing.T, p *plugin) {
 	p.waitForRefresh(before)
 	old := p.stored().Tokens
 	p.submit(p.click())
-	until(t, p.tab, "outcome !== ''")
+	p.tab.Until(t, "outcome !== ''")
 	now := p.stored().Tokens
 	if now == old {
 		t.Error("the tokens are the old ones")
 	}
 	release()
-	until(t, p.tab, "late !== ''")
-	if late := evaluate[string](t, p.tab, "late"); late != now.AccessToken || p.stored().Tokens != now {
+	p.tab.Until(t, "late !== ''")
+	if late := browser.Evaluate[string](t, p.tab, "late"); late != now.AccessToken || p.stored().Tokens != now {
 		t.Error("the refresh has replaced the new tokens")
 	}
 	p.idle()
@@ -156,9 +158,9 @@ func testSignedOutDuringRefresh(t *testing.T, p *plugin) {
 	p.get()
 	p.waitForRefresh(before)
 	p.run("left = false, auth.signOut().then(() => left = true)")
-	until(t, p.tab, "auth.state.status === 'signedOut'")
+	p.tab.Until(t, "auth.state.status === 'signedOut'")
 	release()
-	until(t, p.tab, "left") // it revokes the tokens meanwhile
+	p.tab.Until(t, "left") // it revokes the tokens meanwhile
 	p.ends("signed_out: ")
 	if p.storedValues() != 0 {
 		t.Error("the tokens are back")
@@ -179,7 +181,7 @@ type refreshAnswer struct {
 
 func testRefreshAnswers(t *testing.T, p *plugin) {
 	p.signIn()
-	kept := evaluate[string](t, p.tab, "Object.values(localStorage)[0]")
+	kept := browser.Evaluate[string](t, p.tab, "Object.values(localStorage)[0]")
 	const hasRefreshToken = "!!JSON.parse(Object.values(localStorage)[0]).tokens.refresh_token"
 	for _, test := range []refreshAnswer{
 		// The grant has ended. The backend has one word for that, under the status of the provider.
@@ -236,12 +238,12 @@ func testRefreshAnswers(t *testing.T, p *plugin) {
 			p.ends(test.want)
 			if gone := p.storedValues() == 0; gone != (test.want == "signed_out: ") {
 				t.Errorf("the tokens are gone: %t", gone)
-			} else if !gone && !evaluate[bool](t, p.tab, hasRefreshToken) {
+			} else if !gone && !browser.Evaluate[bool](t, p.tab, hasRefreshToken) {
 				t.Error("the refresh token is gone")
 			}
 		})
 	}
-	addresses := evaluate[string](t, p.tab,
+	addresses := browser.Evaluate[string](t, p.tab,
 		"performance.getEntriesByType('resource').map(({ name }) => name).join()")
 	if strings.Contains(addresses, "?") {
 		t.Errorf("something stands in an address: %s", addresses)
@@ -250,7 +252,7 @@ func testRefreshAnswers(t *testing.T, p *plugin) {
 
 func testRefreshAnswersInText(t *testing.T, p *plugin) {
 	p.signIn()
-	kept := evaluate[string](t, p.tab, "Object.values(localStorage)[0]")
+	kept := browser.Evaluate[string](t, p.tab, "Object.values(localStorage)[0]")
 	for _, test := range []refreshAnswer{
 		{status: 503, body: "Service Unavailable", want: "unavailable: "},
 		{status: 400, body: "<h1>Bad Request</h1>", want: "unavailable: "}, // of a proxy
@@ -295,7 +297,7 @@ func testEachCustomer(t *testing.T, p *plugin) {
 	p.signIn()
 	p.run(fmt.Sprintf(`other = createAuth({ backend: '%[1]s/', parameters: { shop: 'b' } }).state.status,
 		same = createAuth({ backend: '%[1]s/' }).state.status`, p.backendURL))
-	if got := evaluate[string](t, p.tab, "other + same"); got != "signedOutsignedIn" {
+	if got := browser.Evaluate[string](t, p.tab, "other + same"); got != "signedOutsignedIn" {
 		t.Errorf("the other customer and the same are %s", got)
 	}
 }
@@ -333,14 +335,14 @@ func testTokensGoWhereTheyBelong(t *testing.T, p *plugin) {
 			p.run("to(" + test.from + ", " + strconv.Quote(test.url) + ")")
 			if test.want == "" {
 				p.ends(`"http`)
-				got := evaluate[string](t, p.tab, "outcome")
+				got := browser.Evaluate[string](t, p.tab, "outcome")
 				if !strings.HasSuffix(got, test.url+` Bearer "`) {
 					t.Errorf("sent is %s", got)
 				}
 				return
 			}
 			p.ends(test.want)
-			if evaluate[int](t, p.tab, "sent.length") != 0 {
+			if browser.Evaluate[int](t, p.tab, "sent.length") != 0 {
 				t.Error("the request is sent")
 			}
 		})
@@ -371,11 +373,12 @@ func (p *plugin) useSlowStorage() {
 			},
 			removeItem: key => slowly(() => values.delete(key)),
 		} }),
+		first = slow.state.status,
 		document.querySelector('#signIn').onclick = () => watch(slow.signIn())`)
-	if got := evaluate[string](p.t, p.tab, "slow.state.status"); got != "loading" {
+	if got := browser.Evaluate[string](p.t, p.tab, "first"); got != "loading" {
 		p.t.Errorf("at first it is %s", got)
 	}
-	until(p.t, p.tab, "slow.state.status === 'signedOut'")
+	p.tab.Until(p.t, "slow.state.status === 'signedOut'")
 }
 
 func testSlowStorage(t *testing.T, p *plugin) {
@@ -387,10 +390,10 @@ func testSlowStorage(t *testing.T, p *plugin) {
 		slow.onChange(state => listened.push(state.status))`)
 	p.submit(p.click())
 	p.ends(`{"`)
-	if got := evaluate[string](t, p.tab, "listened.at(-1) + (thrown > 0)"); got != "signedIntrue" {
+	if got := browser.Evaluate[string](t, p.tab, "listened.at(-1) + (thrown > 0)"); got != "signedIntrue" {
 		t.Errorf("the listeners got %s", got)
 	}
-	if evaluate[bool](t, p.tab, "listened.includes('not any more')") {
+	if browser.Evaluate[bool](t, p.tab, "listened.includes('not any more')") {
 		t.Error("a listener is called after it was removed")
 	}
 }
@@ -403,11 +406,11 @@ func testSignedOutWhileStoring(t *testing.T, p *plugin) {
 		values.set(key, JSON.stringify({ ...JSON.parse(value), expires: 1 })),
 		storing = 0, hold = new Promise(resolve => release = resolve)`)
 	p.run("watch(slow.accessToken())")
-	until(t, p.tab, "storing === 1")
+	p.tab.Until(t, "storing === 1")
 	p.run("left = false, slow.signOut().then(() => left = true), release()")
-	until(t, p.tab, "left && timers.size === 0") // it also waits in between, without a timer
+	p.tab.Until(t, "left && timers.size === 0") // it also waits in between, without a timer
 	p.ends("signed_out: ")
-	until(t, p.tab, "values.size === 0 && slow.state.status === 'signedOut'")
+	p.tab.Until(t, "values.size === 0 && slow.state.status === 'signedOut'")
 	p.idle()
 }
 
@@ -422,7 +425,7 @@ func testStorageThatFails(t *testing.T, p *plugin) {
 	}`)
 	p.run("watch(auth.accessToken())")
 	p.ends(`"`)
-	if evaluate[int](t, p.tab, "reads") != 3 || p.stored().Tokens.RefreshToken == before {
+	if browser.Evaluate[int](t, p.tab, "reads") != 3 || p.stored().Tokens.RefreshToken == before {
 		t.Error("the new refresh token is lost")
 	}
 	p.run(`Storage.prototype.getItem = Storage.prototype.removeItem = () => { throw new Error('shut') },

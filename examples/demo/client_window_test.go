@@ -1,22 +1,15 @@
 package main
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/url"
-	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
-	"github.com/chromedp/cdproto/network"
-	"github.com/chromedp/cdproto/page"
-	"github.com/chromedp/cdproto/target"
-	"github.com/chromedp/chromedp"
-
+	"plugin-oauth/internal/browser"
 	"plugin-oauth/internal/testkit"
 )
 
@@ -30,82 +23,25 @@ func waitFor(t *testing.T, what string, holds func() bool) {
 	}
 }
 
-// traffic follows the requests of a tab. It is safe for concurrent use.
-type traffic struct {
-	mu   sync.Mutex
-	open map[network.RequestID]string // those that have no complete answer yet, with method and address
-	sent map[string]int               // the number of requests to each path
-}
-
-// watch follows the requests of a new tab from its start.
-func watch(t *testing.T, tab context.Context) *traffic {
-	t.Helper()
-	tr := &traffic{open: map[network.RequestID]string{}, sent: map[string]int{}}
-	if err := chromedp.Listen(tab, tr.listen); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := chromedp.Call(tab, network.Enable, network.EnableParams{}); err != nil {
-		t.Fatal(err)
-	}
-	return tr
-}
-
-func (tr *traffic) listen(event any) {
-	tr.mu.Lock()
-	defer tr.mu.Unlock()
-	switch event := event.(type) {
-	case *network.EventRequestWillBeSent:
-		tr.open[event.RequestID] = event.Request.Method + " " + event.Request.URL
-		if address, err := url.Parse(event.Request.URL); err == nil {
-			tr.sent[address.Path]++
-		}
-	case *network.EventLoadingFinished:
-		delete(tr.open, event.RequestID)
-	case *network.EventLoadingFailed:
-		delete(tr.open, event.RequestID)
-	}
-}
-
-// requests returns the requests that have no complete answer yet.
-func (tr *traffic) requests() (open []string) {
-	tr.mu.Lock()
-	defer tr.mu.Unlock()
-	for _, request := range tr.open {
-		open = append(open, request)
-	}
-	return open
-}
-
-// polls returns how many polls have been sent.
-func (tr *traffic) polls() int {
-	tr.mu.Lock()
-	defer tr.mu.Unlock()
-	return tr.sent["/poll"]
-}
-
 // plugin is a window with the client in it, and what stands behind it.
 type plugin struct {
 	t       *testing.T
-	tab     context.Context
-	traffic *traffic
+	tab     *browser.Page
 	address string // the page's
 
 	provider   *provider
 	backend    *relay
-	front      *front // nil: the client talks to the backend itself
-	backendURL string // where the client talks to
+	front      *front
+	backendURL string // where the client talks to, which is the front's
 
 	api *testkit.API // nil: the scenario has none
 }
 
-// open opens the plugin's page in a tab of its own.
-func (p *plugin) open(ctx context.Context, options ...chromedp.ContextOption) {
+// open opens the plugin's page in a window of its own.
+func (p *plugin) open(profile *browser.Profile) {
 	p.t.Helper()
-	tab, closeTab := chromedp.NewContext(ctx, options...)
-	p.t.Cleanup(closeTab)
-	p.tab, p.traffic = tab, watch(p.t, tab)
-	do(p.t, tab, chromedp.Navigate(p.address))
-	until(p.t, tab, "window.auth")
+	p.tab = profile.Open(p.t, p.address)
+	p.tab.Until(p.t, "window.auth")
 }
 
 // in is the same window in a subtest.
@@ -116,13 +52,13 @@ func (p *plugin) in(t *testing.T) *plugin {
 }
 
 // isWorker says whether the backend answers as framer/plugin-oauth does.
-func (p *plugin) isWorker() bool { return p.front != nil && p.front.worker }
+func (p *plugin) isWorker() bool { return p.front.worker }
 
 // another opens a second window of the plugin.
 func (p *plugin) another() *plugin {
 	p.t.Helper()
 	other := *p
-	other.open(p.tab)
+	other.open(p.tab.Profile())
 	return &other
 }
 
@@ -130,24 +66,24 @@ func (p *plugin) another() *plugin {
 // be left.
 func (p *plugin) ends(want string) {
 	p.t.Helper()
-	until(p.t, p.tab, "window.outcome !== ''")
-	if got := evaluate[string](p.t, p.tab, "outcome"); !strings.HasPrefix(got, want) {
+	p.tab.Until(p.t, "window.outcome !== ''")
+	if got := browser.Evaluate[string](p.t, p.tab, "outcome"); !strings.HasPrefix(got, want) {
 		p.t.Errorf("the outcome is %.200s, want %s", got, want)
 	}
 	p.idle()
 }
 
 // idle checks that no timer is left, and no request, once what is sent without waiting for it has been
-// answered. The browser reports an aborted request a moment later.
+// answered. The front learns of an aborted request a moment later.
 func (p *plugin) idle() {
 	p.t.Helper()
 	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(10 * time.Millisecond) {
-		open, timers := p.traffic.requests(), evaluate[int](p.t, p.tab, "timers.size")
-		if len(open) == 0 && timers == 0 {
+		open, timers := p.front.open.Load(), browser.Evaluate[int](p.t, p.tab, "timers.size")
+		if open == 0 && timers == 0 {
 			return
 		}
 		if time.Now().After(deadline) {
-			p.t.Errorf("%d timers are left, and requests: %s", timers, open)
+			p.t.Errorf("%d timers and %d requests are left", timers, open)
 			return
 		}
 	}
@@ -156,7 +92,7 @@ func (p *plugin) idle() {
 // run evaluates a statement of the page.
 func (p *plugin) run(statement string) {
 	p.t.Helper()
-	evaluate[bool](p.t, p.tab, "("+statement+", true)")
+	p.tab.Run(p.t, statement)
 }
 
 // get asks the provider who the person is.
@@ -167,7 +103,7 @@ func (p *plugin) get() {
 
 func (p *plugin) status(want string) {
 	p.t.Helper()
-	if got := evaluate[string](p.t, p.tab, "auth.state.status"); got != want {
+	if got := browser.Evaluate[string](p.t, p.tab, "auth.state.status"); got != want {
 		p.t.Errorf("the status is %s, want %s", got, want)
 	}
 }
@@ -180,7 +116,7 @@ type storedTokens struct {
 
 func (p *plugin) stored() (value storedTokens) {
 	p.t.Helper()
-	text := evaluate[string](p.t, p.tab, "Object.values(localStorage)[0] ?? '{}'")
+	text := browser.Evaluate[string](p.t, p.tab, "Object.values(localStorage)[0] ?? '{}'")
 	if err := json.Unmarshal([]byte(text), &value); err != nil {
 		p.t.Fatal(err)
 	}
@@ -190,7 +126,7 @@ func (p *plugin) stored() (value storedTokens) {
 // storedValues counts what localStorage has.
 func (p *plugin) storedValues() int {
 	p.t.Helper()
-	return evaluate[int](p.t, p.tab, "localStorage.length")
+	return browser.Evaluate[int](p.t, p.tab, "localStorage.length")
 }
 
 // expireIn makes the access token expire in some milliseconds, as far as the client knows.
@@ -219,37 +155,34 @@ func (p *plugin) checkRefresh(token string, status int) {
 }
 
 // click starts a sign-in and returns the window of the provider, which shows its form.
-func (p *plugin) click() context.Context {
+func (p *plugin) click() *browser.Page {
 	p.t.Helper()
 	p.press()
-	opened := window(p.t, p.tab, p.provider.url)
-	do(p.t, opened, chromedp.WaitVisible(chromedp.CSS("#username")))
+	opened := p.tab.Window(p.t, p.provider.url)
+	opened.WaitVisible(p.t, "#username")
 	return opened
 }
 
 // press starts a sign-in.
 func (p *plugin) press() {
 	p.t.Helper()
-	do(p.t, p.tab, chromedp.Click(chromedp.CSS("#signIn")))
+	p.tab.Click(p.t, "#signIn")
 }
 
 // submit fills in the provider's form, and sends it.
-func (p *plugin) submit(opened context.Context) {
+func (p *plugin) submit(opened *browser.Page) {
 	p.t.Helper()
-	do(p.t, opened,
-		chromedp.SetValue(chromedp.CSS("#username"), p.provider.username),
-		chromedp.SetValue(chromedp.CSS("#password"), p.provider.password))
-	evaluate[bool](p.t, opened, "(setTimeout(() => document.querySelector('button').click()), true)")
+	opened.SetValue(p.t, "#username", p.provider.username)
+	opened.SetValue(p.t, "#password", p.provider.password)
+	opened.Click(p.t, "button")
 }
 
 // submitElsewhere signs in where the person has opened the provider's page by its address.
-func (p *plugin) submitElsewhere(address string) context.Context {
+func (p *plugin) submitElsewhere(address string) *browser.Page {
 	p.t.Helper()
-	tab, closeTab := chromedp.NewContext(p.tab)
-	p.t.Cleanup(closeTab)
-	do(p.t, tab, chromedp.Navigate(address), chromedp.WaitVisible(chromedp.CSS("#username")))
-	p.submit(tab)
-	return tab
+	opened := p.tab.Profile().Open(p.t, address)
+	p.submit(opened)
+	return opened
 }
 
 func (p *plugin) signIn() {
@@ -266,56 +199,7 @@ func (p *plugin) waitForRefresh(before int64) {
 }
 
 // waitForPolls waits until so many polls have been sent in all.
-func (p *plugin) waitForPolls(n int) {
+func (p *plugin) waitForPolls(n int64) {
 	p.t.Helper()
-	waitFor(p.t, fmt.Sprintf("poll %d", n), func() bool { return p.traffic.polls() >= n })
-}
-
-// freeze stops the page as a laptop that is asleep does, or lets it go on.
-func (p *plugin) freeze(state page.SetWebLifecycleStateState) {
-	p.t.Helper()
-	params := page.SetWebLifecycleStateParams{State: state}
-	if _, err := chromedp.Call(p.tab, page.SetWebLifecycleState, params); err != nil {
-		p.t.Fatal(err)
-	}
-}
-
-// window attaches to the window that shows an address, once it does.
-func window(t *testing.T, ctx context.Context, prefix string) context.Context {
-	t.Helper()
-	var id target.ID
-	waitFor(t, "a window with "+prefix, func() bool {
-		pages := pagesAt(t, ctx, prefix)
-		i := slices.IndexFunc(pages, func(info *target.Info) bool { return !info.Attached })
-		if i >= 0 {
-			id = pages[i].TargetID
-		}
-		return i >= 0
-	})
-	opened, closeWindow := chromedp.NewContext(ctx, chromedp.WithTargetID(id))
-	t.Cleanup(closeWindow)
-	return opened
-}
-
-// noWindow checks that the browser context has no window with an address, in a moment.
-func noWindow(t *testing.T, ctx context.Context, prefix string) {
-	t.Helper()
-	waitFor(t, "the end of the window with "+prefix, func() bool { return len(pagesAt(t, ctx, prefix)) == 0 })
-}
-
-// pagesAt returns the pages of the context's browser context whose address begins so.
-func pagesAt(t *testing.T, ctx context.Context, prefix string) (pages []*target.Info) {
-	t.Helper()
-	targets, err := chromedp.Targets(ctx)
-	if err != nil {
-		t.Fatal(err)
-	}
-	within := chromedp.FromContext(ctx).BrowserContextID
-	for _, info := range targets {
-		if info.Type == "page" && strings.HasPrefix(info.URL, prefix) &&
-			(within == "" || info.BrowserContextID == within) {
-			pages = append(pages, info)
-		}
-	}
-	return pages
+	waitFor(p.t, fmt.Sprintf("poll %d", n), func() bool { return p.front.polls.Load() >= n })
 }

@@ -2,23 +2,14 @@ package main
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/url"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
-	"github.com/chromedp/cdproto/cdp"
-	"github.com/chromedp/cdproto/emulation"
-	"github.com/chromedp/cdproto/page"
-	"github.com/chromedp/chromedp"
-	"github.com/chromedp/chromedp/kb"
+	"plugin-oauth/internal/browser"
 )
 
 // startDemo starts the demo until the test ends. confirmLogin is as in hooks.Config; blank: its default.
@@ -60,186 +51,77 @@ func TestSignIn(t *testing.T) {
 	}
 }
 
-// chromium returns the path of Debian's Chromium. Without one the test is skipped, except where
-// BROWSER_TEST=required.
-func chromium(t *testing.T) string {
-	t.Helper()
-	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
-		if path, err := exec.LookPath(name); err == nil {
-			return path
-		}
-	}
-	if os.Getenv("BROWSER_TEST") == "required" {
-		t.Fatal("no Chromium is installed, and BROWSER_TEST=required")
-	}
-	t.Skip("no Chromium is installed: the browser test does not run")
-	return ""
-}
-
-// browser starts a browser until the test ends, and returns its tab.
-func browser(t *testing.T) context.Context {
-	t.Helper()
-	path := chromium(t)
-	options := append(chromedp.DefaultExecAllocatorOptions[:],
-		chromedp.ExecPath(path),
-		chromedp.UserDataDir(t.TempDir()),
-		chromedp.DisableGPU,
-		chromedp.Flag("disable-popup-blocking", false),
-		chromedp.Flag("disable-component-update", true),
-	)
-	if os.Geteuid() == 0 {
-		options = append(options, chromedp.NoSandbox)
-	}
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
-	t.Cleanup(cancel)
-	ctx, stop := chromedp.NewExecAllocator(ctx, options...)
-	t.Cleanup(stop)
-	ctx, closeTab := chromedp.NewContext(ctx)
-	t.Cleanup(closeTab)
-	return ctx
-}
-
-func do(t *testing.T, ctx context.Context, steps ...chromedp.Action[chromedp.Void]) {
-	t.Helper()
-	if err := chromedp.Do(ctx, steps...); err != nil {
-		t.Fatal(err)
-	}
-}
-
-func evaluate[T any](t *testing.T, ctx context.Context, expression string) T {
-	t.Helper()
-	value, err := chromedp.Run(ctx, chromedp.Evaluate[T](expression))
-	if err != nil {
-		t.Fatal(expression, err)
-	}
-	return value
-}
-
-// look takes screenshots of the page in the tab, and checks that it fits.
-func look(t *testing.T, ctx context.Context, name string) {
-	t.Helper()
-	screenshots(t, ctx, name, []int64{1280, 320}, func(width int64) (overflow int) {
-		do(t, ctx, chromedp.EmulateViewport(width, 640))
-		return evaluate[int](t, ctx, "document.documentElement.scrollWidth - innerWidth")
-	})
-	do(t, ctx, chromedp.ResetViewport())
-}
-
-// screenshots pictures a tab in light and dark, at each width. fit sets the width, and returns by how many
-// pixels the page is too wide.
-func screenshots(
-	t *testing.T, ctx context.Context, name string, widths []int64, fit func(width int64) (overflow int),
-) {
-	t.Helper()
-	dir := screenshotsDir(t)
-	// A tab in the background is not painted, and a screenshot of it may never come.
-	if _, err := chromedp.Call(ctx, page.BringToFront, cdp.Empty{}); err != nil {
-		t.Fatal(err)
-	}
-	for _, scheme := range []string{"light", "dark"} {
-		emulateMedia(t, ctx, "prefers-color-scheme", scheme)
-		for _, width := range widths {
-			if overflow := fit(width); overflow > 0 {
-				t.Errorf("%s is %d pixels too wide at %d", name, overflow, width)
-			}
-			picture, err := chromedp.Run(ctx, chromedp.CaptureScreenshot())
-			if err != nil {
-				t.Fatal(err)
-			}
-			file := filepath.Join(dir, fmt.Sprintf("%s-%s-%d.png", name, scheme, width))
-			if err := os.WriteFile(file, picture, 0o644); err != nil {
-				t.Fatal(err)
-			}
-		}
-	}
-}
-
-// screenshotsDir returns the folder that screenshots land in.
-func screenshotsDir(t *testing.T) string {
-	t.Helper()
-	dir := os.Getenv("CI_OUTPUT")
-	if dir == "" {
-		dir = t.TempDir()
-	}
-	dir = filepath.Join(dir, "screenshots")
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	return dir
-}
-
-// emulateMedia makes a tab believe in one feature of media, such as prefers-color-scheme.
-func emulateMedia(t *testing.T, ctx context.Context, feature, value string) {
-	t.Helper()
-	_, err := chromedp.Call(ctx, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
-		Features: []*emulation.MediaFeature{{Name: feature, Value: value}},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-}
-
 // A person signs in where the plugin uses the client: plugin page, provider's login form, the backend's page,
 // tokens in the plugin, sign-out.
 func TestBrowserSignIn(t *testing.T) {
 	t.Parallel()
-	d := startDemo(t, "")
-	plugin := browser(t)
-	do(t, plugin, chromedp.Navigate(d.pluginURL), chromedp.WaitVisible(chromedp.CSS("#signIn")))
-	look(t, plugin, "plugin-1-signed-out")
+	browser.Each(t, func(t *testing.T, engine browser.Engine) {
+		d := startDemo(t, "")
+		plugin := browser.Open(t, engine, d.pluginURL)
+		plugin.WaitVisible(t, "#signIn")
+		look(t, plugin, "plugin-1-signed-out")
 
-	do(t, plugin, chromedp.Click(chromedp.CSS("#signIn")))
-	opened := window(t, plugin, d.issuer)
-	do(t, opened, chromedp.WaitVisible(chromedp.CSS("#username")))
-	look(t, plugin, "plugin-2-waiting")
-	d.lookAtTheLogin(t, opened)
-	do(t, plugin, chromedp.Click(chromedp.CSS("#cancel")), chromedp.WaitVisible(chromedp.CSS("#signIn")))
-	if status := text(t, plugin, "#status"); status != "Sign in to see who you are." {
-		t.Errorf("after Cancel it says %s", status)
-	}
-	do(t, plugin, chromedp.Click(chromedp.CSS("#signIn")), chromedp.WaitVisible(chromedp.CSS("#again")))
-	do(t, opened, chromedp.Navigate(evaluate[string](t, plugin, "document.querySelector('#again').href")))
-	d.submitIn(t, opened)
-	do(t, opened, chromedp.WaitVisible(chromedp.CSS("main.success h1")))
-	d.checkPage(t, opened, said{
-		heading: "You are signed in",
-		words:   "You can close this window and return to Framer.",
+		plugin.Click(t, "#signIn")
+		opened := plugin.Window(t, d.issuer)
+		opened.WaitVisible(t, "#username")
+		look(t, plugin, "plugin-2-waiting")
+		d.checkTheLogin(t, opened)
+		plugin.Click(t, "#cancel")
+		plugin.WaitVisible(t, "#signIn")
+		if status := plugin.Text(t, "#status"); status != "Sign in to see who you are." {
+			t.Errorf("after Cancel it says %s", status)
+		}
+		plugin.Click(t, "#signIn")
+		plugin.WaitVisible(t, "#again")
+		opened.Navigate(t, browser.Evaluate[string](t, plugin, "document.querySelector('#again').href"))
+		d.submitIn(t, opened)
+		opened.WaitVisible(t, "main.success h1")
+		d.checkPage(t, opened, said{
+			heading: "You are signed in",
+			words:   "You can close this window and return to Framer.",
+		})
+		look(t, opened, "page-success")
+
+		d.checkSignedIn(t, plugin)
 	})
-	look(t, opened, "page-success")
+}
 
-	do(t, plugin, chromedp.WaitVisible(chromedp.CSS("#signOut")))
-	until(t, plugin, `document.querySelector("#status").textContent ===
-		"You are signed in as Test User (test-user@zitadel.ch)."`)
+// checkSignedIn checks that a plugin knows who is signed in, also when it is opened again, until it signs out.
+func (d *demo) checkSignedIn(t *testing.T, plugin *browser.Page) {
+	t.Helper()
+	const signedIn = "You are signed in as Test User (test-user@zitadel.ch)."
+	plugin.WaitVisible(t, "#signOut")
+	plugin.Until(t, `document.querySelector("#status").textContent === "`+signedIn+`"`)
 	look(t, plugin, "plugin-3-signed-in")
-	do(t, plugin, chromedp.Navigate(d.pluginURL)) // opened again, it still knows
-	until(t, plugin, `document.querySelector("#status").textContent.includes("Test User")`)
+	plugin.Navigate(t, d.pluginURL)
+	plugin.Until(t, `document.querySelector("#status").textContent === "`+signedIn+`"`)
 
-	do(t, plugin, chromedp.Click(chromedp.CSS("#signOut")), chromedp.WaitVisible(chromedp.CSS("#signIn")))
-	if status := text(t, plugin, "#status"); status != "Sign in to see who you are." {
+	plugin.Click(t, "#signOut")
+	plugin.WaitVisible(t, "#signIn")
+	if status := plugin.Text(t, "#status"); status != "Sign in to see who you are." {
 		t.Errorf("signed out it says %s", status)
 	}
 }
 
-// lookAtTheLogin checks the provider's login page: it says what to enter, and has entered it.
-func (d *demo) lookAtTheLogin(t *testing.T, opened context.Context) {
+// checkTheLogin checks the provider's login page: it says what to enter, and has entered it.
+func (d *demo) checkTheLogin(t *testing.T, opened *browser.Page) {
 	t.Helper()
-	words := evaluate[string](t, opened, "document.querySelector('main').innerText")
+	words := opened.Text(t, "main")
 	for _, word := range []string{d.username, d.password} {
 		if !strings.Contains(words, word) {
 			t.Errorf("%s does not stand on the login page:\n%s", word, words)
 		}
 	}
-	filled := evaluate[string](t, opened, "[document.querySelector('#username').value, "+
+	filled := browser.Evaluate[string](t, opened, "[document.querySelector('#username').value, "+
 		"document.querySelector('#password').value].join()")
 	if filled != d.username+","+d.password {
 		t.Errorf("the form has %s", filled)
 	}
 	look(t, opened, "provider-login")
 	checkAccessibility(t, opened, "provider login")
-	do(t, opened,
-		chromedp.SetValue(chromedp.CSS("#password"), "wrong"),
-		chromedp.Click(chromedp.CSS("button")),
-		chromedp.WaitVisible(chromedp.CSS("#error")))
+	opened.SetValue(t, "#password", "wrong")
+	opened.Click(t, "button")
+	opened.WaitVisible(t, "#error")
 	look(t, opened, "provider-login-wrong")
 	checkAccessibility(t, opened, "provider login")
 }
@@ -247,19 +129,21 @@ func (d *demo) lookAtTheLogin(t *testing.T, opened context.Context) {
 // The same where the plugin has a timer, as plugins in the field do, with a refresh by hand.
 func TestBrowserPlainSignIn(t *testing.T) {
 	t.Parallel()
-	d := startDemo(t, "")
-	plugin := browser(t)
-	do(t, plugin,
-		chromedp.Navigate(d.pluginURL+"/plain"),
-		chromedp.WaitVisible(chromedp.CSS("#signIn")),
-		chromedp.Click(chromedp.CSS("#signIn")))
-	opened := window(t, plugin, d.issuer)
-	d.submitIn(t, opened)
-	do(t, opened, chromedp.WaitVisible(chromedp.CSS("main.success h1")))
+	browser.Each(t, testBrowserPlainSignIn)
+}
 
-	do(t, plugin, chromedp.WaitVisible(chromedp.CSS("#signOut")))
+func testBrowserPlainSignIn(t *testing.T, engine browser.Engine) {
+	d := startDemo(t, "")
+	plugin := browser.Open(t, engine, d.pluginURL+"/plain")
+	plugin.WaitVisible(t, "#signIn")
+	plugin.Click(t, "#signIn")
+	opened := plugin.Window(t, d.issuer)
+	d.submitIn(t, opened)
+	opened.WaitVisible(t, "main.success h1")
+
+	plugin.WaitVisible(t, "#signOut")
 	var response map[string]any
-	stored := evaluate[string](t, plugin, `localStorage.getItem("tokens")`)
+	stored := browser.Evaluate[string](t, plugin, `localStorage.getItem("tokens")`)
 	if err := json.Unmarshal([]byte(stored), &response); err != nil {
 		t.Fatal(err)
 	}
@@ -268,9 +152,9 @@ func TestBrowserPlainSignIn(t *testing.T) {
 			t.Errorf("%s is not in localStorage", name)
 		}
 	}
-	do(t, plugin, chromedp.Click(chromedp.CSS("#refresh")))
-	until(t, plugin, `document.getElementById("status").textContent === "The tokens are fresh."`)
-	fresh := evaluate[string](t, plugin, `localStorage.getItem("tokens")`)
+	plugin.Click(t, "#refresh")
+	plugin.Until(t, `document.getElementById("status").textContent === "The tokens are fresh."`)
+	fresh := browser.Evaluate[string](t, plugin, `localStorage.getItem("tokens")`)
 	if fresh == stored {
 		t.Error("the refresh changed nothing")
 	}
@@ -278,8 +162,9 @@ func TestBrowserPlainSignIn(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	do(t, plugin, chromedp.Click(chromedp.CSS("#signOut")), chromedp.WaitVisible(chromedp.CSS("#signIn")))
-	until(t, plugin, `document.getElementById("status").textContent === "You are signed out."`)
+	plugin.Click(t, "#signOut")
+	plugin.WaitVisible(t, "#signIn")
+	plugin.Until(t, `document.getElementById("status").textContent === "You are signed out."`)
 	refresh := d.backendURL + "/refresh?code=" + url.QueryEscape(fmt.Sprint(response["refresh_token"]))
 	if _, err := post(t.Context(), refresh, http.StatusBadRequest); err != nil {
 		t.Errorf("after signing out the refresh token still works: %v", err)
@@ -289,22 +174,27 @@ func TestBrowserPlainSignIn(t *testing.T) {
 // A person is asked, cancels once, and continues the next time.
 func TestBrowserConfirm(t *testing.T) {
 	t.Parallel()
+	browser.Each(t, testBrowserConfirm)
+}
+
+func testBrowserConfirm(t *testing.T, engine browser.Engine) {
 	d := startDemo(t, "always")
-	tab := browser(t)
+	tab := browser.Open(t, engine, "about:blank")
 	poll := d.signInUpToTheQuestion(t, tab)
-	until(t, tab, buttonsShow)
+	tab.Until(t, buttonsShow)
 	look(t, tab, "page-confirm")
-	same := evaluate[bool](t, tab, `(([a, b]) => a.offsetWidth === b.offsetWidth &&
+	same := browser.Evaluate[bool](t, tab, `(([a, b]) => a.offsetWidth === b.offsetWidth &&
 		getComputedStyle(a).background === getComputedStyle(b).background
 	)([...document.querySelectorAll("button")])`)
 	if !same {
 		t.Error("one of the two choices stands out")
 	}
-	until(t, tab, buttonsShow) // the window may have got the focus
+	tab.Until(t, buttonsShow) // the window may have got the focus
 	tabOnce(t, tab, "button[value=cancel]")
 	tabOnce(t, tab, "button[value=continue]")
-	evaluate[bool](t, tab, "(document.querySelector('button[value=cancel]').focus(), true)")
-	do(t, tab, chromedp.KeyEvent(kb.Enter), chromedp.WaitVisible(chromedp.CSS("main.denied h1")))
+	browser.Evaluate[bool](t, tab, "(document.querySelector('button[value=cancel]').focus(), true)")
+	tab.Press(t, browser.Enter)
+	tab.WaitVisible(t, "main.denied h1")
 	d.checkPage(t, tab, said{heading: "Sign-in cancelled", words: "The plugin has no access."})
 	body, err := post(t.Context(), poll, http.StatusBadRequest)
 	if err != nil || !strings.Contains(string(body), "access_denied") {
@@ -312,9 +202,9 @@ func TestBrowserConfirm(t *testing.T) {
 	}
 
 	poll = d.signInUpToTheQuestion(t, tab)
-	until(t, tab, buttonsShow)
+	tab.Until(t, buttonsShow)
 	// A double click sends the form once.
-	if sent := evaluate[int](t, tab, `(() => {
+	if sent := browser.Evaluate[int](t, tab, `(() => {
 		let sent = 0
 		document.querySelector("form").addEventListener("submit", event => {
 			if (!event.defaultPrevented) sent++
@@ -325,22 +215,22 @@ func TestBrowserConfirm(t *testing.T) {
 	})()`); sent != 1 {
 		t.Errorf("a double click sends the form %d times", sent)
 	}
-	do(t, tab, chromedp.WaitVisible(chromedp.CSS("main.success h1")))
+	tab.WaitVisible(t, "main.success h1")
 	d.checkPage(t, tab, said{heading: "You are signed in", words: "You can close this window"})
 	if _, err := post(t.Context(), poll, http.StatusOK); err != nil {
 		t.Error(err)
 	}
 	// The page may come back as it was left, without being loaded.
-	evaluate[bool](t, tab, "(setTimeout(() => history.back()), true)")
-	until(t, tab, "document.querySelector('h1')?.textContent !== 'You are signed in'")
+	browser.Evaluate[bool](t, tab, "(setTimeout(() => history.back()), true)")
+	tab.Until(t, "document.querySelector('h1')?.textContent !== 'You are signed in'")
 }
 
 // tabOnce presses the tabulator key, and checks that it leads to an element, which shows that.
-func tabOnce(t *testing.T, tab context.Context, selector string) {
+func tabOnce(t *testing.T, tab *browser.Page, selector string) {
 	t.Helper()
-	do(t, tab, chromedp.KeyEvent(kb.Tab))
-	until(t, tab, `document.activeElement === document.querySelector("`+selector+`")`)
-	outline := evaluate[string](t, tab, "getComputedStyle(document.activeElement).outlineWidth")
+	tab.Press(t, browser.Tab)
+	tab.Until(t, `document.activeElement === document.querySelector("`+selector+`")`)
+	outline := browser.Evaluate[string](t, tab, "getComputedStyle(document.activeElement).outlineWidth")
 	if outline != "3px" {
 		t.Errorf("at %s the outline is %s", selector, outline)
 	}
@@ -355,10 +245,14 @@ const buttonsShow = `getComputedStyle(document.querySelector("button")).visibili
 // the focus, and without a script as well when it is shown.
 func TestBrowserConfirmWaits(t *testing.T) {
 	t.Parallel()
+	browser.Each(t, testBrowserConfirmWaits)
+}
+
+func testBrowserConfirmWaits(t *testing.T, engine browser.Engine) {
 	d := startDemo(t, "always")
-	tab := browser(t)
+	tab := browser.Open(t, engine, "about:blank")
 	d.signInUpToTheQuestion(t, tab)
-	until(t, tab, buttonsShow)
+	tab.Until(t, buttonsShow)
 	const tryAll = `(() => {
 		const form = document.querySelector("form"), button = form.querySelector("button[value=continue]")
 		const { left, top, width, height } = button.getBoundingClientRect()
@@ -376,7 +270,7 @@ func TestBrowserConfirmWaits(t *testing.T) {
 		delete form.dataset.sent
 		return [hit, document.activeElement === button, sent].join()
 	})()`
-	if got := evaluate[string](t, tab, tryAll); got != "true,true,true" {
+	if got := browser.Evaluate[string](t, tab, tryAll); got != "true,true,true" {
 		t.Errorf("after a second: mouse, keyboard, form are %s", got)
 	}
 	for _, event := range []string{
@@ -384,17 +278,17 @@ func TestBrowserConfirmWaits(t *testing.T) {
 		`document, new Event("visibilitychange")`,
 	} {
 		target, made, _ := strings.Cut(event, ", ")
-		got := evaluate[string](t, tab, "("+target+".dispatchEvent("+made+"), "+tryAll+")")
+		got := browser.Evaluate[string](t, tab, "("+target+".dispatchEvent("+made+"), "+tryAll+")")
 		if got != "false,false,false" {
 			t.Errorf("after %s: mouse, keyboard, form are %s", event, got)
 		}
-		until(t, tab, buttonsShow)
-		if got := evaluate[string](t, tab, tryAll); got != "true,true,true" {
+		tab.Until(t, buttonsShow)
+		if got := browser.Evaluate[string](t, tab, tryAll); got != "true,true,true" {
 			t.Errorf("a second after %s: mouse, keyboard, form are %s", event, got)
 		}
 	}
 	// The style alone is what a browser without scripts has.
-	got := evaluate[string](t, tab, `(() => {
+	got := browser.Evaluate[string](t, tab, `(() => {
 		const form = document.querySelector("form"), copy = form.cloneNode(true)
 		form.replaceWith(copy)
 		const style = getComputedStyle(copy.querySelector("button"))
@@ -406,12 +300,12 @@ func TestBrowserConfirmWaits(t *testing.T) {
 }
 
 // signInUpToTheQuestion goes through the provider's login form, and returns the address to poll.
-func (d *demo) signInUpToTheQuestion(t *testing.T, tab context.Context) (poll string) {
+func (d *demo) signInUpToTheQuestion(t *testing.T, tab *browser.Page) (poll string) {
 	t.Helper()
 	started := d.startLogin(t)
-	do(t, tab, chromedp.Navigate(started.URL))
+	tab.Navigate(t, started.URL)
 	d.submitIn(t, tab)
-	do(t, tab, chromedp.WaitVisible(chromedp.CSS("main.question h1")))
+	tab.WaitVisible(t, "main.question h1")
 	d.checkPage(t, tab, said{
 		heading: "Did you start this sign-in?",
 		words:   "whoever started it gets into your localhost account through Demo plugin.",
@@ -435,37 +329,36 @@ func (d *demo) startLogin(t *testing.T) (started startedLogin) {
 }
 
 // submitIn fills in the provider's login form in a tab, and sends it.
-func (d *demo) submitIn(t *testing.T, tab context.Context) {
+func (d *demo) submitIn(t *testing.T, tab *browser.Page) {
 	t.Helper()
-	do(t, tab,
-		chromedp.WaitVisible(chromedp.CSS("#username")),
-		chromedp.SetValue(chromedp.CSS("#username"), d.username),
-		chromedp.SetValue(chromedp.CSS("#password"), d.password),
-		chromedp.Click(chromedp.CSS("button")))
+	tab.WaitVisible(t, "#username")
+	tab.SetValue(t, "#username", d.username)
+	tab.SetValue(t, "#password", d.password)
+	tab.Click(t, "button")
 }
 
 // said is what a page tells a person.
 type said struct{ heading, words string }
 
 // checkPage checks what holds for every page of the backend in a browser.
-func (d *demo) checkPage(t *testing.T, ctx context.Context, want said) {
+func (d *demo) checkPage(t *testing.T, ctx *browser.Page, want said) {
 	t.Helper()
-	if got := evaluate[string](t, ctx, "document.querySelector('h1').textContent"); got != want.heading {
+	if got := browser.Evaluate[string](t, ctx, "document.querySelector('h1').textContent"); got != want.heading {
 		t.Errorf("the heading is %q, want %q", got, want.heading)
 	}
-	if shown := evaluate[string](t, ctx, "document.body.innerText"); !strings.Contains(shown, want.words) {
+	if shown := browser.Evaluate[string](t, ctx, "document.body.innerText"); !strings.Contains(shown, want.words) {
 		t.Errorf("%s: the page does not say %q:\n%s", want.heading, want.words, shown)
 	}
-	address, err := url.Parse(evaluate[string](t, ctx, "location.href"))
+	address, err := url.Parse(browser.Evaluate[string](t, ctx, "location.href"))
 	if err != nil || address.RawQuery != "" || !strings.HasPrefix(address.String(), d.backendURL) {
 		t.Errorf("%s: the address bar shows %s", want.heading, address)
 	}
 	// The policy lets the page's own style in, and nothing is loaded from anywhere.
-	radius := evaluate[string](t, ctx, "getComputedStyle(document.querySelector('main')).borderRadius")
+	radius := browser.Evaluate[string](t, ctx, "getComputedStyle(document.querySelector('main')).borderRadius")
 	if radius != "16px" {
 		t.Errorf("%s: the style is not in force", want.heading)
 	}
-	if n := evaluate[int](t, ctx, "performance.getEntriesByType('resource').length"); n != 0 {
+	if n := browser.Evaluate[int](t, ctx, "performance.getEntriesByType('resource').length"); n != 0 {
 		t.Errorf("%s: the page loads %d resources", want.heading, n)
 	}
 }
@@ -525,8 +418,12 @@ var otherPages = []struct {
 // Every other page that a person may see.
 func TestBrowserPages(t *testing.T) {
 	t.Parallel()
+	browser.Each(t, testBrowserPages)
+}
+
+func testBrowserPages(t *testing.T, engine browser.Engine) {
 	d := startDemo(t, "")
-	tab := browser(t)
+	tab := browser.Open(t, engine, "about:blank")
 	newState := func() string {
 		authorization, err := url.Parse(d.startLogin(t).URL)
 		if err != nil {
@@ -541,7 +438,8 @@ func TestBrowserPages(t *testing.T) {
 	for _, shown := range otherPages {
 		t.Run(shown.name, func(t *testing.T) {
 			path := strings.NewReplacer("NEW", newState(), "EXPIRED", expired).Replace(shown.path)
-			do(t, tab, chromedp.Navigate(d.backendURL+path), chromedp.WaitVisible(chromedp.CSS("h1")))
+			tab.Navigate(t, d.backendURL+path)
+			tab.WaitVisible(t, "h1")
 			d.checkPage(t, tab, shown.said)
 			look(t, tab, shown.name)
 		})

@@ -10,16 +10,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/chromedp/chromedp"
-
+	"plugin-oauth/internal/browser"
 	"plugin-oauth/internal/testkit"
 )
-
-// launchers open an address in a browser until the test ends. The page does the rest, so a browser needs
-// nothing else.
-var launchers = map[string]func(t *testing.T, address string){
-	"Chromium": func(t *testing.T, address string) { do(t, browser(t), chromedp.Navigate(address)) },
-}
 
 //go:embed fetch_test.html
 var fetchTestHTML string
@@ -27,27 +20,26 @@ var fetchTestHTML string
 // A page calls an API that no browser lets it call, through /fetch. Each scenario is in the page.
 func TestFetchInBrowsers(t *testing.T) {
 	t.Parallel()
-	for name, launch := range launchers {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			f := startFetchPage(t)
-			launch(t, f.address)
-			select {
-			case report := <-f.reports:
-				if len(report) < 10 {
-					t.Errorf("only %d scenarios ran", len(report))
+	browser.Each(t, testFetch)
+}
+
+func testFetch(t *testing.T, engine browser.Engine) {
+	f := startFetchPage(t)
+	browser.Open(t, engine, f.address)
+	select {
+	case report := <-f.reports:
+		if len(report) < 10 {
+			t.Errorf("only %d scenarios ran", len(report))
+		}
+		for scenario, failure := range report {
+			t.Run(scenario, func(t *testing.T) {
+				if failure != "" {
+					t.Error(failure)
 				}
-				for scenario, failure := range report {
-					t.Run(scenario, func(t *testing.T) {
-						if failure != "" {
-							t.Error(failure)
-						}
-					})
-				}
-			case <-time.After(2 * time.Minute):
-				t.Fatal("the page does not report")
-			}
-		})
+			})
+		}
+	case <-time.After(2 * time.Minute):
+		t.Fatal("the page does not report")
 	}
 }
 

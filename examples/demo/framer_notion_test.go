@@ -5,21 +5,25 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/chromedp/chromedp"
+	"plugin-oauth/internal/browser"
 )
 
 // A person imports a database with examples/framer-notion, and again after the collection was changed. It is
 // what Notion has, both times, although Notion refuses a call. Then the person signs out.
 func TestBrowserFramerNotion(t *testing.T) {
 	t.Parallel()
-	f := openFramerPlugin(t, startDemo(t, ""), "framer-notion")
+	browser.Each(t, testBrowserFramerNotion)
+}
+
+func testBrowserFramerNotion(t *testing.T, engine browser.Engine) {
+	f := openFramerPlugin(t, engine, "framer-notion")
 	f.restart("configureManagedCollection")
 	f.says(inStatus, "Sign in to import a database from Notion.")
 	f.picture("1-signed-out")
 	opened := f.opens("Sign in")
 	f.picture("2-waiting")
 	f.d.submitIn(t, opened)
-	do(t, opened, chromedp.WaitVisible(chromedp.CSS("main.success h1")))
+	opened.WaitVisible(t, "main.success h1")
 	f.offersDatabases()
 	f.picture("3-choice")
 
@@ -31,7 +35,7 @@ func TestBrowserFramerNotion(t *testing.T) {
 	f.checkUnreachable()
 	f.press("Sign out")
 	f.says(inStatus, "Sign in to import a database from Notion.")
-	if kept := evaluate[int](t, f.plugin, "localStorage.length"); kept != 0 {
+	if kept := browser.Evaluate[int](t, f.plugin, "localStorage.length"); kept != 0 {
 		t.Errorf("after signing out, %d values are kept", kept)
 	}
 }
@@ -39,13 +43,13 @@ func TestBrowserFramerNotion(t *testing.T) {
 // restart opens the plugin in another of Framer's modes.
 func (f *framed) restart(mode string) {
 	f.t.Helper()
-	evaluate[any](f.t, f.tab, fmt.Sprintf("(restart(%q), null)", mode))
+	browser.Evaluate[any](f.t, f.tab, fmt.Sprintf("(restart(%q), null)", mode))
 }
 
 func (f *framed) offersDatabases() {
 	f.t.Helper()
 	const titles = `[...document.querySelectorAll("option")].map(option => option.textContent).join()`
-	until(f.t, f.plugin, titles+` === "Recipes,Books"`)
+	f.plugin.Until(f.t, titles+` === "Recipes,Books"`)
 }
 
 // checkNotAllowed is an import by somebody who may not change the collection.
@@ -54,7 +58,7 @@ func (f *framed) checkNotAllowed() {
 	f.press("Import")
 	f.says(inAlert, "You may not change this collection. Ask an owner of the project.")
 	f.picture("4-not-allowed")
-	evaluate[any](f.t, f.tab, "(allow(), null)")
+	browser.Evaluate[any](f.t, f.tab, "(allow(), null)")
 	f.press("Try again")
 	f.offersDatabases()
 }
@@ -63,7 +67,7 @@ func (f *framed) checkNotAllowed() {
 func (f *framed) checkFirstImport() {
 	f.t.Helper()
 	// The first call for pages waits for go.
-	evaluate[any](f.t, f.plugin, `(() => {
+	browser.Evaluate[any](f.t, f.plugin, `(() => {
 		const send = fetch, held = new Promise(resolve => window.go = resolve)
 		window.fetch = async (url, ...more) => {
 			if (`+"`${url}`"+`.endsWith("/query")) await held
@@ -76,9 +80,9 @@ func (f *framed) checkFirstImport() {
 	f.press("Import")
 	f.says(inStatus, "“Recipes” is being read …")
 	f.picture("5-reading")
-	evaluate[any](f.t, f.plugin, "(go(), null)")
+	browser.Evaluate[any](f.t, f.plugin, "(go(), null)")
 	f.closes("12 pages of “Recipes” imported.")
-	said := evaluate[[]string](f.t, f.plugin, "said")
+	said := browser.Evaluate[[]string](f.t, f.plugin, "said")
 	wanted := []string{
 		"One moment, please …",
 		"“Recipes” is being read …", "“Recipes” is being read: 5 pages …",
@@ -95,7 +99,7 @@ func (f *framed) checkFirstImport() {
 // checkSecondImport begins by itself. What is not in Notion goes, and what was changed is as in Notion.
 func (f *framed) checkSecondImport() {
 	f.t.Helper()
-	evaluate[any](f.t, f.tab, `(() => {
+	browser.Evaluate[any](f.t, f.tab, `(() => {
 		const [[id, soup]] = items
 		items.set(id, { ...soup, slug: "changed" })
 		items.set("gone", { ...soup, id: "gone" })
@@ -110,7 +114,7 @@ func (f *framed) checkSecondImport() {
 // checkGone is an import of a database that the person has taken away from the plugin.
 func (f *framed) checkGone() {
 	f.t.Helper()
-	evaluate[any](f.t, f.tab, `(pluginData.set("databaseId", "gone"), null)`)
+	browser.Evaluate[any](f.t, f.tab, `(pluginData.set("databaseId", "gone"), null)`)
 	f.restart("syncManagedCollection")
 	f.says(inAlert, "The plugin may not see this database. In Notion, add the plugin to its connections.")
 	f.picture("6-gone")
@@ -121,7 +125,7 @@ func (f *framed) checkGone() {
 // checkUnreachable is an import without a network.
 func (f *framed) checkUnreachable() {
 	f.t.Helper()
-	evaluate[any](f.t, f.plugin, `(() => {
+	browser.Evaluate[any](f.t, f.plugin, `(() => {
 		const send = fetch
 		window.fetch = async () => {
 			window.fetch = send
@@ -135,10 +139,10 @@ func (f *framed) checkUnreachable() {
 // checkStraight calls Notion without the backend: the browser does not let the plugin read the answer.
 func (f *framed) checkStraight() {
 	f.t.Helper()
-	evaluate[any](f.t, f.plugin, fmt.Sprintf(`(window.straight = "", fetch(%q).then(
+	browser.Evaluate[any](f.t, f.plugin, fmt.Sprintf(`(window.straight = "", fetch(%q).then(
 		response => straight = response.status + "", error => straight = error.name), null)`, f.d.notionURL))
-	until(f.t, f.plugin, "straight")
-	if got := evaluate[string](f.t, f.plugin, "straight"); got != "TypeError" {
+	f.plugin.Until(f.t, "straight")
+	if got := browser.Evaluate[string](f.t, f.plugin, "straight"); got != "TypeError" {
 		f.t.Errorf("called straight, Notion's stand-in answers the plugin: %s", got)
 	}
 }
@@ -146,7 +150,7 @@ func (f *framed) checkStraight() {
 // closes waits until the plugin is closed with these words.
 func (f *framed) closes(words string) {
 	f.t.Helper()
-	until(f.t, f.tab, fmt.Sprintf("closed === %q", words))
+	f.tab.Until(f.t, fmt.Sprintf("closed === %q", words))
 }
 
 // checkRefused checks how many calls Notion has refused: one more each time, if the plugin waits as it is
@@ -190,7 +194,7 @@ func (f *framed) checkCollection() {
 		{name: "blank page", expression: "JSON.stringify([...items.values()][4].fieldData)", want: wantBlank},
 		{name: "database", expression: "pluginData.get('databaseId')", want: recipesID},
 	} {
-		if got := evaluate[string](f.t, f.tab, part.expression); got != part.want {
+		if got := browser.Evaluate[string](f.t, f.tab, part.expression); got != part.want {
 			f.t.Errorf("the %s: %s\nwant %s", part.name, got, part.want)
 		}
 	}

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"fmt"
 	"io/fs"
 	"net/http"
@@ -10,15 +9,13 @@ import (
 	"os/exec"
 	"path"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
 
-	"github.com/chromedp/cdproto/cdp"
-	"github.com/chromedp/cdproto/page"
-	"github.com/chromedp/cdproto/target"
 	"github.com/chromedp/chromedp"
+
+	"plugin-oauth/internal/browser"
 )
 
 // host is the page around a plugin. It does as much of what Framer does as the plugins need: it answers their
@@ -116,14 +113,14 @@ func framerPackages(t *testing.T) (dir string) {
 
 // serveFramerPlugin builds a plugin of the examples and serves it with the demo's addresses, and the page
 // around it at /host.
-func serveFramerPlugin(t *testing.T, d *demo, example string) (hostURL, pluginURL string) {
+func serveFramerPlugin(t *testing.T, d *demo, example string) (hostURL string) {
 	t.Helper()
 	dist := os.DirFS(filepath.Join(buildFramerPlugin(t, example), "dist"))
 	addresses := strings.NewReplacer("http://localhost:8787", d.backendURL,
 		"http://localhost:8788", d.issuer, "http://localhost:8789", d.notionURL)
 	mux := http.NewServeMux()
 	// As in Framer, the plugin is of another site than the page around it.
-	pluginURL = serve(t, mux) + "/"
+	pluginURL := serve(t, mux) + "/"
 	hostURL = strings.Replace(pluginURL, "localhost", "127.0.0.1", 1) + "host"
 	mux.HandleFunc("GET /host", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
@@ -142,7 +139,7 @@ func serveFramerPlugin(t *testing.T, d *demo, example string) (hostURL, pluginUR
 		w.Header().Set("Content-Type", "text/javascript")
 		addresses.WriteString(w, string(script))
 	})
-	return hostURL, pluginURL
+	return hostURL
 }
 
 // buildFramerPlugin builds a copy of a plugin of the examples, and returns its folder. All of them have the
@@ -212,28 +209,18 @@ func TestFramerPackages(t *testing.T) {
 type framed struct {
 	t      *testing.T
 	d      *demo
-	name   string          // of its screenshots
-	tab    context.Context // the page around it
-	plugin context.Context // the frame
+	name   string        // of its screenshots
+	tab    *browser.Page // the page around it
+	plugin *browser.Page // the frame
 }
 
 // openFramerPlugin opens a plugin of the examples, which is named by its folder.
-func openFramerPlugin(t *testing.T, d *demo, example string) *framed {
+func openFramerPlugin(t *testing.T, engine browser.Engine, example string) *framed {
 	t.Helper()
-	hostURL, pluginURL := serveFramerPlugin(t, d, "../"+example)
-	tab := browser(t)
-	do(t, tab, chromedp.Navigate(hostURL))
-	targets, err := chromedp.Targets(tab)
-	if err != nil {
-		t.Fatal(err)
-	}
-	i := slices.IndexFunc(targets, func(info *target.Info) bool { return info.URL == pluginURL })
-	if i < 0 {
-		t.Fatal("the plugin is not in the page")
-	}
-	plugin, leave := chromedp.NewContext(tab, chromedp.WithTargetID(targets[i].TargetID))
-	t.Cleanup(leave)
-	return &framed{t: t, d: d, name: example, tab: tab, plugin: plugin}
+	d := startDemo(t, "")
+	hostURL := serveFramerPlugin(t, d, "../"+example)
+	tab := browser.Open(t, engine, hostURL)
+	return &framed{t: t, d: d, name: example, tab: tab, plugin: tab.Frame(t, "iframe")}
 }
 
 // place is a selector of a part of the plugin that says something.
@@ -249,22 +236,22 @@ const (
 // says waits until the plugin says something.
 func (f *framed) says(where place, words string) {
 	f.t.Helper()
-	until(f.t, f.plugin, fmt.Sprintf("document.querySelector(%q)?.textContent === %q", where, words))
+	f.plugin.Until(f.t, fmt.Sprintf("document.querySelector(%q)?.textContent === %q", where, words))
 }
 
 // press clicks the button or the link with these words.
 func (f *framed) press(words string) {
 	f.t.Helper()
-	pressed := chromedp.Search(fmt.Sprintf("//*[self::button or self::a][text()=%q]", words))
-	do(f.t, f.plugin, chromedp.Click(pressed))
+	f.plugin.ClickElement(f.t, fmt.Sprintf(
+		`[...document.querySelectorAll("button, a")].find(one => one.textContent === %q)`, words))
 }
 
 // opens presses what opens the provider's page, and returns the window.
-func (f *framed) opens(words string) context.Context {
+func (f *framed) opens(words string) *browser.Page {
 	f.t.Helper()
 	f.press(words)
-	opened := window(f.t, f.tab, f.d.issuer)
-	do(f.t, opened, chromedp.WaitVisible(chromedp.CSS("#username")))
+	opened := f.tab.Window(f.t, f.d.issuer)
+	opened.WaitVisible(f.t, "#username")
 	f.says(inStatus, "Finish the sign-in in your browser.")
 	return opened
 }
@@ -272,24 +259,31 @@ func (f *framed) opens(words string) context.Context {
 // picture takes screenshots, and checks that the plugin fits into the size that it asks for.
 func (f *framed) picture(name string) {
 	f.t.Helper()
+	if f.tab.Engine() != browser.Chromium {
+		return
+	}
 	screenshots(f.t, f.tab, f.name+"-"+name, []int64{300}, func(width int64) (overflow int) {
-		do(f.t, f.tab, chromedp.EmulateViewport(width, 240))
-		theme := evaluate[string](f.t, f.tab, "repaint()")
-		until(f.t, f.plugin, fmt.Sprintf("document.body.dataset.framerTheme === %q", theme))
-		overflow = evaluate[int](f.t, f.plugin, "document.documentElement.scrollHeight - innerHeight")
+		resize(f.t, f.tab, width, 240)
+		theme := browser.Evaluate[string](f.t, f.tab, "repaint()")
+		f.plugin.Until(f.t, fmt.Sprintf("document.body.dataset.framerTheme === %q", theme))
+		overflow = browser.Evaluate[int](f.t, f.plugin, "document.documentElement.scrollHeight - innerHeight")
 		if overflow > 0 {
 			f.t.Errorf("%s is %d pixels too high", name, overflow)
 		}
-		return evaluate[int](f.t, f.plugin, "document.documentElement.scrollWidth - innerWidth")
+		return browser.Evaluate[int](f.t, f.plugin, "document.documentElement.scrollWidth - innerWidth")
 	})
-	do(f.t, f.tab, chromedp.ResetViewport())
+	chromium(f.t, f.tab, chromedp.ResetViewport())
 }
 
 // A person meets every state of examples/framer-plugin: cancelled at the provider and in the plugin, too
 // late, signed in through the page opened again, a profile that cannot be loaded at first, signed out.
 func TestBrowserFramerPlugin(t *testing.T) {
 	t.Parallel()
-	f := openFramerPlugin(t, startDemo(t, ""), "framer-plugin")
+	browser.Each(t, testBrowserFramerPlugin)
+}
+
+func testBrowserFramerPlugin(t *testing.T, engine browser.Engine) {
+	f := openFramerPlugin(t, engine, "framer-plugin")
 	f.says(inStatus, "Sign in to see your profile.")
 	f.picture("1-signed-out")
 	f.checkDenied()
@@ -298,14 +292,14 @@ func TestBrowserFramerPlugin(t *testing.T) {
 	f.opens("Sign in")
 	f.press("Cancel")
 	f.says(inStatus, "Sign in to see your profile.")
-	if focus := evaluate[string](t, f.plugin, "document.activeElement.textContent"); focus != "Sign in" {
+	if focus := browser.Evaluate[string](t, f.plugin, "document.activeElement.textContent"); focus != "Sign in" {
 		t.Errorf("after Cancel the focus is at %q", focus)
 	}
 
 	f.checkSignedIn()
 	f.press("Sign out")
 	f.says(inStatus, "Sign in to see your profile.")
-	if kept := evaluate[int](t, f.plugin, "localStorage.length"); kept != 0 {
+	if kept := browser.Evaluate[int](t, f.plugin, "localStorage.length"); kept != 0 {
 		t.Errorf("after signing out, %d values are kept", kept)
 	}
 }
@@ -315,12 +309,12 @@ func (f *framed) checkDenied() {
 	f.t.Helper()
 	opened := f.opens("Sign in")
 	f.picture("2-waiting")
-	authorization, err := url.Parse(evaluate[string](f.t, f.plugin, "document.querySelector('a').href"))
+	authorization, err := url.Parse(browser.Evaluate[string](f.t, f.plugin, "document.querySelector('a').href"))
 	if err != nil {
 		f.t.Fatal(err)
 	}
 	denied := url.Values{"error": {"access_denied"}, "state": {authorization.Query().Get("state")}}
-	do(f.t, opened, chromedp.Navigate(f.d.backendURL+"/redirect?"+denied.Encode()))
+	opened.Navigate(f.t, f.d.backendURL+"/redirect?"+denied.Encode())
 	f.says(inAlert, "The sign-in was cancelled, or access was not allowed. The plugin has no access.")
 	f.picture("3-denied")
 }
@@ -346,7 +340,7 @@ func (f *framed) checkTooLate() {
 func (f *framed) checkSignedIn() {
 	f.t.Helper()
 	// The profile waits for go, or for fail.
-	evaluate[any](f.t, f.plugin, `(() => {
+	browser.Evaluate[any](f.t, f.plugin, `(() => {
 		const send = fetch
 		window.fetch = async (request, ...more) => {
 			if (request.url?.endsWith("/userinfo")) {
@@ -355,20 +349,18 @@ func (f *framed) checkSignedIn() {
 			return send(request, ...more)
 		}
 	})()`)
-	if _, err := chromedp.Call(f.opens("Sign in"), page.Close, cdp.Empty{}); err != nil {
-		f.t.Fatal(err)
-	}
+	f.opens("Sign in").Close(f.t)
 	opened := f.opens("Open the page again")
 	f.d.submitIn(f.t, opened)
-	do(f.t, opened, chromedp.WaitVisible(chromedp.CSS("main.success h1")))
+	opened.WaitVisible(f.t, "main.success h1")
 	f.says(inStatus, "Your profile is loading …")
 	f.picture("5-profile-loading")
-	evaluate[any](f.t, f.plugin, "fail(new TypeError('Failed to fetch'))")
+	browser.Evaluate[any](f.t, f.plugin, "fail(new TypeError('Failed to fetch'))")
 	f.says(inAlert, "Your profile cannot be loaded.")
 	f.picture("6-profile-failed")
 	f.press("Try again")
 	f.says(inStatus, "Your profile is loading …")
-	evaluate[any](f.t, f.plugin, "go()")
+	browser.Evaluate[any](f.t, f.plugin, "go()")
 	f.says(inHeading, "Test User")
 	f.picture("7-signed-in")
 }

@@ -18,10 +18,16 @@ import (
 	"github.com/zitadel/oidc/v3/pkg/op"
 
 	"plugin-oauth/client"
+	"plugin-oauth/internal/browser"
 	"plugin-oauth/internal/testkit"
 )
 
-func TestMain(m *testing.M) { testkit.Main(m) }
+func TestMain(m *testing.M) {
+	code := m.Run()
+	browser.Quit()
+	testkit.RemoveBuild()
+	os.Exit(code)
+}
 
 // serve serves on loopback until the test ends, and returns the address.
 func serve(t *testing.T, handler http.Handler) string {
@@ -164,14 +170,15 @@ func (r *relay) start() {
 // stop ends the backend as a deploy does.
 func (r *relay) stop() { r.command.Terminate() }
 
-// front stands between a plugin and the backend. It holds answers back, and as a Worker it answers as
-// framer/plugin-oauth does.
+// front stands between a plugin and the backend. It counts requests, holds answers back, and as a Worker it
+// answers as framer/plugin-oauth does.
 type front struct {
 	worker    bool
 	proxy     httputil.ReverseProxy
 	slow      atomic.Int64 // how long /authorize takes, in nanoseconds
 	deaf      atomic.Int64 // so many polls get no answer at all
 	offline   atomic.Bool  // the connections break, those that wait as well
+	open      atomic.Int64 // requests that have not been answered
 	refreshes atomic.Int64 // requests to /refresh
 	polls     atomic.Int64 // requests to /poll
 
@@ -190,13 +197,13 @@ func newFront(r *relay, worker bool) *front {
 	f := &front{worker: worker}
 	f.proxy.Rewrite = func(request *httputil.ProxyRequest) {
 		request.SetURL(behind)
+		request.Out.URL.RawQuery = request.In.URL.RawQuery // also what cannot be parsed
 		if worker {
 			forgetBody(request.Out)
 		}
 	}
-	f.proxy.ErrorHandler = func(w http.ResponseWriter, _ *http.Request, _ error) {
-		w.WriteHeader(http.StatusBadGateway)
-	}
+	// Where nobody listens, a connection breaks.
+	f.proxy.ErrorHandler = func(http.ResponseWriter, *http.Request, error) { panic(http.ErrAbortHandler) }
 	f.proxy.ModifyResponse = func(response *http.Response) error {
 		if worker && response.StatusCode >= 400 {
 			answerInText(response)
@@ -233,6 +240,11 @@ func answerInText(response *http.Response) {
 }
 
 func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	f.open.Add(1)
+	defer f.open.Add(-1)
+	if r.URL.Path == "/poll" {
+		f.polls.Add(1)
+	}
 	if f.offline.Load() {
 		panic(http.ErrAbortHandler)
 	}
@@ -265,8 +277,8 @@ func (f *front) answers(w http.ResponseWriter, r *http.Request) bool {
 	case "/authorize":
 		time.Sleep(time.Duration(f.slow.Load()))
 	case "/poll":
-		f.polls.Add(1)
 		if f.deaf.Add(-1) >= 0 {
+			_, _ = io.Copy(io.Discard, r.Body) // the end of a connection is noticed only behind it
 			<-r.Context().Done()
 			return true
 		}
@@ -300,6 +312,7 @@ func clientPages() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("/client.js", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/javascript")
+		w.Header().Set("Access-Control-Allow-Origin", "*") // a sandbox may have no origin
 		w.Write(client.JavaScript)
 	})
 	mux.HandleFunc("/{$}", func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, clientTestHTML) })

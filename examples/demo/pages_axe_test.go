@@ -3,22 +3,20 @@ package main
 import (
 	"strings"
 	"testing"
-
-	"github.com/chromedp/chromedp"
 )
 
 // What axe-core checks is right on every page that a person may see. Of the languages, one that is written
 // from right to left and one without spaces stand for all.
 func TestBrowserPagesAccessible(t *testing.T) {
 	t.Parallel()
-	tab := browser(t)
+	tab := newChromium(t)
 	address := serve(t, gallery())
-	do(t, tab, chromedp.EmulateViewport(320, 640))
+	resize(t, tab, 320, 640)
 	check := func(t *testing.T, path string) {
 		t.Helper()
-		do(t, tab, chromedp.Navigate(address+path))
+		tab.Navigate(t, address+path)
 		if strings.Contains(path, "question") {
-			until(t, tab, buttonsShow)
+			tab.Until(t, buttonsShow)
 		}
 		checkAccessibility(t, tab, path)
 	}

@@ -1,13 +1,10 @@
 package main
 
 import (
-	"context"
 	"fmt"
 	"html"
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"path/filepath"
 	"reflect"
 	"regexp"
 	"strings"
@@ -15,12 +12,9 @@ import (
 	"time"
 
 	"github.com/a-h/templ"
-	"github.com/chromedp/cdproto/cdp"
-	"github.com/chromedp/cdproto/page"
-	"github.com/chromedp/cdproto/security"
 	"github.com/chromedp/chromedp"
-	"github.com/chromedp/chromedp/kb"
 
+	"plugin-oauth/internal/browser"
 	"plugin-oauth/views"
 )
 
@@ -146,15 +140,15 @@ var pictured = map[string]string{
 // Every page in every language fits into 320 pixels.
 func TestBrowserLanguages(t *testing.T) {
 	t.Parallel()
-	tab := browser(t)
+	tab := newChromium(t)
 	address := serve(t, gallery())
 	for _, language := range views.Languages() {
 		t.Run(language.Tag(), func(t *testing.T) {
-			do(t, tab, chromedp.Navigate(address+"/"+language.Tag()))
-			for _, wide := range evaluate[[]string](t, tab, tooWide) {
+			tab.Navigate(t, address+"/"+language.Tag())
+			for _, wide := range browser.Evaluate[[]string](t, tab, tooWide) {
 				t.Errorf("too wide: %s", wide)
 			}
-			loaded := evaluate[int](t, tab, `Array.from(frames).filter(({ document }) =>
+			loaded := browser.Evaluate[int](t, tab, `Array.from(frames).filter(({ document }) =>
 				document.querySelector("h1:lang(`+language.Tag()+`)")).length`)
 			if loaded != len(pagesOf()) {
 				t.Errorf("%d of %d pages are shown", loaded, len(pagesOf()))
@@ -167,24 +161,14 @@ func TestBrowserLanguages(t *testing.T) {
 }
 
 // picture takes one screenshot of a gallery, in light or dark. The question's buttons do not wait for it.
-func picture(t *testing.T, tab context.Context, name, scheme string) {
+func picture(t *testing.T, tab *browser.Page, name, scheme string) {
 	t.Helper()
-	do(t, tab, chromedp.EmulateViewport(1600, 2100))
-	emulateMedia(t, tab, "prefers-color-scheme", scheme)
-	evaluate[int](t, tab, `Array.from(frames).filter(({ document }) =>
+	resize(t, tab, 1600, 2100)
+	setMedia(t, tab, colours(scheme, "none"))
+	browser.Evaluate[int](t, tab, `Array.from(frames).filter(({ document }) =>
 		document.querySelector("form")?.removeAttribute("class")).length`)
-	if _, err := chromedp.Call(tab, page.BringToFront, cdp.Empty{}); err != nil {
-		t.Fatal(err)
-	}
-	shot, err := chromedp.Run(tab, chromedp.CaptureScreenshot())
-	if err != nil {
-		t.Fatal(err)
-	}
-	file := filepath.Join(screenshotsDir(t), name+"-"+scheme+".png")
-	if err := os.WriteFile(file, shot, 0o644); err != nil {
-		t.Fatal(err)
-	}
-	do(t, tab, chromedp.ResetViewport())
+	saveScreenshot(t, tab, name+"-"+scheme)
+	chromium(t, tab, chromedp.ResetViewport())
 }
 
 // Every sentence of every language is on one of the pages that are measured.
@@ -221,7 +205,10 @@ var placeholder = regexp.MustCompile(`\{[a-z]+\}`)
 // The button on the last page leads back, whatever policy the page has.
 func TestBrowserReturn(t *testing.T) {
 	t.Parallel()
-	tab := browser(t)
+	browser.Each(t, testBrowserReturn)
+}
+
+func testBrowserReturn(t *testing.T, engine browser.Engine) {
 	app := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		fmt.Fprint(w, "<!doctype html><h1>The app</h1>")
 	}))
@@ -230,21 +217,16 @@ func TestBrowserReturn(t *testing.T) {
 	provider := newProvider(t, backend.url+"/redirect")
 	backend.knows(provider, "RETURN_URL="+app.URL+"/projects", "RETURN_APP=Penpot")
 	backend.start()
-	_, err := chromedp.Call(tab, security.SetIgnoreCertificateErrors,
-		security.SetIgnoreCertificateErrorsParams{Ignore: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	do(t, tab, chromedp.Navigate(backend.url+"/redirect?error=access_denied"),
-		chromedp.WaitVisible(chromedp.CSS("main.denied a")))
-	if words := text(t, tab, "main a"); words != "Return to Penpot" {
+	tab := browser.Open(t, engine, backend.url+"/redirect?error=access_denied")
+	tab.WaitVisible(t, "main.denied a")
+	if words := tab.Text(t, "main a"); words != "Return to Penpot" {
 		t.Errorf("the button says %q", words)
 	}
 	look(t, tab, "page-return")
 	tabTo(t, tab, "main a")
-	do(t, tab, chromedp.KeyEvent(kb.Enter))
-	until(t, tab, `document.querySelector("h1")?.textContent === "The app"`)
-	cameFrom := evaluate[string](t, tab, "location.href + ' ' + document.referrer")
+	tab.Press(t, browser.Enter)
+	tab.Until(t, `document.querySelector("h1")?.textContent === "The app"`)
+	cameFrom := browser.Evaluate[string](t, tab, "location.href + ' ' + document.referrer")
 	if cameFrom != app.URL+"/projects " {
 		t.Errorf("it leads to %s", cameFrom)
 	}

@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"context"
 	"encoding/base64"
 	"html/template"
 	"image"
@@ -12,9 +11,10 @@ import (
 	"testing"
 
 	"github.com/chromedp/cdproto/cdp"
-	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/chromedp"
+
+	"plugin-oauth/internal/browser"
 )
 
 // sceneHTML shows three windows side by side, each with what it is.
@@ -67,17 +67,17 @@ const (
 func TestREADMEPicture(t *testing.T) {
 	t.Parallel()
 	d := startDemo(t, "")
-	plugin := browser(t)
-	do(t, plugin, chromedp.Navigate(d.pluginURL), chromedp.Click(chromedp.CSS("#signIn")))
-	opened := window(t, plugin, d.issuer)
-	do(t, plugin, chromedp.WaitVisible(chromedp.CSS("#cancel")))
-	do(t, opened,
-		chromedp.WaitVisible(chromedp.CSS("#username")),
-		chromedp.SetValue(chromedp.CSS("#username"), d.username),
-		chromedp.SetValue(chromedp.CSS("#password"), d.password))
+	plugin := newChromium(t)
+	plugin.Navigate(t, d.pluginURL)
+	plugin.Click(t, "#signIn")
+	opened := plugin.Window(t, d.issuer)
+	plugin.WaitVisible(t, "#cancel")
+	opened.WaitVisible(t, "#username")
+	opened.SetValue(t, "#username", d.username)
+	opened.SetValue(t, "#password", d.password)
 	schemes := []string{"light", "dark"}
 	scenes := map[string][]pane{}
-	add := func(tab context.Context, title, words string) {
+	add := func(tab *browser.Page, title, words string) {
 		for _, scheme := range schemes {
 			picture := base64.StdEncoding.EncodeToString(capture(t, tab, scheme, paneWidth, paneHeight))
 			scenes[scheme] = append(scenes[scheme], pane{
@@ -87,11 +87,10 @@ func TestREADMEPicture(t *testing.T) {
 	}
 	add(plugin, "Your plugin", "opens the provider's page, and waits")
 	add(opened, "The provider", "asks who the person is")
-	do(t, opened,
-		chromedp.Click(chromedp.CSS("button")),
-		chromedp.WaitVisible(chromedp.CSS("main.success h1")))
+	opened.Click(t, "button")
+	opened.WaitVisible(t, "main.success h1")
 	add(opened, "plugin-oauth", "has handed over the tokens")
-	until(t, plugin, `document.querySelector("#status").textContent.includes("Test User")`)
+	plugin.Until(t, `document.querySelector("#status").textContent.includes("Test User")`)
 
 	for _, scheme := range schemes {
 		shown := serve(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -99,8 +98,8 @@ func TestREADMEPicture(t *testing.T) {
 				t.Error(err)
 			}
 		}))
-		do(t, plugin, chromedp.Navigate(shown))
-		if high := evaluate[int](t, plugin, "document.body.offsetHeight"); high > sceneHeight {
+		plugin.Navigate(t, shown)
+		if high := browser.Evaluate[int](t, plugin, "document.body.offsetHeight"); high > sceneHeight {
 			t.Errorf("the scene is %d pixels high", high)
 		}
 		checkImage(t, "../../docs/images/sign-in-"+scheme+".png",
@@ -109,20 +108,12 @@ func TestREADMEPicture(t *testing.T) {
 }
 
 // capture pictures a tab in a colour scheme and a size.
-func capture(t *testing.T, tab context.Context, scheme string, width, height int64) []byte {
+func capture(t *testing.T, tab *browser.Page, scheme string, width, height int64) []byte {
 	t.Helper()
-	_, err := chromedp.Call(tab, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
-		Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	// A tab in the background is not painted, and a screenshot of it may never come.
-	if _, err := chromedp.Call(tab, page.BringToFront, cdp.Empty{}); err != nil {
-		t.Fatal(err)
-	}
-	do(t, tab, chromedp.EmulateViewport(width, height, chromedp.EmulateScale(1.5)))
-	picture, err := chromedp.Run(tab, chromedp.CaptureScreenshot())
+	setMedia(t, tab, colours(scheme, "none"))
+	call(t, tab, page.BringToFront, cdp.Empty{})
+	chromium(t, tab, chromedp.EmulateViewport(width, height, chromedp.EmulateScale(1.5)))
+	picture, err := chromedp.Run(browser.ChromiumContext(t, tab), chromedp.CaptureScreenshot())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -13,7 +13,7 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"github.com/chromedp/chromedp"
+	"plugin-oauth/internal/browser"
 )
 
 // docBlock returns the JavaScript of a page that begins so, for a backend. The page is named from the root of
@@ -48,6 +48,10 @@ func runnable(block, backendURL string) string {
 // Without the client, too, only a dead grant signs the person out: in the page's lines and in plain.js.
 func TestREADMERefresh(t *testing.T) {
 	t.Parallel()
+	browser.Each(t, testREADMERefresh)
+}
+
+func testREADMERefresh(t *testing.T, engine browser.Engine) {
 	var answered atomic.Pointer[answer]
 	backend := serve(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Access-Control-Allow-Origin", "*")
@@ -59,10 +63,9 @@ func TestREADMERefresh(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	tab := browser(t)
-	do(t, tab, chromedp.Navigate(serve(t, (&demo{backendURL: backend}).pluginPages())+"/plain"))
+	tab := browser.Open(t, engine, serve(t, (&demo{backendURL: backend}).pluginPages())+"/plain")
 	// These are the ways to refresh: each ends once it has dealt with the answer.
-	evaluate[bool](t, tab, `(ways = {
+	browser.Evaluate[bool](t, tab, `(ways = {
 		lines: (async () => {}).constructor(`+string(encoded)+`),
 		plain: () => document.querySelector("#refresh").onclick(),
 	}, refresh = way => {
@@ -96,9 +99,9 @@ func TestREADMERefresh(t *testing.T) {
 		answered.Store(&test.answer)
 		for _, way := range []string{"lines", "plain"} {
 			t.Run(fmt.Sprintf("%s %d %s", way, test.status, test.body), func(t *testing.T) {
-				evaluate[bool](t, tab, "(refresh('"+way+"'), true)")
-				until(t, tab, "kept !== ''")
-				if got := evaluate[string](t, tab, "kept"); got != test.want {
+				browser.Evaluate[bool](t, tab, "(refresh('"+way+"'), true)")
+				tab.Until(t, "kept !== ''")
+				if got := browser.Evaluate[string](t, tab, "kept"); got != test.want {
 					t.Errorf("then the tokens are %s, want %s", got, test.want)
 				}
 			})
@@ -109,6 +112,10 @@ func TestREADMERefresh(t *testing.T) {
 // What the pages tell authors to write works as it stands, with the client and without.
 func TestREADME(t *testing.T) {
 	t.Parallel()
+	browser.Each(t, testREADME)
+}
+
+func testREADME(t *testing.T, engine browser.Engine) {
 	d := startDemo(t, "")
 	block := func(path, begin string) string {
 		return runnable(docBlock(t, path, begin, d.backendURL), d.backendURL)
@@ -181,19 +188,18 @@ func TestREADME(t *testing.T) {
 		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			tab := browser(t)
-			do(t, tab, chromedp.Navigate(page))
+			tab := browser.Open(t, engine, page)
 			code, err := json.Marshal(test.code + "; return " + test.result)
 			if err != nil {
 				t.Fatal(err)
 			}
-			evaluate[bool](t, tab, `(window.result = "", document.querySelector("button").onclick = () =>
+			browser.Evaluate[bool](t, tab, `(window.result = "", document.querySelector("button").onclick = () =>
 				(async () => {}).constructor(`+string(code)+`)()
 					.then(value => window.result = value, error => window.result = String(error)), true)`)
-			do(t, tab, chromedp.Click(chromedp.CSS("button")))
-			d.submitIn(t, window(t, tab, d.issuer))
-			until(t, tab, "window.result")
-			if got := evaluate[string](t, tab, "window.result"); got != test.want {
+			tab.Click(t, "button")
+			d.submitIn(t, tab.Window(t, d.issuer))
+			tab.Until(t, "window.result")
+			if got := browser.Evaluate[string](t, tab, "window.result"); got != test.want {
 				t.Errorf("it gives %s, want %s", got, test.want)
 			}
 		})
@@ -203,6 +209,10 @@ func TestREADME(t *testing.T) {
 // The README's lines for React sign in and out, built by Vite as a plugin's are.
 func TestREADMEReact(t *testing.T) {
 	t.Parallel()
+	browser.Each(t, testREADMEReact)
+}
+
+func testREADMEReact(t *testing.T, engine browser.Engine) {
 	d := startDemo(t, "")
 	modules := framerPackages(t)
 	dir := t.TempDir()
@@ -227,15 +237,14 @@ func TestREADMEReact(t *testing.T) {
 	if output, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, output)
 	}
-	tab := browser(t)
-	do(t, tab, chromedp.Navigate(serve(t, http.FileServer(http.Dir(filepath.Join(dir, "dist"))))))
+	tab := browser.Open(t, engine, serve(t, http.FileServer(http.Dir(filepath.Join(dir, "dist")))))
 	shows := func(words string) {
-		until(t, tab, `document.querySelector("button")?.textContent === "`+words+`"`)
+		tab.Until(t, `document.querySelector("button")?.textContent === "`+words+`"`)
 	}
 	shows("Sign in")
-	do(t, tab, chromedp.Click(chromedp.CSS("button")))
-	d.submitIn(t, window(t, tab, d.issuer))
+	tab.Click(t, "button")
+	d.submitIn(t, tab.Window(t, d.issuer))
 	shows("Sign out")
-	do(t, tab, chromedp.Click(chromedp.CSS("button")))
+	tab.Click(t, "button")
 	shows("Sign in")
 }
