@@ -21,7 +21,6 @@ var (
 	inBrowser  = run{test: "examples/demo/readme_test.go TestREADME"}
 	inReact    = run{test: "examples/demo/readme_test.go TestREADMEReact"}
 	inSettings = run{test: "docs/commands_test.go TestSettings"}
-	inFigma    = run{test: "examples/demo/client_figma_test.go TestClientInFigma"}
 )
 
 // notRun is a block that no test runs.
@@ -80,11 +79,11 @@ var blocks = map[string]run{
 	`docs/operating.md: {"time":"…","level":"WARN","msg":"login`: notRun("the program prints it"),
 	"docs/providers.md: plugin-oauth providers":                  inShell,
 
-	"examples/figma.md: {":                                        notRun("Figma reads it"),
-	`examples/figma.md: <p id="status"></p>`:                      inFigma,
-	"examples/figma.md: figma.showUI(__html__, { width: 260, hei": inFigma,
-	"examples/framer-plugin/README.md: npm install":               notRun("framer_test.go builds it"),
-	"examples/framer-notion/README.md: npm install":               notRun("likewise"),
+	"examples/framer-plugin/README.md: npm install": notRun("framer_test.go builds it"),
+	"examples/framer-notion/README.md: npm install": notRun("likewise"),
+	"examples/figma-plugin/README.md: npm ci":       notRun("figma_plugin_test.go builds it"),
+
+	"examples/figma-plugin/README.md: BROWSER_TEST=required go test ./examples": notRun("see TestNamedTests"),
 }
 
 // notRunPages are pages of which no block is run.

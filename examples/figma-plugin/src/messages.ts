@@ -1,4 +1,4 @@
-/** What the page asks of the code beside the document. */
+/** What the page asks of the code beside the document. All but "close" is answered. */
 export type Request =
 	| { type: "getItem", key: string }
 	| { type: "setItem", key: string, value: string }

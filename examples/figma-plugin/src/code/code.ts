@@ -5,6 +5,7 @@ import { addCard } from "./card"
 figma.showUI(__html__, { width: 280, height: 236, themeColors: true })
 
 figma.ui.onmessage = async ({ id, request }: Question) => {
+	if (request.type === "close") return figma.closePlugin() // nobody is left to be answered
 	let answer: Answer
 	try {
 		answer = { id, value: await carryOut(request) }
@@ -14,7 +15,7 @@ figma.ui.onmessage = async ({ id, request }: Question) => {
 	figma.ui.postMessage(answer)
 }
 
-function carryOut(request: Request): unknown {
+function carryOut(request: Exclude<Request, { type: "close" }>): unknown {
 	switch (request.type) {
 		case "getItem":
 			return figma.clientStorage.getAsync(request.key)
@@ -26,7 +27,5 @@ function carryOut(request: Request): unknown {
 			return figma.openExternal(request.url)
 		case "addCard":
 			return addCard(request.person)
-		case "close":
-			return figma.closePlugin()
 	}
 }

@@ -21,7 +21,7 @@ const buttons = {
 	signedIn: { words: "Sign out", press: auth.signOut },
 }
 
-function status() {
+function statusText() {
 	switch (auth.state.status) {
 		case "loading":
 			return "One moment, please …"
@@ -35,7 +35,7 @@ function status() {
 	}
 }
 
-function alert() {
+function alertText() {
 	if (profile === "failed") return "Your profile cannot be loaded."
 	return card === "failed" ? "The card cannot be added to this page." : auth.state.error?.message ?? ""
 }
@@ -47,16 +47,17 @@ function show() {
 	element("initial").textContent = name.charAt(0)
 	element("name").textContent = name
 	element("email").textContent = person?.name && person.email || ""
-	say("status", status())
-	say("alert", alert())
+	say("status", statusText())
+	say("alert", alertText())
 
 	const { url } = auth.state
 	again.hidden = !url
 	again.href = url ?? ""
 	element("retry").hidden = profile !== "failed"
 	const now = buttons[auth.state.status]
-	button.hidden = !now
-	button.textContent = now?.words ?? ""
+	if (!now) return // it stays as it is, with the focus
+	button.hidden = false
+	button.textContent = now.words
 	button.className = now === buttons.signedOut ? "main" : ""
 }
 
