@@ -189,7 +189,7 @@ func (f *figmaPlugin) picture(name string) {
 
 // A person meets every state of examples/figma-plugin: cancelled in the plugin and at the provider, signed in
 // through the page opened again, a profile that cannot be loaded at first, a card on the page and one that
-// cannot be added, closed and opened again, signed out, and a backend that is down.
+// cannot be added, closed and opened again, also while it waits, signed out, and a backend that is down.
 func TestFigmaPlugin(t *testing.T) {
 	t.Parallel()
 	browser.Each(t, func(t *testing.T, engine browser.Engine) {
@@ -201,11 +201,13 @@ func TestFigmaPlugin(t *testing.T) {
 		f.checkDenied()
 		f.checkSignIn()
 		f.checkCard()
-		f.checkReopened()
+		f.reopen()
+		f.says("name", "Test User") // it still knows
 		f.checkSignOut()
+		f.checkResumed()
 		f.backend.stop()
 		f.ui.Click(t, "#button")
-		f.says("alert", "The sign-in service cannot be reached. Please try again in a moment.")
+		f.says("alert", "The sign-in service cannot be reached. Please try again.")
 		f.picture("8-unreachable")
 		if errors := browser.Evaluate[[]string](t, f.host, "errors"); len(errors) > 0 {
 			t.Errorf("beside the document: %q", errors)
@@ -301,15 +303,26 @@ func (f *figmaPlugin) checkCard() {
 	f.picture("7-read-only")
 }
 
-// checkReopened closes the plugin by the keyboard, and starts it again. It still knows the person.
-func (f *figmaPlugin) checkReopened() {
+// reopen closes the plugin by the keyboard, and starts it again.
+func (f *figmaPlugin) reopen() {
 	f.t.Helper()
 	// The page is gone before the key comes up, so it cannot be pressed from outside.
 	f.ui.Run(f.t, "setTimeout(() => dispatchEvent(new KeyboardEvent('keydown', { key: 'Escape' })))")
 	f.host.Until(f.t, "figma === null && !document.querySelector('iframe')")
 	f.host.Run(f.t, "run()")
 	f.started()
+}
+
+// checkResumed closes the plugin while it waits. Opened again, it waits on.
+func (f *figmaPlugin) checkResumed() {
+	f.t.Helper()
+	address := f.opens()
+	f.reopen()
+	f.says("status", "Finish the sign-in in your browser.")
+	f.signInAt(address)
 	f.says("name", "Test User")
+	f.ui.Click(f.t, "#button")
+	f.says("status", "Sign in to put your name on the page.")
 }
 
 // checkSignOut signs out. The tokens are gone here, and at the provider.
