@@ -3,8 +3,8 @@ import type { Answer, Question, Request } from "../messages"
 const unanswered = new Map<number, (answer: Answer) => void>()
 let last = 0
 
-addEventListener("message", ({ data }: MessageEvent<{ pluginMessage?: Answer }>) => {
-	const answer = data.pluginMessage
+addEventListener("message", ({ data }: MessageEvent<{ pluginMessage?: Answer } | null>) => {
+	const answer = data?.pluginMessage
 	if (!answer) return
 	unanswered.get(answer.id)?.(answer)
 	unanswered.delete(answer.id)
