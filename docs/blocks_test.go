@@ -23,7 +23,6 @@ var (
 	inSettings = run{test: "docs/commands_test.go TestSettings"}
 	inSystemd  = run{test: "docs/systemd_test.go TestSystemd"}
 	inProxies  = run{test: "hooks/proxies_test.go TestBehindProxies"}
-	inFigma    = run{test: "examples/demo/client_figma_test.go TestClientInFigma"}
 )
 
 // notRun is a block that no test runs.
@@ -102,11 +101,11 @@ var blocks = map[string]run{
 	"docs/proxies.md: use_backend plugin_oauth if { path_beg /": inProxies,
 	`docs/proxies.md: ProxyPass "/oauth/" "http://127.0.0.1:87`: inProxies,
 
-	"examples/figma.md: {":                                        notRun("Figma reads it"),
-	`examples/figma.md: <p id="status"></p>`:                      inFigma,
-	"examples/figma.md: figma.showUI(__html__, { width: 260, hei": inFigma,
-	"examples/framer-plugin/README.md: npm install":               notRun("framer_test.go builds it"),
-	"examples/framer-notion/README.md: npm install":               notRun("likewise"),
+	"examples/framer-plugin/README.md: npm install": notRun("framer_test.go builds it"),
+	"examples/framer-notion/README.md: npm install": notRun("likewise"),
+	"examples/figma-plugin/README.md: npm ci":       notRun("figma_plugin_test.go builds it"),
+
+	"examples/figma-plugin/README.md: BROWSER_TEST=required go test ./examples": notRun("see TestNamedTests"),
 }
 
 // notRunPages are pages of which no block is run.

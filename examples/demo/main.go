@@ -5,6 +5,7 @@
 //
 //	go run -v ./examples/demo         # open the printed address and sign in
 //	go run -v ./examples/demo -once   # sign in by itself over HTTP, print each step, exit 0 or 1
+//	go run -v ./examples/demo -figma  # let a plugin in Figma sign in, such as examples/figma-plugin
 package main
 
 import (
@@ -18,33 +19,35 @@ import (
 
 func main() {
 	once := flag.Bool("once", false, "sign in by itself over HTTP, print each step, and exit")
+	figma := flag.Bool("figma", false, "let plugins in Figma sign in: pages without an origin may call")
 	flag.Parse()
 	if flag.NArg() > 0 {
 		fmt.Fprintf(os.Stderr, "demo: %q is not known\n", flag.Arg(0))
 		flag.Usage()
 		os.Exit(2)
 	}
-	if err := run(*once); err != nil {
+	if err := run(*once, *figma); err != nil {
 		fmt.Fprintln(os.Stderr, "demo:", err)
 		os.Exit(1)
 	}
 }
 
-func run(once bool) error {
+func run(once, figma bool) error {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
 
-	// Plugins under development look for their backend at this port, examples/framer-plugin for its provider
+	// Plugins under development look for their backend at this port, those of the examples for their provider
 	// at the next, and examples/framer-notion for Notion's API at the one after it.
-	addresses := options{
+	wanted := options{
 		backendAddress:  "127.0.0.1:8787",
 		providerAddress: "127.0.0.1:8788",
 		notionAddress:   "127.0.0.1:8789",
 	}
 	if once {
-		addresses = options{}
+		wanted = options{}
 	}
-	d, err := start(addresses)
+	wanted.figma = figma
+	d, err := start(wanted)
 	if err != nil {
 		return err
 	}
@@ -53,9 +56,9 @@ func run(once bool) error {
 	if once {
 		return signIn(ctx, os.Stdout, d)
 	}
-	if wanted := "http://localhost:8787"; d.backendURL != wanted {
+	if usual := "http://localhost:8787"; d.backendURL != usual {
 		fmt.Printf("Another program uses the port 8787. A plugin of yours that looks for its backend at %s\n"+
-			"finds that one: end it and start again, or write %s in the plugin.\n\n", wanted, d.backendURL)
+			"finds that one: end it and start again, or write %s in the plugin.\n\n", usual, d.backendURL)
 	}
 	fmt.Printf("Plugin     %s (open it and sign in)\n", d.pluginURL)
 	fmt.Printf("Username   %s\n", d.username)

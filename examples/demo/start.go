@@ -45,6 +45,7 @@ type options struct {
 	notionAddress   string // blank: any port
 	confirmLogin    string // as in hooks.Config
 	withoutPlugin   bool   // the environment configures none
+	figma           bool   // the plugin runs in Figma
 }
 
 // demo is a running backend, OpenID provider, stand-in for Notion's API, and plugin page.
@@ -184,6 +185,9 @@ func (d *demo) startBackend(listener net.Listener, wanted options) error {
 		SuperuserPassword: d.admin.password,
 		Log:               slog.DiscardHandler,
 		Plugin:            &plugins.Plugin{Name: "Demo plugin", Client: d.client()},
+	}
+	if wanted.figma {
+		config.Plugin.AllowedOrigins, config.Plugin.ReturnApp = []string{"null"}, "Figma"
 	}
 	if wanted.withoutPlugin {
 		config.Plugin = nil
