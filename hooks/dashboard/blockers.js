@@ -6,8 +6,8 @@ import { h } from "./dom.js"
  */
 const words = new RegExp("^(" + [
 	"ads?", "adv", "advert.*", "adsense", "adwords", "banners?", "popups?", "sponsor.*",
-	"beacons?", "collect(or)?", "conversions?", "counter", "fingerprint.*", "impressions?", "metrics?", "pixels?",
-	"stats?", "statistics", "track(er|ers|s)?",
+	"beacons?", "collect(or)?", "conversions?", "counter", "fingerprint.*", "impressions?", "metrics?",
+	"pixels?", "stats?", "statistics", "track(er|ers|s)?",
 	"gtag", "gtm", "hotjar", "matomo", "mixpanel", "piwik", "segment",
 ].join("|") + ")$")
 
@@ -21,7 +21,7 @@ const parts = /analytics|tracking|telemetry|doubleclick|adserv|tagmanager/
 export function blockerWarning(slug) {
 	const word = slug.split("-").find(word => words.test(word) || parts.test(word))
 	if (!word) return []
-	const warning = `Content blockers may stop every request to an address with “${word}” in it, and people who `
-		+ "use one could not sign in. Choose another slug."
+	const warning = `Content blockers may stop every request to an address with “${word}” in it, and people `
+		+ "who use one could not sign in. Choose another slug."
 	return [h("p.po-warning", { role: "status" }, warning)]
 }
