@@ -20,7 +20,7 @@ const onServer = `
 	process.stdout.write([auth.state.status, render(auth), render(signedIn)].join())`
 
 // What React renders on a server is what it finds first in the browser, whoever is signed in there.
-func TestClientOnServer(t *testing.T) {
+func TestRenderingOnServer(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	if err := os.Symlink(framerPackages(t), filepath.Join(dir, "node_modules")); err != nil {
