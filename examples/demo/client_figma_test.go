@@ -86,7 +86,7 @@ func testClientInFigma(t *testing.T, engine browser.Engine) {
 		w.Write([]byte(figmaHost))
 	}))
 	p := &plugin{t: t, tab: browser.Open(t, engine, figma), provider: provider}
-	p.tab.Until(t, "messages > 0") // it reads what is stored
+	p.tab.Until(t, "messages === 2") // it has read what is stored
 	iframe := p.tab.Frame(t, "iframe")
 	iframe.Click(t, "#signIn")
 	p.tab.Until(t, "opened.length > 0")
