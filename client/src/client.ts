@@ -50,7 +50,10 @@ export interface AuthOptions {
 	relay?: string[]
 	/** The origins that auth.fetch sends the token to. Default: all with https, and localhost. */
 	origins?: string[]
-	/** Opens the provider's page outside the plugin. Default: window.open. */
+	/**
+	 * Opens the provider's page outside the plugin. Default: window.open. It is called when the backend has
+	 * answered, so in a web page browsers may block what it opens.
+	 */
 	open?: (url: string) => unknown
 	/** What people read, in their language: `{ access_denied: "Abgebrochen." }`. Default: English. */
 	messages?: Messages
@@ -66,9 +69,9 @@ export type Messages = { readonly [code in AuthErrorCode | "other" | "opening"]?
 export interface SignInOptions {
 	/** Stops the waiting: signIn rejects with the code "aborted". */
 	signal?: AbortSignal | undefined
-	/** Called when the provider's page has been opened. Whoever closed it can open the address again. */
+	/** Called when the provider's page has an address. Show it as a link: the page may be blocked or closed. */
 	onWaiting?: (waiting: { url: string }) => void
-	/** How long to wait, in milliseconds. Default: 600,000, which is how long the backend keeps a sign-in. */
+	/** How long to wait, in milliseconds. Default: until the backend says that the sign-in is over. */
 	timeout?: number
 	/**
 	 * Sent to the provider's page, if the backend's setting LOGIN_PARAMS names them:
@@ -103,7 +106,7 @@ export interface Auth {
 	readonly signIn: (options?: SignInOptions) => Promise<Tokens>
 	/**
 	 * The browser's fetch with the access token, which is refreshed shortly before it expires, and once if
-	 * the answer is 401. Rejects with an {@link AuthError} if there is no usable token, or if it may not be
+	 * the answer is 401, or if none can be read and nobody knows when the token expires. Rejects with an {@link AuthError} if there is no usable token, or if it may not be
 	 * sent there, and otherwise as fetch does.
 	 */
 	readonly fetch: (input: RequestInfo | URL, init?: RequestInit) => Promise<Response>
@@ -112,15 +115,18 @@ export interface Auth {
 	 * Rejects with an {@link AuthError}.
 	 */
 	readonly accessToken: () => Promise<string>
-	/** Forgets the tokens, and has the provider revoke them where it can. Never rejects. */
+	/**
+	 * Forgets the tokens, and has the provider revoke them where it can. Ends a sign-in under way as well.
+	 * Never rejects.
+	 */
 	readonly signOut: () => Promise<void>
 }
 
 /**
- * - access_denied: the person said no.
+ * - access_denied: the person said no, or closed the window before it had the provider's address.
  * - expired_token: the sign-in took too long for the backend.
  * - timeout, aborted: as the options of signIn say.
- * - popup_blocked: the browser blocked the window.
+ * - popup_blocked: the browser or a sandbox blocked the window.
  * - unavailable: there was no answer that a page of this origin may read, or the fault may pass, such as a
  *   storage that cannot be read. The tokens are kept.
  * - signed_out: there are no tokens, or they are not accepted any more. The person must sign in.

@@ -140,8 +140,9 @@ export function createStore(
 		// What cannot be read is as good as nothing.
 		try {
 			const answers = [read(), kept.read()]
-			if (answers.some(answer => Object(answer) === answer)) void Promise.all(answers).catch(() => []).then(begin)
-			else begin(answers as Value[])
+			if (answers.some(answer => Object(answer) === answer)) {
+				void Promise.all(answers).catch(() => []).then(begin)
+			} else begin(answers as Value[])
 		} catch {
 			begin([])
 		}

@@ -10,8 +10,8 @@ export type PostResult = [status: number, answer: Answer, inQuery: boolean]
 
 /**
  * Posts to a route of the backend, and reads its answer. The timeout is in milliseconds, by default
- * requestTimeout. Never rejects. While the backend is busy, as its Retry-After says, a refresh is not sent, and
- * gets the same answer again.
+ * requestTimeout. Never rejects. While the backend is busy, as its Retry-After says, a refresh is not sent,
+ * and gets the same answer again.
  */
 export type Post = (
 	route: string, parameters: Record<string, string>, timeout?: number, signal?: AbortSignal,

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"slices"
 	"sync"
 	"testing"
 
@@ -32,7 +33,7 @@ var running = make(chan struct{}, 4)
 // with its backend with -run 'TestClient/Firefox/plugin-oauth/abort'.
 func TestClient(t *testing.T) {
 	t.Parallel()
-	scenarios := append(clientScenarios(), hostScenarios()...)
+	scenarios := slices.Concat(clientScenarios(), hostScenarios(), hostileScenarios())
 	for _, s := range scenariosOfAnyBackend() {
 		name := s.name
 		s.name, s.worker = "plugin-oauth/"+name, false

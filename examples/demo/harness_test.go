@@ -181,6 +181,7 @@ type front struct {
 	open      atomic.Int64 // requests that have not been answered
 	refreshes atomic.Int64 // requests to /refresh
 	polls     atomic.Int64 // requests to /poll
+	delivered atomic.Int64 // answers to them with tokens
 
 	refreshAnswer atomic.Pointer[answer] // instead of the backend's
 }
@@ -205,6 +206,9 @@ func newFront(r *relay, worker bool) *front {
 	// Where nobody listens, a connection breaks.
 	f.proxy.ErrorHandler = func(http.ResponseWriter, *http.Request, error) { panic(http.ErrAbortHandler) }
 	f.proxy.ModifyResponse = func(response *http.Response) error {
+		if response.Request.URL.Path == "/poll" && response.StatusCode == http.StatusOK {
+			f.delivered.Add(1)
+		}
 		if worker && response.StatusCode >= 400 {
 			answerInText(response)
 		}

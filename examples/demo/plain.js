@@ -21,17 +21,25 @@ function store(tokens, old = {}) {
 
 element("signIn").onclick = async () => {
 	element("signIn").disabled = true;
+	const page = window.open("about:blank"); // in the click itself: after an await Safari blocks it
 	try {
 		const response = await fetch(`${backend}/authorize`, { method: "POST" });
 		if (response.status !== 200) throw new Error("The backend is not ready.");
 		const { url, readKey } = await response.json();
-		window.open(url);
+		if (page) {
+			page.location.href = url;
+			page.opener = null; // only now: before, Safari would not set the address
+		}
+		element("again").href = url; // for whom no window came, or who has closed it
+		element("again").hidden = false;
 		show("Finish the sign-in in the other window …");
 		store(await waitForTokens(readKey));
 		show("You are signed in.");
 	} catch (error) {
+		if (element("again").hidden) page?.close();
 		show(error.message, true);
 	}
+	element("again").hidden = true;
 	element("signIn").disabled = false;
 };
 

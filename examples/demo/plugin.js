@@ -3,13 +3,10 @@ import { createAuth } from "{{.Backend}}/client.js"
 
 const auth = createAuth({ backend: "{{.Backend}}" })
 const element = id => document.getElementById(id)
-let stop, shown
+let shown
 
-element("signIn").onclick = () => {
-	stop = new AbortController()
-	auth.signIn({ signal: stop.signal }).catch(() => {}) // what went wrong is shown below
-}
-element("cancel").onclick = () => stop.abort()
+element("signIn").onclick = () => auth.signIn().catch(() => {}) // what went wrong is shown below
+element("cancel").onclick = () => auth.signOut() // it also ends a sign-in that goes on after a reload
 element("signOut").onclick = () => auth.signOut()
 
 function say(text, bad = false) {
@@ -24,6 +21,7 @@ function show({ status, error, url }) {
 	element("again").href = url ?? ""
 	element("signOut").hidden = status !== "signedIn"
 	if (status === "waiting") say("Finish the sign-in in the other window …")
+	else if (status === "loading") say("One moment, please …")
 	else if (status === "signedIn") shown === "signedIn" || greet()
 	else if (error) say(error.message, true)
 	else say("Sign in to see who you are.")

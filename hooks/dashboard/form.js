@@ -1,5 +1,6 @@
 import { addresses } from "./addresses.js"
 import { loadPlugins, loadProviders } from "./api.js"
+import { blockerWarning } from "./blockers.js"
 import { h, show } from "./dom.js"
 import { fieldOf, valueOf } from "./fields.js"
 import { showMistakes } from "./mistakes.js"
@@ -34,7 +35,7 @@ export async function helpAtForm(form) {
 		const shown = JSON.stringify([slug, redirectUri])
 		if (known && help.dataset.shown !== shown) {
 			help.dataset.shown = shown
-			show(help, ...helpFor(slug, redirectUri, known))
+			show(help, ...blockerWarning(slug), ...helpFor(slug, redirectUri, known))
 		}
 		if (providers) showProvider(form, providers, redirectUri)
 		describeFields(form)

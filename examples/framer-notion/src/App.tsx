@@ -8,13 +8,9 @@ import { listDatabases, titleOf, type Database, type Task } from "./notion"
 
 export function App() {
 	const { status, url, error } = useAuth(auth)
-	const attempt = useRef<AbortController | null>(null)
 
 	// The browser lets a window open in the click only, so nothing is awaited before signIn.
-	function signIn() {
-		attempt.current = new AbortController()
-		auth.signIn({ signal: attempt.current.signal }).catch(() => {}) // the state has the error
-	}
+	const signIn = () => auth.signIn().catch(() => {}) // the state has the error
 
 	// The key keeps the button, and with it the focus, from one state to the next.
 	switch (status) {
@@ -37,8 +33,8 @@ export function App() {
 			return (
 				<main>
 					<p role="status">Finish the sign-in in your browser.</p>
-					{url && <a href={url} target="_blank" rel="noopener">Open the page again</a>}
-					<button key="button" onClick={() => attempt.current?.abort()}>Cancel</button>
+					<a href={url} target="_blank" rel="noopener">Open the page again</a>
+					<button key="button" onClick={auth.signOut}>Cancel</button>
 				</main>
 			)
 		case "signedIn":

@@ -1,17 +1,13 @@
 import "./App.css"
 import { useAuth } from "plugin-oauth/react"
-import { useEffect, useRef, useState } from "react"
+import { useEffect, useState } from "react"
 import { auth, userinfo } from "./auth"
 
 export function App() {
 	const { status, url, error } = useAuth(auth)
-	const attempt = useRef<AbortController | null>(null)
 
 	// The browser lets a window open in the click only, so nothing is awaited before signIn.
-	function signIn() {
-		attempt.current = new AbortController()
-		auth.signIn({ signal: attempt.current.signal }).catch(() => {}) // the state has the error
-	}
+	const signIn = () => auth.signIn().catch(() => {}) // the state has the error
 
 	// The key keeps the button, and with it the focus, from one state to the next.
 	switch (status) {
@@ -34,8 +30,8 @@ export function App() {
 			return (
 				<main>
 					<p role="status">Finish the sign-in in your browser.</p>
-					{url && <a href={url} target="_blank" rel="noopener">Open the page again</a>}
-					<button key="button" onClick={() => attempt.current?.abort()}>Cancel</button>
+					<a href={url} target="_blank" rel="noopener">Open the page again</a>
+					<button key="button" onClick={auth.signOut}>Cancel</button>
 				</main>
 			)
 		case "signedIn":

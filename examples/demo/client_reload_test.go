@@ -1,0 +1,254 @@
+package main
+
+import (
+	"testing"
+
+	"plugin-oauth/internal/browser"
+)
+
+// hostileScenarios are what pages, browsers, storages and clocks do to a sign-in.
+func hostileScenarios() []scenario {
+	return []scenario{
+		{name: "reload while waiting", env: []string{"SESSION_TTL=2m"}, run: testReload},
+		{name: "reload after the sign-in", run: testReloadAfterwards},
+		{name: "reload with a slow storage", run: testReloadWithSlowStorage},
+		{name: "two windows wait", run: testTwoWindowsWait},
+		{name: "another window signs out", run: testSignedOutElsewhere},
+		{name: "the window that polls is gone", hurried: true, run: testPollingWindowGone},
+		{name: "window that is not handed back", run: testWindowNotHandedBack},
+		{name: "sandbox refuses windows", run: testSandboxRefuses},
+		{name: "blank window is closed", run: testBlankWindowClosed},
+		{name: "401 that the page may not read", run: testUnreadable401},
+		{name: "aborted during a refresh", run: testAbortDuringRefresh},
+		{name: "clock is set", hurried: true, run: testClockIsSet},
+		{name: "storages that answer badly", run: testBadStorages},
+	}
+}
+
+// The sign-in outlives its page. What is kept of it is gone afterwards.
+func testReload(t *testing.T, p *plugin) {
+	opened := p.click()
+	url := browser.Evaluate[string](t, p.tab, "auth.state.url")
+	left := browser.Evaluate[float64](t, p.tab,
+		"JSON.parse(Object.values(localStorage)[0]).end - Date.now()")
+	if left < 100_000 || left > 120_000 {
+		t.Errorf("it waits for %.0f ms, which is not what the backend says", left)
+	}
+	p.tab.Reload(t)
+	p.tab.Until(t, "window.auth")
+	p.tab.Until(t, "auth.state.url === '"+url+"' && auth.state.status === 'waiting'")
+	p.submit(opened)
+	p.tab.Until(t, "auth.state.status === 'signedIn' && localStorage.length === 1")
+	p.idle()
+	p.get()
+	p.ends(`{"status":200`)
+}
+
+// The person signs in while no page of the plugin is there.
+func testReloadAfterwards(t *testing.T, p *plugin) {
+	opened := p.click()
+	p.tab.Navigate(t, p.provider.url+"/.well-known/openid-configuration")
+	p.submit(opened)
+	opened.WaitVisible(t, "main.success h1")
+	p.tab.Navigate(t, p.address)
+	p.tab.Until(t, "window.auth?.state.status === 'signedIn'")
+	p.idle()
+}
+
+// A storage that returns promises, as in Figma.
+func testReloadWithSlowStorage(t *testing.T, p *plugin) {
+	p.run(`slowly = task => new Promise(resolve => begin(() => resolve(task()), 50)),
+		options = { backend: query.get("backend"), storage: {
+			getItem: key => slowly(() => sessionStorage.getItem(key)),
+			setItem: (key, value) => slowly(() => sessionStorage.setItem(key, value)),
+			removeItem: key => slowly(() => sessionStorage.removeItem(key)),
+		} }, auth = createAuth(options), options = Object.assign({}, { made: options })`)
+	opened := p.click()
+	p.run("another = createAuth(options.made)")
+	p.tab.Until(t, "another.state.status === 'waiting'")
+	p.submit(opened)
+	p.tab.Until(t, "another.state.status === 'signedIn' && auth.state.status === 'signedIn'")
+	p.tab.Until(t, "sessionStorage.length === 1")
+}
+
+// One window fetches the tokens, and both have them.
+func testTwoWindowsWait(t *testing.T, p *plugin) {
+	opened := p.click()
+	other := p.another()
+	other.tab.Until(t, "auth.state.status === 'waiting'")
+	p.waitForPolls(2)
+	p.submit(opened)
+	p.ends(`{"`)
+	other.tab.Until(t, "auth.state.status === 'signedIn'")
+	if n := p.front.delivered.Load(); n != 1 {
+		t.Errorf("the tokens were fetched %d times", n)
+	}
+}
+
+// Signing out ends the sign-in in all windows, and at the backend, which tells the person.
+func testSignedOutElsewhere(t *testing.T, p *plugin) {
+	opened := p.click()
+	other := p.another()
+	other.tab.Until(t, "auth.state.status === 'waiting'")
+	other.run("watch(auth.signOut())")
+	other.ends(`"done"`)
+	other.tab.Until(t, "auth.state.status === 'signedOut'")
+	p.ends("aborted: ")
+	if !browser.Evaluate[bool](t, p.tab, "auth.state.error === null && localStorage.length === 0") {
+		t.Error("it shows an error, or keeps something")
+	}
+	p.submit(opened)
+	opened.WaitVisible(t, "main.denied h1")
+}
+
+// A window takes over the polls of another that is gone.
+func testPollingWindowGone(t *testing.T, p *plugin) {
+	opened := p.click()
+	other := p.another()
+	other.tab.Until(t, "auth.state.status === 'waiting'")
+	p.waitForPolls(2)
+	other.tab.Close(t)
+	p.submit(opened)
+	opened.WaitVisible(t, "main.success h1")
+	p.ends(`{"`)
+}
+
+// Under Cross-Origin-Opener-Policy a window opens that the plugin is not given.
+func testWindowNotHandedBack(t *testing.T, p *plugin) {
+	p.run("open = () => null")
+	p.press()
+	p.tab.Until(t, "auth.state.status === 'waiting'")
+	p.submitElsewhere(browser.Evaluate[string](t, p.tab, "auth.state.url"))
+	p.ends(`{"`)
+}
+
+func testSandboxRefuses(t *testing.T, p *plugin) {
+	for _, name := range []string{"InvalidAccessError", "SecurityError"} {
+		p.run("open = () => { throw new DOMException('no', '" + name + "') }")
+		p.press()
+		p.ends("popup_blocked: The browser blocked the sign-in window.")
+	}
+	p.run(`auth = createAuth({ backend: query.get("backend"), open: () => window.open() })`)
+	p.press()
+	p.ends("popup_blocked: ")
+}
+
+// A window that was closed before it had its address is not waited for in silence.
+func testBlankWindowClosed(t *testing.T, p *plugin) {
+	p.run("openWindow = open, open = url => { const page = openWindow(url); page.close(); return page }")
+	p.press()
+	p.ends("access_denied: The sign-in was cancelled.")
+	if got := browser.Evaluate[string](t, p.tab, "auth.state.error.code"); got != "access_denied" {
+		t.Errorf("it shows %s", got)
+	}
+}
+
+// An API whose 401 has no CORS headers, and tokens whose lifetime nobody knows.
+func testUnreadable401(t *testing.T, p *plugin) {
+	p.signIn()
+	forget := `[key, value] = Object.entries(localStorage)[0], localStorage.setItem(
+		key, JSON.stringify({ ...JSON.parse(value), expires: 0 }))`
+	p.run(forget)
+	p.run(`ended = "Bearer " + auth.state.tokens.access_token, send = fetch,
+		fetch = (request, init) => request.headers?.get("Authorization") === ended
+			? Promise.reject(new TypeError("Failed to fetch")) : send(request, init)`)
+	before := p.front.refreshes.Load()
+	p.get()
+	p.ends(`{"status":200`)
+	if n := p.front.refreshes.Load() - before; n != 1 {
+		t.Errorf("it was refreshed %d times", n)
+	}
+	// An API that cannot be reached at all is not the token's fault.
+	p.run(forget)
+	p.run(`fetch = (request, init) => request.headers?.has("Authorization")
+		? Promise.reject(new TypeError("Failed to fetch")) : send(request, init)`)
+	for range 3 {
+		p.get()
+		p.ends("not typed: TypeError")
+		p.run(forget)
+	}
+	if n := p.front.refreshes.Load() - before; n != 2 {
+		t.Errorf("it was refreshed %d times", n)
+	}
+}
+
+// Whoever aborts a call does not wait for a refresh, which goes on for others.
+func testAbortDuringRefresh(t *testing.T, p *plugin) {
+	p.signIn()
+	p.expireIn(-1000)
+	before := p.provider.refreshes.Load()
+	release := p.holdRefresh()
+	p.run("stop = new AbortController(), watch(auth.fetch('" + p.provider.url +
+		"/userinfo', { signal: stop.signal }))")
+	p.waitForRefresh(before)
+	p.run("stop.abort()")
+	p.tab.Until(t, "outcome !== ''")
+	release()
+	p.ends("not typed: AbortError")
+	p.get()
+	p.ends(`{"status":200`)
+	if n := p.provider.refreshes.Load() - before; n != 1 {
+		t.Errorf("it was refreshed %d times", n)
+	}
+}
+
+// The clock is set forward while the backend says that the sign-in is under way.
+func testClockIsSet(t *testing.T, p *plugin) {
+	opened := p.click()
+	p.run("now = Date.now.bind(Date), Date.now = () => now() + 3_600_000")
+	p.front.offline.Store(true)
+	p.waitForPolls(p.front.polls.Load() + 2)
+	p.front.offline.Store(false)
+	p.waitForPolls(p.front.polls.Load() + 1)
+	p.status("waiting")
+	p.submit(opened)
+	p.ends(`{"`)
+	// With a page that is loaded anew, too: what is kept is over by its clock.
+	p.run("Date.now = now, watch(auth.signOut())")
+	p.ends(`"done"`)
+	opened.Close(t)
+	opened = p.click()
+	p.run(`[key, value] = Object.entries(localStorage)[0], localStorage.setItem(
+		key, JSON.stringify({ ...JSON.parse(value), end: 1 }))`)
+	p.tab.Reload(t)
+	p.tab.Until(t, "window.auth?.state.status === 'waiting'")
+	p.submit(opened)
+	p.tab.Until(t, "auth.state.status === 'signedIn'")
+}
+
+// Whatever a storage answers when it is first read, there is an auth.
+func testBadStorages(t *testing.T, p *plugin) {
+	for name, getItem := range map[string]string{
+		"throws":     "() => { throw new Error('damaged') }",
+		"rejects":    "async () => { throw new Error('damaged') }",
+		"a number":   "() => 7",
+		"an object":  "() => ({})",
+		"a promise":  "async () => ({})",
+		"no JSON":    "() => '{'",
+		"other JSON": `() => '{"tokens":{"access_token":null},"readKey":7,"url":"javascript:0"}'`,
+		"nothing":    "undefined",
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := p.in(t)
+			p.run("bad = createAuth({ backend: query.get('backend'), storage: { getItem: " + getItem +
+				", setItem() {}, removeItem() {} } })")
+			p.tab.Until(t, "bad.state.status === 'signedOut'")
+		})
+	}
+	for name, without := range map[string]string{
+		"without methods":   "{ value: {} }",
+		"of a broken disk":  "{ value: { getItem() { throw new Error('damaged') } } }",
+		"that is forbidden": "{ get() { throw new Error('no') } }",
+	} {
+		t.Run("localStorage "+name, func(t *testing.T) {
+			p := p.in(t)
+			p.run("Object.defineProperty(window, 'localStorage', { configurable: true, ..." + without + " })")
+			p.run("auth = createAuth({ backend: query.get('backend') })")
+			p.status("signedOut")
+		})
+	}
+	p.signIn() // in memory
+	if !browser.Evaluate[bool](t, p.tab, "auth.state.tokens !== null") {
+		t.Error("it has no tokens")
+	}
+}
