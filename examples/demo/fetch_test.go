@@ -84,6 +84,8 @@ func (f *fetchPage) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch r.URL.Path {
 	case "/":
 		io.WriteString(w, fetchTestHTML)
+	case "/broken":
+		breakOff(w)
 	case "/next":
 		select {
 		case f.next <- struct{}{}:
@@ -103,6 +105,13 @@ func (f *fetchPage) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	default:
 		http.NotFound(w, r)
 	}
+}
+
+// breakOff answers by half.
+func breakOff(w http.ResponseWriter) {
+	io.WriteString(w, "half")
+	_ = http.NewResponseController(w).Flush()
+	panic(http.ErrAbortHandler)
 }
 
 // answer is that of the first API, where it is not testkit's.
@@ -135,9 +144,7 @@ func (f *fetchPage) answer(w http.ResponseWriter, r *http.Request) (handled bool
 		<-r.Context().Done()
 		close(f.aborted)
 	case "/broken":
-		io.WriteString(w, "half")
-		_ = flush()
-		panic(http.ErrAbortHandler)
+		breakOff(w)
 	case "/moved":
 		http.Redirect(w, r, f.second.Host+"/echo?moved", http.StatusFound)
 	case "/busy":

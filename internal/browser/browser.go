@@ -136,7 +136,7 @@ func NewProfile(t testing.TB, engine Engine, set ...Option) *Profile {
 		for _, names := range known.programs {
 			o.programs = append(o.programs, findProgram(t, names))
 		}
-		ctx, cancel := limit()
+		ctx, cancel := context.WithTimeout(context.Background(), startLimit)
 		defer cancel()
 		driver, err := known.newProfile(ctx, o)
 		if err != nil {
@@ -196,6 +196,9 @@ func (p *Profile) Engine() Engine { return p.engine }
 
 // longest is how long one thing may take in a browser, and how long a condition is waited for.
 const longest = time.Minute
+
+// startLimit is how long a browser may take to start, also where much else runs.
+const startLimit = 3 * time.Minute
 
 func limit() (context.Context, context.CancelFunc) {
 	return context.WithTimeout(context.Background(), longest)
