@@ -1,13 +1,10 @@
 package main
 
 import (
-	"context"
 	"strings"
 	"testing"
 
-	"github.com/chromedp/cdproto/target"
-	"github.com/chromedp/chromedp"
-
+	"plugin-oauth/internal/browser"
 	"plugin-oauth/internal/testkit"
 )
 
@@ -16,7 +13,7 @@ import (
 // its own address.
 func TestBrowserBelowAPath(t *testing.T) {
 	t.Parallel()
-	chromium(t) // or skip, before anything is started
+	tab := newChromium(t) // or skip, before anything is started
 	proxy := testkit.NewProxy(t, testkit.Nginx, "/oauth")
 	proxy.URL = strings.Replace(proxy.URL, "https", "http", 1) // the browser does not know its certificate
 	address, err := testkit.FreeAddress()
@@ -26,39 +23,34 @@ func TestBrowserBelowAPath(t *testing.T) {
 	d := startWith(t, options{backendAddress: address, backendURL: proxy.URL})
 	proxy.Start(address, "listen 443 ssl", "listen 443")
 
-	tab := browser(t)
 	d.signInAsAdmin(t, tab)
-	until(t, tab, "document.querySelectorAll('.po-plugin').length > 0")
-	if shown := text(t, tab, ".po-way"); !strings.Contains(shown, d.backendURL+"/redirect") {
+	tab.Until(t, "document.querySelectorAll('.po-plugin').length > 0")
+	if shown := tab.Text(t, ".po-way"); !strings.Contains(shown, d.backendURL+"/redirect") {
 		t.Errorf("the redirect URI is not shown:\n%s", shown)
 	}
-	opened := chromedp.WaitNewTarget(tab, func(info *target.Info) bool {
-		return strings.HasPrefix(info.URL, d.issuer)
-	})
-	click(t, tab, ".po-plugin summary")
+	tab.Click(t, ".po-plugin summary")
 	pressButton(t, tab, button{in: ".po-plugin", says: "Test sign-in"})
-	popUp, closePopUp := chromedp.NewContext(tab, chromedp.WithTargetID(<-opened))
+	popUp := tab.Window(t, d.issuer)
 	d.submitIn(t, popUp)
 	d.continueThere(t, popUp)
-	closePopUp()
-	until(t, tab, "document.querySelectorAll('.po-steps .po-good').length == 4")
+	popUp.Close(t)
+	tab.Until(t, "document.querySelectorAll('.po-steps .po-good').length == 4")
 	d.newRecord(t, tab) // with help that is loaded then
 
-	plugin := browser(t)
-	do(t, plugin, chromedp.Navigate(d.pluginURL), chromedp.Click(chromedp.CSS("#signIn")))
-	there := window(t, plugin, d.issuer)
+	plugin := browser.Open(t, browser.Chromium, d.pluginURL)
+	plugin.Click(t, "#signIn")
+	there := plugin.Window(t, d.issuer)
 	d.submitIn(t, there)
 	d.continueThere(t, there)
-	until(t, plugin, `document.querySelector("#status").textContent.includes("Test User")`)
+	plugin.Until(t, `document.querySelector("#status").textContent.includes("Test User")`)
 }
 
 // continueThere answers the question in a window, and waits until the person is signed in.
-func (d *demo) continueThere(t *testing.T, opened context.Context) {
+func (d *demo) continueThere(t *testing.T, opened *browser.Page) {
 	t.Helper()
-	do(t, opened, chromedp.WaitVisible(chromedp.CSS("main.question button[value=continue]")))
-	until(t, opened, buttonsShow)
-	do(t, opened,
-		chromedp.Click(chromedp.CSS("button[value=continue]")),
-		chromedp.WaitVisible(chromedp.CSS("main.success h1")))
+	opened.WaitVisible(t, "main.question button[value=continue]")
+	opened.Until(t, buttonsShow)
+	opened.Click(t, "button[value=continue]")
+	opened.WaitVisible(t, "main.success h1")
 	d.checkPage(t, opened, said{heading: "You are signed in", words: "You can close this window"})
 }
