@@ -35,6 +35,7 @@ func TestBrowserBelowAPath(t *testing.T) {
 	d.continueThere(t, popUp)
 	popUp.Close(t)
 	tab.Until(t, "document.querySelectorAll('.po-steps .po-good').length == 4")
+	pressButton(t, tab, button{in: ".po-dialog", says: "Close"})
 	d.newRecord(t, tab) // with help that is loaded then
 
 	plugin := browser.Open(t, browser.Chromium, d.pluginURL)
