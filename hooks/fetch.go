@@ -248,7 +248,8 @@ func escapeRest(path string) string {
 	for i := range len(path) {
 		switch c := path[i]; {
 		case c <= ' ' || c > '~' || strings.IndexByte("\"<>\\^`{|}#?", c) >= 0:
-			fmt.Fprintf(&b, "%%%02X", c)
+			const digits = "0123456789ABCDEF"
+			b.Write([]byte{'%', digits[c>>4], digits[c&15]})
 		default:
 			b.WriteByte(c)
 		}
