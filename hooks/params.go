@@ -86,7 +86,8 @@ func (e *request) bodyParam(names ...string) string {
 	return ""
 }
 
-// forgetBody gives up the body, which would stay as long as the request takes.
+// forgetBody gives up the body, which would stay as long as the request takes, or as long as its client reads
+// the answer.
 func (e *request) forgetBody() { e.body, e.bodyParams = nil, nil }
 
 // maxContentType bounds the header Content-Type, in bytes. One that is longer is not read.
