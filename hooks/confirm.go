@@ -84,9 +84,9 @@ func (s *server) question(
 	}, nil
 }
 
-// maxFields bounds what the page of the question keeps of the provider's answer, in bytes: 8 KB, which is more
-// than codes have. What a connection does not take at once stays in memory as long as it is read slowly, and
-// strangers can have the question shown.
+// maxFields bounds what the page of the question keeps of the provider's answer, in bytes: 8 KB, which is
+// more than codes have. What a connection does not take at once stays in memory as long as it is read slowly,
+// and strangers can have the question shown.
 const maxFields = 8 << 10
 
 var errFieldsTooLong = &responseError{

@@ -10,8 +10,8 @@ import (
 	"plugin-oauth/views"
 )
 
-// The page of the question is small whatever comes with the browser, since it stays in memory while it is read
-// slowly. The state is not used up.
+// The page of the question is small whatever comes with the browser, since it stays in memory while it is
+// read slowly. The state is not used up.
 func TestQuestionIsSmall(t *testing.T) {
 	t.Parallel()
 	s := serve(t, nil)
