@@ -214,6 +214,11 @@ func TestFetchBoundsUnknownTokens(t *testing.T) {
 	if got := call("192.0.2.1", "AT/1+x=="); got.Status != http.StatusOK {
 		t.Errorf("a token that came from here: %d", got.Status)
 	}
+	alone := s.Request(http.MethodGet, fetchPathOf(api, "/echo"), "", apiOrigin, "Authorization: AT/1+x==",
+		"X-Client: 192.0.2.1")
+	if alone.Status != http.StatusOK {
+		t.Errorf("a token that came from here, without a scheme: %d", alone.Status)
+	}
 	clock.move(time.Minute)
 	if got := call("192.0.2.1", "made-up"); got.Status != http.StatusOK {
 		t.Errorf("later: %d", got.Status)
