@@ -3,7 +3,6 @@ package hooks
 import (
 	"context"
 	"errors"
-	"mime"
 	"net/http"
 	"strings"
 
@@ -88,8 +87,7 @@ func (e *request) textParam(name string) string {
 	if value := queryParam(query, name); value != "" {
 		return value
 	}
-	contentType, _, _ := mime.ParseMediaType(e.Request.Header.Get("Content-Type"))
-	if contentType != "application/x-www-form-urlencoded" || isObject(e.body) {
+	if mediaType, _ := e.mediaType(); mediaType != "application/x-www-form-urlencoded" || isObject(e.body) {
 		return e.bodyParam(name)
 	}
 	return queryParam(strings.ReplaceAll(string(e.body), "+", "%20"), name)

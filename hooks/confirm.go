@@ -3,10 +3,13 @@ package hooks
 import (
 	"context"
 	"errors"
+	"html"
 	"maps"
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
+	"strings"
 
 	"plugin-oauth/hooks/oauth"
 	"plugin-oauth/hooks/plugins"
@@ -60,6 +63,14 @@ func (s *server) question(
 	for _, name := range slices.Sorted(maps.Keys(params)) {
 		fields = append(fields, views.Field{Name: name, Value: params[name]})
 	}
+	size := 0
+	for i, field := range fields {
+		fields[i].Value = strings.Clone(field.Value) // it would keep the whole body in memory
+		size += len(html.EscapeString(field.Value))
+	}
+	if size > maxFields {
+		return views.Question{}, errFieldsTooLong
+	}
 	network, _ := s.knownNetwork(e)
 	bothKnown := network != unknownNetwork && pending.Elsewhere(unknownNetwork)
 	return views.Question{
@@ -71,6 +82,19 @@ func (s *server) question(
 		Ago:       max(0, s.config.timing.now().Sub(pending.Created)),
 		Fields:    fields,
 	}, nil
+}
+
+// maxFields bounds what the page of the question keeps of the provider's answer, in bytes: 8 KB, which is
+// more than codes have. What a connection does not take at once stays in memory as long as it is read slowly,
+// and strangers can have the question shown.
+const maxFields = 8 << 10
+
+var errFieldsTooLong = &responseError{
+	Status: http.StatusBadRequest,
+	Code:   "invalid_request",
+	Description: "What the provider sent with the browser has more than " + strconv.Itoa(maxFields) +
+		" bytes, so it was not read.",
+	person: views.Words.NotRead,
 }
 
 // providerName is what people call the provider: the title of its preset, or a host.

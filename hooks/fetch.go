@@ -119,8 +119,11 @@ func (s *server) fetch(e *request) error {
 // countCall counts a call, and reports whether its token is known to be good. It fails with errFetchRefused
 // if it is not, and too many such have come from the same network.
 func (s *server) countCall(e *request, call *relay.Call) (isKnown bool, err error) {
-	_, token, _ := strings.Cut(call.Authorization, " ")
-	network, key := s.clientNetwork(e), newTokenKey(e, token)
+	_, token, hasScheme := strings.Cut(call.Authorization, " ")
+	if !hasScheme { // some APIs take the token alone
+		token = call.Authorization
+	}
+	network, key := s.clientNetwork(e), newTokenKey(e, strings.TrimSpace(token))
 	isKnown = s.knownTokens.isGood(key)
 	if !isKnown {
 		now := s.config.timing.now()
@@ -248,7 +251,8 @@ func escapeRest(path string) string {
 	for i := range len(path) {
 		switch c := path[i]; {
 		case c <= ' ' || c > '~' || strings.IndexByte("\"<>\\^`{|}#?", c) >= 0:
-			fmt.Fprintf(&b, "%%%02X", c)
+			const digits = "0123456789ABCDEF"
+			b.Write([]byte{'%', digits[c>>4], digits[c&15]})
 		default:
 			b.WriteByte(c)
 		}

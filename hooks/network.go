@@ -1,7 +1,9 @@
 package hooks
 
 import (
+	"iter"
 	"net"
+
 	"net/http"
 	"net/netip"
 	"net/url"
@@ -192,10 +194,15 @@ func parseClient(text string) (netip.Addr, bool) {
 func parseForwarded(value string) (netip.Addr, bool) {
 	// A comma inside of a quoted string separates nothing. The last element is the proxy's, whose quotes
 	// come in pairs; if the client's do not, it ends inside of a string and cannot be read.
-	elements := splitUnquoted(value, ',')
+	var element string
+	for element = range splitUnquoted(value, ',') {
+	}
+	if len(element) > maxElement {
+		return netip.Addr{}, false
+	}
 	var node string
 	seen := map[string]bool{}
-	for _, pair := range splitUnquoted(elements[len(elements)-1], ';') {
+	for pair := range splitUnquoted(element, ';') {
 		if pair = strings.Trim(pair, " \t"); pair == "" {
 			continue
 		}
@@ -213,20 +220,29 @@ func parseForwarded(value string) (netip.Addr, bool) {
 	return parseNode(node)
 }
 
+// maxElement bounds an element of a Forwarded header, in bytes. A proxy adds an address or two, a host and a
+// scheme.
+const maxElement = 1000
+
 // splitUnquoted splits a text at a separator outside of quoted strings (RFC 9110 section 5.6.4).
-func splitUnquoted(text string, separator byte) (parts []string) {
-	quoted, begin := false, 0
-	for i := 0; i < len(text); i++ {
-		switch c := text[i]; {
-		case c == '"':
-			quoted = !quoted
-		case quoted && c == '\\':
-			i++
-		case !quoted && c == separator:
-			parts, begin = append(parts, text[begin:i]), i+1
+func splitUnquoted(text string, separator byte) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		quoted, begin := false, 0
+		for i := 0; i < len(text); i++ {
+			switch c := text[i]; {
+			case c == '"':
+				quoted = !quoted
+			case quoted && c == '\\':
+				i++
+			case !quoted && c == separator:
+				if !yield(text[begin:i]) {
+					return
+				}
+				begin = i + 1
+			}
 		}
+		yield(text[begin:])
 	}
-	return append(parts, text[begin:])
 }
 
 // tokenOrString reads a token or a quoted string.

@@ -46,7 +46,8 @@ func queryParam(raw string, names ...string) string {
 				break
 			}
 			key, value, _ := strings.Cut(pair, "=")
-			if value != "" && unescape(key) == name {
+			canBe := value != "" && len(key) <= 3*len(name) // each of its bytes may be encoded as three
+			if canBe && unescape(key) == name {
 				return unescape(value)
 			}
 		}
@@ -75,7 +76,7 @@ func unescape(s string) string {
 
 func (e *request) bodyParam(names ...string) string {
 	if e.bodyParams == nil {
-		e.bodyParams = readerOf(e.body, e.Request.Header.Get("Content-Type"))
+		e.bodyParams = e.bodyReader()
 	}
 	for _, name := range names {
 		if value := e.bodyParams(name); value != "" {
@@ -85,21 +86,35 @@ func (e *request) bodyParam(names ...string) string {
 	return ""
 }
 
-// forgetBody gives up the body, which would stay as long as the request takes.
+// forgetBody gives up the body, which would stay as long as the request takes, or as long as its client reads
+// the answer.
 func (e *request) forgetBody() { e.body, e.bodyParams = nil, nil }
 
-// readerOf decodes a body once, and returns what reads the parameters in it.
-func readerOf(body []byte, contentType string) (read func(name string) string) {
-	mediaType, params, _ := mime.ParseMediaType(contentType)
+// maxContentType bounds the header Content-Type, in bytes. One that is longer is not read.
+const maxContentType = 500
+
+// mediaType returns what the body is, with its parameters (RFC 9110 section 8.3.1).
+func (e *request) mediaType() (mediaType string, params map[string]string) {
+	contentType := e.Request.Header.Get("Content-Type")
+	if len(contentType) > maxContentType {
+		return "", nil
+	}
+	mediaType, params, _ = mime.ParseMediaType(contentType)
+	return mediaType, params
+}
+
+// bodyReader decodes the body once, and returns what reads the parameters in it.
+func (e *request) bodyReader() (read func(name string) string) {
+	mediaType, params := e.mediaType()
 	switch {
 	case mediaType == "multipart/form-data":
-		values := multipartParams(body, params["boundary"])
+		values := multipartParams(e.body, params["boundary"])
 		return func(name string) string { return values[name] }
-	case isObject(body):
-		values := jsonParams(body)
+	case isObject(e.body):
+		values := jsonParams(e.body)
 		return func(name string) string { return values[name] }
 	default:
-		form := string(body)
+		form := string(e.body)
 		return func(name string) string { return queryParam(form, name) }
 	}
 }
@@ -125,8 +140,12 @@ func multipartParams(body []byte, boundary string) map[string]string {
 	return values
 }
 
-// jsonParams returns the parameters in a JSON object. There are none if it is malformed.
+// jsonParams returns the parameters in a JSON object. There are none if it is malformed, or has more objects
+// and arrays in it than anything that a plugin sends: those take the longest to read.
 func jsonParams(body []byte) map[string]string {
+	if bytes.Count(body, []byte("{"))+bytes.Count(body, []byte("[")) > maxParams {
+		return nil
+	}
 	lenient := []jsontext.Options{jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true)}
 	if !jsontext.Value(body).IsValid(lenient...) {
 		return nil

@@ -40,20 +40,25 @@ func (s *server) redirect(e *request) error {
 // code. Chromium takes no page under an error, and asks again when somebody opens it.
 func isPrefetch(header http.Header) bool {
 	for _, name := range []string{"Sec-Purpose", "Purpose", "X-Purpose", "X-Moz"} {
-		for _, value := range header.Values(name) {
-			if prefetchPurpose.MatchString(value) {
-				return true
-			}
+		purpose := header.Get(name)
+		if prefetchPurpose.MatchString(purpose[:min(len(purpose), maxPurpose)]) {
+			return true
 		}
 	}
 	return false
 }
+
+// maxPurpose bounds what is read of such a header, in bytes. Browsers send less than 50.
+const maxPurpose = 200
 
 var prefetchPurpose = regexp.MustCompile(`(?i)\b(prefetch|prerender|preview)`)
 
 // repairQuery repairs the query of a redirect. Some providers write ? before their parameters although the
 // redirect URI has a query, and some escape the & between them as in HTML.
 func repairQuery(query string) string {
+	if strings.Count(query, "?") > maxParams {
+		return query // nobody but a stranger sends that, and it would take long
+	}
 	return secondQuery.ReplaceAllString(strings.ReplaceAll(query, "&amp;", "&"), "&$1=")
 }
 

@@ -146,6 +146,7 @@ const (
 func (e *request) writePage(
 	status int, language views.Language, page templ.Component, action formAction,
 ) error {
+	e.forgetBody()
 	nonce := rand.Text()
 	header := e.Response.Header()
 	header.Add("Vary", "Accept-Language")
@@ -161,6 +162,7 @@ func (e *request) writePage(
 
 // writeJSON answers with JSON. Version 2 of the package leaves the & of an authorization URL alone.
 func (e *request) writeJSON(status int, answer any) error {
+	e.forgetBody()
 	body, err := json.Marshal(answer)
 	if err != nil {
 		return err
@@ -173,6 +175,7 @@ func (e *request) writeJSON(status int, answer any) error {
 
 // writeText answers with one line.
 func (e *request) writeText(status int, line string) error {
+	e.forgetBody()
 	e.Response.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	e.Response.WriteHeader(status)
 	_, err := e.Response.Write([]byte(line + "\n"))

@@ -6,6 +6,8 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -24,13 +26,18 @@ const (
 
 	// maxAnswerHeaders bounds the headers of an answer, in bytes.
 	maxAnswerHeaders = 64 << 10
+
+	// maxConnections is how many connections to APIs may be open before those that no call needs are closed.
+	maxConnections = 256
 )
 
-// newTransport returns a transport that dials public addresses, and this machine where it is called
-// localhost. It uses no proxy of the environment, which would resolve names itself.
-func newTransport(headTimeout time.Duration) *http.Transport {
-	return &http.Transport{
-		DialContext:            dial,
+// dialFunc connects to an address.
+type dialFunc func(ctx context.Context, network, address string) (net.Conn, error)
+
+// newTransport returns a transport that connects with a function; see [dial]. It uses no proxy of the
+// environment, which would resolve names itself.
+func newTransport(headTimeout time.Duration, dial dialFunc) *http.Transport {
+	transport := &http.Transport{
 		ForceAttemptHTTP2:      true,
 		DisableCompression:     true, // what the page has not asked for it does not get
 		TLSHandshakeTimeout:    connectTimeout,
@@ -46,10 +53,49 @@ func newTransport(headTimeout time.Duration) *http.Transport {
 			SendPingTimeout:               30 * time.Second,
 		},
 	}
+	bounded := &connections{dial: dial, closeIdle: transport.CloseIdleConnections}
+	transport.DialContext = bounded.connect
+	return transport
 }
 
-// dial connects to an address. What counts is what a name has been resolved to, so that it cannot change
-// after the check.
+// connections counts the connections to APIs that are open or being made. A call takes one at most, but each
+// may leave one behind: net/http's bound on those that are idle does not close any of HTTP/2, and where a
+// call has ended that waited for one, it is still made. Strangers can call any number of hosts if those of an
+// API have the name of a customer.
+type connections struct {
+	dial      dialFunc
+	closeIdle func() // closes the connections that no call needs, and makes no more of them
+	open      atomic.Int64
+}
+
+// connect makes a connection. If there are too many, those that no call needs are closed first.
+func (c *connections) connect(ctx context.Context, network, address string) (net.Conn, error) {
+	if c.open.Add(1) > maxConnections {
+		c.closeIdle()
+	}
+	conn, err := c.dial(ctx, network, address)
+	if err != nil {
+		c.open.Add(-1)
+		return nil, err
+	}
+	return &connection{Conn: conn, closed: sync.OnceFunc(func() { c.open.Add(-1) })}, nil
+}
+
+// connection is one that is counted until it is closed.
+type connection struct {
+	net.Conn
+
+	closed func()
+}
+
+// Close closes the connection.
+func (c *connection) Close() error {
+	c.closed()
+	return c.Conn.Close()
+}
+
+// dial connects to a public address, or to this machine where it is called localhost. What counts is what a
+// name has been resolved to, so that it cannot change after the check.
 func dial(ctx context.Context, network, address string) (net.Conn, error) {
 	dialer := net.Dialer{Timeout: connectTimeout, Control: publicOnly}
 	if host, _, err := net.SplitHostPort(address); err == nil && host == "localhost" {

@@ -122,7 +122,7 @@ func New(options Options) *Relay {
 	}
 	transport := options.Transport
 	if transport == nil {
-		transport = newTransport(options.HeadTimeout)
+		transport = newTransport(options.HeadTimeout, dial)
 	}
 	return &Relay{
 		options:   options,

@@ -274,7 +274,7 @@ func TestMemory(t *testing.T) {
 		api.EnableHTTP2 = isHTTP2
 		api.StartTLS()
 		t.Cleanup(api.Close)
-		transport := newTransport(time.Minute)
+		transport := newTransport(time.Minute, dial)
 		transport.TLSClientConfig = api.Client().Transport.(*http.Transport).TLSClientConfig.Clone()
 		transport.TLSClientConfig.NextProtos = nil
 		transport.TLSClientConfig.InsecureSkipVerify = true // its certificate is not for localhost

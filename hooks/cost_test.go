@@ -1,0 +1,109 @@
+package hooks
+
+import (
+	"bufio"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"plugin-oauth/internal/testkit"
+)
+
+// What a stranger sends costs about as much as any other request of its size. The shortest of many times is
+// that of a request which nothing has interrupted; other tests of this package do not run meanwhile.
+func TestRequestsCostTheirSize(t *testing.T) {
+	api := testkit.NewAPI(t, nil)
+	s := serveAPI(t, api, func(c *Config) {
+		c.Plugin.LoginParams = []string{"prompt", "login_hint", "hd", "display"}
+		c.TrustedProxyHeaders = []string{"Forwarded"}
+	})
+	const length = 28_000
+	fill := func(piece string, length int) string { return strings.Repeat(piece, length/len(piece)) }
+	numbered := func(format string) string {
+		var b strings.Builder
+		for i := 0; b.Len() < length; i++ {
+			fmt.Fprintf(&b, format, i)
+		}
+		return b.String()
+	}
+	request := func(line, body string, headers ...string) string {
+		return fmt.Sprintf("%s HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n%s\r\n\r\n%s",
+			line, len(body), strings.Join(headers, "\r\n"), body)
+	}
+	const form, object = "Content-Type: application/x-www-form-urlencoded", "Content-Type: application/json"
+	key := strings.Repeat("%41", 90) + "=1&"
+	for _, test := range []struct{ name, costly, usual string }{
+		{
+			name:   "path of an API",
+			costly: request("GET "+fetchPathOf(api, "/")+fill("|", length), "", "Origin: http://localhost"),
+			usual:  request("GET "+fetchPathOf(api, "/")+fill("x", length), "", "Origin: http://localhost"),
+		},
+		{
+			name:   "names in a query",
+			costly: request("GET /redirect?"+fill(key, length), ""),
+			usual:  request("GET /redirect?x="+fill("x", length), ""),
+		},
+		{
+			name:   "second query",
+			costly: request("GET /redirect?"+fill("?a", length), ""),
+			usual:  request("GET /redirect?x="+fill("x", length), ""),
+		},
+		{
+			name:   "names in a form",
+			costly: request("POST /redirect", fill(key, length), form),
+			usual:  request("POST /redirect", fill("x", length), form),
+		},
+		{
+			name:   "objects",
+			costly: request("POST /redirect", fill(`{"a":`, 45_000)+"1"+fill("}", 9_000), object),
+			usual:  request("POST /redirect", `{"a":"`+fill("x", 54_000)+`"}`, object),
+		},
+		{
+			name:   "type of a body",
+			costly: request("POST /authorize", "x", "Content-Type: text/plain"+numbered(";a%d=b")),
+			usual:  request("POST /authorize", "x", "Content-Type: text/plain;"+fill("x", length)),
+		},
+		{
+			name:   "purpose",
+			costly: request("GET /redirect", "", "Purpose: "+fill("prefetc ", length)),
+			usual:  request("GET /redirect", "", "X: "+fill("prefetc ", length)),
+		},
+		{
+			name:   "elements of Forwarded",
+			costly: request("POST /authorize", "", "Forwarded: "+fill(",", length)),
+			usual:  request("POST /authorize", "", "X: "+fill(",", length)),
+		},
+		{
+			name:   "pairs of Forwarded",
+			costly: request("POST /authorize", "", "Forwarded: "+numbered("a%d=b;")),
+			usual:  request("POST /authorize", "", "X: "+numbered("a%d=b;")),
+		},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			costly, usual := s.shortest(t, test.costly), s.shortest(t, test.usual)
+			t.Log(costly, usual)
+			if costly > 4*usual+100*time.Microsecond {
+				t.Errorf("%v, and %v for what is usual", costly, usual)
+			}
+		})
+	}
+}
+
+// shortest returns the shortest time that the service takes for a request, of many.
+func (s *testServer) shortest(t *testing.T, raw string) time.Duration {
+	shortest := time.Hour
+	for range 30 {
+		began := time.Now()
+		r, err := http.ReadRequest(bufio.NewReader(strings.NewReader(raw)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.RemoteAddr = "192.0.2.1:1"
+		s.server.serve(httptest.NewRecorder(), r)
+		shortest = min(shortest, time.Since(began))
+	}
+	return shortest
+}
