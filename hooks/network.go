@@ -3,7 +3,6 @@ package hooks
 import (
 	"iter"
 	"net"
-
 	"net/http"
 	"net/netip"
 	"net/url"
