@@ -106,7 +106,7 @@ func testDashboardStoresNoSecret(t *testing.T, engine browser.Engine) {
 	openRecord(t, tab, "sheets")
 	nothingToRestore()
 	// One that an earlier version has left is cleaned.
-	browser.Evaluate[any](t, tab, fmt.Sprintf(`localStorage.setItem.call(localStorage, "draft_x", '{"a":1}')
+	tab.Run(t, fmt.Sprintf(`localStorage.setItem.call(localStorage, "draft_x", '{"a":1}'),
 		Object.assign(localStorage, { draft_y: '{"clientSecret":"%s","b":2}' })`, secret))
 	if shown := browser.Evaluate[string](t, tab, stored); !strings.Contains(shown, secret) {
 		t.Fatalf("the storage has %s", shown)
