@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"strings"
@@ -178,13 +179,21 @@ func isRefusedToken(status int) bool {
 		status == http.StatusBadRequest
 }
 
-// leaveBody leaves what is left of a request's body unread, since it may be large and slow. The connection is
-// of no use after it. Without the deadline net/http would wait for the rest once it has answered.
-func (e *request) leaveBody() {
-	if e.Request.ContentLength != 0 {
-		e.Response.Header().Set("Connection", "close")
-		_ = http.NewResponseController(e.Response).SetReadDeadline(time.Now())
+// refuseBody writes an error to a request whose body may not have come yet. What still comes is read for a
+// moment, and thrown away: WebKit reads no answer before it has sent all, and Firefox none if the connection
+// is closed before. The connection is of no use after it.
+func (s *server) refuseBody(e *request, writeError func()) {
+	if e.Request.ContentLength == 0 {
+		writeError()
+		return
 	}
+	e.Response.Header().Set("Connection", "close")
+	writeError()
+	control := http.NewResponseController(e.Response)
+	_ = control.Flush()
+	_ = control.SetReadDeadline(time.Now().Add(s.config.timing.body))
+	_, _ = io.CopyN(io.Discard, e.Request.Body, 2*relay.MaxBody)
+	_ = control.SetReadDeadline(time.Now()) // net/http would wait for the rest
 }
 
 // newCall checks a request, and returns the call that it asks for.

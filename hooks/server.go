@@ -225,11 +225,13 @@ func (s *server) serve(w http.ResponseWriter, r *http.Request) {
 	default:
 		err = found.handle(e)
 	}
-	if err != nil {
-		if found.streams {
-			e.leaveBody()
-		}
-		s.writeError(e, found.format, err)
+	writeError := func() { s.writeError(e, found.format, err) }
+	switch {
+	case err == nil:
+	case found.streams:
+		s.refuseBody(e, writeError)
+	default:
+		writeError()
 	}
 }
 
