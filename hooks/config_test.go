@@ -329,6 +329,7 @@ func TestTimingDefaults(t *testing.T) {
 		refreshKept: 30 * time.Second,
 		pollSecond:  time.Second,
 		checkAfter:  2 * time.Second,
+		certificate: 30 * time.Second,
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got %+v", got)

@@ -30,6 +30,7 @@ var rooms = map[string]struct {
 		},
 		pocketBase: true,
 	},
+	"internal/browser": {},
 	"internal/typo":    {},
 	"internal/testkit": {may: []string{"hooks/oauth", "internal/typo", "pb_migrations"}, pocketBase: true},
 	"views":            {may: []string{"hooks/oauth", "internal/typo"}},
