@@ -16,6 +16,7 @@ var rooms = map[string]struct {
 }{
 	"hooks/oauth":               {may: []string{"internal/typo"}},
 	"hooks/session":             {},
+	"hooks/session/etcd":        {may: []string{"hooks/session"}},
 	"hooks/session/sessiontest": {may: []string{"hooks/session"}},
 	"hooks/session/sqlite":      {may: []string{"hooks/session"}, pocketBase: true},
 	"hooks/plugins":             {may: []string{"hooks/oauth", "internal/typo"}, pocketBase: true},
