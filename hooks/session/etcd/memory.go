@@ -53,18 +53,18 @@ func (m *memory) learn(e entry) {
 	if e.revision <= m.watched {
 		return
 	}
-	if isNews, _ := m.put(e); isNews {
+	if m.put(e) {
 		m.notify(e)
 	}
 }
 
-// put takes in a row, and reports whether it is news, and whether the row was there before. The caller holds
-// the lock, also while it notifies the watchers: so they hear of the changes of a row in their order.
-func (m *memory) put(e entry) (isNews, wasThere bool) {
+// put takes in a row, and reports whether it is news. The caller holds the lock, also while it notifies the
+// watchers: so they hear of the changes of a row in their order.
+func (m *memory) put(e entry) (isNews bool) {
 	rows := m.byTime[e.time()]
 	i := slices.IndexFunc(rows, byID(e.id).match)
 	if i >= 0 && rows[i].revision >= e.revision {
-		return false, true
+		return false
 	}
 	switch {
 	case e.isOver() && i >= 0:
@@ -75,7 +75,7 @@ func (m *memory) put(e entry) (isNews, wasThere bool) {
 	default:
 		m.byTime[e.time()] = append(rows, e)
 	}
-	return true, i >= 0
+	return true
 }
 
 // drop forgets a row. The caller holds the lock.
@@ -105,7 +105,7 @@ func (m *memory) event(e entry, deleted bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if !deleted {
-		if isNews, _ := m.put(e); isNews {
+		if m.put(e) {
 			m.notify(e)
 		}
 		return
@@ -132,15 +132,15 @@ func (m *memory) watchedUntil(revision int64) {
 }
 
 // replace takes in a list of all rows as they were at a revision. What is missing in it was deleted, unless
-// it is newer than the list. Of the rows of the first list that are new, [memory.replay] notifies the
-// watchers.
+// it is newer than the list. The watchers are not notified of an exchange in the first list: this machine may
+// have been killed in the middle of it, and says so before anybody waits for it.
 func (m *memory) replace(listed []entry, revision int64) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	there := make(map[string]bool, len(listed))
 	for _, e := range listed {
 		there[e.id] = true
-		if isNews, wasThere := m.put(e); isNews && (wasThere || m.listed) {
+		if m.put(e) && (m.listed || !e.isBeingExchanged()) {
 			m.notify(e)
 		}
 	}

@@ -25,12 +25,16 @@ type timing struct {
 	short time.Duration
 	// long bounds all tries of what cannot be done over: a code has been used, or tokens have been sent.
 	long time.Duration
+	// pause is between two tries, of which the first failed at once.
+	pause time.Duration
 }
 
-var defaultTiming = timing{try: 1200 * time.Millisecond, short: 2 * time.Second, long: 10 * time.Second}
-
-// pause is between two tries, of which the first failed at once.
-const pause = 50 * time.Millisecond
+var defaultTiming = timing{
+	try:   1200 * time.Millisecond,
+	short: 2 * time.Second,
+	long:  10 * time.Second,
+	pause: 50 * time.Millisecond,
+}
 
 // change is what a request makes of a row.
 type change struct {
@@ -205,7 +209,7 @@ func (t *Table) try(ctx context.Context, op clientv3.Op) (clientv3.OpResponse, e
 	}
 	if once.Err() == nil {
 		select {
-		case <-time.After(pause):
+		case <-time.After(t.timing.pause):
 		case <-ctx.Done():
 		}
 	}

@@ -159,13 +159,33 @@ func (t *Table) remove(ctx context.Context, deletions []clientv3.Op) (count int6
 		if err := ctx.Err(); err != nil {
 			return count, err
 		}
-		response, err := t.transact(context.WithoutCancel(ctx), clientv3.OpTxn(nil, some, nil))
-		if err != nil {
+		removed, err := t.removeSome(ctx, some)
+		if count += removed; err != nil {
 			return count, err
+		}
+	}
+	return count, nil
+}
+
+// removeSome deletes keys in one transaction. If an answer is lost, it counts all of them: it cannot tell
+// those that another machine has deleted.
+func (t *Table) removeSome(ctx context.Context, deletions []clientv3.Op) (count int64, err error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), t.timing.short)
+	defer cancel()
+	for isFirst := true; ; isFirst = false {
+		response, err := t.transact(ctx, clientv3.OpTxn(nil, deletions, nil))
+		if isFinal(err) {
+			return 0, err
+		}
+		if err != nil {
+			continue
+		}
+		if !isFirst {
+			return int64(len(deletions)), nil
 		}
 		for _, deleted := range response.Responses {
 			count += deleted.GetResponseDeleteRange().Deleted
 		}
+		return count, nil
 	}
-	return count, nil
 }

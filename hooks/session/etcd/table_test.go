@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"os"
 	"testing"
+	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.etcd.io/etcd/client/v3/namespace"
@@ -108,12 +109,18 @@ func newStore(t testing.TB) *store {
 // newPrefix returns what the keys of one test begin with.
 func newPrefix() string { return rand.Text() + "/" }
 
-func (s *store) table(t testing.TB, machine string) *Table {
-	table := New(s.client, Options{Machine: machine, Log: slog.New(slog.NewTextHandler(t.Output(), nil))})
+// table opens the table of a machine.
+func (s *store) table(t testing.TB, machine string) *Table { return s.open(t, s.client, machine) }
+
+func (s *store) open(t testing.TB, client *clientv3.Client, machine string) *Table {
+	patient := timing{try: time.Minute, short: time.Minute, long: time.Minute, pause: time.Millisecond}
+	table := newTable(client, Options{Machine: machine, Log: logger(t)}, patient)
 	t.Cleanup(table.Close)
 	s.opened = append(s.opened, table)
 	return table
 }
+
+func logger(t testing.TB) *slog.Logger { return slog.New(slog.NewTextHandler(t.Output(), nil)) }
 
 func (s *store) Open(t *testing.T) session.Table {
 	for _, table := range s.opened {
