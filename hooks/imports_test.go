@@ -23,7 +23,8 @@ var rooms = map[string]struct {
 	"hooks/doctor": {
 		may: []string{"hooks/plugins", "hooks/oauth", "hooks/relay", "internal/typo"}, pocketBase: true,
 	},
-	"hooks/relay": {},
+	"hooks/relay":   {},
+	"hooks/cluster": {may: []string{"internal/typo"}},
 	"hooks/dashboard": {
 		may: []string{
 			"hooks/doctor", "hooks/plugins", "hooks/session", "hooks/oauth", "hooks/relay", "internal/typo",

@@ -60,8 +60,8 @@ func (t *Table) TakeClaim(
 func (t *Table) tokens(ctx context.Context, id string, response *clientv3.TxnResponse) ([]byte, error) {
 	const readTokens = 1 // the operation of the transaction that comes after the Put
 	if response != nil {
-		for _, kv := range response.Responses[readTokens].GetResponseRange().Kvs {
-			return kv.Value, nil
+		if kvs := response.Responses[readTokens].GetResponseRange().Kvs; len(kvs) > 0 {
+			return kvs[0].Value, nil
 		}
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), t.timing.short)
@@ -70,8 +70,8 @@ func (t *Table) tokens(ctx context.Context, id string, response *clientv3.TxnRes
 	if err != nil {
 		return nil, err
 	}
-	for _, kv := range read.Kvs {
-		return kv.Value, nil
+	if len(read.Kvs) > 0 {
+		return read.Kvs[0].Value, nil
 	}
 	return nil, errors.New("the tokens of a session that has some are not there")
 }

@@ -43,10 +43,10 @@ func (kv *faultyKV) Do(ctx context.Context, op clientv3.Op) (clientv3.OpResponse
 type lossy struct{ store }
 
 func (l *lossy) connection(t *testing.T) *clientv3.Client {
-	client := *l.client
+	client := connect(t, l.prefix)
 	var mu sync.Mutex
 	lost := map[string]bool{}
-	client.KV = &faultyKV{KV: l.client.KV, lose: func(op clientv3.Op) bool {
+	client.KV = &faultyKV{KV: client.KV, lose: func(op clientv3.Op) bool {
 		if !op.IsTxn() {
 			return false
 		}
@@ -58,7 +58,7 @@ func (l *lossy) connection(t *testing.T) *clientv3.Client {
 		lost[request] = true
 		return isFirst
 	}}
-	return &client
+	return client
 }
 
 func (l *lossy) Open(t *testing.T) session.Table {

@@ -128,14 +128,15 @@ func (t *Table) commit(
 		t.memory.learn(stored)
 		return stored, response, nil
 	}
-	for _, kv := range response.Responses[0].GetResponseRange().Kvs {
-		found, err := decode(key, kv.Value, kv.ModRevision)
-		if err == nil {
-			t.memory.learn(found)
-		}
-		return found, nil, err
+	present := response.Responses[0].GetResponseRange().Kvs
+	if len(present) == 0 {
+		return entry{}, nil, nil
 	}
-	return entry{}, nil, nil
+	found, err := decode(key, present[0].Value, present[0].ModRevision)
+	if err == nil {
+		t.memory.learn(found)
+	}
+	return found, nil, err
 }
 
 // transact makes one try of a transaction. If it fails with an error that is not final, it has waited long

@@ -98,12 +98,14 @@ func dial(endpoint, prefix string) (*clientv3.Client, error) {
 
 // store is a part of etcd's keys, and the machines that share it.
 type store struct {
+	prefix string
 	client *clientv3.Client
 	opened []*Table
 }
 
 func newStore(t testing.TB) *store {
-	return &store{client: connect(t, newPrefix())}
+	prefix := newPrefix()
+	return &store{prefix: prefix, client: connect(t, prefix)}
 }
 
 // newPrefix returns what the keys of one test begin with.

@@ -1,0 +1,158 @@
+package cluster
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+)
+
+// The first start of three machines makes one cluster, whose data are on each of them, and still are after all
+// were stopped.
+func TestThree(t *testing.T) {
+	t.Parallel()
+	m := newMachines(t, "a b c")
+	m.start(t, "a b c")
+	m.put(t, "a", "key", "value")
+	for name, member := range m.members {
+		m.expect(t, name, "key", "value")
+		m.expectVoters(t, name, 3)
+		if err := member.Check(); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if member.Leader() == "" || member.clusterID() != m.members["a"].clusterID() {
+			t.Errorf("%s has the leader %q and the cluster %s", name, member.Leader(), member.clusterID())
+		}
+	}
+	for name := range m.list {
+		m.stop(t, name)
+	}
+	m.start(t, "b c") // two are enough
+	m.expect(t, "b", "key", "value")
+}
+
+func TestFive(t *testing.T) {
+	t.Parallel()
+	m := newMachines(t, "a b c d e")
+	m.start(t, "a b c d e")
+	m.put(t, "a", "key", "value")
+	m.expectVoters(t, "e", 5)
+	for _, name := range []string{"a", "b"} {
+		m.stop(t, name)
+	}
+	m.expect(t, "c", "key", "value")
+}
+
+// A machine that stops while it leads has another lead first.
+func TestHandOver(t *testing.T) {
+	t.Parallel()
+	m := newMachines(t, "a b c")
+	m.start(t, "a b c")
+	leader := m.members["a"].Leader()
+	other := map[string]string{"a": "b", "b": "c", "c": "a"}[leader]
+	follower := m.members[other]
+	stopped := m.members[leader]
+	m.stop(t, leader)
+	if now := follower.Leader(); now == leader || now == "" {
+		t.Errorf("%s led, and now %q does", leader, now)
+	}
+	select {
+	case <-stopped.Done():
+	default:
+		t.Error("it is not done")
+	}
+	if err := stopped.Check(); err == nil {
+		t.Error("a machine that has stopped says that it is well")
+	}
+}
+
+// A machine that comes back without its data is filled by the others, and votes again. If its data are found
+// later, they are of no use, and it is filled again.
+func TestLostDisk(t *testing.T) {
+	t.Parallel()
+	m := newMachines(t, "a b c")
+	m.start(t, "a b c")
+	m.stop(t, "c")
+	folder, away := m.config("c").Folder, filepath.Join(m.folder, "away")
+	if err := os.Rename(folder, away); err != nil {
+		t.Fatal(err)
+	}
+	m.put(t, "a", "key", "value")
+	m.start(t, "c")
+	m.expect(t, "c", "key", "value")
+	m.expectVoters(t, "c", 3)
+	m.stop(t, "c")
+	if err := os.RemoveAll(folder); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(away, folder); err != nil {
+		t.Fatal(err)
+	}
+	m.put(t, "a", "key", "another value")
+	m.start(t, "c")
+	m.expect(t, "c", "key", "another value")
+	m.expectVoters(t, "c", 3)
+}
+
+// Machines without data make no cluster as long as one of them has not said that it has none.
+func TestNoClusterOfTwo(t *testing.T) {
+	t.Parallel()
+	m := newMachines(t, "a b c")
+	var both sync.WaitGroup
+	for _, name := range []string{"a", "b"} {
+		both.Go(func() { m.startAlone(t, m.config(name), "cause=\"c (127.0.0.1:") })
+	}
+	both.Wait()
+	for _, name := range []string{"a", "b"} {
+		if _, err := os.Stat(filepath.Join(m.config(name).Folder, "member")); err == nil {
+			t.Errorf("%s has data", name)
+		}
+	}
+}
+
+// What is wrong with a machine, it says in one line that says what to do.
+func TestMistakes(t *testing.T) {
+	t.Parallel()
+	m := newMachines(t, "a b c")
+	m.start(t, "a b c")
+	m.stop(t, "c")
+	t.Run("secret", func(t *testing.T) {
+		config := m.config("c")
+		config.Secret, config.Folder = strings.Repeat("x", minSecret), t.TempDir()
+		m.startAlone(t, config, "another CLUSTER_SECRET: make it the same on each machine")
+		if line := "that one has another CLUSTER_SECRET"; !strings.Contains(
+			m.logs["a"].String(), line) {
+			t.Errorf("the others do not say: %s", line)
+		}
+	})
+	t.Run("name", func(t *testing.T) {
+		config := m.config("c")
+		config.Name = "a"
+		config.Machines = map[string]string{"a": m.list["c"], "b": m.list["b"], "c": freeAddress(t)}
+		m.startAlone(t, config, "CLUSTER_NAME is a: set CLUSTER_NAME=c")
+	})
+	t.Run("data of another cluster", func(t *testing.T) {
+		other := newMachines(t, "a b c")
+		other.start(t, "a b c")
+		for name := range other.list {
+			other.stop(t, name)
+		}
+		config := m.config("c")
+		config.Folder = other.config("c").Folder
+		m.startAlone(t, config, "are of another cluster than those of a: if a has the right ones, delete")
+	})
+	t.Run("damaged data", func(t *testing.T) {
+		config := m.config("c")
+		logs, err := filepath.Glob(filepath.Join(config.Folder, "member", "wal", "*.wal"))
+		if err != nil || len(logs) == 0 {
+			t.Fatal(logs, err)
+		}
+		for _, log := range logs {
+			if err := os.WriteFile(log, []byte(strings.Repeat("no log. ", 1000)), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		m.startAlone(t, config, "delete the folder on this machine, and the others fill it again")
+	})
+}
