@@ -38,18 +38,27 @@ func (p *processes) Open(t *testing.T) session.Table {
 func (p *processes) Join(t *testing.T) session.Table { return p.start(t, "b") }
 
 func (p *processes) start(t *testing.T, machine string) session.Table {
-	command := exec.Command(os.Args[0], processArgument, endpoint, p.prefix, machine)
+	started, err := startProcess(t, exec.Command(os.Args[0], processArgument, endpoint, p.prefix, machine))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.running = append(p.running, started)
+	return started
+}
+
+// startProcess starts a process that serves a table, and ends it with the test.
+func startProcess(t *testing.T, command *exec.Cmd) (*process, error) {
 	command.Stderr = t.Output()
 	in, err := command.StdinPipe()
 	if err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
 	out, err := command.StdoutPipe()
 	if err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
 	if err := command.Start(); err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
 	started := &process{
 		command: command,
@@ -58,8 +67,7 @@ func (p *processes) start(t *testing.T, machine string) session.Table {
 	started.told = sync.NewCond(&started.mu)
 	t.Cleanup(started.kill)
 	go started.listen()
-	p.running = append(p.running, started)
-	return started
+	return started, nil
 }
 
 // pipes are both ends that a process reads and writes.
@@ -270,10 +278,13 @@ func runProcess(endpoint, prefix, machine string) error {
 	if err != nil {
 		return err
 	}
-	m := &Machine{table: New(client, Options{
-		Machine: machine,
-		Log:     slog.New(slog.NewTextHandler(os.Stderr, nil)),
-	})}
+	log := slog.New(slog.NewTextHandler(os.Stderr, nil))
+	return serveTable(New(client, Options{Machine: machine, Log: log}), nil)
+}
+
+// serveTable does with a table what it reads. Leader may be nil.
+func serveTable(table *Table, leader func() string) error {
+	m := &Machine{table: table, leader: leader}
 	m.grown = sync.NewCond(&m.mu)
 	m.table.Watch(m)
 	server := rpc.NewServer()
@@ -286,7 +297,8 @@ func runProcess(endpoint, prefix, machine string) error {
 
 // Machine serves a table to the process that has started this one.
 type Machine struct {
-	table *Table
+	table  *Table
+	leader func() string
 
 	mu     sync.Mutex
 	grown  *sync.Cond
@@ -312,6 +324,12 @@ func (m *Machine) Events(heard int, events *[]Event) error {
 		m.grown.Wait()
 	}
 	*events = m.events[heard:]
+	return nil
+}
+
+// Leader returns the name of the machine that leads.
+func (m *Machine) Leader(_ int, name *string) error {
+	*name = m.leader()
 	return nil
 }
 

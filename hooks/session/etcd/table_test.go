@@ -23,8 +23,12 @@ import (
 var endpoint string
 
 func TestMain(m *testing.M) {
-	if len(os.Args) == 5 && os.Args[1] == processArgument {
-		if err := runProcess(os.Args[2], os.Args[3], os.Args[4]); err != nil {
+	as := map[string]func(string, string, string) error{
+		processArgument: runProcess,
+		memberArgument:  runMember,
+	}
+	if len(os.Args) == 5 && as[os.Args[1]] != nil {
+		if err := as[os.Args[1]](os.Args[2], os.Args[3], os.Args[4]); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}

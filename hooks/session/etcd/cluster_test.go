@@ -1,0 +1,261 @@
+package etcd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"net"
+	"net/rpc"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"plugin-oauth/hooks/cluster"
+	"plugin-oauth/hooks/session"
+)
+
+// memberArgument makes the program of the tests a machine of a [threeMachines].
+const memberArgument = "-member"
+
+// runMember is a machine of a cluster. It does what it reads until it is killed.
+func runMember(name, list, folder string) error {
+	machines, err := cluster.ParseMachines(list)
+	if err != nil {
+		return err
+	}
+	log := slog.New(slog.NewTextHandler(os.Stderr, nil))
+	member, err := cluster.Start(context.Background(), cluster.Config{
+		Name:     name,
+		Machines: machines,
+		Secret:   strings.Repeat("s", 32),
+		Folder:   folder,
+		Log:      log,
+	})
+	if err != nil {
+		return err
+	}
+	return serveTable(New(member.Client(), Options{Machine: name, Log: log}), member.Leader)
+}
+
+// threeMachines are three processes that make one cluster.
+type threeMachines struct {
+	t      *testing.T
+	list   string
+	folder string
+	names  []string
+
+	mu      sync.Mutex
+	running map[string]*process
+}
+
+func newThreeMachines(t *testing.T) *threeMachines {
+	m := &threeMachines{
+		t:       t,
+		folder:  t.TempDir(),
+		names:   []string{"a", "b", "c"},
+		running: map[string]*process{},
+	}
+	var machines []string
+	port := 12_000 + rand.IntN(8_000) // lower than those of outgoing connections
+	for _, name := range m.names {
+		for ; ; port++ {
+			listener, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
+			if err == nil {
+				machines = append(machines, name+"="+listener.Addr().String())
+				listener.Close()
+				port++
+				break
+			}
+		}
+	}
+	m.list = strings.Join(machines, ",")
+	var done sync.WaitGroup
+	for _, name := range m.names {
+		done.Go(func() { m.start(name) })
+	}
+	done.Wait()
+	return m
+}
+
+// start starts a machine, and waits until it takes part.
+func (m *threeMachines) start(name string) {
+	command := exec.Command(os.Args[0], memberArgument, name, m.list, filepath.Join(m.folder, name))
+	started, err := startProcess(m.t, command)
+	if err == nil {
+		err = started.Resume(m.t.Context(), interrupted, time.Now())
+	}
+	if err != nil {
+		m.t.Errorf("%s: %v", name, err)
+		return
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.running[name] = started
+}
+
+// kill kills a machine.
+func (m *threeMachines) kill(name string) {
+	m.mu.Lock()
+	killed := m.running[name]
+	delete(m.running, name)
+	m.mu.Unlock()
+	killed.kill()
+}
+
+// any returns some machine that runs. There are two at least.
+func (m *threeMachines) any() *process {
+	for {
+		m.mu.Lock()
+		found := m.running[m.names[rand.IntN(len(m.names))]]
+		m.mu.Unlock()
+		if found != nil {
+			return found
+		}
+	}
+}
+
+// leader returns the name of the machine that leads.
+func (m *threeMachines) leader() (name string) {
+	for name == "" {
+		m.any().client.Call("Machine.Leader", 0, &name)
+	}
+	return name
+}
+
+var interrupted = session.Failure{Status: session.StatusFailed, Code: "server_error"}
+
+// isGone reports whether a machine was killed before it has answered, or has no majority.
+func isGone(err error) bool {
+	return errors.Is(err, rpc.ErrShutdown) || strings.Contains(err.Error(), "EOF") ||
+		strings.Contains(err.Error(), "closed") || strings.Contains(err.Error(), ErrUnavailable.Error())
+}
+
+// tally counts logins.
+type tally struct {
+	whole, lost, twice, failed atomic.Int64
+
+	mu      sync.Mutex
+	last    time.Time     // when a login began
+	longest time.Duration // in which none did
+}
+
+// began notes that a login has begun.
+func (c *tally) began() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	now := time.Now()
+	if !c.last.IsZero() {
+		c.longest = max(c.longest, now.Sub(c.last))
+	}
+	c.last = now
+}
+
+// login goes through one login, each step on any machine. Whatever a machine has confirmed must be true on
+// the others.
+func (m *threeMachines) login(ctx context.Context, id string, count *tally) {
+	row := newRow(id)
+	if err := m.any().Insert(ctx, row); err != nil {
+		return // the plugin starts again
+	}
+	count.began()
+	exchanging := m.any()
+	_, err := exchanging.Consume(ctx, row.Owner, row.StateHash, time.Now())
+	if err != nil {
+		if !isGone(err) {
+			count.lost.Add(1)
+			m.t.Errorf("a login that had begun is not found: %v", err)
+		}
+		return
+	}
+	done, err := exchanging.Complete(ctx, row.ID, []byte("tokens of "+row.ID), time.Now())
+	if err != nil || !done {
+		count.failed.Add(1) // the machine was killed while it exchanged the code
+		return
+	}
+	var holds, unsure atomic.Int64
+	var polls sync.WaitGroup
+	for range 2 {
+		polls.Go(func() { m.poll(ctx, row, &holds, &unsure) })
+	}
+	polls.Wait()
+	switch {
+	case holds.Load() == 0:
+		count.lost.Add(1)
+		m.t.Errorf("tokens that were confirmed are lost")
+	case holds.Load() > 1 && unsure.Load() == 0:
+		count.twice.Add(1)
+		m.t.Errorf("tokens were given %d times", holds.Load())
+	default:
+		count.whole.Add(1)
+	}
+}
+
+// poll asks for the tokens until they are given, to this poll or to another.
+func (m *threeMachines) poll(ctx context.Context, row session.Row, holds, unsure *atomic.Int64) {
+	for {
+		machine := m.any()
+		hold, err := machine.TakeClaim(ctx, row.Owner, row.ReadKeyHash, time.Now())
+		switch {
+		case err == nil && hold.Holder != "":
+			holds.Add(1)
+			if err := machine.Ack(ctx, hold, time.Now()); err != nil {
+				unsure.Add(1) // the plugin has them, and the machine died before it had stored that
+				return
+			}
+			return
+		case err == nil && hold.Row.CheckClaim(time.Now()) != nil:
+			return
+		case err != nil && !isGone(err) && !errors.Is(err, session.ErrTaken):
+			return
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+}
+
+// Machines are killed while people sign in: what was confirmed is not lost, and no tokens are given twice.
+func TestKilledMachines(t *testing.T) {
+	t.Parallel()
+	m := newThreeMachines(t)
+	if t.Failed() {
+		return
+	}
+	const kills, workers, between = 4, 8, 500 * time.Millisecond
+	ctx, stop := context.WithCancel(t.Context())
+	var count tally
+	var done sync.WaitGroup
+	var started atomic.Int64
+	began := time.Now()
+	for range workers {
+		done.Go(func() {
+			for ctx.Err() == nil {
+				m.login(t.Context(), fmt.Sprintf("%06d", started.Add(1)), &count)
+			}
+		})
+	}
+	for i := range kills {
+		before := count.whole.Load()
+		for count.whole.Load() < before+20 {
+			time.Sleep(10 * time.Millisecond)
+		}
+		name := m.names[rand.IntN(len(m.names))]
+		if i%2 == 0 {
+			name = m.leader()
+		}
+		m.kill(name)
+		time.Sleep(between)
+		m.start(name)
+	}
+	stop()
+	done.Wait()
+	took := time.Since(began)
+	t.Logf("%d kills, %d whole logins (%.0f a second), %d failed with their machine, %d lost, %d twice, "+
+		"longest time without a start %s", kills, count.whole.Load(), float64(count.whole.Load())/took.Seconds(),
+		count.failed.Load(), count.lost.Load(), count.twice.Load(), count.longest.Round(time.Millisecond))
+}
