@@ -16,7 +16,7 @@ var rooms = map[string]struct {
 }{
 	"hooks/oauth":               {may: []string{"internal/typo"}},
 	"hooks/session":             {},
-	"hooks/session/etcd":        {may: []string{"hooks/session"}},
+	"hooks/session/etcd":        {may: []string{"hooks/session", "internal/etcdtry"}},
 	"hooks/session/sessiontest": {may: []string{"hooks/session"}},
 	"hooks/session/sqlite":      {may: []string{"hooks/session"}, pocketBase: true},
 	"hooks/plugins":             {may: []string{"hooks/oauth", "internal/typo"}, pocketBase: true},
@@ -31,6 +31,7 @@ var rooms = map[string]struct {
 		},
 		pocketBase: true,
 	},
+	"internal/etcdtry": {},
 	"internal/typo":    {},
 	"internal/testkit": {may: []string{"hooks/oauth", "internal/typo", "pb_migrations"}, pocketBase: true},
 	"views":            {may: []string{"hooks/oauth", "internal/typo"}},

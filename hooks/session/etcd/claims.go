@@ -66,7 +66,7 @@ func (t *Table) tokens(ctx context.Context, id string, response *clientv3.TxnRes
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), t.timing.short)
 	defer cancel()
-	read, err := t.get(ctx, tokenKeys+id)
+	read, err := t.kv.Get(ctx, tokenKeys+id)
 	if err != nil {
 		return nil, err
 	}

@@ -19,6 +19,7 @@ import (
 
 	"plugin-oauth/hooks/cluster"
 	"plugin-oauth/hooks/session"
+	"plugin-oauth/internal/etcdtry"
 )
 
 // memberArgument makes the program of the tests a machine of a [threeMachines].
@@ -134,7 +135,7 @@ var interrupted = session.Failure{Status: session.StatusFailed, Code: "server_er
 // isGone reports whether a machine was killed before it has answered, or has no majority.
 func isGone(err error) bool {
 	return errors.Is(err, rpc.ErrShutdown) || strings.Contains(err.Error(), "EOF") ||
-		strings.Contains(err.Error(), "closed") || strings.Contains(err.Error(), ErrUnavailable.Error())
+		strings.Contains(err.Error(), "closed") || strings.Contains(err.Error(), etcdtry.ErrUnavailable.Error())
 }
 
 // tally counts logins.

@@ -13,6 +13,7 @@ import (
 
 	"plugin-oauth/hooks/session"
 	"plugin-oauth/hooks/session/sessiontest"
+	"plugin-oauth/internal/etcdtry"
 )
 
 // faultyKV is a connection to etcd on which things go wrong.
@@ -157,7 +158,7 @@ func TestNoMajority(t *testing.T) {
 	s := newStore(t)
 	faulty := &faultyKV{KV: s.client.KV}
 	s.client.KV = faulty
-	brief := timing{try: 5 * time.Millisecond, short: 10 * time.Millisecond, long: 10 * time.Millisecond}
+	brief := timing{short: 10 * time.Millisecond, long: 10 * time.Millisecond}
 	table := s.table(t, "a")
 	row, other := insert(t, table, "000001"), insert(t, table, "000002")
 	now := row.Created
@@ -182,7 +183,7 @@ func TestNoMajority(t *testing.T) {
 		"poll": func() error { _, err := table.TakeClaim(t.Context(), other.Owner, other.ReadKeyHash, now); return err },
 		"ack":  func() error { return table.Ack(t.Context(), hold, now) },
 	} {
-		if err := call(); !errors.Is(err, ErrUnavailable) {
+		if err := call(); !errors.Is(err, etcdtry.ErrUnavailable) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

@@ -3,38 +3,23 @@ package etcd
 import (
 	"context"
 	"crypto/rand"
-	"errors"
-	"fmt"
 	"time"
 
-	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"plugin-oauth/hooks/session"
+	"plugin-oauth/internal/etcdtry"
 )
-
-// ErrUnavailable says that etcd did not answer in time: most of the machines cannot be reached, or have no
-// leader. What was asked for may have happened.
-var ErrUnavailable = errors.New("the machines that keep the sign-ins have no majority at the moment")
 
 // timing says how long etcd may take.
 type timing struct {
-	// try bounds one request to etcd. One that is handed to a leader which dies is never answered.
-	try time.Duration
 	// short bounds all tries of what somebody can simply ask for once more.
 	short time.Duration
 	// long bounds all tries of what cannot be done over: a code has been used, or tokens have been sent.
 	long time.Duration
-	// pause is between two tries, of which the first failed at once.
-	pause time.Duration
 }
 
-var defaultTiming = timing{
-	try:   1200 * time.Millisecond,
-	short: 2 * time.Second,
-	long:  10 * time.Second,
-	pause: 50 * time.Millisecond,
-}
+var defaultTiming = timing{short: 2 * time.Second, long: 10 * time.Second}
 
 // change is what a request makes of a row.
 type change struct {
@@ -61,7 +46,7 @@ func newRequest(where lookup, patience time.Duration, decide func(e entry) (chan
 }
 
 // do changes the row and returns what it is now, and the answer of etcd to the operation on the tokens, which
-// is nil if the answer was lost. It fails with ErrUnknown, with the error of decide, or with ErrUnavailable.
+// is nil if the answer was lost. It fails with ErrUnknown, with the error of decide, or with [etcdtry.ErrUnavailable].
 // A "no" of decide counts only if it was asked about the row as etcd has it, since the memory may be behind.
 func (t *Table) do(ctx context.Context, r request) (entry, *clientv3.TxnResponse, error) {
 	if err := ctx.Err(); err != nil {
@@ -94,7 +79,7 @@ func (t *Table) do(ctx context.Context, r request) (entry, *clientv3.TxnResponse
 			continue
 		}
 		stored, response, err := t.commit(ctx, current, next, r.nonce)
-		if response != nil || isFinal(err) {
+		if response != nil || etcdtry.IsFinal(err) {
 			return stored, response, err
 		}
 		// Without an error, another request was first, and stored is the row that it has written.
@@ -116,9 +101,9 @@ func (t *Table) commit(
 	if next.tokens != nil {
 		then = append(then, *next.tokens)
 	}
-	response, err := t.transact(ctx, clientv3.OpTxn(
+	response, err := t.kv.Transact(ctx,
 		[]clientv3.Cmp{clientv3.Compare(clientv3.ModRevision(key), "=", current.revision)},
-		then, []clientv3.Op{clientv3.OpGet(key)}))
+		then, []clientv3.Op{clientv3.OpGet(key)})
 	if err != nil {
 		return entry{}, nil, err
 	}
@@ -139,22 +124,12 @@ func (t *Table) commit(
 	return found, nil, err
 }
 
-// transact makes one try of a transaction. If it fails with an error that is not final, it has waited long
-// enough for another.
-func (t *Table) transact(ctx context.Context, transaction clientv3.Op) (*clientv3.TxnResponse, error) {
-	response, err := t.try(ctx, transaction)
-	if err != nil {
-		return nil, err
-	}
-	return response.Txn(), nil
-}
-
 // load reads a row as it is now, wherever it was written. It fails with ErrUnknown.
 func (t *Table) load(ctx context.Context, where lookup) (entry, error) {
 	if !where.isPossible() {
 		return entry{}, session.ErrUnknown
 	}
-	response, err := t.get(ctx, where.key, clientv3.WithPrefix())
+	response, err := t.kv.Get(ctx, where.key, clientv3.WithPrefix())
 	if err != nil {
 		return entry{}, err
 	}
@@ -169,56 +144,4 @@ func (t *Table) load(ctx context.Context, where lookup) (entry, error) {
 		}
 	}
 	return entry{}, session.ErrUnknown
-}
-
-// get reads keys, and tries again until the context ends.
-func (t *Table) get(
-	ctx context.Context, key string, options ...clientv3.OpOption,
-) (*clientv3.GetResponse, error) {
-	for {
-		response, err := t.try(ctx, clientv3.OpGet(key, options...))
-		if err == nil {
-			return response.Get(), nil
-		}
-		if isFinal(err) {
-			return nil, err
-		}
-	}
-}
-
-// finalError is one that another try does not help against.
-type finalError struct{ error }
-
-func (e finalError) Unwrap() error { return e.error }
-
-func isFinal(err error) bool {
-	_, final := errors.AsType[finalError](err)
-	return final
-}
-
-// try asks etcd once. An error that is not final is worth another try at once.
-func (t *Table) try(ctx context.Context, op clientv3.Op) (clientv3.OpResponse, error) {
-	once, cancel := context.WithTimeout(ctx, t.timing.try)
-	defer cancel()
-	response, err := t.client.Do(once, op)
-	switch {
-	case err == nil:
-		return response, nil
-	case errors.Is(err, rpctypes.ErrNoSpace), errors.Is(err, rpctypes.ErrRequestTooLarge),
-		errors.Is(err, rpctypes.ErrCompacted):
-		return response, finalError{err}
-	}
-	if once.Err() == nil {
-		select {
-		case <-time.After(t.timing.pause):
-		case <-ctx.Done():
-		}
-	}
-	switch {
-	case errors.Is(ctx.Err(), context.Canceled):
-		return response, finalError{ctx.Err()}
-	case ctx.Err() != nil:
-		return response, finalError{fmt.Errorf("%w: %w", ErrUnavailable, err)}
-	}
-	return response, err
 }

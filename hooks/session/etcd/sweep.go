@@ -9,6 +9,7 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"plugin-oauth/hooks/session"
+	"plugin-oauth/internal/etcdtry"
 )
 
 // How much one transaction of the sweep changes. etcd takes 128 operations.
@@ -108,7 +109,7 @@ func (t *Table) expireAll(ctx context.Context, due []entry, nonce string) (ended
 		changes = append(changes, clientv3.OpPut(key, e.encode()), *deleteTokens(e.id))
 		ended = append(ended, e)
 	}
-	response, err := t.transact(context.WithoutCancel(ctx), clientv3.OpTxn(unchanged, changes, nil))
+	response, err := t.kv.Transact(context.WithoutCancel(ctx), unchanged, changes, nil)
 	if err != nil || !response.Succeeded {
 		return nil, err
 	}
@@ -134,7 +135,7 @@ func (t *Table) removeDue(ctx context.Context, now, removeBefore time.Time) (cou
 	}
 	for from := rowKeys; ; {
 		// This machine may be behind, and sees the rest at its next sweep.
-		response, err := t.get(ctx, from,
+		response, err := t.kv.Get(ctx, from,
 			clientv3.WithRange(end), clientv3.WithLimit(slice), clientv3.WithSerializable())
 		if err != nil {
 			return count, err
@@ -173,8 +174,8 @@ func (t *Table) removeSome(ctx context.Context, deletions []clientv3.Op) (count 
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), t.timing.short)
 	defer cancel()
 	for isFirst := true; ; isFirst = false {
-		response, err := t.transact(ctx, clientv3.OpTxn(nil, deletions, nil))
-		if isFinal(err) {
+		response, err := t.kv.Transact(ctx, nil, deletions, nil)
+		if etcdtry.IsFinal(err) {
 			return 0, err
 		}
 		if err != nil {

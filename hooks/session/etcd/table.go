@@ -23,6 +23,7 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"plugin-oauth/hooks/session"
+	"plugin-oauth/internal/etcdtry"
 )
 
 // What the keys begin with.
@@ -48,7 +49,8 @@ type Options struct {
 
 // Table is a [session.Table] on etcd. Make it with [New]. It is safe for concurrent use.
 type Table struct {
-	client  *clientv3.Client
+	kv      etcdtry.KV
+	watcher clientv3.Watcher
 	options Options
 	timing  timing
 	memory  memory
@@ -66,16 +68,17 @@ var _ session.Table = (*Table)(nil)
 
 // New returns the table on the rows that a client finds, and watches them until Close is called.
 func New(client *clientv3.Client, options Options) *Table {
-	return newTable(client, options, defaultTiming)
+	return newTable(etcdtry.KV{KV: client.KV}, client.Watcher, options, defaultTiming)
 }
 
-func newTable(client *clientv3.Client, options Options, timing timing) *Table {
+func newTable(kv etcdtry.KV, watcher clientv3.Watcher, options Options, timing timing) *Table {
 	ctx, stop := context.WithCancel(context.Background())
 	if options.ExchangeTime == 0 {
 		options.ExchangeTime = 15 * time.Second
 	}
 	t := &Table{
-		client:   client,
+		kv:       kv,
+		watcher:  watcher,
 		options:  options,
 		timing:   timing,
 		memory:   memory{byTime: map[string][]entry{}},
@@ -122,7 +125,7 @@ func (t *Table) Insert(ctx context.Context, row session.Row) error {
 	for {
 		stored, err := t.insert(ctx, created)
 		switch {
-		case isFinal(err):
+		case etcdtry.IsFinal(err):
 			return err
 		case err != nil:
 			continue
@@ -137,9 +140,9 @@ func (t *Table) Insert(ctx context.Context, row session.Row) error {
 // insert makes one try, and returns the row that etcd has then.
 func (t *Table) insert(ctx context.Context, created entry) (entry, error) {
 	key := rowKeys + created.id
-	response, err := t.transact(ctx, clientv3.OpTxn(
+	response, err := t.kv.Transact(ctx,
 		[]clientv3.Cmp{clientv3.Compare(clientv3.CreateRevision(key), "=", 0)},
-		[]clientv3.Op{clientv3.OpPut(key, created.encode())}, []clientv3.Op{clientv3.OpGet(key)}))
+		[]clientv3.Op{clientv3.OpPut(key, created.encode())}, []clientv3.Op{clientv3.OpGet(key)})
 	if err != nil {
 		return entry{}, err
 	}

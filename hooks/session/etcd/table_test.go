@@ -17,6 +17,7 @@ import (
 
 	"plugin-oauth/hooks/session"
 	"plugin-oauth/hooks/session/sessiontest"
+	"plugin-oauth/internal/etcdtry"
 )
 
 // endpoint is the address of the etcd of this package's tests.
@@ -119,8 +120,9 @@ func newPrefix() string { return rand.Text() + "/" }
 func (s *store) table(t testing.TB, machine string) *Table { return s.open(t, s.client, machine) }
 
 func (s *store) open(t testing.TB, client *clientv3.Client, machine string) *Table {
-	patient := timing{try: time.Minute, short: time.Minute, long: time.Minute, pause: time.Millisecond}
-	table := newTable(client, Options{Machine: machine, Log: logger(t)}, patient)
+	kv := etcdtry.KV{KV: client.KV, Try: time.Minute, Pause: time.Millisecond}
+	patient := timing{short: time.Minute, long: time.Minute}
+	table := newTable(kv, client.Watcher, Options{Machine: machine, Log: logger(t)}, patient)
 	t.Cleanup(table.Close)
 	s.opened = append(s.opened, table)
 	return table

@@ -46,7 +46,7 @@ func (t *Table) list(ctx context.Context) (listed []entry, revision int64, err e
 	end := clientv3.GetPrefixRangeEnd(rowKeys)
 	options := []clientv3.OpOption{clientv3.WithRange(end), clientv3.WithLimit(slice)}
 	for from := rowKeys; ; {
-		response, err := t.get(ctx, from, options...)
+		response, err := t.kv.Get(ctx, from, options...)
 		if err != nil {
 			return nil, 0, err
 		}
@@ -79,7 +79,7 @@ func (t *Table) decode(kv *mvccpb.KeyValue) (e entry, readable bool) {
 func (t *Table) watch(ctx context.Context, from int64) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	for response := range t.client.Watch(ctx, rowKeys, clientv3.WithPrefix(), clientv3.WithRev(from)) {
+	for response := range t.watcher.Watch(ctx, rowKeys, clientv3.WithPrefix(), clientv3.WithRev(from)) {
 		if err := response.Err(); err != nil {
 			return err
 		}
