@@ -23,20 +23,22 @@ var rooms = map[string]struct {
 	"hooks/doctor": {
 		may: []string{"hooks/plugins", "hooks/oauth", "hooks/relay", "internal/typo"}, pocketBase: true,
 	},
-	"hooks/relay":   {},
-	"hooks/cluster": {may: []string{"internal/typo"}},
+	"hooks/relay":    {},
+	"hooks/cluster":  {may: []string{"internal/typo"}},
+	"hooks/rotation": {may: []string{"internal/etcdtry"}},
 	"hooks/dashboard": {
 		may: []string{
 			"hooks/doctor", "hooks/plugins", "hooks/session", "hooks/oauth", "hooks/relay", "internal/typo",
 		},
 		pocketBase: true,
 	},
-	"internal/etcdtry": {},
-	"internal/typo":    {},
-	"internal/testkit": {may: []string{"hooks/oauth", "internal/typo", "pb_migrations"}, pocketBase: true},
-	"views":            {may: []string{"hooks/oauth", "internal/typo"}},
-	"client":           {},
-	"pb_migrations":    {pocketBase: true},
+	"internal/etcdtest": {},
+	"internal/etcdtry":  {},
+	"internal/typo":     {},
+	"internal/testkit":  {may: []string{"hooks/oauth", "internal/typo", "pb_migrations"}, pocketBase: true},
+	"views":             {may: []string{"hooks/oauth", "internal/typo"}},
+	"client":            {},
+	"pb_migrations":     {pocketBase: true},
 }
 
 // Each package imports only what it may, and each package below hooks has a rule.

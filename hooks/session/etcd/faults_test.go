@@ -13,6 +13,7 @@ import (
 
 	"plugin-oauth/hooks/session"
 	"plugin-oauth/hooks/session/sessiontest"
+	"plugin-oauth/internal/etcdtest"
 	"plugin-oauth/internal/etcdtry"
 )
 
@@ -44,7 +45,7 @@ func (kv *faultyKV) Do(ctx context.Context, op clientv3.Op) (clientv3.OpResponse
 type lossy struct{ store }
 
 func (l *lossy) connection(t *testing.T) *clientv3.Client {
-	client := connect(t, l.prefix)
+	client := etcdtest.Connect(t, l.prefix)
 	var mu sync.Mutex
 	lost := map[string]bool{}
 	client.KV = &faultyKV{KV: client.KV, lose: func(op clientv3.Op) bool {

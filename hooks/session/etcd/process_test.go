@@ -14,6 +14,7 @@ import (
 
 	"plugin-oauth/hooks/session"
 	"plugin-oauth/hooks/session/sessiontest"
+	"plugin-oauth/internal/etcdtest"
 )
 
 // The suite again, with a process of its own for each machine. One that starts again has been killed.
@@ -38,7 +39,7 @@ func (p *processes) Open(t *testing.T) session.Table {
 func (p *processes) Join(t *testing.T) session.Table { return p.start(t, "b") }
 
 func (p *processes) start(t *testing.T, machine string) session.Table {
-	started, err := startProcess(t, exec.Command(os.Args[0], processArgument, endpoint, p.prefix, machine))
+	started, err := startProcess(t, exec.Command(os.Args[0], processArgument, etcdtest.Endpoint(), p.prefix, machine))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -274,7 +275,7 @@ const processArgument = "-machine"
 
 // runProcess is one machine: it does what it reads until it is killed.
 func runProcess(endpoint, prefix, machine string) error {
-	client, err := dial(endpoint, prefix)
+	client, err := etcdtest.Dial(endpoint, prefix)
 	if err != nil {
 		return err
 	}

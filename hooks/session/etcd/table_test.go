@@ -4,24 +4,17 @@ import (
 	"crypto/rand"
 	"fmt"
 	"log/slog"
-	"net"
-	"net/url"
 	"os"
 	"testing"
 	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
-	"go.etcd.io/etcd/client/v3/namespace"
-	"go.etcd.io/etcd/server/v3/embed"
-	"go.uber.org/zap"
 
 	"plugin-oauth/hooks/session"
 	"plugin-oauth/hooks/session/sessiontest"
+	"plugin-oauth/internal/etcdtest"
 	"plugin-oauth/internal/etcdtry"
 )
-
-// endpoint is the address of the etcd of this package's tests.
-var endpoint string
 
 func TestMain(m *testing.M) {
 	as := map[string]func(string, string, string) error{
@@ -35,70 +28,7 @@ func TestMain(m *testing.M) {
 		}
 		return
 	}
-	os.Exit(func() int {
-		stop, err := serve()
-		if err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			return 1
-		}
-		defer stop()
-		return m.Run()
-	}())
-}
-
-// serve starts an etcd of one member on a free port.
-func serve() (stop func(), err error) {
-	folder, err := os.MkdirTemp("", "etcd")
-	if err != nil {
-		return nil, err
-	}
-	free, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return nil, err
-	}
-	endpoint = free.Addr().String()
-	client := url.URL{Scheme: "http", Host: endpoint}
-	peer := url.URL{Scheme: "http", Host: "127.0.0.1:0"}
-	config := embed.NewConfig()
-	config.Dir, config.Name = folder, "a"
-	config.ListenPeerUrls, config.AdvertisePeerUrls = []url.URL{peer}, []url.URL{peer}
-	config.ListenClientUrls, config.AdvertiseClientUrls = []url.URL{client}, []url.URL{client}
-	config.InitialCluster = "a=" + peer.String()
-	config.ZapLoggerBuilder = embed.NewZapLoggerBuilder(zap.NewNop())
-	config.UnsafeNoFsync = true
-	if err := free.Close(); err != nil {
-		return nil, err
-	}
-	server, err := embed.StartEtcd(config)
-	if err != nil {
-		return nil, err
-	}
-	<-server.Server.ReadyNotify()
-	return func() {
-		server.Close()
-		os.RemoveAll(folder)
-	}, nil
-}
-
-// connect returns a client whose keys nobody else has who uses another prefix.
-func connect(t testing.TB, prefix string) *clientv3.Client {
-	t.Helper()
-	client, err := dial(endpoint, prefix)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { client.Close() })
-	return client
-}
-
-func dial(endpoint, prefix string) (*clientv3.Client, error) {
-	client, err := clientv3.New(clientv3.Config{Endpoints: []string{endpoint}, Logger: zap.NewNop()})
-	if err != nil {
-		return nil, err
-	}
-	client.KV = namespace.NewKV(client.KV, prefix)
-	client.Watcher = namespace.NewWatcher(client.Watcher, prefix)
-	return client, nil
+	etcdtest.Main(m)
 }
 
 // store is a part of etcd's keys, and the machines that share it.
@@ -110,7 +40,7 @@ type store struct {
 
 func newStore(t testing.TB) *store {
 	prefix := newPrefix()
-	return &store{prefix: prefix, client: connect(t, prefix)}
+	return &store{prefix: prefix, client: etcdtest.Connect(t, prefix)}
 }
 
 // newPrefix returns what the keys of one test begin with.
