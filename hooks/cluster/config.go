@@ -19,6 +19,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"plugin-oauth/internal/typo"
 )
@@ -35,6 +36,8 @@ type Config struct {
 	Folder string
 	// Log is told what the admin should know.
 	Log *slog.Logger
+
+	election time.Duration // how long nobody has heard of the leader before another is elected; zero: 0.5 s
 }
 
 // minSecret is the length of the shortest secret, in bytes.

@@ -26,6 +26,8 @@ type machines struct {
 	folder string
 	logs   map[string]*output
 
+	election time.Duration
+
 	mu      sync.Mutex
 	members map[string]*Member // that run
 }
@@ -95,6 +97,7 @@ func (m *machines) config(name string) Config {
 		Secret:   secret,
 		Folder:   filepath.Join(m.folder, name),
 		Log:      slog.New(slog.NewTextHandler(m.logs[name], nil)),
+		election: m.election,
 	}
 }
 

@@ -266,6 +266,9 @@ func (m *Member) etcdConfig() *embed.Config {
 	config.ZapLoggerBuilder = embed.NewZapLoggerBuilder(newZapLogger(m.config.Log, &m.stopping))
 	config.PeerTLSInfo = m.identity.tlsInfo()
 	config.TickMs, config.ElectionMs = 100, 500
+	if m.config.election != 0 {
+		config.ElectionMs = uint(m.config.election.Milliseconds())
+	}
 	// Little is kept for a member that lags: it is sent all, which is small.
 	config.SnapshotCount, config.SnapshotCatchUpEntries = 500, 100
 	config.MaxWalFiles, config.MaxSnapFiles = 1, 1

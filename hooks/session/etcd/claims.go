@@ -47,8 +47,9 @@ func (t *Table) TakeClaim(
 		return session.Hold{}, err
 	}
 	hold := session.Hold{Row: taken.row(), Holder: taken.By, Until: readTime(taken.Until)}
-	if hold.Sealed, err = t.tokens(ctx, taken.id, response); err == nil && time.Since(began) > claimTime/2 {
-		err = session.ErrTaken // by the time that they have been sent, another may have them
+	hold.Sealed, err = t.tokens(ctx, taken.id, response)
+	if err == nil && time.Since(began) > t.timing.claim {
+		err = session.ErrTaken
 	}
 	if err != nil {
 		return session.Hold{}, errors.Join(err, t.Release(context.WithoutCancel(ctx), hold))

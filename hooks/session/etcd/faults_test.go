@@ -78,6 +78,27 @@ func TestLostAnswers(t *testing.T) {
 	sessiontest.Run(t, func(t *testing.T) sessiontest.Store { return &lossy{store: *newStore(t)} })
 }
 
+// If the answer to a completion is lost, and the plugin has the tokens by the time that it is repeated, the
+// login was completed all the same.
+func TestLostCompletion(t *testing.T) {
+	t.Parallel()
+	s := newStore(t)
+	here, there := s.table(t, "a"), s.table(t, "b")
+	row := insert(t, here, "000001")
+	claimed := errors.New("it is not claimed")
+	here.kv.KV = &faultyKV{KV: here.kv.KV, lose: func(op clientv3.Op) bool {
+		if !op.IsTxn() || claimed == nil {
+			return false
+		}
+		_, claimed = there.TakeClaim(t.Context(), row.Owner, row.ReadKeyHash, row.Created)
+		return true
+	}}
+	done, err := here.Complete(t.Context(), row.ID, []byte("sealed"), row.Created)
+	if err != nil || !done || claimed != nil {
+		t.Errorf("it is completed: %t, %v, %v", done, err, claimed)
+	}
+}
+
 // blindWatcher sees nothing.
 type blindWatcher struct{ clientv3.Watcher }
 
@@ -200,6 +221,27 @@ func TestNoMajority(t *testing.T) {
 	stored, err := table.load(t.Context(), byID(row.ID))
 	if err != nil || stored.Status != session.StatusClaimed || table.isDelivered(row.ID) {
 		t.Errorf("the delivery is not stored: %+v, %v", stored, err)
+	}
+}
+
+// A claim that was long in coming is given back: another machine may take it over soon.
+func TestLateClaim(t *testing.T) {
+	t.Parallel()
+	table := newStore(t).table(t, "a")
+	row := insert(t, table, "000001")
+	if done, err := table.Complete(t.Context(), row.ID, []byte("sealed"), row.Created); err != nil || !done {
+		t.Fatal(done, err)
+	}
+	patient := table.timing.claim
+	table.timing.claim = 0
+	_, err := table.TakeClaim(t.Context(), row.Owner, row.ReadKeyHash, row.Created)
+	if !errors.Is(err, session.ErrTaken) {
+		t.Errorf("the late claim: %v", err)
+	}
+	table.timing.claim = patient
+	hold, err := table.TakeClaim(t.Context(), row.Owner, row.ReadKeyHash, row.Created)
+	if err != nil || string(hold.Sealed) != "sealed" {
+		t.Errorf("the next claim: %+v, %v", hold, err)
 	}
 }
 

@@ -8,10 +8,12 @@ import (
 	"net/rpc"
 	"os"
 	"os/exec"
+	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"plugin-oauth/hooks/cluster"
 	"plugin-oauth/hooks/session"
 	"plugin-oauth/hooks/session/sessiontest"
 	"plugin-oauth/internal/etcdtest"
@@ -283,9 +285,32 @@ func runProcess(endpoint, prefix, machine string) error {
 	return serveTable(New(client, Options{Machine: machine, Log: log}), nil)
 }
 
-// serveTable does with a table what it reads. Leader may be nil.
-func serveTable(table *Table, leader func() string) error {
-	m := &Machine{table: table, leader: leader}
+// memberArgument makes the program of the tests a machine of a [threeMachines].
+const memberArgument = "-member"
+
+// runMember is a machine of a cluster. It does what it reads until it is killed.
+func runMember(name, list, folder string) error {
+	machines, err := cluster.ParseMachines(list)
+	if err != nil {
+		return err
+	}
+	log := slog.New(slog.NewTextHandler(os.Stderr, nil))
+	member, err := cluster.Start(context.Background(), cluster.Config{
+		Name:     name,
+		Machines: machines,
+		Secret:   strings.Repeat("s", 32),
+		Folder:   folder,
+		Log:      log,
+	})
+	if err != nil {
+		return err
+	}
+	return serveTable(New(member.Client(), Options{Machine: name, Log: log}), member)
+}
+
+// serveTable does with a table what it reads. Member may be nil.
+func serveTable(table *Table, member *cluster.Member) error {
+	m := &Machine{table: table, member: member}
 	m.grown = sync.NewCond(&m.mu)
 	m.table.Watch(m)
 	server := rpc.NewServer()
@@ -299,7 +324,7 @@ func serveTable(table *Table, leader func() string) error {
 // Machine serves a table to the process that has started this one.
 type Machine struct {
 	table  *Table
-	leader func() string
+	member *cluster.Member
 
 	mu     sync.Mutex
 	grown  *sync.Cond
@@ -330,7 +355,14 @@ func (m *Machine) Events(heard int, events *[]Event) error {
 
 // Leader returns the name of the machine that leads.
 func (m *Machine) Leader(_ int, name *string) error {
-	*name = m.leader()
+	*name = m.member.Leader()
+	return nil
+}
+
+// Stop ends the machine, as a signal does.
+func (m *Machine) Stop(int, *int) error {
+	m.table.Close()
+	m.member.Stop()
 	return nil
 }
 

@@ -17,9 +17,12 @@ type timing struct {
 	short time.Duration
 	// long bounds all tries of what cannot be done over: a code has been used, or tokens have been sent.
 	long time.Duration
+	// claim bounds the taking of a claim. One that took longer is given back: by the time that the tokens
+	// have been sent, another may have them.
+	claim time.Duration
 }
 
-var defaultTiming = timing{short: 2 * time.Second, long: 10 * time.Second}
+var defaultTiming = timing{short: 2 * time.Second, long: 10 * time.Second, claim: claimTime / 2}
 
 // change is what a request makes of a row.
 type change struct {
