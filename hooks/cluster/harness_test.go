@@ -143,8 +143,14 @@ func (m *machines) put(t *testing.T, name, key, value string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	if _, err := m.members[name].Client().Put(ctx, key, value); err != nil {
-		t.Fatalf("%s: %v", name, err)
+	for {
+		_, err := m.members[name].Client().Put(ctx, key, value)
+		if err == nil {
+			return
+		}
+		if ctx.Err() != nil { // and not only another leader
+			t.Fatalf("%s: %v", name, err)
+		}
 	}
 }
 
@@ -155,6 +161,9 @@ func (m *machines) expect(t *testing.T, name, key, value string) {
 	defer cancel()
 	for _, options := range [][]clientv3.OpOption{nil, {clientv3.WithSerializable()}} {
 		got, err := m.members[name].Client().Get(ctx, key, options...)
+		for err != nil && ctx.Err() == nil { // another machine leads now
+			got, err = m.members[name].Client().Get(ctx, key, options...)
+		}
 		if err != nil || len(got.Kvs) != 1 || string(got.Kvs[0].Value) != value {
 			t.Errorf("%s finds %v, %v", name, got, err)
 		}

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -195,6 +196,10 @@ func (m *Member) takePart(ctx context.Context) error {
 			_, _ = server.PromoteMember(ctx, uint64(server.MemberID()))
 		}
 		if ready == nil && m.Check() == nil {
+			if err := m.publishAddress(ctx); err != nil {
+				m.config.Log.Warn("the others do not know this machine's new address", "cause", err)
+				continue
+			}
 			return m.checkData()
 		}
 		if waiting.isDue() {
@@ -291,8 +296,8 @@ func (e entrance) apply(config *embed.Config, machines Config) {
 	var members []string
 	for _, member := range e.running.members {
 		name := machines.nameOf(member.PeerURLs)
-		if name == "" {
-			name = member.Name // it is no longer in CLUSTER
+		if name == "" { // it is no longer in CLUSTER, or no longer there; any other name will do
+			name = "former-" + strconv.FormatUint(member.ID, 16)
 		}
 		for _, at := range member.PeerURLs {
 			members = append(members, name+"="+at)

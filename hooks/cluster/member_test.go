@@ -2,8 +2,10 @@ package cluster
 
 import (
 	"errors"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -100,6 +102,52 @@ func TestLostDisk(t *testing.T) {
 	m.start(t, "c")
 	m.expect(t, "c", "key", "another value")
 	m.expectVoters(t, "c", 3)
+}
+
+// The members follow CLUSTER: machines come, move, and go, while the others serve.
+func TestResize(t *testing.T) {
+	t.Parallel()
+	m := newMachines(t, "a b c d e")
+	five := maps.Clone(m.list)
+	restart := func(names string, list map[string]string) {
+		for name := range strings.FieldsSeq(names) {
+			m.stop(t, name)
+		}
+		m.list = list
+		m.start(t, names)
+	}
+	three := maps.Clone(five)
+	delete(three, "d")
+	delete(three, "e")
+	restart("a b c", three)
+	m.put(t, "a", "key", "value")
+	restart("a b c", five)
+	m.start(t, "d")
+	m.start(t, "e")
+	m.expect(t, "e", "key", "value")
+	m.expectVoters(t, "e", 5)
+
+	moved := maps.Clone(five)
+	moved["c"] = freeAddress(t)
+	restart("c", moved)
+	m.expect(t, "c", "key", "value")
+	for _, member := range m.members["c"].etcd.Server.Cluster().Members() {
+		if member.Name == "c" && !slices.Contains(member.PeerURLs, "https://"+moved["c"]) {
+			t.Errorf("c is said to be at %v", member.PeerURLs)
+		}
+	}
+	delete(moved, "d")
+	delete(moved, "e")
+	restart("a b c", moved)
+	for _, name := range []string{"d", "e"} {
+		select {
+		case <-m.members[name].Done():
+		case <-time.After(patience):
+			t.Fatalf("%s is still a member", name)
+		}
+	}
+	m.expect(t, "a", "key", "value")
+	m.expectVoters(t, "a", 3)
 }
 
 // Machines without data make no cluster as long as one of them has not said that it has none.

@@ -16,7 +16,7 @@ const changeTime = 5 * time.Second
 const giveUpAfter = 30 * time.Second
 
 // tend does until the context ends what has to be done from time to time: it renews the certificate, and, if
-// this machine leads, makes room for those that have lost their data.
+// this machine leads, makes the members those of CLUSTER.
 func (m *Member) tend(ctx context.Context) {
 	every := time.NewTicker(askTime)
 	defer every.Stop()
@@ -41,10 +41,22 @@ func (m *Member) tend(ctx context.Context) {
 				m.config.Log.Warn("a machine without data has to wait", "machine", name, "cause", err)
 			}
 		}
+		if err := m.removeUnlisted(ctx); err != nil && ctx.Err() == nil {
+			m.config.Log.Warn("a machine that is not in CLUSTER is still a member", "cause", err)
+		}
 	}
 }
 
 func (m *Member) clusterID() string { return m.etcd.Server.Cluster().ID().String() }
+
+// machineOf returns the name of a member's machine in CLUSTER, or "". A machine may have moved to another
+// address, and one that has never run has no name yet.
+func (m *Member) machineOf(member *membership.Member) string {
+	if _, found := m.config.Machines[member.Name]; found {
+		return member.Name
+	}
+	return m.config.nameOf(member.PeerURLs)
+}
 
 // makeRoom gives a machine without data a place in the cluster, as a learner. The member that it was before
 // is removed: it must not vote again, since it has forgotten how it voted.
@@ -53,7 +65,7 @@ func (m *Member) makeRoom(ctx context.Context, name string, waiting map[types.ID
 	defer cancel()
 	server := m.etcd.Server
 	for _, member := range server.Cluster().Members() {
-		if m.config.nameOf(member.PeerURLs) != name {
+		if m.machineOf(member) != name {
 			continue
 		}
 		if member.Name == "" {
@@ -75,5 +87,36 @@ func (m *Member) makeRoom(ctx context.Context, name string, waiting map[types.ID
 	now := time.Now()
 	learner := membership.NewMemberAsLearner("", types.URLs{at}, "", &now)
 	_, err := server.AddMember(ctx, *learner)
+	return err
+}
+
+// removeUnlisted removes a member whose machine is no longer in CLUSTER, one at a time.
+func (m *Member) removeUnlisted(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, changeTime)
+	defer cancel()
+	for _, member := range m.etcd.Server.Cluster().Members() {
+		if m.machineOf(member) != "" {
+			continue
+		}
+		_, err := m.etcd.Server.RemoveMember(ctx, uint64(member.ID))
+		if err == nil {
+			m.config.Log.Warn("a machine is no longer in CLUSTER, and no longer a member", "machine", member.Name)
+		}
+		return err
+	}
+	return nil
+}
+
+// publishAddress tells the others where this machine is, if it has moved.
+func (m *Member) publishAddress(ctx context.Context) error {
+	server := m.etcd.Server
+	own := server.Cluster().Member(server.MemberID())
+	if own == nil || m.config.nameOf(own.PeerURLs) == m.config.Name {
+		return nil
+	}
+	at := m.config.url(m.config.Name)
+	moved := *own
+	moved.PeerURLs = []string{at.String()}
+	_, err := server.UpdateMember(ctx, moved)
 	return err
 }
