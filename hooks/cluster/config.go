@@ -49,8 +49,8 @@ func ParseMachines(list string) (map[string]string, error) {
 	for machine := range strings.SplitSeq(list, ",") {
 		name, address, found := strings.Cut(strings.TrimSpace(machine), "=")
 		if !found || !isName(name) {
-			return nil, fmt.Errorf("%q is no machine: each has a name of letters, digits and hyphens, and an "+
-				"address, as in a=host-a:2380", machine)
+			return nil, fmt.Errorf("%q is no machine: each has a name of letters, digits and hyphens, and "+
+				"an address, as in a=host-a:2380", machine)
 		}
 		host, port, err := net.SplitHostPort(address)
 		if err == nil {
@@ -99,7 +99,8 @@ func (c Config) Check() error {
 		if nearest := typo.Nearest(c.Name, names); len(nearest) > 0 {
 			meant = "; did you mean " + nearest[0] + "?"
 		}
-		return fmt.Errorf("CLUSTER_NAME is %q, and CLUSTER has %s%s", c.Name, strings.Join(names, ", "), meant)
+		return fmt.Errorf("CLUSTER_NAME is %q, and CLUSTER has %s%s",
+			c.Name, strings.Join(names, ", "), meant)
 	}
 	if len(c.Secret) < minSecret {
 		return fmt.Errorf("CLUSTER_SECRET is shorter than %d characters: put the output of "+

@@ -33,8 +33,8 @@ func newZapLogger(log *slog.Logger, stopping *atomic.Bool) *zap.Logger {
 
 // ourWords has what the admin is told instead of a message of etcd's. An empty one is left out.
 var ourWords = map[string]string{
-	"rejected connection on peer endpoint": "a connection was refused; if it came from one of the machines, " +
-		"that one has another CLUSTER_SECRET",
+	"rejected connection on peer endpoint": "a connection was refused; if it came from one of the " +
+		"machines, that one has another CLUSTER_SECRET",
 	// It has no clients.
 	"Running http and grpc server on single port. This is not recommended for production.": "",
 }

@@ -218,8 +218,8 @@ func (m *Member) checkOwner() error {
 	if own == nil || own.Name == "" || own.Name == m.config.Name {
 		return nil
 	}
-	return fmt.Errorf("the data in %s are those of %s, and CLUSTER_NAME is %s: set CLUSTER_NAME=%s, or start "+
-		"with the data folder of %s", m.config.Folder, own.Name, m.config.Name, own.Name, m.config.Name)
+	return fmt.Errorf("the data in %s are those of %s, and CLUSTER_NAME is %s: set CLUSTER_NAME=%s, or "+
+		"start with the data folder of %s", m.config.Folder, own.Name, m.config.Name, own.Name, m.config.Name)
 }
 
 // checkData fails if this machine's data are not those of the others at the same revision. etcd can do this
@@ -227,8 +227,8 @@ func (m *Member) checkOwner() error {
 // time wait for each other, which took 6.8 seconds instead of 0.8.
 func (m *Member) checkData() error {
 	if err := m.etcd.Server.CorruptionChecker().InitialCheck(); err != nil {
-		return fmt.Errorf("the data in %s differ from those of the others: delete the folder on this machine, "+
-			"and the others fill it again (%w)", m.config.Folder, err)
+		return fmt.Errorf("the data in %s differ from those of the others: delete the folder on this "+
+			"machine, and the others fill it again (%w)", m.config.Folder, err)
 	}
 	return nil
 }

@@ -14,8 +14,8 @@ import (
 	"go.etcd.io/bbolt"
 )
 
-// The first start of three machines makes one cluster, whose data are on each of them, and still are after all
-// were stopped.
+// The first start of three machines makes one cluster, whose data are on each of them, and still are after
+// all were stopped.
 func TestThree(t *testing.T) {
 	t.Parallel()
 	m := newMachines(t, "a b c")

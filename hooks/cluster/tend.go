@@ -100,7 +100,8 @@ func (m *Member) removeUnlisted(ctx context.Context) error {
 		}
 		_, err := m.etcd.Server.RemoveMember(ctx, uint64(member.ID))
 		if err == nil {
-			m.config.Log.Warn("a machine is no longer in CLUSTER, and no longer a member", "machine", member.Name)
+			m.config.Log.Warn("a machine is no longer in CLUSTER, and no longer a member",
+				"machine", member.Name)
 		}
 		return err
 	}

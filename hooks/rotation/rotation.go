@@ -98,9 +98,9 @@ type place struct {
 }
 
 // Do returns the answer to a refresh token, with the hash of it, its client and its tenant. It calls redeem,
-// which asks the provider, unless another call did so not long ago, on this machine or another. If etcd cannot
-// be asked, it calls redeem anyway: otherwise people would be signed out for a fault of ours. So does it if the
-// other machine takes too long. Nothing cancels it: a provider that is asked uses the token up.
+// which asks the provider, unless another call did so not long ago, on this machine or another. If the other
+// machine takes too long, or if etcd cannot be asked, it calls redeem all the same: otherwise people would be
+// signed out for a fault of ours. Nothing cancels it: a provider that is asked uses the token up.
 func (s *Store) Do(
 	ctx context.Context, hash Hash, refreshToken string, redeem func() (Answer, error),
 ) ([]byte, error) {

@@ -113,8 +113,12 @@ var interrupted = session.Failure{Status: session.StatusFailed, Code: "server_er
 
 // isGone reports whether a machine was killed before it has answered, or has no majority.
 func isGone(err error) bool {
-	return errors.Is(err, rpc.ErrShutdown) || strings.Contains(err.Error(), "EOF") ||
-		strings.Contains(err.Error(), "closed") || strings.Contains(err.Error(), etcdtry.ErrUnavailable.Error())
+	for _, end := range []string{"EOF", "closed", etcdtry.ErrUnavailable.Error()} {
+		if strings.Contains(err.Error(), end) {
+			return true
+		}
+	}
+	return errors.Is(err, rpc.ErrShutdown)
 }
 
 // tally counts logins.

@@ -195,15 +195,24 @@ func TestNoMajority(t *testing.T) {
 	table.timing = brief
 	faulty.gone.Store(true)
 	for name, call := range map[string]func() error{
-		"insert":  func() error { return table.Insert(t.Context(), newRow("000003")) },
-		"consume": func() error { _, err := table.Consume(t.Context(), other.Owner, other.StateHash, now); return err },
-		"look":    func() error { _, err := table.ByState(t.Context(), row.Owner, row.StateHash); return err },
+		"insert": func() error { return table.Insert(t.Context(), newRow("000003")) },
+		"consume": func() error {
+			_, err := table.Consume(t.Context(), other.Owner, other.StateHash, now)
+			return err
+		},
+		"look": func() error {
+			_, err := table.ByState(t.Context(), row.Owner, row.StateHash)
+			return err
+		},
 		"cancel": func() error {
 			_, err := table.Cancel(t.Context(), other.ID, session.CancelledByAdmin(), now)
 			return err
 		},
-		"poll": func() error { _, err := table.TakeClaim(t.Context(), other.Owner, other.ReadKeyHash, now); return err },
-		"ack":  func() error { return table.Ack(t.Context(), hold, now) },
+		"poll": func() error {
+			_, err := table.TakeClaim(t.Context(), other.Owner, other.ReadKeyHash, now)
+			return err
+		},
+		"ack": func() error { return table.Ack(t.Context(), hold, now) },
 	} {
 		if err := call(); !errors.Is(err, etcdtry.ErrUnavailable) {
 			t.Errorf("%s: %v", name, err)

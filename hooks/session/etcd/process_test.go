@@ -41,7 +41,8 @@ func (p *processes) Open(t *testing.T) session.Table {
 func (p *processes) Join(t *testing.T) session.Table { return p.start(t, "b") }
 
 func (p *processes) start(t *testing.T, machine string) session.Table {
-	started, err := startProcess(t, exec.Command(os.Args[0], processArgument, etcdtest.Endpoint(), p.prefix, machine))
+	started, err := startProcess(t,
+		exec.Command(os.Args[0], processArgument, etcdtest.Endpoint(), p.prefix, machine))
 	if err != nil {
 		t.Fatal(err)
 	}

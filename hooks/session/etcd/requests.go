@@ -49,8 +49,9 @@ func newRequest(where lookup, patience time.Duration, decide func(e entry) (chan
 }
 
 // do changes the row and returns what it is now, and the answer of etcd to the operation on the tokens, which
-// is nil if the answer was lost. It fails with ErrUnknown, with the error of decide, or with [etcdtry.ErrUnavailable].
-// A "no" of decide counts only if it was asked about the row as etcd has it, since the memory may be behind.
+// is nil if the answer was lost. It fails with ErrUnknown, with the error of decide, or with
+// [etcdtry.ErrUnavailable]. A "no" of decide counts only if it was asked about the row as etcd has it, since
+// the memory may be behind.
 func (t *Table) do(ctx context.Context, r request) (entry, *clientv3.TxnResponse, error) {
 	if err := ctx.Err(); err != nil {
 		return entry{}, nil, err

@@ -13,8 +13,8 @@ import (
 // slice bounds what one request to etcd reads, so that others wait for a few milliseconds only.
 const slice = 1000
 
-// relistAfter is how long the table waits before it lists all rows again. The watch breaks off if this machine
-// was away for longer than etcd keeps old revisions.
+// relistAfter is how long the table waits before it lists all rows again. The watch breaks off if this
+// machine was away for longer than etcd keeps old revisions.
 const relistAfter = 200 * time.Millisecond
 
 // follow keeps the memory up to date until the context ends.
