@@ -172,6 +172,7 @@ func TestMistakes(t *testing.T) {
 	m := newMachines(t, "a b c")
 	m.start(t, "a b c")
 	m.put(t, "a", "key", "value")
+	m.expect(t, "c", "key", "value")
 	m.stop(t, "c")
 	t.Run("secret", func(t *testing.T) {
 		config := m.config("c")

@@ -184,14 +184,15 @@ func (m *threeMachines) login(ctx context.Context, id string, count *tally) {
 // poll asks for the tokens until they are given, to this poll or to another.
 func (m *threeMachines) poll(ctx context.Context, row session.Row, holds, unsure *atomic.Int64) {
 	for {
-		machine := m.any()
+		machine, began := m.any(), time.Now()
 		hold, err := machine.TakeClaim(ctx, row.Owner, row.ReadKeyHash, time.Now())
 		switch {
 		case err == nil && hold.Holder != "":
 			holds.Add(1)
-			if err := machine.Ack(ctx, hold, time.Now()); err != nil {
-				unsure.Add(1) // the plugin has them, and the machine died before it had stored that
-				return
+			// If the machine dies or freezes once the plugin has the tokens, and before it has stored that,
+			// another poll of the plugin gets them again.
+			if err := machine.Ack(ctx, hold, time.Now()); err != nil || time.Since(began) >= claimTime {
+				unsure.Add(1)
 			}
 			return
 		case err == nil && hold.Row.CheckClaim(time.Now()) != nil:
