@@ -59,13 +59,20 @@ func newAsker(config Config, identity *identity) *asker {
 }
 
 // all asks all other machines at the same time, and returns their answers by their names.
-func (a *asker) all(ctx context.Context) map[string]answer {
+func (a *asker) all(ctx context.Context) map[string]answer { return a.each(ctx, a.ask) }
+
+// blank is all for those that have no data. Of others it says only that they have some.
+func (a *asker) blank(ctx context.Context) map[string]answer { return a.each(ctx, a.askBlank) }
+
+func (a *asker) each(
+	ctx context.Context, ask func(ctx context.Context, name string) answer,
+) map[string]answer {
 	answers := map[string]answer{}
 	var mu sync.Mutex
 	var done sync.WaitGroup
 	for _, name := range a.config.others() {
 		done.Go(func() {
-			answered := a.ask(ctx, name)
+			answered := ask(ctx, name)
 			mu.Lock()
 			defer mu.Unlock()
 			answers[name] = answered
@@ -77,20 +84,28 @@ func (a *asker) all(ctx context.Context) map[string]answer {
 
 // ask asks one machine: first as one without data, and if it is not, as a member.
 func (a *asker) ask(ctx context.Context, name string) answer {
+	said := a.askBlank(ctx, name)
+	if !errors.Is(said.err, errNotFound) {
+		return said
+	}
+	running, err := a.members(ctx, name)
+	if err != nil {
+		return answer{err: a.explain(name, err)}
+	}
+	return answer{running: running}
+}
+
+// askBlank asks one machine as one without data. If it has some, the error is an errNotFound.
+func (a *asker) askBlank(ctx context.Context, name string) answer {
 	body, _, err := a.get(ctx, name, blankPath)
+	said := &blank{}
 	if err == nil {
-		said := &blank{}
-		if err = json.Unmarshal(body, said); err == nil {
-			return a.check(name, said)
-		}
+		err = json.Unmarshal(body, said)
 	}
-	if errors.Is(err, errNotFound) {
-		var said *running
-		if said, err = a.members(ctx, name); err == nil {
-			return answer{running: said}
-		}
+	if err != nil {
+		return answer{err: a.explain(name, err)}
 	}
-	return answer{err: a.explain(name, err)}
+	return a.check(name, said)
 }
 
 // members asks a member for its cluster.

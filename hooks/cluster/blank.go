@@ -4,8 +4,10 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
+	"crypto/tls"
 	"encoding/hex"
 	"encoding/json"
+	"fmt"
 	"io"
 	"log"
 	"maps"
@@ -15,8 +17,6 @@ import (
 	"strings"
 	"sync"
 	"time"
-
-	"crypto/tls"
 )
 
 // blankPath is where a machine without data says so. etcd, which listens there later, does not know the path.
@@ -75,6 +75,12 @@ func agree(ctx context.Context, config Config, identity *identity, ask *asker) (
 		answers := ask.all(ctx)
 		if entrance, found := a.consider(answers); found {
 			return entrance, nil
+		}
+		for name, said := range answers {
+			if said.running != nil {
+				answers[name] = answer{err: fmt.Errorf("%s has a cluster, and no place in it for this "+
+					"machine yet: it gets one in some seconds if CLUSTER is the same on both", name)}
+			}
 		}
 		waiting.remind("this machine has no data, and waits for the others", answers)
 		select {

@@ -8,6 +8,9 @@ import (
 	"go.etcd.io/etcd/server/v3/etcdserver/api/membership"
 )
 
+// tendEvery is how often the leader asks the others whether they have lost their data.
+const tendEvery = 2 * time.Second
+
 // changeTime bounds a change of the members.
 const changeTime = 5 * time.Second
 
@@ -18,7 +21,7 @@ const giveUpAfter = 30 * time.Second
 // tend does until the context ends what has to be done from time to time: it renews the certificate, and, if
 // this machine leads, makes the members those of CLUSTER.
 func (m *Member) tend(ctx context.Context) {
-	every := time.NewTicker(askTime)
+	every := time.NewTicker(tendEvery)
 	defer every.Stop()
 	waiting := map[types.ID]time.Time{} // since when a place is not taken
 	for {
@@ -33,7 +36,7 @@ func (m *Member) tend(ctx context.Context) {
 		if m.etcd.Server.Leader() != m.etcd.Server.MemberID() {
 			continue
 		}
-		for name, said := range m.ask.all(ctx) {
+		for name, said := range m.ask.blank(ctx) {
 			if said.blank == nil || m.config.clusterID(said.blank.Agreed) == m.clusterID() {
 				continue // it has data, or is about to make this cluster
 			}
