@@ -165,57 +165,87 @@ func TestMistakes(t *testing.T) {
 	m.put(t, "a", "key", "value")
 	m.expect(t, "c", "key", "value")
 	m.stop(t, "c")
-	t.Run("secret", func(t *testing.T) {
-		config := m.config("c")
-		config.Secret, config.Folder = strings.Repeat("x", minSecret), t.TempDir()
-		m.startAlone(t, config, "another CLUSTER_SECRET: make it the same on each machine")
-		if line := "that one has another CLUSTER_SECRET"; !strings.Contains(
-			m.logs["a"].String(), line) {
-			t.Errorf("the others do not say: %s", line)
-		}
-	})
-	t.Run("name", func(t *testing.T) {
-		config := m.config("c")
-		config.Name = "a"
-		config.Machines = map[string]string{"a": m.list["c"], "b": m.list["b"], "c": freeAddress(t)}
-		m.startAlone(t, config, "CLUSTER_NAME is a: set CLUSTER_NAME=c")
-	})
-	t.Run("data of another cluster", func(t *testing.T) {
-		other := newMachines(t, "a b c")
-		other.start(t, "a b c")
-		for name := range other.list {
-			other.stop(t, name)
-		}
-		config := m.config("c")
-		config.Folder = other.config("c").Folder
-		m.startAlone(t, config, "are of another cluster than those of a: if a has the right ones, delete")
-	})
-	t.Run("data that differ", func(t *testing.T) {
-		db, err := bbolt.Open(filepath.Join(m.config("c").Folder, "member", "snap", "db"), 0o600, nil)
-		if err == nil {
-			err = db.Update(func(tx *bbolt.Tx) error {
-				bucket := tx.Bucket([]byte("key"))
-				key, value := bucket.Cursor().First()
-				return bucket.Put(key, append(value[:len(value)-1:len(value)-1], 'x'))
-			})
-			err = errors.Join(err, db.Close())
-		}
-		if err != nil {
+	for _, test := range []struct {
+		name, want string
+		config     func(t *testing.T, config Config) Config
+	}{
+		{
+			name: "secret", want: "another CLUSTER_SECRET: make it the same on each machine",
+			config: func(t *testing.T, config Config) Config {
+				config.Secret, config.Folder = strings.Repeat("x", minSecret), t.TempDir()
+				return config
+			},
+		},
+		{
+			name: "name", want: "CLUSTER_NAME is a: set CLUSTER_NAME=c",
+			config: func(t *testing.T, config Config) Config {
+				config.Name = "a"
+				config.Machines = map[string]string{"a": m.list["c"], "b": m.list["b"], "c": freeAddress(t)}
+				return config
+			},
+		},
+		{
+			name:   "data of another cluster",
+			want:   "are of another cluster than those of a: if a has the right ones, delete",
+			config: ofAnotherCluster,
+		},
+		{
+			name: "data that differ", want: "differ from those of the others: delete the folder",
+			config: withOtherValues,
+		},
+		{
+			name:   "damaged data",
+			want:   "delete the folder on this machine, and the others fill it again",
+			config: withDamagedLog,
+		},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			m.startAlone(t, test.config(t, m.config("c")), test.want)
+		})
+	}
+	if line := "that one has another CLUSTER_SECRET"; !strings.Contains(m.logs["a"].String(), line) {
+		t.Errorf("the others do not say: %s", line)
+	}
+}
+
+// ofAnotherCluster gives a machine the data of a member of another cluster.
+func ofAnotherCluster(t *testing.T, config Config) Config {
+	other := newMachines(t, "a b c")
+	other.start(t, "a b c")
+	for name := range other.list {
+		other.stop(t, name)
+	}
+	config.Folder = other.config("c").Folder
+	return config
+}
+
+// withOtherValues changes a value behind etcd's back.
+func withOtherValues(t *testing.T, config Config) Config {
+	db, err := bbolt.Open(filepath.Join(config.Folder, "member", "snap", "db"), 0o600, nil)
+	if err == nil {
+		err = db.Update(func(tx *bbolt.Tx) error {
+			bucket := tx.Bucket([]byte("key"))
+			key, value := bucket.Cursor().First()
+			return bucket.Put(key, append(value[:len(value)-1:len(value)-1], 'x'))
+		})
+		err = errors.Join(err, db.Close())
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return config
+}
+
+// withDamagedLog overwrites etcd's log.
+func withDamagedLog(t *testing.T, config Config) Config {
+	logs, err := filepath.Glob(filepath.Join(config.Folder, "member", "wal", "*.wal"))
+	if err != nil || len(logs) == 0 {
+		t.Fatal(logs, err)
+	}
+	for _, log := range logs {
+		if err := os.WriteFile(log, []byte(strings.Repeat("no log. ", 1000)), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		m.startAlone(t, m.config("c"), "differ from those of the others: delete the folder")
-	})
-	t.Run("damaged data", func(t *testing.T) {
-		config := m.config("c")
-		logs, err := filepath.Glob(filepath.Join(config.Folder, "member", "wal", "*.wal"))
-		if err != nil || len(logs) == 0 {
-			t.Fatal(logs, err)
-		}
-		for _, log := range logs {
-			if err := os.WriteFile(log, []byte(strings.Repeat("no log. ", 1000)), 0o600); err != nil {
-				t.Fatal(err)
-			}
-		}
-		m.startAlone(t, config, "delete the folder on this machine, and the others fill it again")
-	})
+	}
+	return config
 }

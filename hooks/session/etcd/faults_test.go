@@ -174,6 +174,36 @@ func TestMemoryBehind(t *testing.T) {
 	}
 }
 
+// expectUnavailable calls a table that hears nothing from etcd: with a hold, and with a pending row.
+func expectUnavailable(t *testing.T, table *Table, hold session.Hold, pending session.Row) {
+	t.Helper()
+	now := pending.Created
+	for name, call := range map[string]func() error{
+		"insert": func() error { return table.Insert(t.Context(), newRow("000003")) },
+		"consume": func() error {
+			_, err := table.Consume(t.Context(), pending.Owner, pending.StateHash, now)
+			return err
+		},
+		"look": func() error {
+			_, err := table.ByState(t.Context(), pending.Owner, pending.StateHash)
+			return err
+		},
+		"cancel": func() error {
+			_, err := table.Cancel(t.Context(), pending.ID, session.CancelledByAdmin(), now)
+			return err
+		},
+		"poll": func() error {
+			_, err := table.TakeClaim(t.Context(), pending.Owner, pending.ReadKeyHash, now)
+			return err
+		},
+		"ack": func() error { return table.Ack(t.Context(), hold, now) },
+	} {
+		if err := call(); !errors.Is(err, etcdtry.ErrUnavailable) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
 // Without a majority every method ends in time and says why, and what was delivered is stored later.
 func TestNoMajority(t *testing.T) {
 	t.Parallel()
@@ -194,30 +224,7 @@ func TestNoMajority(t *testing.T) {
 	patient := table.timing
 	table.timing = brief
 	faulty.gone.Store(true)
-	for name, call := range map[string]func() error{
-		"insert": func() error { return table.Insert(t.Context(), newRow("000003")) },
-		"consume": func() error {
-			_, err := table.Consume(t.Context(), other.Owner, other.StateHash, now)
-			return err
-		},
-		"look": func() error {
-			_, err := table.ByState(t.Context(), row.Owner, row.StateHash)
-			return err
-		},
-		"cancel": func() error {
-			_, err := table.Cancel(t.Context(), other.ID, session.CancelledByAdmin(), now)
-			return err
-		},
-		"poll": func() error {
-			_, err := table.TakeClaim(t.Context(), other.Owner, other.ReadKeyHash, now)
-			return err
-		},
-		"ack": func() error { return table.Ack(t.Context(), hold, now) },
-	} {
-		if err := call(); !errors.Is(err, etcdtry.ErrUnavailable) {
-			t.Errorf("%s: %v", name, err)
-		}
-	}
+	expectUnavailable(t, table, hold, other)
 	table.timing = patient
 	faulty.gone.Store(false)
 	_, err = table.TakeClaim(t.Context(), row.Owner, row.ReadKeyHash, hold.Until)
