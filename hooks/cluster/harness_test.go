@@ -44,11 +44,7 @@ func newMachines(t *testing.T, names string) *machines {
 		m.list[name] = freeAddress(t)
 		m.logs[name] = &output{}
 	}
-	t.Cleanup(func() {
-		for name := range m.list {
-			m.stop(t, name)
-		}
-	})
+	t.Cleanup(func() { m.stopAll(t, names) })
 	return m
 }
 
@@ -139,6 +135,14 @@ func (m *machines) stop(t *testing.T, name string) {
 	}
 }
 
+// stopAll stops machines one after the other: each looks for another that could lead.
+func (m *machines) stopAll(t *testing.T, names string) {
+	t.Helper()
+	for name := range strings.FieldsSeq(names) {
+		m.stop(t, name)
+	}
+}
+
 func (m *machines) put(t *testing.T, name, key, value string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
@@ -170,13 +174,16 @@ func (m *machines) expect(t *testing.T, name, key, value string) {
 	}
 }
 
-// expectVoters checks how many members there are, and that all of them vote.
+// expectVoters checks how many members there are in the end, and that all of them vote.
 func (m *machines) expectVoters(t *testing.T, name string, count int) {
 	t.Helper()
-	members := m.members[name].etcd.Server.Cluster().Members()
-	if len(members) != count {
-		t.Errorf("%s knows %d members, not %d", name, len(members), count)
+	cluster := m.members[name].etcd.Server.Cluster()
+	for began := time.Now(); len(cluster.Members()) != count; time.Sleep(10 * time.Millisecond) {
+		if time.Since(began) > patience {
+			t.Fatalf("%s knows %d members, not %d", name, len(cluster.Members()), count)
+		}
 	}
+	members := cluster.Members()
 	for _, member := range members {
 		if member.IsLearner {
 			t.Errorf("%s says that %s does not vote", name, member.Name)
