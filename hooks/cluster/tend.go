@@ -93,8 +93,8 @@ func (m *Member) makeRoom(ctx context.Context, name string, waiting map[types.ID
 	return err
 }
 
-// removeUnlisted removes a member whose machine is no longer in CLUSTER, one at a time. Whoever takes a machine
-// out stops it first: as long as it leads, it goes by the list that it was started with.
+// removeUnlisted removes a member whose machine is no longer in CLUSTER, one at a time. Whoever takes a
+// machine out stops it first: as long as it leads, it goes by the list that it was started with.
 func (m *Member) removeUnlisted(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, changeTime)
 	defer cancel()
