@@ -16,26 +16,31 @@ var rooms = map[string]struct {
 }{
 	"hooks/oauth":               {may: []string{"internal/typo"}},
 	"hooks/session":             {},
+	"hooks/session/etcd":        {may: []string{"hooks/session", "internal/etcdtry"}},
 	"hooks/session/sessiontest": {may: []string{"hooks/session"}},
 	"hooks/session/sqlite":      {may: []string{"hooks/session"}, pocketBase: true},
 	"hooks/plugins":             {may: []string{"hooks/oauth", "internal/typo"}, pocketBase: true},
 	"hooks/doctor": {
 		may: []string{"hooks/plugins", "hooks/oauth", "hooks/relay", "internal/typo"}, pocketBase: true,
 	},
-	"hooks/relay": {},
-	"hooks/alert": {},
+	"hooks/relay":    {},
+	"hooks/alert":    {},
+	"hooks/cluster":  {may: []string{"internal/typo"}},
+	"hooks/rotation": {may: []string{"internal/etcdtry"}},
 	"hooks/dashboard": {
 		may: []string{
 			"hooks/doctor", "hooks/plugins", "hooks/session", "hooks/oauth", "hooks/relay", "internal/typo",
 		},
 		pocketBase: true,
 	},
-	"internal/browser": {},
-	"internal/typo":    {},
-	"internal/testkit": {may: []string{"hooks/oauth", "internal/typo", "pb_migrations"}, pocketBase: true},
-	"views":            {may: []string{"hooks/oauth", "internal/typo"}},
-	"client":           {},
-	"pb_migrations":    {pocketBase: true},
+	"internal/browser":  {},
+	"internal/typo":     {},
+	"internal/testkit":  {may: []string{"hooks/oauth", "internal/typo", "pb_migrations"}, pocketBase: true},
+	"views":             {may: []string{"hooks/oauth", "internal/typo"}},
+	"client":            {},
+	"pb_migrations":     {pocketBase: true},
+	"internal/etcdtest": {},
+	"internal/etcdtry":  {},
 }
 
 // Each package imports only what it may, and each package below hooks has a rule.

@@ -18,38 +18,39 @@ import (
 // on their form, so that one day they may begin with the id of the machine that owns the session.
 const maxKeyLength = 256
 
-// A key is a time and a random part, in characters.
-const (
-	timeLength = 9
-	keyLength  = timeLength + 43
-)
+// TimeLength is the length of a [TimePrefix].
+const TimeLength = 9
+
+// keyLength is the length of a state and of a read key: a time and a random part.
+const keyLength = TimeLength + 43
 
 // newKey returns a state or a read key: the time in 9 characters, and 256 bits from the system's random
 // source in 43. All are URL-safe.
 func newKey(now time.Time) string {
 	random := make([]byte, 32)
 	rand.Read(random) // It never fails: see crypto/rand.Read.
-	return timePrefix(now) + base64.RawURLEncoding.EncodeToString(random)
+	return TimePrefix(now) + base64.RawURLEncoding.EncodeToString(random)
 }
 
 // newID returns the id of a session in PocketBase's form, 15 characters of a-z and 0-9. It begins with the
 // time.
 func newID(now time.Time) string {
-	return timePrefix(now) + strings.ToLower(rand.Text()[:15-timeLength])
+	return TimePrefix(now) + strings.ToLower(rand.Text()[:15-TimeLength])
 }
 
-// timePrefix sorts by time, to the millisecond, so that rows from the same time are side by side in each
-// index, and many starts write few pages.
-func timePrefix(now time.Time) string {
+// TimePrefix is how the id of a session that begins now, and the hashes of its state and its read key, begin.
+// It sorts by time, to the millisecond, so that rows from the same time are side by side in each index, and
+// many starts write few pages.
+func TimePrefix(now time.Time) string {
 	return strconv.FormatInt(now.UnixMilli(), 32)
 }
 
 // keyHash is the only form in which a state or a read key is stored: SHA-256, after the time of the key. A
 // key of another form, as versions before 2026-12 made them, has no time.
 func keyHash(key string) []byte {
-	hash := make([]byte, 0, timeLength+sha256.Size)
+	hash := make([]byte, 0, TimeLength+sha256.Size)
 	if len(key) == keyLength {
-		hash = append(hash, key[:timeLength]...)
+		hash = append(hash, key[:TimeLength]...)
 	}
 	sum := sha256.Sum256([]byte(key))
 	return append(hash, sum[:]...)

@@ -100,12 +100,12 @@ func TestKeyPair(t *testing.T) {
 func TestFormats(t *testing.T) {
 	t.Parallel()
 	now := time.UnixMilli(1796000000000)
-	if got := newKey(now); len(got) != keyLength || got[:timeLength] != timePrefix(now) ||
+	if got := newKey(now); len(got) != keyLength || got[:TimeLength] != TimePrefix(now) ||
 		url.QueryEscape(got) != got {
 		t.Errorf("a key is %q", got)
 	}
 	form := regexp.MustCompile(`^[a-z0-9]{15}$`)
-	if id := newID(now); !form.MatchString(id) || id[:timeLength] != timePrefix(now) {
+	if id := newID(now); !form.MatchString(id) || id[:TimeLength] != TimePrefix(now) {
 		t.Errorf("an id is %q", id)
 	}
 	private, err := kemX25519.DeriveKeyPair([]byte("a read key"))

@@ -17,7 +17,8 @@ import (
 //
 // The suite in package sessiontest checks all of this.
 type Table interface {
-	// Insert stores a new row, which is pending. The watcher has been told of it when Insert returns.
+	// Insert stores a new row, which is pending. The watcher has been told of it when Insert returns. It
+	// fails if there is a row with this ID. Hashes are not compared: they are too long to be made twice.
 	Insert(ctx context.Context, row Row) error
 
 	// ByState returns the row of a state, with the Code and Description of one that is denied or failed. It
@@ -118,8 +119,8 @@ type Row struct {
 	// Origin is that of the page that started the session, or empty.
 	Origin string
 
-	// StateHash and ReadKeyHash are 41 bytes: the time of the key, then SHA-256. Versions before 2026-12
-	// wrote 32.
+	// StateHash and ReadKeyHash are 41 bytes: the time of the key, which is that of the ID (see
+	// [TimePrefix]), then SHA-256. Versions before 2026-12 wrote 32, and had no time.
 	StateHash, ReadKeyHash []byte
 	// PublicKey is what the tokens are sealed to: 65 bytes, or 32 of a version before 2026-12. It is nil once
 	// the login has ended.

@@ -155,8 +155,8 @@ func (t *memoryTable) byState(owner session.Owner, stateHash []byte) (*memoryRow
 
 func (t *memoryTable) Insert(ctx context.Context, row session.Row) error {
 	return t.change(ctx, func() ([]event, error) {
-		if t.find(func(other *memoryRow) bool { return bytes.Equal(other.StateHash, row.StateHash) }) != nil {
-			return nil, errors.New("there is a row with this state")
+		if t.find(func(other *memoryRow) bool { return other.ID == row.ID }) != nil {
+			return nil, errors.New("there is a row with this id")
 		}
 		row.Status = session.StatusPending
 		t.memory.rows = append(t.memory.rows, &memoryRow{Row: row})

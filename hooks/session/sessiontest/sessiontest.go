@@ -127,14 +127,15 @@ func (f *fixture) newRow() session.Row {
 		rand.Read(random) // It never fails: see crypto/rand.Read.
 		return random
 	}
+	began := session.TimePrefix(f.now)
 	return session.Row{
-		ID:          strings.ToLower(rand.Text()[:15]),
+		ID:          began + strings.ToLower(rand.Text()[:15-len(began)]),
 		Owner:       session.Owner{Slug: "sheets", Fingerprint: []byte("fingerprint")},
 		Status:      session.StatusPending,
 		Tenant:      "my-store",
 		Origin:      "https://plugin.example",
-		StateHash:   bytes(41),
-		ReadKeyHash: bytes(41),
+		StateHash:   append([]byte(began), bytes(32)...),
+		ReadKeyHash: append([]byte(began), bytes(32)...),
 		PublicKey:   bytes(32),
 		Network:     bytes(32),
 		Created:     f.now,

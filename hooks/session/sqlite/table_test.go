@@ -43,6 +43,20 @@ func TestTable(t *testing.T) {
 	})
 }
 
+// Two sessions cannot have one state, whatever made it.
+func TestStateIsUnique(t *testing.T) {
+	t.Parallel()
+	s := serve(t, session.Options{})
+	row := session.Row{ID: "0123456789abcde", StateHash: []byte("state"), ReadKeyHash: []byte("one")}
+	if err := s.table.Insert(t.Context(), row); err != nil {
+		t.Fatal(err)
+	}
+	row.ID, row.ReadKeyHash = "0123456789abcdf", []byte("other")
+	if err := s.table.Insert(t.Context(), row); err == nil {
+		t.Error("two sessions have one state")
+	}
+}
+
 // No statement reads the whole table: an index serves each.
 func TestQueryPlans(t *testing.T) {
 	t.Parallel()

@@ -1,0 +1,150 @@
+// Package cluster makes this process one of three or five machines that keep the same data: a member of etcd,
+// which runs inside the process. The machines know each other by a list, and by a secret from which each
+// derives the same certificate authority. Nothing else has to be set up:
+//
+//   - The first start of all machines makes the cluster, once all have said that they have no data.
+//   - A machine that comes back without its data is replaced by the leader, and is filled by the others.
+//   - A machine that stops hands its leadership over first.
+//
+// It knows neither sessions nor PocketBase.
+package cluster
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"net"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"plugin-oauth/internal/typo"
+)
+
+// Config says which machines there are, and which one this is.
+type Config struct {
+	// Name is this machine's in Machines.
+	Name string
+	// Machines has the address of each machine by its name, as host:port. The others reach it there.
+	Machines map[string]string
+	// Secret is the same on all machines: 32 characters or more.
+	Secret string
+	// Folder is where this machine's data are, and nothing else is.
+	Folder string
+	// Log is told what the admin should know.
+	Log *slog.Logger
+
+	election time.Duration // how long nobody has heard of the leader before another is elected; zero: 0.5 s
+}
+
+// minSecret is the length of the shortest secret, in bytes.
+const minSecret = 32
+
+// ParseMachines reads a list of machines: a=host-a:2380,b=host-b:2380,c=host-c:2380.
+func ParseMachines(list string) (map[string]string, error) {
+	machines := map[string]string{}
+	for machine := range strings.SplitSeq(list, ",") {
+		name, address, found := strings.Cut(strings.TrimSpace(machine), "=")
+		if !found || !isName(name) {
+			return nil, fmt.Errorf("%q is no machine: each has a name of letters, digits and hyphens, and "+
+				"an address, as in a=host-a:2380", machine)
+		}
+		host, port, err := net.SplitHostPort(address)
+		if err == nil {
+			_, err = strconv.ParseUint(port, 10, 16)
+		}
+		if err != nil || host == "" || port == "0" {
+			return nil, fmt.Errorf("%q is no address of a machine: it has a host and a port, as in "+
+				"host-a:2380", address)
+		}
+		for other, taken := range machines {
+			if other == name || taken == address {
+				return nil, fmt.Errorf("%s=%s and %s=%s: each machine has a name and an address of its own",
+					other, taken, name, address)
+			}
+		}
+		machines[name] = address
+	}
+	return machines, nil
+}
+
+// maxName bounds a machine's name, in bytes.
+const maxName = 63
+
+func isName(name string) bool {
+	return name != "" && len(name) <= maxName && !strings.ContainsFunc(name, func(r rune) bool {
+		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && r != '-'
+	})
+}
+
+// Check returns what is wrong with the settings, in words for the admin. It quotes no secret.
+func (c Config) Check() error {
+	switch len(c.Machines) {
+	case 3, 5:
+	case 1:
+		return errors.New("one machine needs no CLUSTER: leave it out, or name three machines or five")
+	case 2:
+		return errors.New("CLUSTER names two machines, which would stop when either of them does: " +
+			"name three, so that two can go on without the third")
+	default:
+		return fmt.Errorf("CLUSTER names %d machines: three can lose one of them, and five can lose two; "+
+			"no other number is better", len(c.Machines))
+	}
+	if _, found := c.Machines[c.Name]; !found {
+		names := slices.Sorted(maps.Keys(c.Machines))
+		meant := ""
+		if nearest := typo.Nearest(c.Name, names); len(nearest) > 0 {
+			meant = "; did you mean " + nearest[0] + "?"
+		}
+		return fmt.Errorf("CLUSTER_NAME is %q, and CLUSTER has %s%s",
+			c.Name, strings.Join(names, ", "), meant)
+	}
+	if len(c.Secret) < minSecret {
+		return fmt.Errorf("CLUSTER_SECRET is shorter than %d characters: put the output of "+
+			"`openssl rand -hex 32` there, the same on each machine", minSecret)
+	}
+	return nil
+}
+
+// others returns the names of the other machines, sorted.
+func (c Config) others() []string {
+	return slices.DeleteFunc(c.names(), func(name string) bool { return name == c.Name })
+}
+
+func (c Config) names() []string { return slices.Sorted(maps.Keys(c.Machines)) }
+
+// list returns the machines as CLUSTER has them, sorted.
+func (c Config) list() string {
+	var machines []string
+	for _, name := range c.names() {
+		machines = append(machines, name+"="+c.Machines[name])
+	}
+	return strings.Join(machines, ",")
+}
+
+// url returns where a machine is reached.
+func (c Config) url(name string) url.URL { return url.URL{Scheme: "https", Host: c.Machines[name]} }
+
+// nameOf returns the name of the machine with one of these URLs, or "".
+func (c Config) nameOf(urls []string) string {
+	for _, name := range c.names() {
+		at := c.url(name)
+		if slices.Contains(urls, at.String()) {
+			return name
+		}
+	}
+	return ""
+}
+
+// listenAddress returns where this machine listens: at its own address if that is an IP address, as it is in
+// tests, and otherwise everywhere, since the name may lead to any interface.
+func (c Config) listenAddress() string {
+	host, port, _ := net.SplitHostPort(c.Machines[c.Name])
+	if net.ParseIP(host) == nil {
+		host = "0.0.0.0" // IPv6 too, where there is one
+	}
+	return net.JoinHostPort(host, port)
+}

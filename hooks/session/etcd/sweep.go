@@ -1,0 +1,192 @@
+package etcd
+
+import (
+	"context"
+	"crypto/rand"
+	"slices"
+	"time"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"plugin-oauth/hooks/session"
+	"plugin-oauth/internal/etcdtry"
+)
+
+// How much one transaction of the sweep changes. etcd takes 128 operations.
+const (
+	expireStep = 40
+	removeStep = 100
+)
+
+// Sweep may run on any number of machines at a time: each counts what it has done itself.
+func (t *Table) Sweep(ctx context.Context, now, removeBefore time.Time) (swept session.Swept, err error) {
+	select {
+	case <-t.listed:
+	case <-ctx.Done():
+		return swept, ctx.Err()
+	}
+	for _, hold := range t.delivered() {
+		if err := t.Ack(ctx, hold, now); err != nil {
+			return swept, err
+		}
+	}
+	if err := t.forgetKept(ctx, now); err != nil {
+		return swept, err
+	}
+	if swept.Expired, err = t.expireDue(ctx, now); err != nil {
+		return swept, err
+	}
+	swept.Removed, err = t.removeDue(ctx, now, removeBefore)
+	return swept, err
+}
+
+// forgetKept erases the tokens that nobody has acknowledged in time.
+func (t *Table) forgetKept(ctx context.Context, now time.Time) error {
+	isDue := func(e entry) bool { return e.isKept() && e.row().CheckClaim(now) != nil }
+	for _, due := range t.memory.all(isDue) {
+		_, _, err := t.doIf(ctx, newRequest(byID(due.id), t.timing.short, func(e entry) (change, error) {
+			if !isDue(e) {
+				return change{}, errNot
+			}
+			next := e.record
+			next.Until, next.KeptUntil = 0, 0
+			return change{record: next, tokens: deleteTokens(e.id)}, nil
+		}))
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// expireDue ends the sessions whose time is over.
+func (t *Table) expireDue(ctx context.Context, now time.Time) (count int64, err error) {
+	isDue := func(e entry) bool {
+		living := e.Status == session.StatusPending || e.Status == session.StatusReady
+		return living && milliseconds(now) >= e.Expires
+	}
+	for some := range slices.Chunk(t.memory.all(isDue), expireStep) {
+		if err := ctx.Err(); err != nil {
+			return count, err
+		}
+		nonce := rand.Text()
+		if ended, err := t.expireAll(ctx, some, nonce); err == nil && ended != nil {
+			count += int64(len(ended))
+			for _, e := range ended {
+				t.notifyEnded(e)
+			}
+			continue
+		}
+		for _, due := range some { // one of them has changed, or the answer was lost
+			r := newRequest(byID(due.id), t.timing.short, func(e entry) (change, error) {
+				if !isDue(e) {
+					return change{}, errNot
+				}
+				return change{record: e.expire(), tokens: deleteTokens(e.id)}, nil
+			})
+			r.nonce = nonce
+			ended, err := t.end(ctx, r)
+			if err != nil {
+				return count, err
+			}
+			if ended {
+				count++
+			}
+		}
+	}
+	return count, nil
+}
+
+// expireAll ends sessions in one transaction. It returns nil if one of them has changed.
+func (t *Table) expireAll(ctx context.Context, due []entry, nonce string) (ended []entry, err error) {
+	var unchanged []clientv3.Cmp
+	var changes []clientv3.Op
+	for _, e := range due {
+		key := rowKeys + e.id
+		unchanged = append(unchanged, clientv3.Compare(clientv3.ModRevision(key), "=", e.revision))
+		e.record = e.expire()
+		e.By, e.CompletedBy = nonce, nonce
+		changes = append(changes, clientv3.OpPut(key, e.encode()), *deleteTokens(e.id))
+		ended = append(ended, e)
+	}
+	response, err := t.kv.Transact(context.WithoutCancel(ctx), unchanged, changes, nil)
+	if err != nil || !response.Succeeded {
+		return nil, err
+	}
+	for i := range ended {
+		ended[i].revision, ended[i].seen = response.Header.Revision, time.Now()
+		t.memory.learn(ended[i])
+	}
+	return ended, nil
+}
+
+// removeDue deletes the rows whose retention is over. Those began before what they are compared with, and the
+// keys are sorted by that.
+func (t *Table) removeDue(ctx context.Context, now, removeBefore time.Time) (count int64, err error) {
+	abandonedBefore := now.Add(-session.AbandonedRetention)
+	last := removeBefore
+	if abandonedBefore.After(last) {
+		last = abandonedBefore
+	}
+	end := rowKeys + session.TimePrefix(last.Add(time.Millisecond))
+	isDue := func(e entry) bool {
+		return e.isOver() && (e.Expires <= milliseconds(removeBefore) ||
+			(e.Redirected == 0 && e.Expires <= milliseconds(abandonedBefore)))
+	}
+	for from := rowKeys; ; {
+		// This machine may be behind, and sees the rest at its next sweep.
+		response, err := t.kv.Get(ctx, from,
+			clientv3.WithRange(end), clientv3.WithLimit(slice), clientv3.WithSerializable())
+		if err != nil {
+			return count, err
+		}
+		var deletions []clientv3.Op
+		for _, kv := range response.Kvs {
+			if e, readable := t.decode(kv); readable && isDue(e) {
+				deletions = append(deletions, clientv3.OpDelete(string(kv.Key)))
+			}
+		}
+		deleted, err := t.remove(ctx, deletions)
+		if count += deleted; err != nil || !response.More {
+			return count, err
+		}
+		from = string(response.Kvs[len(response.Kvs)-1].Key) + "\x00"
+	}
+}
+
+// remove deletes keys, and returns how many were still there.
+func (t *Table) remove(ctx context.Context, deletions []clientv3.Op) (count int64, err error) {
+	for some := range slices.Chunk(deletions, removeStep) {
+		if err := ctx.Err(); err != nil {
+			return count, err
+		}
+		removed, err := t.removeSome(ctx, some)
+		if count += removed; err != nil {
+			return count, err
+		}
+	}
+	return count, nil
+}
+
+// removeSome deletes keys in one transaction. If an answer is lost, it counts all of them: it cannot tell
+// those that another machine has deleted.
+func (t *Table) removeSome(ctx context.Context, deletions []clientv3.Op) (count int64, err error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), t.timing.short)
+	defer cancel()
+	for isFirst := true; ; isFirst = false {
+		response, err := t.kv.Transact(ctx, nil, deletions, nil)
+		if etcdtry.IsFinal(err) {
+			return 0, err
+		}
+		if err != nil {
+			continue
+		}
+		if !isFirst {
+			return int64(len(deletions)), nil
+		}
+		for _, deleted := range response.Responses {
+			count += deleted.GetResponseDeleteRange().Deleted
+		}
+		return count, nil
+	}
+}

@@ -1,0 +1,75 @@
+package etcd
+
+import (
+	"crypto/rand"
+	"fmt"
+	"log/slog"
+	"os"
+	"testing"
+	"time"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"plugin-oauth/hooks/session"
+	"plugin-oauth/hooks/session/sessiontest"
+	"plugin-oauth/internal/etcdtest"
+	"plugin-oauth/internal/etcdtry"
+)
+
+func TestMain(m *testing.M) {
+	as := map[string]func(string, string, string) error{
+		processArgument: runProcess,
+		memberArgument:  runMember,
+	}
+	if len(os.Args) == 5 && as[os.Args[1]] != nil {
+		if err := as[os.Args[1]](os.Args[2], os.Args[3], os.Args[4]); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
+	etcdtest.Main(m)
+}
+
+// store is a part of etcd's keys, and the machines that share it.
+type store struct {
+	prefix string
+	client *clientv3.Client
+	opened []*Table
+}
+
+func newStore(t testing.TB) *store {
+	prefix := newPrefix()
+	return &store{prefix: prefix, client: etcdtest.Connect(t, prefix)}
+}
+
+// newPrefix returns what the keys of one test begin with.
+func newPrefix() string { return rand.Text() + "/" }
+
+// table opens the table of a machine.
+func (s *store) table(t testing.TB, machine string) *Table { return s.open(t, s.client, machine) }
+
+func (s *store) open(t testing.TB, client *clientv3.Client, machine string) *Table {
+	kv := etcdtry.KV{KV: client.KV, Try: time.Minute, Pause: time.Millisecond}
+	patient := timing{short: time.Minute, long: time.Minute, claim: time.Minute}
+	table := newTable(kv, client.Watcher, Options{Machine: machine, Log: logger(t)}, patient)
+	t.Cleanup(table.Close)
+	s.opened = append(s.opened, table)
+	return table
+}
+
+func logger(t testing.TB) *slog.Logger { return slog.New(slog.NewTextHandler(t.Output(), nil)) }
+
+func (s *store) Open(t *testing.T) session.Table {
+	for _, table := range s.opened {
+		table.Close()
+	}
+	return s.table(t, "a")
+}
+
+func (s *store) Join(t *testing.T) session.Table { return s.table(t, "b") }
+
+func TestTable(t *testing.T) {
+	t.Parallel()
+	sessiontest.Run(t, func(t *testing.T) sessiontest.Store { return newStore(t) })
+}
