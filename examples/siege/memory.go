@@ -121,7 +121,8 @@ func slowCall(padding int) func(*server) kind {
 		return kind{
 			name: titled("slow calls of an API", padding),
 			begin: func(i int) (string, error) {
-				return head(service.apiCall, i) + siegeOrigin + "\r\nAuthorization: Bearer made-up\r\n" + body, nil
+				const token = "\r\nAuthorization: Bearer made-up\r\n"
+				return head(service.apiCall, i) + siegeOrigin + token + body, nil
 			},
 			trickle: "a",
 			twice:   true,
