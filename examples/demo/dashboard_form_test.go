@@ -11,8 +11,12 @@ import (
 // The form of a plugin says what to enter at the provider while it is filled in, and afterwards.
 func TestDashboardForm(t *testing.T) {
 	t.Parallel()
+	browser.Each(t, testDashboardForm)
+}
+
+func testDashboardForm(t *testing.T, engine browser.Engine) {
 	d := startDemo(t, "")
-	tab := newChromium(t)
+	tab := browser.Open(t, engine, "about:blank")
 	d.signInAsAdmin(t, tab)
 	d.newRecord(t, tab)
 	if shown := tab.Text(t, ".po-form"); !strings.Contains(shown, "Fill in the slug") {
@@ -41,8 +45,12 @@ func TestDashboardForm(t *testing.T) {
 // of an unsaved plugin does, as PocketBase has it, and comes back without the secret.
 func TestDashboardStoresNoSecret(t *testing.T) {
 	t.Parallel()
+	browser.Each(t, testDashboardStoresNoSecret)
+}
+
+func testDashboardStoresNoSecret(t *testing.T, engine browser.Engine) {
 	d := startDemo(t, "")
-	tab := newChromium(t)
+	tab := browser.Open(t, engine, "about:blank")
 	d.signInAsAdmin(t, tab)
 	const (
 		secret = "a-secret-that-is-typed"
@@ -98,7 +106,7 @@ func TestDashboardStoresNoSecret(t *testing.T) {
 	openRecord(t, tab, "sheets")
 	nothingToRestore()
 	// One that an earlier version has left is cleaned.
-	browser.Evaluate[any](t, tab, fmt.Sprintf(`localStorage.setItem.call(localStorage, "draft_x", '{"a":1}')
+	tab.Run(t, fmt.Sprintf(`localStorage.setItem.call(localStorage, "draft_x", '{"a":1}'),
 		Object.assign(localStorage, { draft_y: '{"clientSecret":"%s","b":2}' })`, secret))
 	if shown := browser.Evaluate[string](t, tab, stored); !strings.Contains(shown, secret) {
 		t.Fatalf("the storage has %s", shown)
@@ -281,8 +289,12 @@ func (d *demo) checkProviderFacts(t *testing.T, tab *browser.Page) {
 // With no plugin, the page leads to the first sign-in instead of showing empty tables.
 func TestDashboardFirstRun(t *testing.T) {
 	t.Parallel()
+	browser.Each(t, testDashboardFirstRun)
+}
+
+func testDashboardFirstRun(t *testing.T, engine browser.Engine) {
 	d := startWith(t, options{withoutPlugin: true})
-	tab := newChromium(t)
+	tab := browser.Open(t, engine, "about:blank")
 	d.signInAsAdmin(t, tab)
 	tab.Until(t, "document.querySelectorAll('.po-way > li').length == 3")
 	expect(t, tab, map[string]string{

@@ -144,6 +144,9 @@ func (d *demo) signInAsAdmin(t *testing.T, tab *browser.Page) {
 // lookAt does what look does with a page of the dashboard, which scrolls in a box of its own.
 func lookAt(t *testing.T, tab *browser.Page, name string) {
 	t.Helper()
+	if tab.Engine() != browser.Chromium {
+		return
+	}
 	screenshots(t, tab, name, []int64{1440, 390}, func(width int64) (overflow int) {
 		resize(t, tab, width, 900)
 		height := browser.Evaluate[int64](t, tab, `Math.max(900,
@@ -362,8 +365,12 @@ func checkRedraw(t *testing.T, tab *browser.Page) {
 // The whole flow from the dashboard, with a real provider; no token is shown.
 func TestDashboardTestSignIn(t *testing.T) {
 	t.Parallel()
+	browser.Each(t, testDashboardTestSignIn)
+}
+
+func testDashboardTestSignIn(t *testing.T, engine browser.Engine) {
 	d := startDemo(t, "")
-	tab := newChromium(t)
+	tab := browser.Open(t, engine, "about:blank")
 	d.signInAsAdmin(t, tab)
 	tab.Until(t, "document.querySelectorAll('.po-plugin').length > 0")
 	lookAt(t, tab, "sign-ins-nobody-yet")
@@ -399,12 +406,16 @@ func TestDashboardTestSignIn(t *testing.T) {
 // Whatever is missing of PocketBase's extension API, the rest of the dashboard loads.
 func TestDashboardWithoutExtensionAPI(t *testing.T) {
 	t.Parallel()
+	browser.Each(t, testDashboardWithoutExtensionAPI)
+}
+
+func testDashboardWithoutExtensionAPI(t *testing.T, engine browser.Engine) {
 	d := startDemo(t, "")
 	source, err := os.ReadFile(filepath.Join("..", "..", "hooks", "dashboard", "main.js"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	tab := newChromium(t)
+	tab := browser.Open(t, engine, "about:blank")
 	tab.Navigate(t, d.backendURL+"/")
 	for _, app := range []string{
 		"undefined", "{}", "{ pb: {} }", "{ pb: { send() {} }, routes: {} }",

@@ -86,7 +86,8 @@ func TestBrowserSignIn(t *testing.T) {
 	})
 }
 
-// checkSignedIn checks that a plugin knows who is signed in, also when it is opened again, until it signs out.
+// checkSignedIn checks that a plugin knows who is signed in, also when it is opened again, until it signs
+// out.
 func (d *demo) checkSignedIn(t *testing.T, plugin *browser.Page) {
 	t.Helper()
 	const signedIn = "You are signed in as Test User (test-user@zitadel.ch)."
@@ -346,7 +347,7 @@ func (d *demo) checkPage(t *testing.T, ctx *browser.Page, want said) {
 	if got := browser.Evaluate[string](t, ctx, "document.querySelector('h1').textContent"); got != want.heading {
 		t.Errorf("the heading is %q, want %q", got, want.heading)
 	}
-	if shown := browser.Evaluate[string](t, ctx, "document.body.innerText"); !strings.Contains(shown, want.words) {
+	if shown := ctx.Text(t, "body"); !strings.Contains(shown, want.words) {
 		t.Errorf("%s: the page does not say %q:\n%s", want.heading, want.words, shown)
 	}
 	address, err := url.Parse(browser.Evaluate[string](t, ctx, "location.href"))

@@ -86,6 +86,9 @@ func (f *fetchPage) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		io.WriteString(w, fetchTestHTML)
 	case "/broken":
 		breakOff(w)
+	case "/too-large":
+		w.WriteHeader(http.StatusRequestEntityTooLarge)
+		io.WriteString(w, `{"error":"invalid_request"}`)
 	case "/next":
 		select {
 		case f.next <- struct{}{}:

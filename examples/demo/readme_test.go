@@ -168,7 +168,7 @@ func testREADME(t *testing.T, engine browser.Engine) {
 		{
 			name: "shop",
 			code: client + strings.Replace(block("docs/many-plugins.md", "const auth"), "await fetch",
-				"const started = await fetch", 1) + "await auth.signIn();",
+				"const starting = fetch", 1) + "await auth.signIn(); const started = await starting;",
 			result: "[auth.state.status, started.status].join()",
 			want:   "signedIn,200",
 		},
@@ -189,6 +189,8 @@ func testREADME(t *testing.T, engine browser.Engine) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			tab := browser.Open(t, engine, page)
+			// A plugin has the client before anybody clicks.
+			tab.Run(t, "import('"+d.backendURL+"/client.js')")
 			code, err := json.Marshal(test.code + "; return " + test.result)
 			if err != nil {
 				t.Fatal(err)

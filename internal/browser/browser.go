@@ -1,5 +1,5 @@
-// Package browser drives real browsers for tests, each of its own engine: Chromium, Firefox, and WebKit, which
-// is Safari's.
+// Package browser drives real browsers for tests, each of its own engine: Chromium, Firefox, and WebKit,
+// which is Safari's.
 //
 //	browser.Each(t, func(t *testing.T, engine browser.Engine) {
 //		page := browser.Open(t, engine, address)

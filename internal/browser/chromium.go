@@ -27,7 +27,8 @@ var chromiumFlags = []string{
 	"--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-breakpad",
 	"--disable-default-apps", "--disable-extensions",
 	"--disable-background-timer-throttling", "--disable-backgrounding-occluded-windows",
-	"--disable-renderer-backgrounding", "--ignore-certificate-errors", "--disable-ipc-flooding-protection", "--remote-debugging-port=0",
+	"--disable-renderer-backgrounding", "--ignore-certificate-errors",
+	"--disable-ipc-flooding-protection", "--remote-debugging-port=0",
 }
 
 var chromiumListens = regexp.MustCompile(`DevTools listening on (ws://\S+)`)
@@ -176,8 +177,8 @@ func frameID(ctx context.Context, frame string) (target.ID, error) {
 	return target.ID(described.Node.FrameID), nil
 }
 
-// ChromiumContext returns chromedp's context of a page, for what only Chromium can do. In another engine the test
-// fails.
+// ChromiumContext returns chromedp's context of a page, for what only Chromium can do. In another engine the
+// test fails.
 func ChromiumContext(t testing.TB, p *Page) context.Context {
 	t.Helper()
 	c, ok := p.profile.driver.(*chromium)

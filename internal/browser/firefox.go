@@ -240,7 +240,8 @@ func (f *firefox) screenshot(ctx context.Context, id string) ([]byte, error) {
 		return nil, err
 	}
 	var made struct{ Data string }
-	if err := f.call(ctx, "browsingContext.captureScreenshot", map[string]any{"context": id}, &made); err != nil {
+	err := f.call(ctx, "browsingContext.captureScreenshot", map[string]any{"context": id}, &made)
+	if err != nil {
 		return nil, err
 	}
 	return base64.StdEncoding.DecodeString(made.Data)

@@ -13,8 +13,8 @@ import (
 	"plugin-oauth/internal/testkit"
 )
 
-// guard is a shell script that runs a program. It ends its whole process group, and removes a folder, once the
-// program has ended, or its own input has: that is so when the tests have ended, in whatever way.
+// guard is a shell script that runs a program. It ends its whole process group, and removes a folder, once
+// the program has ended, or its own input has: that is so when the tests have ended, in whatever way.
 const guard = `
 folder=$1
 shift
