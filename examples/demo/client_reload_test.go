@@ -1,6 +1,7 @@
 package main
 
 import (
+	"net/http"
 	"testing"
 
 	"plugin-oauth/internal/browser"
@@ -15,6 +16,12 @@ func hostileScenarios() []scenario {
 		{name: "two windows wait", run: testTwoWindowsWait},
 		{name: "another window signs out", run: testSignedOutElsewhere},
 		{name: "the window that polls is gone", hurried: true, run: testPollingWindowGone},
+		{name: "signed out elsewhere as tokens arrive", run: testSignedOutAsTokensArrive},
+		{name: "second sign-in with a slow storage", run: testSecondSignInWithSlowStorage},
+		{
+			name: "Back and reload after the choice", env: []string{"CONFIRM_LOGIN=always"},
+			run: testBackAfterChoice,
+		},
 		{name: "window that is not handed back", run: testWindowNotHandedBack},
 		{name: "sandbox refuses windows", run: testSandboxRefuses},
 		{name: "blank window is closed", run: testBlankWindowClosed},
@@ -101,6 +108,48 @@ func testSignedOutElsewhere(t *testing.T, p *plugin) {
 	opened.WaitVisible(t, "main.denied h1")
 }
 
+// Another window signs out while an answer with tokens is on its way. Nobody has these tokens, so they end.
+func testSignedOutAsTokensArrive(t *testing.T, p *plugin) {
+	p.run(`came = null, send = fetch, fetch = async (address, init) => {
+		const response = await send(address, init)
+		if (address.endsWith("/poll") && response.status === 200 && !came) {
+			came = await response.clone().json()
+			localStorage.clear()
+		}
+		return response
+	}`)
+	p.submit(p.click())
+	p.ends("aborted: ")
+	p.status("signedOut")
+	p.checkRefresh(browser.Evaluate[string](t, p.tab, "came.refresh_token"), http.StatusBadRequest)
+}
+
+// The sign-in before is still leaving the storage when the next is kept there.
+func testSecondSignInWithSlowStorage(_ *testing.T, p *plugin) {
+	p.useSlowStorage()
+	p.click()
+	p.submit(p.click())
+	p.ends(`{"`)
+}
+
+// After the choice, Back and reload say what became of the sign-in.
+func testBackAfterChoice(t *testing.T, p *plugin) {
+	opened := p.click()
+	p.submit(opened)
+	opened.WaitVisible(t, "main.question h1")
+	opened.Click(t, "button[value=continue]")
+	opened.WaitVisible(t, "main.success h1")
+	p.ends(`{"`)
+	opened.Reload(t)
+	opened.WaitVisible(t, "main.success h1")
+	opened.Back(t)
+	opened.Until(t, "document.querySelector('main.success h1, main.question h1') !== null")
+	if browser.Evaluate[bool](t, opened, "document.querySelector('main.question') !== null") {
+		opened.Click(t, "button[value=continue]") // some browsers keep the page as it was
+	}
+	opened.WaitVisible(t, "main.success h1")
+}
+
 // A window takes over the polls of another that is gone.
 func testPollingWindowGone(t *testing.T, p *plugin) {
 	opened := p.click()
@@ -158,6 +207,15 @@ func testUnreadable401(t *testing.T, p *plugin) {
 	if n := p.front.refreshes.Load() - before; n != 1 {
 		t.Errorf("it was refreshed %d times", n)
 	}
+	// Whatever the method is: nobody can tell such a 401 from a call that never arrived.
+	p.run(forget)
+	p.run(`ended = "Bearer " + auth.state.tokens.access_token, fetch = async (request, init) => {
+		const token = request.headers?.get("Authorization")
+		if (!token) return send(request, init)
+		if (token === ended) throw new TypeError("Failed to fetch")
+		return new Response(request.method + " " + await request.text())
+	}, watch(auth.fetch("https://api.example", { method: "POST", body: "once" }).then(response => response.text()))`)
+	p.ends(`"POST once"`)
 	// An API that cannot be reached at all is not the token's fault.
 	p.run(forget)
 	p.run(`fetch = (request, init) => request.headers?.has("Authorization")
@@ -167,7 +225,7 @@ func testUnreadable401(t *testing.T, p *plugin) {
 		p.ends("not typed: TypeError")
 		p.run(forget)
 	}
-	if n := p.front.refreshes.Load() - before; n != 2 {
+	if n := p.front.refreshes.Load() - before; n != 3 {
 		t.Errorf("it was refreshed %d times", n)
 	}
 }
