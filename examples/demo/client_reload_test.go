@@ -144,7 +144,7 @@ func testSecondSignInWithSlowStorage(_ *testing.T, p *plugin) {
 }
 
 // After the choice, Back and reload never say that the sign-in failed. A page whose address is without the
-// code may say no more than that all is done if one has signed in.
+// code may say no more than that all is done if one has signed in, and Back may lead to the provider.
 func testBackAfterChoice(t *testing.T, p *plugin) {
 	opened := p.click()
 	p.submit(opened)
@@ -165,12 +165,12 @@ func testBackAfterChoice(t *testing.T, p *plugin) {
 	} {
 		opened.Run(t, "document.querySelector('main').id = 'before'")
 		way.travel(t)
-		opened.Until(t, "document.querySelector('main:not(#before) h1') !== null")
+		opened.Until(t, "document.querySelector('#before') === null && document.querySelector('h1') !== null")
 		if browser.Evaluate[bool](t, opened, "document.querySelector('main.question') !== null") {
 			choose() // some browsers keep the page as it was
 		}
-		if !browser.Evaluate[bool](t, opened, "document.querySelector('main.success, main.notice') !== null") {
-			t.Errorf("after %s it says %s", way.name, opened.Text(t, "h1"))
+		if got := opened.Text(t, "h1"); got == "Sign-in failed" {
+			t.Errorf("after %s it says %s", way.name, got)
 		}
 	}
 }
@@ -297,6 +297,15 @@ func testClockIsSet(t *testing.T, p *plugin) {
 	p.tab.Until(t, "window.auth?.state.status === 'waiting'")
 	p.submit(opened)
 	p.tab.Until(t, "auth.state.status === 'signedIn'")
+	// What the backend says counts, also when the time that it named has passed.
+	p.run(`polls = 0, fetch = async address => {
+		if (address.endsWith("/authorize")) {
+			return new Response('{"url":"https://provider.example","readKey":"RK","expires_in":1}')
+		}
+		return ++polls > 5 ? new Response('{"access_token":"a"}')
+			: new Response('{"error":"authorization_pending"}', { status: 400 })
+	}, watch(createAuth({ backend: query.get("backend"), open() {} }).signIn())`)
+	p.ends(`{"access_token":"a"`)
 }
 
 // Whatever a storage answers when it is first read, there is an auth.
