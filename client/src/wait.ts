@@ -32,7 +32,7 @@ export function createWait(
 		return status === 200 && parseTokens(answer) || refusal(authError, status, answer, "server_error")
 	}
 
-	/** Another window has ended the sign-in, with tokens or by signing out: then nobody wants what has come. */
+	/** Another window has ended the sign-in, with tokens or by signing out: then nobody wants what came. */
 	async function endedElsewhere(come: Partial<Tokens> = {}) {
 		const stored = await load()
 		if (stored) return stored.tokens

@@ -159,7 +159,9 @@ func backendTakes(t *testing.T, answer string) bool {
 	tokenEndpoint := serve(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		io.WriteString(w, answer)
 	}))
-	client := oauth.Client{ClientID: clientID, ClientSecret: clientSecret, TokenEndpoint: tokenEndpoint}.Complete()
+	client := oauth.Client{
+		ClientID: clientID, ClientSecret: clientSecret, TokenEndpoint: tokenEndpoint,
+	}.Complete()
 	endpoint := oauth.Endpoint{HTTP: oauth.NewHTTPClient(oauth.DefaultTimeout)}
 	_, err := endpoint.Refresh(t.Context(), &client, "RT")
 	return err == nil

@@ -235,7 +235,8 @@ func testUnreadable401(t *testing.T, p *plugin) {
 		if (!token) return send(request, init)
 		if (token === ended) throw new TypeError("Failed to fetch")
 		return new Response(request.method + " " + await request.text())
-	}, watch(auth.fetch("https://api.example", { method: "POST", body: "once" }).then(response => response.text()))`)
+	}, watch(auth.fetch("https://api.example", { method: "POST", body: "once" })
+		.then(response => response.text()))`)
 	p.ends(`"POST once"`)
 	// An API that cannot be reached at all is not the token's fault.
 	p.run(forget)
