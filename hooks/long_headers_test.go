@@ -82,3 +82,27 @@ func TestLongLineOfHeldPoll(t *testing.T) {
 		eventually(t, "it has left", func() bool { return s.keptNow() == 0 })
 	}
 }
+
+// Answers repeat of a request's headers only what a browser sends.
+func TestLongHeadersAreNotRepeated(t *testing.T) {
+	t.Parallel()
+	s := serve(t, func(c *Config) { c.Plugin.AllowedOrigins = []string{"*"} })
+	long := strings.Repeat("a", 20<<10)
+	for _, headers := range [][]string{
+		{"Origin: https://" + long + ".example"},
+		{"Origin: https://plugin.example", "Access-Control-Request-Headers: " + long},
+	} {
+		headers = append(headers, "Access-Control-Request-Method: POST")
+		got := s.Request(http.MethodOptions, "/poll", "", headers...)
+		for name, values := range got.Header {
+			if len(values[0]) > 4<<10 {
+				t.Errorf("%s has %d bytes", name, len(values[0]))
+			}
+		}
+	}
+	got := s.Request(http.MethodOptions, "/poll", "", "Origin: https://plugin.example",
+		"Access-Control-Request-Method: POST", "Access-Control-Request-Headers: content-type")
+	if allowed := got.Header.Get("Access-Control-Allow-Headers"); allowed != "content-type" {
+		t.Errorf("a browser gets %q", allowed)
+	}
+}
