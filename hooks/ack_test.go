@@ -139,3 +139,15 @@ func (s *testServer) storedTokens() (count int) {
 	}
 	return count
 }
+
+// A poll that waits for the record of another asks the database a few times at most, for about a second.
+func TestClaimPauses(t *testing.T) {
+	t.Parallel()
+	var all time.Duration
+	for _, pause := range claimPauses {
+		all += pause
+	}
+	if len(claimPauses) > 8 || all < 900*time.Millisecond || all > 1100*time.Millisecond {
+		t.Errorf("%d tries in %s", len(claimPauses), all)
+	}
+}

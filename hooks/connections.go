@@ -26,6 +26,9 @@ const (
 
 	// pollSaves is what a held poll takes less, since it forgets its request.
 	pollSaves = 13
+
+	// usualRequest is what of a request's headers is counted with its connection.
+	usualRequest = 2
 )
 
 // connections bounds the open connections of all listeners together. Nobody is kept out at the bound: the new
@@ -62,6 +65,8 @@ type connection struct {
 	counted *connections
 	memory  int           // what it takes in general, in KB
 	weight  int           // what it takes now; zero once it is closed
+	request int           // what its request takes besides, which is much if the headers are long
+	line    int           // the part of that which stays until the next request, or the end
 	asked   bool          // whether a request has come on it
 	list    *list.List    // nil if it keeps its place whatever comes
 	element *list.Element // in that list
@@ -175,9 +180,29 @@ func (c *connections) begin(r *http.Request) (end func()) {
 	if !ok {
 		return func() {} // its listener is not counted
 	}
-	counted.move(&c.handling)
-	return func() { closeAll(counted.move(&c.waiting)) }
+	line := len(r.RequestURI) + len(r.Method)
+	size := line + len(r.Host)
+	for name, values := range r.Header {
+		size += len(name)
+		for _, value := range values {
+			size += len(value)
+		}
+	}
+	c.mu.Lock()
+	counted.line, counted.request = max(0, line>>10-usualRequest), max(0, size>>10-usualRequest)
+	c.mu.Unlock()
+	closeAll(counted.move(&c.handling))
+	return func() {
+		c.mu.Lock()
+		counted.forget()
+		c.mu.Unlock()
+		closeAll(counted.move(&c.waiting))
+	}
 }
+
+// forget says that the request is not needed any more. net/http keeps its method, and with it the line of
+// which that is a part. The caller holds the lock.
+func (c *connection) forget() { c.request = c.line }
 
 // isQuiet reports whether no request is being answered, nor expected on a new connection. Those that keep
 // their places do not count, held polls aside.
@@ -209,7 +234,7 @@ func (c *connection) move(to *list.List) (victims []*connection) {
 		return nil
 	}
 	c.asked = c.asked || to == &c.counted.handling
-	c.put(to, c.memory)
+	c.put(to, c.memory+c.request)
 	return c.counted.makeRoom()
 }
 
@@ -222,10 +247,15 @@ func (c *connections) hold(r *http.Request, saves int, displaced func()) (releas
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	weight := counted.memory - saves
+	request := counted.request
+	if saves > 0 {
+		request = counted.line
+	}
+	weight := counted.memory + request - saves
 	if counted.list == nil || c.kept+weight > c.maxKept {
 		return nil // it is closed, or there is no room
 	}
+	counted.request = request
 	counted.displaced = displaced
 	counted.put(&c.held, weight)
 	return func() { closeAll(counted.move(&c.handling)) }
@@ -248,9 +278,10 @@ func (c *connection) keep() bool {
 	var kept bool
 	counted.mu.Lock()
 	if c.list != nil { // else it is closed, or keeps its place already
-		victims = counted.displace(c.memory)
-		if kept = counted.kept+c.memory <= counted.maxKept; kept {
-			c.put(nil, c.memory)
+		weight := c.memory + c.request
+		victims = counted.displace(weight)
+		if kept = counted.kept+weight <= counted.maxKept; kept {
+			c.put(nil, weight)
 		}
 	}
 	counted.mu.Unlock()
@@ -263,7 +294,7 @@ func (c *connection) keep() bool {
 func (c *connections) displace(weight int) (victims []*connection) {
 	for c.kept+weight > c.maxKept && c.held.Len() > 0 {
 		poll := c.held.Front().Value.(*connection)
-		poll.put(&c.handling, poll.memory)
+		poll.put(&c.handling, poll.memory+poll.request)
 		poll.displaced()
 	}
 	return c.makeRoom()

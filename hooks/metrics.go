@@ -319,11 +319,12 @@ func (s *server) serveMetrics() error {
 	gatherer := prometheus.GathererFunc(s.gatherMetrics)
 	mux.Handle("GET /metrics", promhttp.HandlerFor(gatherer, promhttp.HandlerOpts{}))
 	metricsServer := &http.Server{
-		Handler:           s.ownHostsOnly(listener.Addr(), mux),
-		MaxHeaderBytes:    maxHeaders,
-		ReadHeaderTimeout: 10 * time.Second,
-		WriteTimeout:      30 * time.Second,
-		IdleTimeout:       time.Minute,
+		Handler:             s.ownHostsOnly(listener.Addr(), mux),
+		MaxHeaderBytes:      maxHeaders,
+		MaxHeaderValueCount: maxHeaderValues,
+		ReadHeaderTimeout:   10 * time.Second,
+		WriteTimeout:        30 * time.Second,
+		IdleTimeout:         time.Minute,
 	}
 	go metricsServer.Serve(listener) // until it is closed
 	go func() {

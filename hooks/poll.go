@@ -177,8 +177,7 @@ func (e *request) forgetRequest() {
 func (s *server) claim(
 	ctx context.Context, e *request, readKey string, acknowledges bool,
 ) (*session.Claim, error) {
-	const tries, pause = 50, 20 * time.Millisecond
-	for range tries {
+	for _, pause := range claimPauses {
 		claim, err := s.sessions.Claim(ctx, e.owner(), readKey)
 		if !acknowledges || !errors.Is(err, session.ErrTaken) {
 			return claim, err
@@ -190,6 +189,13 @@ func (s *server) claim(
 		}
 	}
 	return nil, session.ErrTaken
+}
+
+// claimPauses are how long claim waits after each try: not long at first, since the record takes some
+// milliseconds, and not often, since each try is a query and anybody may keep tokens unread.
+var claimPauses = []time.Duration{
+	10 * time.Millisecond, 20 * time.Millisecond, 40 * time.Millisecond, 80 * time.Millisecond,
+	150 * time.Millisecond, 300 * time.Millisecond, 400 * time.Millisecond,
 }
 
 // deliver claims the tokens and writes them. They are kept if the plugin is to acknowledge them. If the

@@ -47,11 +47,16 @@ func (s *server) setHeaders(e *request, found route) {
 		return
 	}
 	header.Set("Access-Control-Allow-Methods", found.allowedMethods())
-	if requested := e.Request.Header.Get("Access-Control-Request-Headers"); requested != "" {
+	requested := e.Request.Header.Get("Access-Control-Request-Headers")
+	if requested != "" && len(requested) <= maxRequestedHeaders {
 		header.Set("Access-Control-Allow-Headers", requested)
 	}
 	header.Set("Access-Control-Max-Age", "86400")
 }
+
+// maxRequestedHeaders bounds the names of headers that a preflight may ask for, in bytes. Plugins send a
+// handful of headers. An answer that repeats much stays in memory as long as it is read slowly.
+const maxRequestedHeaders = 2 << 10
 
 // exposedHeaders are the headers of an answer that a page may read.
 func (r route) exposedHeaders() string {

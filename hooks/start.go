@@ -223,14 +223,16 @@ func (c Config) listen(address string) (net.Listener, error) {
 	return listen(address, c.bothLoopbacks)
 }
 
-// limitRequests bounds what a request may take: 32 KB of headers that arrive within 10 seconds, and a minute
-// until its answer is read. PocketBase's server would take 1 MB and a minute, and then 5 minutes.
+// limitRequests bounds what a request may take: 32 KB in 100 headers that arrive within 10 seconds, and a
+// minute until its answer is read. PocketBase's server would take 1 MB in 500 and a minute, and then 5
+// minutes.
 //
 // It speaks HTTP/1 only. One connection with HTTP/2 can take as much memory as hundreds: its requests, all
 // the headers of each, and answers that nobody reads. Where HTTP/2 counts, a proxy stands in front, and
 // speaks it with browsers.
 func (s *server) limitRequests(e *core.ServeEvent) error {
-	e.Server.MaxHeaderBytes, e.Server.ReadHeaderTimeout = maxHeaders, s.config.timing.headers
+	e.Server.MaxHeaderBytes, e.Server.MaxHeaderValueCount = maxHeaders, maxHeaderValues
+	e.Server.ReadHeaderTimeout = s.config.timing.headers
 	s.adminTimeout, e.Server.WriteTimeout = e.Server.WriteTimeout, s.config.timing.answer
 	e.Server.IdleTimeout = s.config.timing.idle
 	e.Server.Protocols = &http.Protocols{}
@@ -250,12 +252,13 @@ func (s *server) serveRedirects(e *core.ServeEvent) error {
 	}
 	timeout := s.config.timing.headers
 	redirects := &http.Server{
-		Handler:        e.CertManager.HTTPHandler(nil),
-		ErrorLog:       e.Server.ErrorLog,
-		MaxHeaderBytes: maxHeaders,
-		ReadTimeout:    timeout,
-		WriteTimeout:   timeout,
-		IdleTimeout:    timeout,
+		Handler:             e.CertManager.HTTPHandler(nil),
+		ErrorLog:            e.Server.ErrorLog,
+		MaxHeaderBytes:      maxHeaders,
+		MaxHeaderValueCount: maxHeaderValues,
+		ReadTimeout:         timeout,
+		WriteTimeout:        timeout,
+		IdleTimeout:         timeout,
 	}
 	go redirects.Serve(s.connections.listen(listener, plainMemory)) // until it is closed
 	go func() {
@@ -267,6 +270,10 @@ func (s *server) serveRedirects(e *core.ServeEvent) error {
 
 // maxHeaders makes net/http refuse headers of more than 32 KB: it adds 4 KB.
 const maxHeaders = 28 << 10
+
+// maxHeaderValues bounds how many headers a request may have. Browsers and the proxies on the way send some
+// dozens. Each takes 200 bytes beside its text, so 500 would take more than the 32 KB of the text.
+const maxHeaderValues = 100
 
 // drainTimeout bounds how long a process that hands its sockets back waits for the last of those whom it has
 // accepted. PocketBase itself would wait for a second.

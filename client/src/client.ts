@@ -69,7 +69,7 @@ export type Messages = { readonly [code in AuthErrorCode | "other" | "opening"]?
 export interface SignInOptions {
 	/** Stops the waiting: signIn rejects with the code "aborted". */
 	signal?: AbortSignal | undefined
-	/** Called when the provider's page has an address. Show it as a link: the page may be blocked or closed. */
+	/** Called when the provider's page has an address. Show it as a link: it may be blocked or closed. */
 	onWaiting?: (waiting: { url: string }) => void
 	/** How long to wait, in milliseconds. Default: until the backend says that the sign-in is over. */
 	timeout?: number
@@ -106,8 +106,9 @@ export interface Auth {
 	readonly signIn: (options?: SignInOptions) => Promise<Tokens>
 	/**
 	 * The browser's fetch with the access token, which is refreshed shortly before it expires, and once if
-	 * the answer is 401, or if none can be read and nobody knows when the token expires. Rejects with an {@link AuthError} if there is no usable token, or if it may not be
-	 * sent there, and otherwise as fetch does.
+	 * the answer is 401, or if none can be read and nobody knows when the token expires. Then the call is
+	 * made again, whatever its method. Rejects with an {@link AuthError} if there is no usable token, or if
+	 * it may not be sent there, and otherwise as fetch does.
 	 */
 	readonly fetch: (input: RequestInfo | URL, init?: RequestInit) => Promise<Response>
 	/**
@@ -219,8 +220,8 @@ export function createAuth(options: AuthOptions): Auth {
 		if (!stored) return
 		const { tokens } = stored
 		// A grant cannot be revoked by an access token that has expired.
-		const fresh = expired(stored) && (await post("/refresh", { code: tokens.refresh_token! }))[1]
-		await revoke(post, { ...tokens, ...parseTokens(fresh || null) })
+		const fresh = expired(stored) ? (await post("/refresh", { code: tokens.refresh_token! }))[1] : null
+		await revoke(post, { ...tokens, ...parseTokens(fresh) })
 	}
 
 	return {

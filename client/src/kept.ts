@@ -17,7 +17,7 @@ export interface Kept {
 
 /** Returns an object if a sign-in can be kept in it, and else null. */
 export function toKept(object: Answer): Kept | null {
-	return object && typeof object.readKey === "string" && /^https?:/.test(object.url as string)
+	return typeof object?.readKey === "string" && /^https?:/.test(object.url as string)
 		? object as unknown as Kept : null
 }
 

@@ -44,23 +44,24 @@ export function createSignIn(
 	authError: MakeError, options: AuthOptions, post: Post, show: Show, [keep, find, drop]: Keeper,
 	wait: Wait,
 ): [signIn: Auth["signIn"], cancel: Cancel, resume: Resume] {
+	let leaving: Promise<void> | undefined // a slow storage may still be dropping the sign-in before
 	const by = Math.random() // this window
 	// In a desktop app window.open starts the system browser, and returns nothing.
 	const inPage = () => !options.open && !navigator.userAgent.includes("Electron")
 	let abortCurrent: (() => void) | undefined // undefined: no sign-in is under way
 
 	/** Tells the backend that nobody waits for a sign-in any more. */
-	async function leave({ readKey }: Kept) {
+	function leave({ readKey }: Kept) {
 		void post("/cancel", { readKey })
-		await drop(readKey)
+		return leaving = drop(readKey)
 	}
 
 	/** Has the backend begin a sign-in. */
-	async function authorize(parameters: object | undefined, signal: AbortSignal) {
-		const [status, answer] = await post("/authorize", { ...parameters }, requestTimeout, signal)
+	async function authorize(parameters: SignInOptions["parameters"], signal: AbortSignal) {
+		const [status, answer] = await post("/authorize", parameters, requestTimeout, signal)
 		const lasts = Number(answer?.expires_in) || 600 // framer/plugin-oauth does not say it
 		const kept = toKept({ ...answer, end: Date.now() + lasts * 1000, by })
-		if (status !== 200 || !kept) throw refusal(authError, status, answer)
+		if (!kept) throw refusal(authError, status, answer)
 		return kept
 	}
 
@@ -88,6 +89,7 @@ export function createSignIn(
 				if (inPage()) page = openBlank(authError, options.messages?.opening)
 				show({ error }, "")
 				kept = await authorize(parameters, signal)
+				await leaving
 				await keep(kept)
 				signal.throwIfAborted()
 				const { url } = kept

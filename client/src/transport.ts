@@ -14,7 +14,7 @@ export type PostResult = [status: number, answer: Answer, inQuery: boolean]
  * and gets the same answer again.
  */
 export type Post = (
-	route: string, parameters: Record<string, string>, timeout?: number, signal?: AbortSignal,
+	route: string, parameters: Record<string, string> | undefined, timeout?: number, signal?: AbortSignal,
 ) => Promise<PostResult>
 
 /** There was no answer. */
@@ -25,8 +25,8 @@ const longestRest = 300_000
 
 /** Returns what a Retry-After says (RFC 9110 section 10.2.3), in milliseconds. Not above zero: nothing. */
 function restOf({ status, headers }: Response): number {
-	const after = headers.get("Retry-After")
-	if (!after || (status !== 429 && status !== 503)) return 0
+	const after = headers.get("Retry-After")! // null gives NaN
+	if (status !== 429 && status !== 503) return 0
 	return Math.min(Number(after) * 1000 || Date.parse(after) - Date.now(), longestRest)
 }
 
@@ -69,7 +69,7 @@ export function createTransport(backend: string, always: Record<string, string> 
  * Revokes tokens (RFC 7009). Some providers know how to revoke only one type (unsupported_token_type, section
  * 2.2.1), and the page may be gone before an answer comes, so both are sent at once. Never rejects.
  */
-export async function revoke(post: Post, { access_token, refresh_token, id_token }: Tokens) {
+export async function revoke(post: Post, { access_token, refresh_token, id_token }: Partial<Tokens>) {
 	const types = { refresh_token, access_token: access_token !== id_token && access_token }
 	await Promise.all(Object.entries(types).map(([token_type_hint, token]) =>
 		token && post("/revoke", { token, token_type_hint })))

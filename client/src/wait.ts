@@ -4,7 +4,7 @@ import type { MakeError } from "./errors.js"
 import type { Keeper, Kept } from "./kept.js"
 import type { Load, Save } from "./storage.js"
 import { pause, requestTimeout } from "./timing.js"
-import type { Post } from "./transport.js"
+import { revoke, type Post } from "./transport.js"
 
 /** How long the backend is asked to hold a poll, in seconds. It holds one for 30 at most. */
 const pollWait = 25
@@ -32,10 +32,11 @@ export function createWait(
 		return status === 200 && parseTokens(answer) || refusal(authError, status, answer, "server_error")
 	}
 
-	/** Another window has ended the sign-in, with tokens or by signing out. */
-	async function endedElsewhere() {
+	/** Another window has ended the sign-in, with tokens or by signing out: then nobody wants what came. */
+	async function endedElsewhere(come: Partial<Tokens> = {}) {
 		const stored = await load()
 		if (stored) return stored.tokens
+		await revoke(post, come)
 		throw authError("aborted")
 	}
 
@@ -58,11 +59,12 @@ export function createWait(
 			if (now === null) return endedElsewhere()
 			if (now?.readKey === kept.readKey && now.by !== kept.by) {
 				// That window may be closed, or asleep, and then this one polls.
-				if (++watched % turn === 0) await keep(kept)
+				if (!(++watched % turn)) await keep(kept)
 			} else {
 				const polled = await poll(kept.readKey, signal)
 				signal.throwIfAborted()
-				if (typeof polled === "object" && await find() !== null) {
+				if (typeof polled === "object") {
+					if (await find() === null) return endedElsewhere(polled as Tokens)
 					if (polled instanceof AuthError) throw polled
 					return finish(kept, polled, signal)
 				}

@@ -6,8 +6,10 @@ import (
 	"io"
 	"net/http"
 	"strconv"
+	"strings"
 	"testing"
 
+	"plugin-oauth/hooks/oauth"
 	"plugin-oauth/internal/browser"
 )
 
@@ -107,6 +109,16 @@ func testTokensAtAnyDepth(t *testing.T, p *plugin) {
 			answer: `{"access_token":" ","data":{"access_token":"a"}}`,
 			want:   `"Bearer a,,,"`,
 		},
+		{
+			name:   "refresh token between two levels",
+			answer: `{"kept":1,"data":{"refresh_token":"r","expires_in":60,"token":{"access_token":"a"}}}`,
+			want:   `"Bearer a,r,60,1"`,
+		},
+		{
+			name:   "refresh tokens at two levels",
+			answer: `{"refresh_token":"far","data":{"refresh_token":"near","token":{"access_token":"a"}}}`,
+			want:   `"Bearer a,near,,"`,
+		},
 		{name: "ID token alone", answer: `{"id_token":"i","refresh_token":"r"}`, want: `"Bearer i,r,,"`},
 		{
 			name:   "ID token alone, nested",
@@ -133,8 +145,26 @@ func testTokensAtAnyDepth(t *testing.T, p *plugin) {
 			p := p.in(t)
 			p.run("signInWith(" + strconv.Quote(test.answer) + ")")
 			p.ends(test.want)
+			wanted := strings.HasPrefix(test.want, `"Bearer `)
+			if got := backendTakes(t, test.answer); got != wanted {
+				t.Errorf("for the backend it is a success: %t", got)
+			}
 		})
 	}
+}
+
+// backendTakes reports whether the answer of a token endpoint is a success for the backend.
+func backendTakes(t *testing.T, answer string) bool {
+	t.Helper()
+	tokenEndpoint := serve(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		io.WriteString(w, answer)
+	}))
+	client := oauth.Client{
+		ClientID: clientID, ClientSecret: clientSecret, TokenEndpoint: tokenEndpoint,
+	}.Complete()
+	endpoint := oauth.Endpoint{HTTP: oauth.NewHTTPClient(oauth.DefaultTimeout)}
+	_, err := endpoint.Refresh(t.Context(), &client, "RT")
+	return err == nil
 }
 
 // The parameters of one sign-in are sent in a form, which needs no preflight, and not with the next.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"net/http"
 	"testing"
 
 	"plugin-oauth/internal/browser"
@@ -12,9 +13,15 @@ func hostileScenarios() []scenario {
 		{name: "reload while waiting", env: []string{"SESSION_TTL=2m"}, run: testReload},
 		{name: "reload after the sign-in", run: testReloadAfterwards},
 		{name: "reload with a slow storage", run: testReloadWithSlowStorage},
-		{name: "two windows wait", run: testTwoWindowsWait},
+		{name: "two windows wait", hurried: true, run: testTwoWindowsWait},
 		{name: "another window signs out", run: testSignedOutElsewhere},
 		{name: "the window that polls is gone", hurried: true, run: testPollingWindowGone},
+		{name: "signed out elsewhere as tokens arrive", run: testSignedOutAsTokensArrive},
+		{name: "second sign-in with a slow storage", run: testSecondSignInWithSlowStorage},
+		{
+			name: "Back and reload after the choice", env: []string{"CONFIRM_LOGIN=always"},
+			run: testBackAfterChoice,
+		},
 		{name: "window that is not handed back", run: testWindowNotHandedBack},
 		{name: "sandbox refuses windows", run: testSandboxRefuses},
 		{name: "blank window is closed", run: testBlankWindowClosed},
@@ -71,12 +78,23 @@ func testReloadWithSlowStorage(t *testing.T, p *plugin) {
 	p.tab.Until(t, "sessionStorage.length === 1")
 }
 
-// One window fetches the tokens, and both have them.
+// One window polls and fetches the tokens, and both have them.
 func testTwoWindowsWait(t *testing.T, p *plugin) {
 	opened := p.click()
 	other := p.another()
 	other.tab.Until(t, "auth.state.status === 'waiting'")
 	p.waitForPolls(2)
+	// The first window's poll breaks off, and it leaves the next to the other.
+	p.run(`asked = 0, send = fetch, fetch = (address, init) => {
+		if (address.endsWith("/poll")) asked++
+		return send(address, init)
+	}`)
+	p.front.offline.Store(true)
+	p.waitForPolls(p.front.polls.Load() + 4)
+	p.front.offline.Store(false)
+	if n := browser.Evaluate[int](t, p.tab, "asked"); n != 0 {
+		t.Errorf("the first window still polls: %d times", n)
+	}
 	p.submit(opened)
 	p.ends(`{"`)
 	other.tab.Until(t, "auth.state.status === 'signedIn'")
@@ -99,6 +117,58 @@ func testSignedOutElsewhere(t *testing.T, p *plugin) {
 	}
 	p.submit(opened)
 	opened.WaitVisible(t, "main.denied h1")
+}
+
+// Another window signs out while an answer with tokens is on its way. Nobody has these tokens, so they end.
+func testSignedOutAsTokensArrive(t *testing.T, p *plugin) {
+	p.run(`came = null, send = fetch, fetch = async (address, init) => {
+		const response = await send(address, init)
+		if (address.endsWith("/poll") && response.status === 200 && !came) {
+			came = await response.clone().json()
+			localStorage.clear()
+		}
+		return response
+	}`)
+	p.submit(p.click())
+	p.ends("aborted: ")
+	p.status("signedOut")
+	p.checkRefresh(browser.Evaluate[string](t, p.tab, "came.refresh_token"), http.StatusBadRequest)
+}
+
+// The sign-in before is still leaving the storage when the next is kept there.
+func testSecondSignInWithSlowStorage(_ *testing.T, p *plugin) {
+	p.useSlowStorage()
+	p.click()
+	p.submit(p.click())
+	p.ends(`{"`)
+}
+
+// After the choice, Back and reload never say that the sign-in failed. A page whose address is without the
+// code may say no more than that all is done if one has signed in, and Back may lead to the provider.
+func testBackAfterChoice(t *testing.T, p *plugin) {
+	opened := p.click()
+	p.submit(opened)
+	agree(t, opened)
+	opened.WaitVisible(t, "main.success h1")
+	p.ends(`{"`)
+	for _, way := range []struct {
+		name   string
+		travel func(testing.TB)
+	}{
+		{name: "reload", travel: opened.Reload},
+		{name: "Back", travel: opened.Back},
+	} {
+		opened.Run(t, "document.querySelector('main').id = 'before'")
+		way.travel(t)
+		opened.Until(t, "document.querySelector('#before') === null && document.querySelector('h1') !== null")
+		if browser.Evaluate[bool](t, opened, "document.querySelector('main.question') !== null") {
+			agree(t, opened) // some browsers keep the page as it was
+			opened.Until(t, "document.querySelector('main.success, main.failed') !== null")
+		}
+		if got := opened.Text(t, "h1"); got == "Sign-in failed" {
+			t.Errorf("after %s it says %s", way.name, got)
+		}
+	}
 }
 
 // A window takes over the polls of another that is gone.
@@ -158,6 +228,16 @@ func testUnreadable401(t *testing.T, p *plugin) {
 	if n := p.front.refreshes.Load() - before; n != 1 {
 		t.Errorf("it was refreshed %d times", n)
 	}
+	// Whatever the method is: nobody can tell such a 401 from a call that never arrived.
+	p.run(forget)
+	p.run(`ended = "Bearer " + auth.state.tokens.access_token, fetch = async (request, init) => {
+		const token = request.headers?.get("Authorization")
+		if (!token) return send(request, init)
+		if (token === ended) throw new TypeError("Failed to fetch")
+		return new Response(request.method + " " + await request.text())
+	}, watch(auth.fetch("https://api.example", { method: "POST", body: "once" })
+		.then(response => response.text()))`)
+	p.ends(`"POST once"`)
 	// An API that cannot be reached at all is not the token's fault.
 	p.run(forget)
 	p.run(`fetch = (request, init) => request.headers?.has("Authorization")
@@ -167,7 +247,7 @@ func testUnreadable401(t *testing.T, p *plugin) {
 		p.ends("not typed: TypeError")
 		p.run(forget)
 	}
-	if n := p.front.refreshes.Load() - before; n != 2 {
+	if n := p.front.refreshes.Load() - before; n != 3 {
 		t.Errorf("it was refreshed %d times", n)
 	}
 }
@@ -214,6 +294,15 @@ func testClockIsSet(t *testing.T, p *plugin) {
 	p.tab.Until(t, "window.auth?.state.status === 'waiting'")
 	p.submit(opened)
 	p.tab.Until(t, "auth.state.status === 'signedIn'")
+	// What the backend says counts, also when the time that it named has passed.
+	p.run(`polls = 0, fetch = async address => {
+		if (address.endsWith("/authorize")) {
+			return new Response('{"url":"https://provider.example","readKey":"RK","expires_in":1}')
+		}
+		return ++polls > 5 ? new Response('{"access_token":"a"}')
+			: new Response('{"error":"authorization_pending"}', { status: 404 })
+	}, watch(createAuth({ backend: query.get("backend"), open() {} }).signIn())`)
+	p.ends(`{"access_token":"a"`)
 }
 
 // Whatever a storage answers when it is first read, there is an auth.
@@ -243,7 +332,8 @@ func testBadStorages(t *testing.T, p *plugin) {
 		t.Run("localStorage "+name, func(t *testing.T) {
 			p := p.in(t)
 			p.run("Object.defineProperty(window, 'localStorage', { configurable: true, ..." + without + " })")
-			p.run("auth = createAuth({ backend: query.get('backend') })")
+			p.run("auth = createAuth({ backend: query.get('backend') }), watch(auth.accessToken())")
+			p.ends("signed_out: ")
 			p.status("signedOut")
 		})
 	}

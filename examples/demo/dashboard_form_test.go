@@ -22,7 +22,8 @@ func testDashboardForm(t *testing.T, engine browser.Engine) {
 	if shown := tab.Text(t, ".po-form"); !strings.Contains(shown, "Fill in the slug") {
 		t.Errorf("before: %s", shown)
 	}
-	if !browser.Evaluate[bool](t, tab, "document.querySelector('.record-upsert-modal [name=enabled]').checked") {
+	const isEnabled = "document.querySelector('.record-upsert-modal [name=enabled]').checked"
+	if !browser.Evaluate[bool](t, tab, isEnabled) {
 		t.Error("a new plugin is switched off")
 	}
 	fillIn(t, tab, map[string]string{"slug": "sheets"})

@@ -344,7 +344,8 @@ type said struct{ heading, words string }
 // checkPage checks what holds for every page of the backend in a browser.
 func (d *demo) checkPage(t *testing.T, ctx *browser.Page, want said) {
 	t.Helper()
-	if got := browser.Evaluate[string](t, ctx, "document.querySelector('h1').textContent"); got != want.heading {
+	const heading = "document.querySelector('h1').textContent"
+	if got := browser.Evaluate[string](t, ctx, heading); got != want.heading {
 		t.Errorf("the heading is %q, want %q", got, want.heading)
 	}
 	if shown := ctx.Text(t, "body"); !strings.Contains(shown, want.words) {
@@ -355,7 +356,8 @@ func (d *demo) checkPage(t *testing.T, ctx *browser.Page, want said) {
 		t.Errorf("%s: the address bar shows %s", want.heading, address)
 	}
 	// The policy lets the page's own style in, and nothing is loaded from anywhere.
-	radius := browser.Evaluate[string](t, ctx, "getComputedStyle(document.querySelector('main')).borderRadius")
+	const corners = "getComputedStyle(document.querySelector('main')).borderRadius"
+	radius := browser.Evaluate[string](t, ctx, corners)
 	if radius != "16px" {
 		t.Errorf("%s: the style is not in force", want.heading)
 	}

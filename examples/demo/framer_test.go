@@ -292,7 +292,8 @@ func testBrowserFramerPlugin(t *testing.T, engine browser.Engine) {
 	f.opens("Sign in")
 	f.press("Cancel")
 	f.says(inStatus, "Sign in to see your profile.")
-	if focus := browser.Evaluate[string](t, f.plugin, "document.activeElement.textContent"); focus != "Sign in" {
+	const focused = "document.activeElement.textContent"
+	if focus := browser.Evaluate[string](t, f.plugin, focused); focus != "Sign in" {
 		t.Errorf("after Cancel the focus is at %q", focus)
 	}
 
@@ -309,7 +310,8 @@ func (f *framed) checkDenied() {
 	f.t.Helper()
 	opened := f.opens("Sign in")
 	f.picture("2-waiting")
-	authorization, err := url.Parse(browser.Evaluate[string](f.t, f.plugin, "document.querySelector('a').href"))
+	address := browser.Evaluate[string](f.t, f.plugin, "document.querySelector('a').href")
+	authorization, err := url.Parse(address)
 	if err != nil {
 		f.t.Fatal(err)
 	}

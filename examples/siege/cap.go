@@ -72,7 +72,7 @@ func (s *siege) crowdIn(service *server) {
 	go func() { peak <- watch(ctx, service) }()
 	var notes []string
 	var crowds []*crowd
-	for _, what := range []kind{heldPoll(0)(service), slowPages(service)} {
+	for _, what := range []kind{heldPoll(0)(service), slowPages(0)(service)} {
 		held := newCrowd(what, service.command.Address, s.sources)
 		held.gather(ctx, min(s.connections, s.allowed(what))/2)
 		crowds, notes = append(crowds, held), append(notes, what.name+": "+held.note())

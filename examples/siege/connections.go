@@ -3,8 +3,10 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"net"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -123,6 +125,9 @@ func (c *crowd) connect(ctx context.Context, i int) (net.Conn, error) {
 		Timeout:   connectTimeout,
 		LocalAddr: &net.TCPAddr{IP: c.sources[i%len(c.sources)]},
 	}
+	if c.kind.sip > 0 {
+		dialer.Control = smallWindow
+	}
 	conn, err := dialer.DialContext(ctx, "tcp", c.address)
 	if err != nil {
 		return nil, err
@@ -130,10 +135,8 @@ func (c *crowd) connect(ctx context.Context, i int) (net.Conn, error) {
 	// Else the port would stay taken for a minute after the connection.
 	_ = conn.(*net.TCPConn).SetLinger(0)
 	if c.kind.sip > 0 {
-		const small = 4 << 10
-		_ = conn.(*net.TCPConn).SetReadBuffer(small)
 		// A reader this slow may also stop the service from reading what follows.
-		go conn.Write([]byte(first))
+		go io.Copy(conn, struct{ io.Reader }{strings.NewReader(first)})
 		return conn, nil
 	}
 	if _, err := conn.Write([]byte(first)); err != nil {

@@ -35,7 +35,7 @@ func (s *siege) memory() error {
 	}
 	for _, what := range []func(*server) kind{
 		silent, halfRequest(0), slowBody(0), slowCall(0), heldPoll(0), hangingRefresh(0),
-		idle, slowDashboard, slowPages,
+		idle(0), slowDashboard(0), slowPages(0), slowAnswers(0),
 	} {
 		if err := s.besiege(s.connections, what); err != nil {
 			return err
@@ -50,6 +50,7 @@ func (s *siege) padded() error {
 	for _, what := range []func(*server) kind{
 		halfRequest(header), slowBody(smallBody), slowBody(body), slowCall(smallBody), slowCall(body),
 		heldPoll(header), hangingRefresh(refreshToken),
+		idle(header), slowDashboard(header), slowPages(header), slowAnswers(header),
 	} {
 		if err := s.besiege(s.connections, what); err != nil {
 			return err
@@ -77,12 +78,19 @@ func titled(name string, padding int) string {
 	return fmt.Sprintf("%s, %d KB", name, padding/1000)
 }
 
-// pad is a header of some length, or blank.
+// pad is headers of some length together, or blank. There are nearly as many as there may be, since each
+// takes memory of its own.
 func pad(padding int) string {
 	if padding == 0 {
 		return ""
 	}
-	return "X-Padding: " + strings.Repeat("a", padding) + "\r\n"
+	const headers = 90
+	var all strings.Builder
+	for i := range headers {
+		name := fmt.Sprintf("X-Padding-%d: ", i)
+		all.WriteString(name + strings.Repeat("a", padding/headers-len(name)-2) + "\r\n")
+	}
+	return all.String()
 }
 
 // halfRequest never ends its headers.
@@ -121,7 +129,8 @@ func slowCall(padding int) func(*server) kind {
 		return kind{
 			name: titled("slow calls of an API", padding),
 			begin: func(i int) (string, error) {
-				return head(service.apiCall, i) + siegeOrigin + "\r\nAuthorization: Bearer made-up\r\n" + body, nil
+				const token = "\r\nAuthorization: Bearer made-up\r\n"
+				return head(service.apiCall, i) + siegeOrigin + token + body, nil
 			},
 			trickle: "a",
 			twice:   true,
@@ -154,47 +163,69 @@ func heldPoll(padding int) func(*server) kind {
 	}
 }
 
-// idle has got an answer, and sends no other request.
-func idle(*server) kind {
-	const request = "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
-	return kind{
-		name:  "idle after an answer",
-		begin: func(int) (string, error) { return request, nil },
-		sip:   4 << 10,
+// idle has got an answer, and sends no other request. The padding is in the request's line, which net/http
+// keeps.
+func idle(padding int) func(*server) kind {
+	request := "GET /?" + strings.Repeat("a", padding) + " HTTP/1.1\r\nHost: localhost\r\n\r\n"
+	return func(*server) kind {
+		return kind{
+			name:  titled("idle after an answer", padding),
+			begin: func(int) (string, error) { return request, nil },
+			sip:   4 << 10,
+		}
 	}
 }
 
 // slowDashboard hardly reads the largest file of the dashboard.
-func slowDashboard(service *server) kind {
-	script := sync.OnceValues(func() (string, error) {
-		page, err := service.want(query{method: http.MethodGet, target: "/_/"})
-		if err != nil {
-			return "", err
+func slowDashboard(padding int) func(*server) kind {
+	return func(service *server) kind {
+		script := sync.OnceValues(func() (string, error) {
+			page, err := service.want(query{method: http.MethodGet, target: "/_/"})
+			if err != nil {
+				return "", err
+			}
+			found := regexp.MustCompile(`src="\./(assets/[^"]+\.js)"`).FindSubmatch(page.body)
+			if found == nil {
+				return "", errors.New("the dashboard has no script")
+			}
+			return string(found[1]), nil
+		})
+		return kind{
+			name: titled("slow readers of the dashboard", padding),
+			begin: func(int) (string, error) {
+				path, err := script()
+				return "GET /_/" + path + " HTTP/1.1\r\nHost: localhost\r\nAccept-Encoding: gzip\r\n" +
+					pad(padding) + "\r\n", err
+			},
+			sip: 1,
 		}
-		found := regexp.MustCompile(`src="\./(assets/[^"]+\.js)"`).FindSubmatch(page.body)
-		if found == nil {
-			return "", errors.New("the dashboard has no script")
-		}
-		return string(found[1]), nil
-	})
-	return kind{
-		name: "slow readers of the dashboard",
-		begin: func(int) (string, error) {
-			path, err := script()
-			return "GET /_/" + path + " HTTP/1.1\r\nHost: localhost\r\nAccept-Encoding: gzip\r\n\r\n", err
-		},
-		sip: 1,
 	}
 }
 
-// slowPages asks for many pages, and hardly reads them.
-func slowPages(*server) kind {
-	const pages = 64
-	request := "GET /redirect?state=a&code=b HTTP/1.1\r\nHost: localhost\r\n\r\n"
-	return kind{
-		name:  "slow readers of pages",
-		begin: func(int) (string, error) { return strings.Repeat(request, pages), nil },
-		sip:   1,
+// small is a request whose answer is small.
+const small = "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
+
+// unread is how many small answers Linux takes from the service for a reader with a small window. Behind them
+// the service has to wait with the next.
+const unread = 46
+
+// slowPages asks for a page behind other answers, and hardly reads them.
+func slowPages(padding int) func(*server) kind {
+	request := "GET /redirect?state=a&code=b HTTP/1.1\r\nHost: localhost\r\n" + pad(padding) + "\r\n"
+	return slowReader(titled("slow readers of pages", padding), strings.Repeat(small, unread)+request)
+}
+
+// slowAnswers does the same with small answers.
+func slowAnswers(padding int) func(*server) kind {
+	request := "GET / HTTP/1.1\r\nHost: localhost\r\n" + pad(padding) + "\r\n"
+	const some = 80
+	requests := strings.Repeat(small, unread) + strings.Repeat(request, some)
+	return slowReader(titled("slow readers of answers", padding), requests)
+}
+
+func slowReader(name, requests string) func(*server) kind {
+	return func(*server) kind {
+		return kind{name: name, begin: func(int) (string, error) { return requests, nil }, sip: 1}
 	}
 }
 

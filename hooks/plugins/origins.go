@@ -18,7 +18,7 @@ func IsDomain(value string) bool { return strings.Trim(strings.ToLower(value), h
 // Scheme, host and port must match exactly. A nil plugin allows localhost.
 func (p *Plugin) Allows(origin string) bool {
 	switch {
-	case origin == "":
+	case origin == "" || len(origin) > maxOrigin:
 		return false
 	case isLocalhost(origin):
 		return true
@@ -28,6 +28,10 @@ func (p *Plugin) Allows(origin string) bool {
 	return p.isPublished(origin) || slices.Contains(p.AllowedOrigins, origin) ||
 		slices.Contains(p.AllowedOrigins, "*")
 }
+
+// maxOrigin bounds an origin, in bytes: a host may have 253 (RFC 1035 section 2.3.4), and a scheme 63 here. A
+// longer one is no browser's, and would be repeated in the answer.
+const maxOrigin = 63 + len("://") + 253 + len(":65535")
 
 // AllowsAnyPage reports whether any page in a browser may read the plugin's answers: by "*", or by "null",
 // which any page gets for a sandboxed frame.
