@@ -32,7 +32,8 @@ func (s *server) newAlerts() *alerts {
 	if s.config.AlertURL != "" {
 		var err error
 		if options.States, err = loadAlerts(s.app); err != nil {
-			s.log.Warn("what ALERT_URL was told cannot be read, so it may be told again", "cause", err.Error())
+			s.log.Warn("what ALERT_URL was told cannot be read, so it may be told again",
+				"cause", err.Error())
 		}
 		a.sender = alert.NewSender(alert.SenderOptions{
 			URL:    s.config.AlertURL,

@@ -148,8 +148,8 @@ func (s *server) confirm(e *request) error {
 	return s.askAgain(e, response, s.finishLogin(e, response))
 }
 
-// foreignChoice is the answer to a choice that did not come from our own page. Some browsers name no page when
-// they send a form again, on a reload or on the way back: then it says what became of the login.
+// foreignChoice is the answer to a choice that did not come from our own page. Some browsers name no page
+// when they send a form again, on a reload or on the way back: then it says what became of the login.
 func (s *server) foreignChoice(e *request, state string) error {
 	if _, err := s.peek(e, state); errors.Is(err, session.ErrUsed) {
 		return s.stateError(e, state, err)

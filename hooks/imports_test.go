@@ -33,7 +33,9 @@ var rooms = map[string]struct {
 		},
 		pocketBase: true,
 	},
-	"internal/browser":  {},
+	"internal/browser": {
+		may: []string{"internal/testkit", "hooks/oauth", "internal/typo", "pb_migrations"}, pocketBase: true,
+	},
 	"internal/typo":     {},
 	"internal/testkit":  {may: []string{"hooks/oauth", "internal/typo", "pb_migrations"}, pocketBase: true},
 	"views":             {may: []string{"hooks/oauth", "internal/typo"}},

@@ -73,13 +73,13 @@ func TestJSONParam(t *testing.T) {
 	}
 }
 
-// However many parameters a route wants, the body is decoded once for all of them, and however many are in it,
-// the first are read. Allocations stand for time here, and can be counted only while no other test runs.
+// However many parameters a route wants, the body is decoded once for all of them, and however many are in
+// it, the first are read. Allocations stand for time here, and can be counted only while no other test runs.
 func TestBodyIsDecodedOnce(t *testing.T) {
 	const part = "--b\r\nContent-Disposition: form-data; name=a\r\n\r\n1\r\n"
 	for contentType, body := range map[string]string{
 		"application/json":                  `{"b":2` + strings.Repeat(`,"a":1`, 5_000) + "}",
-		"multipart/form-data; boundary=b":   strings.Replace(part, "a", "b", 1) + strings.Repeat(part, 500) + "--b--",
+		"multipart/form-data; boundary=b":   strings.Repeat(part, 500) + "--b--",
 		"application/x-www-form-urlencoded": "b=2" + strings.Repeat("&a=1", 5_000),
 	} {
 		newRequest := func() *request {

@@ -141,8 +141,8 @@ func runPromTests(t *testing.T, tests []promTest) {
 	}
 }
 
-// scrapeRun scrapes the program: first with nobody, then with people who sign in, and then with a secret that the
-// provider does not take any more.
+// scrapeRun scrapes the program: first with nobody, then with people who sign in, and then with a secret that
+// the provider does not take any more.
 func scrapeRun(t *testing.T) (healthy, failing scraped) {
 	t.Helper()
 	address, p := freeAddress(t), testkit.NewProcess(t)

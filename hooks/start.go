@@ -273,7 +273,7 @@ const maxHeaders = 28 << 10
 
 // maxHeaderValues bounds how many headers a request may have. Browsers and the proxies on the way send some
 // dozens. Each takes 200 bytes beside its text, so 500 would take more than the 32 KB of the text.
-const maxHeaderValues = 100
+const maxHeaderValues = 64
 
 // drainTimeout bounds how long a process that hands its sockets back waits for the last of those whom it has
 // accepted. PocketBase itself would wait for a second.

@@ -47,7 +47,8 @@ func testMessages(t *testing.T, p *plugin) {
 			p := p.in(t)
 			p.run("answering('" + test.answer + "'), signInWith(" + test.messages + ")")
 			p.ends(test.want)
-			if same := browser.Evaluate[bool](t, p.tab, "outcome === told.state.error.code + ': ' + shown"); !same {
+			const isSame = "outcome === told.state.error.code + ': ' + shown"
+			if !browser.Evaluate[bool](t, p.tab, isSame) {
 				t.Error("the state has another message")
 			}
 		})

@@ -42,7 +42,8 @@ func testSignInFetchSignOut(t *testing.T, p *plugin) {
 	if p.storedValues() != 0 {
 		t.Error("the tokens are still stored")
 	}
-	if got := browser.Evaluate[string](t, p.tab, "states.join()"); got != "loading,waiting,signedIn,signedOut" {
+	got := browser.Evaluate[string](t, p.tab, "states.join()")
+	if got != "loading,waiting,signedIn,signedOut" {
 		t.Errorf("the states were %s", got)
 	}
 	want := http.StatusBadRequest

@@ -144,7 +144,8 @@ func testSignedInDuringRefresh(t *testing.T, p *plugin) {
 	}
 	release()
 	p.tab.Until(t, "late !== ''")
-	if late := browser.Evaluate[string](t, p.tab, "late"); late != now.AccessToken || p.stored().Tokens != now {
+	late := browser.Evaluate[string](t, p.tab, "late")
+	if late != now.AccessToken || p.stored().Tokens != now {
 		t.Error("the refresh has replaced the new tokens")
 	}
 	p.idle()

@@ -195,9 +195,10 @@ func testREADME(t *testing.T, engine browser.Engine) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			browser.Evaluate[bool](t, tab, `(window.result = "", document.querySelector("button").onclick = () =>
-				(async () => {}).constructor(`+string(code)+`)()
-					.then(value => window.result = value, error => window.result = String(error)), true)`)
+			browser.Evaluate[bool](t, tab, `(window.result = "",
+				document.querySelector("button").onclick = () =>
+					(async () => {}).constructor(`+string(code)+`)()
+						.then(value => window.result = value, error => window.result = String(error)), true)`)
 			tab.Click(t, "button")
 			d.submitIn(t, tab.Window(t, d.issuer))
 			tab.Until(t, "window.result")

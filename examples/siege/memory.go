@@ -84,7 +84,7 @@ func pad(padding int) string {
 	if padding == 0 {
 		return ""
 	}
-	const headers = 90
+	const headers = 58
 	var all strings.Builder
 	for i := range headers {
 		name := fmt.Sprintf("X-Padding-%d: ", i)

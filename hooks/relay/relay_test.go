@@ -226,8 +226,8 @@ func TestEventsComeAtOnce(t *testing.T) {
 	}
 }
 
-// An event takes less than 50 milliseconds through the relay, connecting included. The median is compared, since
-// other packages' tests may run meanwhile.
+// An event takes less than 50 milliseconds through the relay, connecting included. The median is compared,
+// since other packages' tests may run meanwhile.
 func TestEventsTakeNoTime(t *testing.T) {
 	sent := make(chan time.Time, 1)
 	page, address := serve(t, Options{}, func(w http.ResponseWriter, _ *http.Request) {

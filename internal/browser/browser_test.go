@@ -57,7 +57,8 @@ func TestEngines(t *testing.T) {
 		}
 		page.Click(t, "#name")
 		page.Press(t, "ab"+Tab)
-		page.Until(t, "document.querySelector('#name').value === 'ab' && document.activeElement.id !== 'name'")
+		page.Until(t, "document.querySelector('#name').value === 'ab'")
+		page.Until(t, "document.activeElement.id !== 'name'")
 		page.Run(t, "setTimeout(() => document.querySelector('#late').hidden = false, 100)")
 		page.Click(t, "#late")
 		page.Until(t, "window.clicked")
