@@ -57,14 +57,14 @@ func (c *certificateFiles) explain(err error) error {
 		c.certFile, c.keyFile, err)
 }
 
-// reload reads the certificate anew at each SIGHUP, and in between when its files have changed, until the
-// service ends. Without a certificate, a SIGHUP does nothing.
-func (s *server) reload(certificate *certificateFiles) {
+// reload reads the certificate anew at each SIGHUP, and in between when its files have changed, until closing
+// is closed. Without a certificate, a SIGHUP does nothing.
+func (s *server) reload(certificate *certificateFiles, closing <-chan struct{}) {
 	changes := time.NewTicker(s.config.timing.certificate)
 	defer changes.Stop()
 	for {
 		select {
-		case <-s.closing:
+		case <-closing:
 			return
 		case <-s.config.hangups:
 			notifySystemd(stateReloading())

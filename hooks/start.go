@@ -57,7 +57,7 @@ func (s *server) start(e *core.ServeEvent, certificate *certificateFiles) error 
 	if err := s.sessions.Resume(context.Background()); err != nil {
 		return err
 	}
-	go s.reload(certificate)
+	go s.reload(certificate, s.closing)
 	if s.config.CheckAtStart {
 		// The listener accepts connections by now; the check's request to the service itself waits until it
 		// is served.
