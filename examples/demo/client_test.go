@@ -28,8 +28,8 @@ const hurry = 3
 // than there are cores.
 var running = make(chan struct{}, 4)
 
-// The client in real browsers, with the program and a real provider; and much of it once more with a backend
-// that answers as framer/plugin-oauth does. A scenario runs alone with -run 'TestClient/WebKit/^denied$', and
+// The client in real browsers, with the program and a real provider; and much of it once more, in Chromium,
+// with a backend that answers as framer/plugin-oauth does: that changes answers, and no engine. A scenario runs alone with -run 'TestClient/WebKit/^denied$', and
 // with its backend with -run 'TestClient/Firefox/plugin-oauth/abort'.
 func TestClient(t *testing.T) {
 	t.Parallel()
@@ -38,7 +38,7 @@ func TestClient(t *testing.T) {
 		name := s.name
 		s.name, s.worker = "plugin-oauth/"+name, false
 		scenarios = append(scenarios, s)
-		s.name, s.worker = "as the Worker/"+name, true
+		s.name, s.worker, s.only = "as the Worker/"+name, true, browser.Chromium
 		scenarios = append(scenarios, s)
 	}
 	browser.Each(t, func(t *testing.T, engine browser.Engine) { runScenarios(t, engine, scenarios) })
