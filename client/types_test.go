@@ -5,6 +5,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"testing"
+
+	"plugin-oauth/internal/testkit"
 )
 
 // consumer is what a plugin's author writes: each status has what belongs to it.
@@ -40,10 +42,7 @@ func TestTypes(t *testing.T) {
 	}
 	compiler := filepath.Join(root, "node_modules/.bin/tsc")
 	if _, err := os.Stat(compiler); err != nil {
-		if os.Getenv("BROWSER_TEST") == "required" {
-			t.Fatalf("run npm ci in the folder client: %v", err)
-		}
-		t.Skip("the types are not tested without npm ci in the folder client")
+		testkit.Missing(t, "BROWSER_TEST", "TypeScript is not installed (npm ci in the folder client)")
 	}
 	for resolution, module := range map[string]string{
 		"bundler": "esnext", "node16": "node16", "nodenext": "nodenext",

@@ -31,8 +31,8 @@ func PrepareDataDir(app core.App) {
 			slog.Warn("the data folder cannot be made private. Others on this machine may read it; make its "+
 				"owner the user that runs plugin-oauth", "cause", err.Error())
 		} else if tightened {
-			slog.Warn("others on this machine could read " + e.App.DataDir() + "; from now on only its owner " +
-				"can. If you do not trust them, change the passwords of the admins.")
+			slog.Warn("others on this machine could read " + e.App.DataDir() + "; from now on only its " +
+				"owner can. If you do not trust them, change the passwords of the admins.")
 		}
 		makeRoomToStart(e.App.DataDir())
 		if err := checkTables(e.App.DataDir()); err != nil {
@@ -116,8 +116,8 @@ func makeRoomToStart(folder string) {
 	for _, suffix := range []string{"", "-wal", "-shm"} {
 		_ = os.Remove(log + suffix) // one that stays is reported when it is opened
 	}
-	slog.Warn("the disk with the data folder was full; the log of the dashboard, which took much of it, was " +
-		"deleted.")
+	slog.Warn("the disk with the data folder was full; the log of the dashboard, which took much of it, " +
+		"was deleted.")
 }
 
 // tighten takes the rights of others from the data folder and from what the service keeps in it, and reports

@@ -24,10 +24,7 @@ func promtool(t *testing.T, args ...string) (printed string, err error) {
 	t.Helper()
 	path, err := exec.LookPath("promtool")
 	if err != nil {
-		if os.Getenv("PROMETHEUS_TEST") == "required" {
-			t.Fatal("promtool is not installed, and PROMETHEUS_TEST=required")
-		}
-		t.Skip("promtool is not installed; Debian's package prometheus has it")
+		testkit.Missing(t, "PROMETHEUS_TEST", "promtool is not installed; Debian's package prometheus has it")
 	}
 	output, err := exec.CommandContext(t.Context(), path, args...).CombinedOutput()
 	return string(output), err

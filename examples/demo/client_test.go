@@ -29,8 +29,9 @@ const hurry = 3
 var running = make(chan struct{}, 4)
 
 // The client in real browsers, with the program and a real provider; and much of it once more, in Chromium,
-// with a backend that answers as framer/plugin-oauth does: that changes answers, and no engine. A scenario runs alone with -run 'TestClient/WebKit/^denied$', and
-// with its backend with -run 'TestClient/Firefox/plugin-oauth/abort'.
+// with a backend that answers as framer/plugin-oauth does: that changes answers, and no engine. A scenario
+// runs alone with -run 'TestClient/WebKit/^denied$', and with its backend with -run
+// 'TestClient/Firefox/plugin-oauth/abort'.
 func TestClient(t *testing.T) {
 	t.Parallel()
 	scenarios := slices.Concat(clientScenarios(), hostScenarios(), hostileScenarios())

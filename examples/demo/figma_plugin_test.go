@@ -15,6 +15,7 @@ import (
 	"testing"
 
 	"plugin-oauth/internal/browser"
+	"plugin-oauth/internal/testkit"
 )
 
 // figmaHTML does as much of what Figma does as the plugin needs: it runs the code beside the document in a
@@ -85,10 +86,7 @@ type figmaManifest struct {
 func (f *figmaPlugin) files(sealed bool) []byte {
 	f.t.Helper()
 	if _, err := exec.LookPath("npm"); err != nil {
-		if os.Getenv("BROWSER_TEST") == "required" {
-			f.t.Fatal("npm is not installed, and BROWSER_TEST=required")
-		}
-		f.t.Skip("npm is not installed: the Figma plugin is not tested")
+		testkit.Missing(f.t, "BROWSER_TEST", "npm is not installed")
 	}
 	if output, err := buildFigmaPlugin(); err != nil {
 		f.t.Fatalf("%v\n%s", err, output)

@@ -16,6 +16,7 @@ import (
 	"github.com/chromedp/chromedp"
 
 	"plugin-oauth/internal/browser"
+	"plugin-oauth/internal/testkit"
 )
 
 // host is the page around a plugin. It does as much of what Framer does as the plugins need: it answers their
@@ -96,10 +97,7 @@ var installFramerPackages = sync.OnceValues(func() (output []byte, err error) {
 func framerPackages(t *testing.T) (dir string) {
 	t.Helper()
 	if _, err := exec.LookPath("npm"); err != nil {
-		if os.Getenv("BROWSER_TEST") == "required" {
-			t.Fatal("npm is not installed, and BROWSER_TEST=required")
-		}
-		t.Skip("npm is not installed: the Framer plugin is not tested")
+		testkit.Missing(t, "BROWSER_TEST", "npm is not installed")
 	}
 	if output, err := installFramerPackages(); err != nil {
 		t.Fatalf("npm ci: %v\n%s", err, output)

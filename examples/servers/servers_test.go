@@ -48,10 +48,8 @@ func startServer(t *testing.T, b *testkit.Backend, script string, settings any) 
 		_, err = os.Stat(filepath.Join("node_modules", ".package-lock.json"))
 	}
 	if err != nil {
-		if os.Getenv("SERVERS_TEST") == "required" {
-			t.Fatalf("the authorization servers are not installed, and SERVERS_TEST=required: %v", err)
-		}
-		t.Skipf("the authorization servers are not installed (npm ci in examples/servers): %v", err)
+		testkit.Missing(t, "SERVERS_TEST",
+			"the authorization servers are not installed (npm ci in examples/servers)")
 	}
 	address, err := testkit.FreeAddress()
 	if err != nil {

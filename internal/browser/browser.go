@@ -15,11 +15,12 @@ package browser
 
 import (
 	"context"
-	"os"
 	"os/exec"
 	"sync"
 	"testing"
 	"time"
+
+	"plugin-oauth/internal/testkit"
 )
 
 // Engine is what a browser is made of.
@@ -157,10 +158,7 @@ func findProgram(t testing.TB, names []string) string {
 			return path
 		}
 	}
-	if os.Getenv("BROWSER_TEST") == "required" {
-		t.Fatalf("%s is not installed, and BROWSER_TEST=required", names[0])
-	}
-	t.Skipf("%s is not installed: the browser test does not run", names[0])
+	testkit.Missing(t, "BROWSER_TEST", names[0]+" is not installed")
 	return ""
 }
 

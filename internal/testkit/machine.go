@@ -6,8 +6,17 @@ import (
 	"testing"
 )
 
-// NeedIPv6 skips a test on a machine without the loopback address of IPv6. With IPV6_TEST=required the test
-// fails there.
+// Missing ends a test on a machine that lacks what the test needs: it is skipped, or it fails where the
+// variable, such as BROWSER_TEST, is "required". The words say what is missing.
+func Missing(t testing.TB, variable, words string) {
+	t.Helper()
+	if os.Getenv(variable) == "required" {
+		t.Fatalf("%s, and %s=required", words, variable)
+	}
+	t.Skip(words)
+}
+
+// NeedIPv6 skips a test on a machine without the loopback address of IPv6, as [Missing] does with IPV6_TEST.
 func NeedIPv6(t testing.TB) {
 	t.Helper()
 	listener, err := net.Listen("tcp", "[::1]:0")
@@ -15,8 +24,5 @@ func NeedIPv6(t testing.TB) {
 		listener.Close()
 		return
 	}
-	if os.Getenv("IPV6_TEST") == "required" {
-		t.Fatalf("there is no IPv6, and IPV6_TEST=required: %v", err)
-	}
-	t.Skipf("this machine has no IPv6: %v", err)
+	Missing(t, "IPV6_TEST", "this machine has no IPv6")
 }
