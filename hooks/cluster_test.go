@@ -1,9 +1,12 @@
 package hooks
 
 import (
+	"math/rand/v2"
 	"net/http"
 	"slices"
+	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -76,5 +79,119 @@ func TestMachines(t *testing.T) {
 		for _, p := range machines {
 			eventually(t, "the tokens are gone", func() bool { return p.Poll(readKey).Body == bodyUnknown })
 		}
+	}
+}
+
+// A refresh token that several machines get at once is redeemed once, and all of them have the answer.
+func TestMachinesRefreshOnce(t *testing.T) {
+	t.Parallel()
+	machines := startMachines(t)
+	before := machines[0].Provider.Exchanges()
+	var refreshes sync.WaitGroup
+	for i := range 30 {
+		refreshes.Go(func() {
+			p := machines[i%3]
+			p.Expect("refresh", p.Post("/refresh?code=RT-0"), http.StatusOK, testkit.TokenResponse)
+		})
+	}
+	refreshes.Wait()
+	if asked := machines[0].Provider.Exchanges() - before; asked != 1 {
+		t.Errorf("the provider was asked %d times", asked)
+	}
+}
+
+// Machines are killed, and then stopped one after the other as in a deploy, while people sign in at all of
+// them: each login whose page said "You are signed in" reaches its plugin, once.
+func TestMachinesUnderLoad(t *testing.T) {
+	t.Parallel()
+	machines := startMachines(t)
+	people := &crowd{Process: machines[0], machines: machines, stop: make(chan struct{})}
+	people.Client.Timeout = 15 * time.Second
+	signIns := people.signInAgainAndAgain(6)
+	for round := range 7 {
+		stopped := machines[round%3]
+		// This picks a random moment; it does not wait for anything.
+		time.Sleep(time.Duration(20+rand.IntN(180)) * time.Millisecond)
+		if round < 4 {
+			stopped.Stop(syscall.SIGKILL)
+		} else if code := stopped.Terminate(); code != 0 {
+			t.Errorf("deploy of %d ended with %d:\n%s", round, code, stopped.Out)
+		}
+		people.generation.Add(1)
+		stopped.Start()
+	}
+	eventually(t, "enough logins are told that they are signed in", func() bool {
+		return people.acknowledged.Load() >= 100
+	})
+	close(people.stop)
+	signIns.Wait()
+	t.Logf("%d logins started, %d told that they are signed in, %d interrupted before; %d lost, %d given "+
+		"twice", people.started.Load(), people.acknowledged.Load(), people.interrupted.Load(),
+		people.lost.Load(), people.twice.Load())
+	if lost, twice := people.lost.Load(), people.twice.Load(); lost != 0 || twice != 0 {
+		t.Errorf("of %d logins %d are lost and %d were given twice", people.acknowledged.Load(), lost, twice)
+	}
+}
+
+// leader returns the machine that leads, and the others, from what a machine has logged.
+func leader(t *testing.T, machines testkit.Machines) (leads *testkit.Process, others testkit.Machines) {
+	t.Helper()
+	_, name, found := strings.Cut(machines[0].Out.String(), "leader=")
+	if !found {
+		t.Fatalf("nobody says who leads:\n%s", machines[0].Out)
+	}
+	i := strings.Index("abc", name[:1])
+	return machines[i], slices.Delete(slices.Clone(machines), i, i+1)
+}
+
+// Without a majority a machine says so in time, uses up nothing, and goes on to refresh. All is there when
+// there is a majority again.
+func TestNoMajority(t *testing.T) {
+	t.Parallel()
+	machines := startMachines(t)
+	alone, others := leader(t, machines)
+	waiting, waitingKey := alone.Authorize()
+	callback := machines.At(alone, alone.Agree(waiting))
+	_, readyKey := loginAcross(machines, others[0], others[1])
+	for _, p := range others {
+		p.Stop(syscall.SIGKILL)
+	}
+	// It still believes that it leads, and may have written down what it is asked for.
+	alone.ExpectPage("the page", alone.Get(callback), http.StatusServiceUnavailable, "One moment, please")
+	eventually(t, "the health check fails", func() bool {
+		got := alone.Get("/api/health")
+		return got.Status == http.StatusServiceUnavailable &&
+			strings.Contains(got.Body, "Most of the machines cannot be reached.")
+	})
+	began := time.Now()
+	refused := alone.Post("/authorize")
+	took := time.Since(began)
+	alone.ExpectError("/authorize", refused, http.StatusServiceUnavailable, "temporarily_unavailable")
+	if refused.Header.Get("Retry-After") == "" || took > 3*time.Second {
+		t.Errorf("the answer has the headers %v, and took %s", refused.Header, took)
+	}
+	alone.Expect("a ready poll", alone.Poll(readyKey), http.StatusNotFound, bodyPending)
+	alone.Expect("a pending poll", alone.Poll(waitingKey), http.StatusNotFound, bodyPending)
+	page := alone.Get(callback)
+	alone.ExpectPage("the page", page, http.StatusServiceUnavailable, `http-equiv="refresh"`)
+	for _, token := range []string{"RT-2", "RT-3", "RT-2"} {
+		alone.Expect("refresh", alone.Post("/refresh?code="+token), http.StatusOK, testkit.TokenResponse)
+	}
+	if lines := strings.Count(alone.Out.String(), "without the other machines"); lines != 1 {
+		t.Errorf("%d lines say that refreshes go on alone:\n%s", lines, alone.Out)
+	}
+	others[0].Start()
+	eventually(t, "the machine is well again", func() bool {
+		return alone.Get("/api/health").Status == http.StatusOK
+	})
+	eventually(t, "the state is unused", func() bool { return alone.Get(callback).Status == http.StatusOK })
+	for _, readKey := range []string{readyKey, waitingKey} {
+		eventually(t, "the tokens are given", func() bool {
+			got := others[0].Poll(readKey)
+			return got.Status == http.StatusOK && got.Body == testkit.TokenResponse
+		})
+	}
+	if _, readKey := loginAcross(machines, alone, others[0]); alone.Poll(readKey).Status != http.StatusOK {
+		t.Error("a new sign-in gets no tokens")
 	}
 }
