@@ -408,7 +408,7 @@ func TestAbandonedExchange(t *testing.T) {
 		now := row.Created
 		patient, reliable := here.timing, here.kv
 		here.kv.KV = &faultyKV{KV: here.kv.KV, lose: func(op clientv3.Op) bool { return true }}
-		here.kv.Pause, here.timing.short = time.Millisecond, 200*time.Millisecond
+		here.kv.Pause, here.timing.short = time.Millisecond, time.Second
 		_, err := here.Consume(t.Context(), row.Owner, row.StateHash, now)
 		if !errors.Is(err, etcdtry.ErrUnavailable) {
 			t.Fatal(err)
