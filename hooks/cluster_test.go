@@ -1,8 +1,13 @@
+//go:build unix
+
 package hooks
 
 import (
+	"archive/zip"
 	"math/rand/v2"
 	"net/http"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -157,6 +162,10 @@ func TestNoMajority(t *testing.T) {
 		p.Stop(syscall.SIGKILL)
 	}
 	// It still believes that it leads, and may have written down what it is asked for.
+	_, form, _ := strings.Cut(callback, "?")
+	alone.ExpectPage("the choice", alone.Request(http.MethodPost, "/redirect", form+"&choice=continue",
+		"Content-Type: application/x-www-form-urlencoded", "Sec-Fetch-Site: same-origin"),
+		http.StatusServiceUnavailable, `name="choice"`)
 	alone.ExpectPage("the page", alone.Get(callback), http.StatusServiceUnavailable, "One moment, please")
 	eventually(t, "the health check fails", func() bool {
 		got := alone.Get("/api/health")
@@ -191,7 +200,94 @@ func TestNoMajority(t *testing.T) {
 			return got.Status == http.StatusOK && got.Body == testkit.TokenResponse
 		})
 	}
-	if _, readKey := loginAcross(machines, alone, others[0]); alone.Poll(readKey).Status != http.StatusOK {
-		t.Error("a new sign-in gets no tokens")
+	_, readKey := loginAcross(machines, alone, others[0])
+	eventually(t, "a new sign-in gets tokens", func() bool {
+		return alone.Poll(readKey).Status == http.StatusOK
+	})
+}
+
+// What a machine has of its cluster is for its owner only, and in no backup.
+func TestClusterFolder(t *testing.T) {
+	t.Parallel()
+	machines := testkit.NewMachines(t, "a", "b", "c")
+	p := machines[0]
+	p.Env = append(p.Env, testkit.SuperuserEnv()...)
+	withUmask(t, p)
+	machines.Start()
+	loginAcross(machines, machines[1], machines[2])
+	got := p.Request(http.MethodPost, "/api/backups", `{"name":"backup.zip"}`, p.Admin(), asJSON)
+	if got.Status != http.StatusNoContent {
+		t.Fatalf("backup: %d %s", got.Status, got.Body)
+	}
+	mustRun(p, "backup pb_data/backups/own.zip --dir pb_data")
+	folder := filepath.Join(p.Dir, "pb_data")
+	expectPrivate(t, folder, 15)
+	for _, name := range []string{"backup.zip", "own.zip"} {
+		archive, err := zip.OpenReader(filepath.Join(folder, "backups", name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer archive.Close()
+		for _, file := range archive.File {
+			if strings.HasPrefix(file.Name, clusterName) {
+				t.Errorf("%s has %s", name, file.Name)
+			}
+		}
+	}
+}
+
+// A machine that the others have removed ends with words for the admin.
+func TestRemovedMachineEnds(t *testing.T) {
+	t.Parallel()
+	machines := testkit.NewMachines(t, "a", "b", "c")
+	machines.Start()
+	removed := machines[2]
+	for _, p := range machines[:2] {
+		p.Terminate()
+		for i, variable := range p.Env {
+			if list, found := strings.CutPrefix(variable, "CLUSTER="); found {
+				p.Env[i] = "CLUSTER=" + strings.Replace(list, ",c=", ",d=", 1)
+			}
+		}
+		p.Start()
+	}
+	// It goes by the list that it was started with, as long as it leads.
+	process, err := os.FindProcess(removed.PID())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := process.Signal(syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "another leads", func() bool {
+		return machines[0].Post("/authorize").Status == http.StatusOK
+	})
+	if err := process.Signal(syscall.SIGCONT); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the machine ends", func() bool {
+		return strings.Contains(removed.Out.String(), errNoMember.Error())
+	})
+	if code := removed.Stop(syscall.SIGCONT); code != 1 {
+		t.Errorf("it ended with %d:\n%s", code, removed.Out)
+	}
+}
+
+// A machine that waits for the others says so, and can be stopped.
+func TestMachineWaits(t *testing.T) {
+	t.Parallel()
+	p := testkit.NewMachines(t, "a", "b", "c")[0]
+	ended := make(chan error, 1)
+	p.Output = p.Out
+	go func() { ended <- p.Command.Start() }()
+	eventually(t, "it says what it waits for", func() bool {
+		return strings.Contains(p.Out.String(), "this machine has no data, and waits for the others") &&
+			strings.Contains(p.Out.String(), "machine=c")
+	})
+	if code := p.Terminate(); code != 0 {
+		t.Errorf("it ended with %d", code)
+	}
+	if err := <-ended; err == nil {
+		t.Error("it listened without the others")
 	}
 }
