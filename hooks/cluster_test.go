@@ -246,7 +246,8 @@ func TestRemovedMachineEnds(t *testing.T) {
 		p.Terminate()
 		for i, variable := range p.Env {
 			if list, found := strings.CutPrefix(variable, "CLUSTER="); found {
-				p.Env[i] = "CLUSTER=" + strings.Replace(list, ",c=", ",d=", 1)
+				list, _, _ = strings.Cut(list, ",c=")
+				p.Env[i] = "CLUSTER=" + list + ",d=127.0.0.1:9"
 			}
 		}
 		p.Start()
