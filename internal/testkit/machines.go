@@ -12,6 +12,9 @@ import (
 // have one plugin, and one provider.
 type Machines []*Process
 
+// ClusterSecret is what the machines know each other by.
+const ClusterSecret = "secret-of-the-machines-that-is-long-enough"
+
 // NewMachines prepares machines with these names. [Machines.Start] starts them.
 func NewMachines(t testing.TB, names ...string) Machines {
 	t.Helper()
@@ -31,7 +34,7 @@ func NewMachines(t testing.TB, names ...string) Machines {
 		p.Env = append(one,
 			"CLUSTER="+strings.Join(list, ","),
 			"CLUSTER_NAME="+names[i],
-			"CLUSTER_SECRET="+strings.Repeat("secret of the machines ", 2))
+			"CLUSTER_SECRET="+ClusterSecret)
 	}
 	return m
 }
