@@ -5,6 +5,7 @@ package hooks
 import (
 	"archive/zip"
 	"math/rand/v2"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -189,6 +190,9 @@ func TestNoMajority(t *testing.T) {
 	if lines := strings.Count(alone.Out.String(), "without the other machines"); lines != 1 {
 		t.Errorf("%d lines say that refreshes go on alone:\n%s", lines, alone.Out)
 	}
+	eventually(t, "the log says so", func() bool {
+		return strings.Contains(alone.Out.String(), "most of the machines cannot be reached")
+	})
 	others[0].Start()
 	eventually(t, "the machine is well again", func() bool {
 		return alone.Get("/api/health").Status == http.StatusOK
@@ -271,6 +275,22 @@ func TestRemovedMachineEnds(t *testing.T) {
 	})
 	if code := removed.Stop(syscall.SIGCONT); code != 1 {
 		t.Errorf("it ended with %d:\n%s", code, removed.Out)
+	}
+}
+
+// An address of the cluster that is taken is not mistaken for that of the service.
+func TestTakenClusterAddress(t *testing.T) {
+	t.Parallel()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	p := testkit.NewMachines(t, "a", "b", "c")[0]
+	p.Env = append(p.Env, "CLUSTER_LISTEN="+listener.Addr().String())
+	printed, code := p.Run("serve", "--http", "127.0.0.1:0")
+	if code != 1 || !strings.Contains(printed, "CLUSTER_LISTEN") || strings.Contains(printed, "--http") {
+		t.Errorf("it ends with %d:\n%s", code, printed)
 	}
 }
 

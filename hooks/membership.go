@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/pocketbase/pocketbase/core"
@@ -57,7 +58,11 @@ func joinCluster(app core.App, config Config, log *slog.Logger) (*membership, er
 	settings := *config.Cluster
 	settings.Folder, settings.Log = filepath.Join(app.DataDir(), clusterName), log
 	member, err := cluster.Start(ctx, settings)
-	if err != nil {
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return nil, errors.New("another program uses the address where this machine listens for the others: " +
+			"end it, or choose another address with CLUSTER or CLUSTER_LISTEN")
+	case err != nil:
 		return nil, fmt.Errorf("this machine cannot take part in its cluster: %w", err)
 	}
 	log.Info("this machine takes part in its cluster", "machine", settings.Name, "leader", member.Leader())
@@ -110,13 +115,18 @@ func (m *membership) check() error {
 	return m.member.Check()
 }
 
-// sweep removes what is no longer given.
-func (m *membership) sweep(ctx context.Context) error {
+// sweep removes the answers to refreshes that are no longer given.
+func (m *membership) sweep() error {
 	if m == nil {
 		return nil
 	}
+	ctx, cancel := context.WithTimeout(context.Background(), sweepTime)
+	defer cancel()
 	return m.rotations.Sweep(ctx)
 }
+
+// sweepTime bounds a sweep that loses the majority.
+const sweepTime = 10 * time.Second
 
 // errNoMember says that the process cannot go on, and should be started again.
 var errNoMember = errors.New("this machine is no longer a member of its cluster; the lines before this one " +

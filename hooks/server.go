@@ -254,8 +254,12 @@ func (s *server) serve(w http.ResponseWriter, r *http.Request) {
 // sweep sweeps the sessions, and counts that in the metrics.
 func (s *server) sweep() {
 	began := time.Now()
-	swept, err := s.sweepSessions(context.Background())
-	err = errors.Join(err, s.membership.sweep(context.Background()))
+	var swept session.Swept
+	err := s.membership.check() // without a majority nothing can be swept, and an admin need not wait for that
+	if err == nil {
+		swept, err = s.sweepSessions(context.Background())
+		err = errors.Join(err, s.membership.sweep())
+	}
 	s.metrics.sweep(swept, time.Since(began), err)
 	if err != nil {
 		s.log.Error("the sweep failed; it runs again in a minute", "cause", err.Error())
