@@ -18,6 +18,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"plugin-oauth/hooks/cluster"
 	"plugin-oauth/hooks/doctor"
 	"plugin-oauth/hooks/oauth"
 	"plugin-oauth/hooks/plugins"
@@ -87,6 +88,10 @@ type Config struct {
 
 	// Version is what the metrics call this build.
 	Version string
+
+	// Cluster says with which machines this one shares what it keeps. Its Folder and its Log are set at the
+	// start. Nil: it is alone.
+	Cluster *cluster.Config
 
 	// TLSCertFile and TLSKeyFile are PEM files. With both set the listener speaks HTTPS.
 	TLSCertFile, TLSKeyFile string
@@ -212,6 +217,9 @@ func configFrom(get func(name string) string) (Config, error) {
 		return Config{}, err
 	}
 	if config.RefreshRateLimit, err = rateLimit(get, "REFRESH_RATE_LIMIT"); err != nil {
+		return Config{}, err
+	}
+	if config.Cluster, err = clusterConfig(get); err != nil {
 		return Config{}, err
 	}
 	config.Plugin, err = environmentPlugin(get)
@@ -375,7 +383,9 @@ func (c Config) basePath() string {
 // the variable.
 func (c Config) Validate() error {
 	c = c.withDefaults()
-	for _, validate := range []func() error{c.validateSessions, c.validateAddresses, c.validateSecrets} {
+	for _, validate := range []func() error{
+		c.validateSessions, c.validateAddresses, c.validateSecrets, c.validateCluster,
+	} {
 		if err := validate(); err != nil {
 			return err
 		}

@@ -14,6 +14,7 @@ import (
 	"plugin-oauth/hooks/oauth"
 	"plugin-oauth/hooks/plugins"
 	"plugin-oauth/hooks/session"
+	"plugin-oauth/internal/etcdtry"
 	"plugin-oauth/views"
 )
 
@@ -162,7 +163,8 @@ func (s *server) foreignChoice(e *request, state string) error {
 // other error as it is.
 func (s *server) askAgain(e *request, response oauth.AuthorizationResponse, err error) error {
 	busy := errors.Is(err, errManySignIns)
-	if response.Code == "" || (!busy && !errors.Is(err, errRestarting)) {
+	isOver := !busy && !errors.Is(err, errRestarting) && !errors.Is(err, etcdtry.ErrUnavailable)
+	if response.Code == "" || isOver {
 		return err
 	}
 	pending, err := s.peek(e, response.State)

@@ -39,12 +39,16 @@ func newDisk(app core.App, table *sqlite.Table, now func() time.Time) *disk {
 func (s *server) bindDisk(e *core.ServeEvent) error {
 	s.disk.log.bind()
 	e.App.OnBackupCreate().BindFunc(func(e *core.BackupEvent) error {
-		e.Exclude = append(e.Exclude, reserveName, probeName, lockName, restoringName)
+		e.Exclude = append(e.Exclude, reserveName, probeName, lockName, restoringName, clusterName)
 		kept, err := filepath.Glob(filepath.Join(e.App.DataDir(), asidePrefix+"*"))
 		for _, path := range kept {
 			e.Exclude = append(e.Exclude, filepath.Base(path))
 		}
 		return errors.Join(err, e.Next())
+	})
+	e.App.OnBackupRestore().BindFunc(func(e *core.BackupEvent) error {
+		e.Exclude = append(e.Exclude, clusterName)
+		return e.Next()
 	})
 	if err := s.disk.log.trim(); err != nil {
 		s.log.Error("the log of the dashboard cannot be trimmed; make room on the disk", "cause", err.Error())

@@ -9,10 +9,12 @@ import (
 	"runtime"
 	"runtime/debug"
 	"strings"
+	"time"
 
 	"plugin-oauth/hooks/oauth"
 	"plugin-oauth/hooks/plugins"
 	"plugin-oauth/hooks/session"
+	"plugin-oauth/internal/etcdtry"
 	"plugin-oauth/views"
 )
 
@@ -23,13 +25,14 @@ type responseError struct {
 	Code        string `json:"error"`
 	Description string `json:"error_description,omitempty"` // a sentence that is safe to show
 
-	meaning  oauth.Meaning  // of a provider's error
-	person   views.Sentence // what the page says; nil: that something went wrong, and the description
-	author   string         // what the page adds for the plugin's author
-	page     errorPage
-	internal bool  // the service itself is at fault
-	cause    error // makes it appear in the log; it quotes no request, no response and no key
-	logged   bool  // the log line of the login that it ended already has the cause
+	meaning    oauth.Meaning  // of a provider's error
+	person     views.Sentence // what the page says; nil: that something went wrong, and the description
+	author     string         // what the page adds for the plugin's author
+	page       errorPage
+	internal   bool          // the service itself is at fault
+	cause      error         // makes it appear in the log; it quotes no request, no response and no key
+	retryAfter time.Duration // zero: the answer does not say when to try again, unless its route does
+	logged     bool          // the log line of the login that it ended already has the cause
 }
 
 func (e *responseError) Error() string { return e.Code + ": " + e.Description }
@@ -89,6 +92,14 @@ var (
 		person:      views.Words.Restarting,
 		page:        pageRestarting,
 	}
+	errNoMajority = &responseError{
+		Status: http.StatusServiceUnavailable,
+		Code:   "temporarily_unavailable",
+		Description: "The service cannot reach most of its machines at the moment. Try again in some " +
+			"seconds.",
+		page:       pageRestarting,
+		retryAfter: retryBusy,
+	}
 	errFull = &responseError{
 		Status:      http.StatusServiceUnavailable,
 		Code:        "temporarily_unavailable",
@@ -114,8 +125,11 @@ func (e *request) toResponse(err error) *responseError {
 		response.person, response.author, response.page = views.Words.NotUsable, tenant.Error(), pageForAuthor
 		return response
 	}
-	if errors.Is(err, session.ErrFull) {
+	switch {
+	case errors.Is(err, session.ErrFull):
 		return errFull
+	case errors.Is(err, etcdtry.ErrUnavailable):
+		return errNoMajority
 	}
 	return internalError.because(err)
 }
@@ -213,6 +227,9 @@ func (s *server) writeError(e *request, f format, err error) {
 			slog.String("error", response.Code), slog.Int("status", response.Status),
 			slog.String("cause", response.cause.Error()))
 	}
+	if response.retryAfter > 0 {
+		e.setRetryAfter(response.retryAfter)
+	}
 	if f == formatText && e.accepts("application/json") {
 		f = formatJSON
 	}
@@ -278,17 +295,17 @@ func (e *request) writeErrorPage(err *responseError) error {
 // writeRestarting shows a page that loads itself again. After a POST that would not help, since the page's
 // address has no code.
 func (e *request) writeRestarting(err *responseError) error {
-	said := err.person
-	if said == nil {
-		said = views.Words.Restarting
-	}
 	if e.Request.Method == http.MethodPost {
+		text := []views.Sentence{views.Words.StartAgainThere}
+		if err.person != nil {
+			text = append([]views.Sentence{err.person}, text...)
+		}
 		return e.writeResult(err.Status, views.Result{
 			Kind:  views.Notice,
 			Title: views.Words.OneMoment,
-			Text:  []views.Sentence{said, views.Words.StartAgainThere},
+			Text:  text,
 		})
 	}
-	restarting, language := views.Restarting{Text: said, Plugin: e.pluginName()}, e.language()
+	restarting, language := views.Restarting{Text: err.person, Plugin: e.pluginName()}, e.language()
 	return e.writePage(err.Status, language, views.ShowRestarting(language, restarting), noForm)
 }

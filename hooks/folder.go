@@ -159,7 +159,7 @@ func isOurs(name string) bool {
 	}
 	ours := []string{
 		core.LocalBackupsDirName, core.LocalStorageDirName, core.LocalTempDirName, core.LocalNotifyDirName,
-		core.LocalAutocertCacheDirName, reserveName, probeName, lockName, restoringName,
+		core.LocalAutocertCacheDirName, reserveName, probeName, lockName, restoringName, clusterName,
 	}
 	return slices.Contains(ours, name) || strings.HasPrefix(name, asidePrefix)
 }

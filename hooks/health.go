@@ -27,8 +27,8 @@ type health struct {
 	failure atomic.Pointer[error] // nil if the last probe wrote
 }
 
-// bindHealth makes /api/health answer 503 while the service cannot write. PocketBase's own answer says only
-// that it listens.
+// bindHealth makes /api/health answer 503 while the service cannot write, or takes no part in its cluster.
+// PocketBase's own answer says only that it listens.
 func (s *server) bindHealth(e *core.ServeEvent) error {
 	e.Router.BindFunc(func(e *core.RequestEvent) error {
 		if e.Request.URL.Path != "/api/health" {
@@ -36,6 +36,9 @@ func (s *server) bindHealth(e *core.ServeEvent) error {
 		}
 		if err := s.disk.health.probe(); err != nil {
 			return e.Error(http.StatusServiceUnavailable, healthMessage(err), nil)
+		}
+		if err := s.membership.check(); err != nil {
+			return e.Error(http.StatusServiceUnavailable, err.Error(), nil)
 		}
 		return e.Next()
 	})

@@ -280,7 +280,7 @@ func (m *metrics) poll(err error) {
 		answer = answerTokens
 	case failed:
 		answer = answerEnded
-	case errors.Is(err, session.ErrPending) || errors.Is(err, session.ErrTaken):
+	case errors.Is(pollError(err), errStillPending):
 		answer = answerPending
 	case errors.Is(err, session.ErrUnknown):
 		answer = answerUnknown

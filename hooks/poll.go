@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"plugin-oauth/hooks/session"
+	"plugin-oauth/internal/etcdtry"
 )
 
 const (
@@ -42,18 +43,25 @@ var (
 func (s *server) poll(e *request) error {
 	readKey := strings.Clone(e.param("readKey")) // it would keep the whole query in memory
 	ack := strings.Clone(e.param("ack"))
-	login, pending := s.sessions.FindPending(e.owner(), readKey)
-	var err error
-	switch {
-	case readKey == "":
-		err = errNoReadKey
-	case ack == ackDone:
+	if ack == ackDone && readKey != "" {
 		return pollError(s.acknowledge(e, readKey))
-	// The wait is here, and not deeper in the call stack: thousands may wait, each on a stack of its own.
-	case pending && !s.waitForEnd(e, login):
-		err = session.ErrPending
-	default:
-		err = s.deliver(e, readKey, ack == ackLater)
+	}
+	var err error
+	for range 2 {
+		login, pending := s.sessions.FindPending(e.owner(), readKey)
+		switch {
+		case readKey == "":
+			err = errNoReadKey
+		// The wait is here, and not deeper in the call stack: thousands may wait, each on a stack of its own.
+		case pending && !s.waitForEnd(e, login):
+			err = session.ErrPending
+		default:
+			err = s.deliver(e, readKey, ack == ackLater)
+		}
+		if pending || !errors.Is(err, session.ErrPending) {
+			break
+		}
+		// Another machine has begun the login just now. This one has heard of it by looking for its tokens.
 	}
 	s.metrics.poll(err)
 	return pollError(err)
@@ -244,6 +252,8 @@ func pollError(err error) error {
 		return nil
 	case errors.Is(err, session.ErrPending) || errors.Is(err, session.ErrTaken):
 		return errStillPending // if the other poll does not get the tokens, the next one does
+	case errors.Is(err, etcdtry.ErrUnavailable):
+		return errStillPending // the tokens wait until there is a majority again
 	case errors.Is(err, session.ErrUnknown):
 		return errUnknownReadKey
 	case errors.Is(err, session.ErrExpired):

@@ -16,6 +16,7 @@ import (
 
 	"plugin-oauth/hooks/oauth"
 	"plugin-oauth/hooks/plugins"
+	"plugin-oauth/hooks/rotation"
 )
 
 // maxRefreshToken bounds a refresh token, in bytes: 20 KB. Those that are JWTs have a few thousand; the
@@ -125,7 +126,7 @@ func (s *server) redeem(e *request, client *oauth.Client, refreshToken string) (
 	}
 	defer leave()
 	ctx := context.WithoutCancel(e.Request.Context())
-	return s.refreshes.do(key, func() (refreshAnswer, error) {
+	ask := func() ([]byte, error) {
 		tokens, err := s.endpoint(e.plugin).Refresh(ctx, client, refreshToken)
 		s.watchTokenRequest(e.plugin, s.sentRefreshToken(e, refreshToken, token), err)
 		switch now := s.config.timing.now(); {
@@ -134,6 +135,10 @@ func (s *server) redeem(e *request, client *oauth.Client, refreshToken string) (
 		case err != nil:
 			s.faultLimit.spend(network, now)
 		}
+		return tokens, err
+	}
+	return s.refreshes.do(key, func() (refreshAnswer, error) {
+		tokens, err := s.askOnce(e, key, refreshToken, ask)
 		if err != nil {
 			return refreshAnswer{}, err
 		}
@@ -148,6 +153,42 @@ func (s *server) redeem(e *request, client *oauth.Client, refreshToken string) (
 		}, nil
 	})
 }
+
+// askOnce asks the provider, unless another machine does so, or did a moment ago. Then its answer is returned.
+func (s *server) askOnce(
+	e *request, key refreshKey, refreshToken string, ask func() ([]byte, error),
+) ([]byte, error) {
+	if s.membership == nil {
+		return ask()
+	}
+	ctx := context.WithoutCancel(e.Request.Context())
+	return s.membership.rotations.Do(ctx, rotation.Hash(key), refreshToken,
+		func() (rotation.Answer, error) {
+			tokens, err := ask()
+			answer := rotation.Answer{Tokens: tokens, Rotated: rotated(tokens, refreshToken)}
+			for _, about := range append(tokenKeys(e, tokens), newTokenKey(e, refreshToken)) {
+				answer.About = append(answer.About, rotation.Hash(about))
+			}
+			return answer, err
+		})
+}
+
+// forgetAnswers removes the answers to refreshes about a token, on the other machines as well.
+func (s *server) forgetAnswers(e *request, token tokenKey) {
+	s.refreshes.forget(token)
+	if s.membership == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(e.Request.Context()), forgetTime)
+	defer cancel()
+	if err := s.membership.rotations.Forget(ctx, rotation.Hash(token)); err != nil {
+		s.membership.log.Warn("an answer to a refresh that has a revoked token may be given again for a moment",
+			"cause", err.Error())
+	}
+}
+
+// forgetTime bounds how long a revocation waits for the other machines.
+const forgetTime = 2 * time.Second
 
 // sentRefreshToken says what is known of a refresh token. One of a plugin with sealed tokens has been opened,
 // so it came from here.

@@ -62,6 +62,7 @@ func TestRestartsUnderLoad(t *testing.T) {
 type crowd struct {
 	*testkit.Process
 
+	machines   testkit.Machines // that each request goes to one of; nil: there is only the process
 	stop       chan struct{}
 	generation atomic.Int64 // of the process
 
@@ -96,6 +97,9 @@ type reply struct {
 func (c *crowd) ask(method, target string) reply {
 	const pause = 5 * time.Millisecond
 	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(pause) {
+		if len(c.machines) > 0 {
+			target = c.machines.At(c.machines[rand.IntN(len(c.machines))], target)
+		}
 		r, err := http.NewRequest(method, target, nil)
 		if err != nil {
 			c.T.Error(err)

@@ -65,7 +65,7 @@ func (s *server) revoke(e *request) error {
 		return err
 	}
 	defer leave()
-	s.refreshes.forget(key)
+	s.forgetAnswers(e, key)
 	s.knownTokens.good.remove(key) // it is worth one request, however often it comes
 	if err := s.endpoint(e.plugin).Revoke(context.WithoutCancel(e.Request.Context()), client,
 		token); err != nil {

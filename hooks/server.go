@@ -2,6 +2,7 @@ package hooks
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"net/http"
 	"net/url"
@@ -25,6 +26,7 @@ type server struct {
 	app              core.App
 	config           Config
 	records          *plugins.Records
+	membership       *membership // nil: this machine is alone
 	table            *sqlite.Table
 	sessions         *session.Sessions
 	providers        *http.Client
@@ -66,20 +68,26 @@ const maxPending = 30_000
 
 // newServer returns the server of an app that has its tables. The configuration is complete and valid.
 func newServer(app core.App, config Config, records *plugins.Records) (*server, error) {
+	dashboardLines := &repeats{}
+	log := newLogger(config.Log, app.Logger().Handler(), dashboardLines)
+	membership, err := joinCluster(app, config, log)
+	if err != nil {
+		return nil, err
+	}
 	table, err := sqlite.New(app)
 	if err != nil {
 		return nil, err
 	}
 	table.Now = config.timing.now
-	dashboardLines := &repeats{}
 	s := &server{
 		app:              app,
 		config:           config,
 		records:          records,
+		membership:       membership,
 		table:            table,
 		providers:        oauth.NewHTTPClient(config.timing.provider),
 		refreshes:        newRefreshCache(config.timing.refreshKept),
-		log:              newLogger(config.Log, app.Logger().Handler(), dashboardLines),
+		log:              log,
 		failedRequests:   &repeats{},
 		dashboardLines:   dashboardLines,
 		disk:             newDisk(app, table, config.timing.now),
@@ -99,7 +107,7 @@ func newServer(app core.App, config Config, records *plugins.Records) (*server, 
 		connections:      newConnections(config.connectionsMemory),
 		closing:          make(chan struct{}),
 	}
-	s.sessions = session.New(table, session.Options{
+	s.sessions = session.New(s.logins(), session.Options{
 		TTL:        config.SessionTTL,
 		Retention:  config.SessionRetention,
 		OnOutcome:  s.loginEnded,
@@ -112,6 +120,14 @@ func newServer(app core.App, config Config, records *plugins.Records) (*server, 
 	s.metrics.registry.MustRegister(failingPlugins{server: s})
 	s.routes = s.routeTable()
 	return s, nil
+}
+
+// logins returns the table of the logins: that of all machines, or this one's.
+func (s *server) logins() session.Table {
+	if s.membership != nil {
+		return s.membership.sessions
+	}
+	return s.table
 }
 
 // request is a request with the plugin that it is for, which is nil if there is none.
@@ -238,7 +254,12 @@ func (s *server) serve(w http.ResponseWriter, r *http.Request) {
 // sweep sweeps the sessions, and counts that in the metrics.
 func (s *server) sweep() {
 	began := time.Now()
-	swept, err := s.sweepSessions(context.Background())
+	var swept session.Swept
+	err := s.membership.check() // without a majority nothing can be swept, and an admin need not wait for that
+	if err == nil {
+		swept, err = s.sweepSessions(context.Background())
+		err = errors.Join(err, s.membership.sweep())
+	}
 	s.metrics.sweep(swept, time.Since(began), err)
 	if err != nil {
 		s.log.Error("the sweep failed; it runs again in a minute", "cause", err.Error())

@@ -156,15 +156,26 @@ func (s *server) scheduleSweep(e *core.ServeEvent) error {
 
 // bindSessions ends the login of a session that an admin deletes.
 func (s *server) bindSessions(e *core.ServeEvent) error {
-	e.App.OnRecordDelete("sessions").BindFunc(s.table.RecordDeleted)
+	if s.membership == nil {
+		e.App.OnRecordDelete("sessions").BindFunc(s.table.RecordDeleted)
+		return nil
+	}
+	e.App.OnRecordDelete("sessions").BindFunc(func(e *core.RecordEvent) error {
+		if _, err := s.sessions.Cancel(context.Background(), e.Record.Id); err != nil {
+			return err
+		}
+		return e.Next()
+	})
 	return nil
 }
 
-// bindShutdown lets the server finish before PocketBase shuts the listener down, which it does at the
-// priority -9999.
+// PocketBase shuts the listener down at the priority -9999 of its hook OnTerminate.
+const beforeShutdown, afterShutdown = -10000, -9998
+
+// bindShutdown lets the server finish before PocketBase shuts the listener down.
 func (s *server) bindShutdown(e *core.ServeEvent) error {
 	e.App.OnTerminate().Bind(&hook.Handler[*core.TerminateEvent]{
-		Priority: -10000,
+		Priority: beforeShutdown,
 		Func: func(e *core.TerminateEvent) error {
 			if s.config.handed != nil {
 				_ = s.config.handed.Stop() // whoever comes now waits for the next process
@@ -172,6 +183,7 @@ func (s *server) bindShutdown(e *core.ServeEvent) error {
 			if !e.IsRestart { // then the process stays
 				notifySystemd(stateStopping)
 			}
+			s.membership.handOver()
 			s.finishing.Do(s.finish) // a restart that fails comes here twice
 			if s.config.handed != nil {
 				s.connections.drain(drainTimeout)
@@ -201,7 +213,7 @@ func (s *server) listen(e *core.ServeEvent, certificate *certificateFiles) error
 	if certificate != nil || s.config.speaksTLS {
 		memory = tlsMemory
 	}
-	e.Listener = s.connections.listen(e.Listener, memory)
+	e.Listener = s.connections.listen(s.membership.watch(e.Listener), memory)
 	e.Server.ConnContext = s.connections.connContext
 	if certificate == nil {
 		return nil
@@ -291,6 +303,9 @@ func (s *server) finish() {
 	}()
 	select {
 	case <-finished:
-	case <-time.After(s.config.timing.provider + 5*time.Second):
+	case <-time.After(s.config.timing.provider + finishTime):
 	}
 }
+
+// finishTime is how much longer the exchange of a code may take than the request to the provider.
+const finishTime = 5 * time.Second

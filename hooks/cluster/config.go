@@ -30,6 +30,9 @@ type Config struct {
 	Name string
 	// Machines has the address of each machine by its name, as host:port. The others reach it there.
 	Machines map[string]string
+	// Listen is where this machine listens for the others, as host:port, if that is not its address in
+	// Machines: a port that is mapped, or an address that the machine itself does not have. It may be empty.
+	Listen string
 	// Secret is the same on all machines: 32 characters or more.
 	Secret string
 	// Folder is where this machine's data are, and nothing else is.
@@ -52,11 +55,7 @@ func ParseMachines(list string) (map[string]string, error) {
 			return nil, fmt.Errorf("%q is no machine: each has a name of letters, digits and hyphens, and "+
 				"an address, as in a=host-a:2380", machine)
 		}
-		host, port, err := net.SplitHostPort(address)
-		if err == nil {
-			_, err = strconv.ParseUint(port, 10, 16)
-		}
-		if err != nil || host == "" || port == "0" {
+		if host, err := hostOf(address); err != nil || host == "" {
 			return nil, fmt.Errorf("%q is no address of a machine: it has a host and a port, as in "+
 				"host-a:2380", address)
 		}
@@ -69,6 +68,19 @@ func ParseMachines(list string) (map[string]string, error) {
 		machines[name] = address
 	}
 	return machines, nil
+}
+
+// hostOf returns the host of an address, which may be empty. It fails if the address has no port.
+func hostOf(address string) (host string, err error) {
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return "", err
+	}
+	number, err := strconv.ParseUint(port, 10, 16)
+	if err == nil && number == 0 {
+		err = errors.New("the others cannot know which port is taken")
+	}
+	return host, err
 }
 
 // maxName bounds a machine's name, in bytes.
@@ -93,14 +105,23 @@ func (c Config) Check() error {
 		return fmt.Errorf("CLUSTER names %d machines: three can lose one of them, and five can lose two; "+
 			"no other number is better", len(c.Machines))
 	}
+	if c.Name == "" {
+		return fmt.Errorf("CLUSTER_NAME must say which machine this is: CLUSTER has %s",
+			strings.Join(c.names(), ", "))
+	}
 	if _, found := c.Machines[c.Name]; !found {
-		names := slices.Sorted(maps.Keys(c.Machines))
+		names := c.names()
 		meant := ""
 		if nearest := typo.Nearest(c.Name, names); len(nearest) > 0 {
 			meant = "; did you mean " + nearest[0] + "?"
 		}
 		return fmt.Errorf("CLUSTER_NAME is %q, and CLUSTER has %s%s",
 			c.Name, strings.Join(names, ", "), meant)
+	}
+	host, err := hostOf(c.Listen)
+	if c.Listen != "" && (err != nil || host != "" && !isBindable(host)) {
+		return fmt.Errorf("CLUSTER_LISTEN %q must be an IP address of this machine with a port, such as "+
+			"10.0.0.1:2380, or a port on all of them, such as :2380", c.Listen)
 	}
 	if len(c.Secret) < minSecret {
 		return fmt.Errorf("CLUSTER_SECRET is shorter than %d characters: put the output of "+
@@ -139,12 +160,19 @@ func (c Config) nameOf(urls []string) string {
 	return ""
 }
 
-// listenAddress returns where this machine listens: at its own address if that is an IP address, as it is in
-// tests, and otherwise everywhere, since the name may lead to any interface.
+// listenAddress returns where this machine listens unless it is told: at its own address if that is an IP
+// address, as it is in tests, and otherwise everywhere, since the name may lead to any interface.
 func (c Config) listenAddress() string {
-	host, port, _ := net.SplitHostPort(c.Machines[c.Name])
-	if net.ParseIP(host) == nil {
+	at := c.Machines[c.Name]
+	if c.Listen != "" {
+		at = c.Listen
+	}
+	host, port, _ := net.SplitHostPort(at)
+	if !isBindable(host) {
 		host = "0.0.0.0" // IPv6 too, where there is one
 	}
 	return net.JoinHostPort(host, port)
 }
+
+// isBindable reports whether it is clear which interface a host means.
+func isBindable(host string) bool { return host == "localhost" || net.ParseIP(host) != nil }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"log/slog"
 	"maps"
 	"net"
@@ -77,14 +78,15 @@ func (c slogCore) Write(entry zapcore.Entry, fields []zapcore.Field) error {
 
 func (slogCore) Sync() error { return nil }
 
-// attributes returns fields of zap, sorted by their names.
+// attributes returns fields of zap as text, sorted by their names. The log of the dashboard takes no others,
+// such as durations.
 func attributes(fields []zapcore.Field) (attributes []slog.Attr) {
 	encoder := zapcore.NewMapObjectEncoder()
 	for _, field := range fields {
 		field.AddTo(encoder)
 	}
 	for _, name := range slices.Sorted(maps.Keys(encoder.Fields)) {
-		attributes = append(attributes, slog.Any(name, encoder.Fields[name]))
+		attributes = append(attributes, slog.String(name, fmt.Sprint(encoder.Fields[name])))
 	}
 	return attributes
 }

@@ -3,9 +3,11 @@ package cluster
 import (
 	"errors"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"go.uber.org/zap"
 )
@@ -45,4 +47,16 @@ func TestLog(t *testing.T) {
 		}
 	}()
 	log.Fatal("the log is damaged")
+}
+
+// The log of the dashboard has all that etcd says.
+func TestAttributes(t *testing.T) {
+	t.Parallel()
+	got := attributes([]zap.Field{
+		zap.Duration("took", 2*time.Second), zap.Int("count", 3), zap.Strings("names", []string{"a", "b"}),
+	})
+	want := []slog.Attr{slog.String("count", "3"), slog.String("names", "[a b]"), slog.String("took", "2s")}
+	if !slices.EqualFunc(got, want, slog.Attr.Equal) {
+		t.Errorf("the attributes are %v", got)
+	}
 }

@@ -113,16 +113,23 @@ func (m *Member) Leader() string {
 	return ""
 }
 
-// Stop ends the member. If it leads, another leads first, so that nobody waits for an election.
+// HandOver lets another machine lead, if this one does, so that nobody waits for an election when it ends.
+// Until then it takes part as before.
+func (m *Member) HandOver() {
+	server := m.etcd.Server
+	if server.Leader() != server.MemberID() {
+		return
+	}
+	if err := server.TryTransferLeadershipOnShutdown(); err != nil {
+		m.config.Log.Warn("no other machine could lead before this one ended", "cause", err)
+	}
+}
+
+// Stop hands over, and ends the member.
 func (m *Member) Stop() {
 	m.stop()
 	m.tending.Wait()
-	server := m.etcd.Server
-	if server.Leader() == server.MemberID() {
-		if err := server.TryTransferLeadershipOnShutdown(); err != nil {
-			m.config.Log.Warn("no other machine could lead before this one ended", "cause", err)
-		}
-	}
+	m.HandOver()
 	m.stopping.Store(true)
 	m.client.Close() // that its context has ended is no news
 	m.etcd.Close()

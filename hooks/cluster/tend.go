@@ -24,6 +24,7 @@ func (m *Member) tend(ctx context.Context) {
 	every := time.NewTicker(tendEvery)
 	defer every.Stop()
 	waiting := map[types.ID]time.Time{} // since when a place is not taken
+	hadMajority := true
 	for {
 		select {
 		case <-every.C:
@@ -32,6 +33,10 @@ func (m *Member) tend(ctx context.Context) {
 		}
 		if err := m.identity.renew(time.Now()); err != nil {
 			m.config.Log.Error("the certificate for the other machines could not be renewed", "cause", err)
+		}
+		if has := m.etcd.Server.Leader() != 0; has != hadMajority {
+			hadMajority = has
+			m.logMajority(has)
 		}
 		if m.etcd.Server.Leader() != m.etcd.Server.MemberID() {
 			continue
@@ -48,6 +53,14 @@ func (m *Member) tend(ctx context.Context) {
 			m.config.Log.Warn("a machine that is not in CLUSTER is still a member", "cause", err)
 		}
 	}
+}
+
+func (m *Member) logMajority(has bool) {
+	if has {
+		m.config.Log.Info("most of the machines can be reached again")
+		return
+	}
+	m.config.Log.Error("most of the machines cannot be reached; nothing can be stored until they can")
 }
 
 func (m *Member) clusterID() string { return m.etcd.Server.Cluster().ID().String() }

@@ -182,6 +182,13 @@ func (c *Command) Stop(signal syscall.Signal) int {
 	return r.ProcessState.ExitCode()
 }
 
+// Signal sends a signal to the program, which was started, and may have ended.
+func (c *Command) Signal(signal syscall.Signal) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	_ = c.last.Process.Signal(signal)
+}
+
 // Terminate ends the program as a deploy does, and returns its exit code.
 func (c *Command) Terminate() int { return c.Stop(syscall.SIGTERM) }
 

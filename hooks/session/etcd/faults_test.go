@@ -396,3 +396,52 @@ func TestSweepOfMany(t *testing.T) {
 		t.Errorf("%d keys are left: %v", left.Count, err)
 	}
 }
+
+// If the answers to a redirect are lost for so long that it is given up, its state is unused: at once on this
+// machine, and soon on the others.
+func TestAbandonedExchange(t *testing.T) {
+	t.Parallel()
+	for _, byOther := range []bool{false, true} {
+		s := newStore(t)
+		here, there := s.table(t, "a"), s.table(t, "b")
+		row := insert(t, here, "000001")
+		now := row.Created
+		patient, reliable := here.timing, here.kv
+		here.kv.KV = &faultyKV{KV: here.kv.KV, lose: func(op clientv3.Op) bool { return true }}
+		here.kv.Pause, here.timing.short = time.Millisecond, time.Second
+		_, err := here.Consume(t.Context(), row.Owner, row.StateHash, now)
+		if !errors.Is(err, etcdtry.ErrUnavailable) {
+			t.Fatal(err)
+		}
+		here.timing, here.kv = patient, reliable
+		if row, err := there.ByState(t.Context(), row.Owner, row.StateHash); err != nil ||
+			!errors.Is(row.CheckState(now), session.ErrUsed) {
+			t.Fatalf("etcd has done nothing: %+v, %v", row, err)
+		}
+		if row, err := here.ByState(t.Context(), row.Owner, row.StateHash); err != nil ||
+			row.CheckState(now) != nil {
+			t.Errorf("the state is used up: %+v, %v", row, err)
+		}
+		next := here
+		if byOther {
+			for len(here.memory.all(here.isAbandoned)) == 0 { // until the watch has told of it
+				time.Sleep(time.Millisecond)
+			}
+			here.giveBackAbandoned(t.Context(), now)
+			next = there
+		}
+		if _, err := next.Consume(t.Context(), row.Owner, row.StateHash, now); err != nil {
+			t.Errorf("the next redirect: %v", err)
+		}
+		for _, table := range []*Table{here, there} {
+			_, err := table.Consume(t.Context(), row.Owner, row.StateHash, now)
+			if !errors.Is(err, session.ErrUsed) {
+				t.Errorf("the redirect after that: %v", err)
+			}
+		}
+		here.giveBackAbandoned(t.Context(), row.Expires)
+		if len(here.abandoned) != 0 {
+			t.Error("it is remembered for ever")
+		}
+	}
+}

@@ -22,7 +22,8 @@ type timing struct {
 	claim time.Duration
 }
 
-var defaultTiming = timing{short: 2 * time.Second, long: 10 * time.Second, claim: claimTime / 2}
+// A short request is answered within two seconds.
+var defaultTiming = timing{short: 1800 * time.Millisecond, long: 10 * time.Second, claim: claimTime / 2}
 
 // change is what a request makes of a row.
 type change struct {

@@ -62,6 +62,7 @@ type Table struct {
 	mu          sync.Mutex
 	interrupted session.Failure         // of logins whose machine has died; zero until Resume
 	unstored    map[string]session.Hold // tokens that the plugin has, though that is not stored yet, by id
+	abandoned   map[string]int64        // the nonces of exchanges that never began: see abandon
 }
 
 var _ session.Table = (*Table)(nil)
@@ -77,14 +78,15 @@ func newTable(kv etcdtry.KV, watcher clientv3.Watcher, options Options, timing t
 		options.ExchangeTime = 15 * time.Second
 	}
 	t := &Table{
-		kv:       kv,
-		watcher:  watcher,
-		options:  options,
-		timing:   timing,
-		memory:   memory{byTime: map[string][]entry{}},
-		stop:     stop,
-		listed:   make(chan struct{}),
-		unstored: map[string]session.Hold{},
+		kv:        kv,
+		watcher:   watcher,
+		options:   options,
+		timing:    timing,
+		memory:    memory{byTime: map[string][]entry{}},
+		stop:      stop,
+		listed:    make(chan struct{}),
+		unstored:  map[string]session.Hold{},
+		abandoned: map[string]int64{},
 	}
 	t.running.Go(func() { t.follow(ctx) })
 	t.running.Go(func() { t.superviseExchanges(ctx) })
@@ -159,22 +161,27 @@ func (t *Table) ByState(ctx context.Context, owner session.Owner, stateHash []by
 	ctx, cancel := context.WithTimeout(ctx, t.timing.short)
 	defer cancel()
 	found, err := t.load(ctx, byState(owner, stateHash))
-	return found.row(), err
+	return t.unabandoned(found).row(), err
 }
 
 // Consume uses up a state. This machine exchanges the code from now on.
 func (t *Table) Consume(
 	ctx context.Context, owner session.Owner, stateHash []byte, now time.Time,
 ) (session.Row, error) {
-	where := byState(owner, stateHash)
-	consumed, _, err := t.do(ctx, newRequest(where, t.timing.short, func(e entry) (change, error) {
-		if err := e.row().CheckState(now); err != nil {
+	var expires int64
+	request := newRequest(byState(owner, stateHash), t.timing.short, func(e entry) (change, error) {
+		if err := t.unabandoned(e).row().CheckState(now); err != nil {
 			return change{}, err
 		}
 		next := e.record
 		next.Redirected, next.Machine = milliseconds(now), t.options.Machine
+		expires = next.Expires
 		return change{record: next}, nil
-	}))
+	})
+	consumed, _, err := t.do(ctx, request)
+	if errors.Is(err, etcdtry.ErrUnavailable) {
+		t.abandon(request.nonce, expires)
+	}
 	if err != nil {
 		return session.Row{}, err
 	}

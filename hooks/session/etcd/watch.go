@@ -109,6 +109,7 @@ func (t *Table) superviseExchanges(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		}
+		t.giveBackAbandoned(ctx, time.Now())
 		interrupted := t.interruption()
 		if interrupted.Status == "" {
 			continue

@@ -1,0 +1,188 @@
+package hooks
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/pocketbase/pocketbase/core"
+	"github.com/pocketbase/pocketbase/tools/hook"
+
+	"plugin-oauth/hooks/cluster"
+	"plugin-oauth/hooks/rotation"
+	"plugin-oauth/hooks/session/etcd"
+)
+
+// clusterName is the name of the folder in the data folder where this machine has its share of the cluster's
+// data. It is in no backup: a copy of one machine's would vote as that machine did.
+const clusterName = "cluster"
+
+// membership is this machine's part in its cluster, and what it shares there with the others.
+type membership struct {
+	member    *cluster.Member
+	sessions  *etcd.Table
+	rotations *rotation.Store
+	log       *slog.Logger // passes on each message once a minute
+
+	ending  atomic.Bool // the service ends, and the member with it
+	stopped sync.Once
+}
+
+// joinCluster makes this machine a member of its cluster, and returns when it takes part. Without a cluster it
+// returns nil. The app's termination ends the wait, and later the membership.
+func joinCluster(app core.App, config Config, log *slog.Logger) (*membership, error) {
+	if config.Cluster == nil {
+		return nil, nil
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	joined := make(chan struct{})
+	m := &membership{}
+	app.OnTerminate().Bind(&hook.Handler[*core.TerminateEvent]{
+		// When the requests under way have been answered, and before the database is closed.
+		Priority: afterShutdown,
+		Func: func(e *core.TerminateEvent) error {
+			cancel()
+			<-joined
+			m.stop()
+			return e.Next()
+		},
+	})
+	defer close(joined)
+	settings := *config.Cluster
+	settings.Folder, settings.Log = filepath.Join(app.DataDir(), clusterName), log
+	member, err := cluster.Start(ctx, settings)
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return nil, errors.New("another program uses the address where this machine listens for the others: " +
+			"end it, or choose another address with CLUSTER or CLUSTER_LISTEN")
+	case err != nil:
+		return nil, fmt.Errorf("this machine cannot take part in its cluster: %w", err)
+	}
+	log.Info("this machine takes part in its cluster", "machine", settings.Name, "leader", member.Leader())
+	m.member = member
+	m.log = slog.New(&seldomHandler{Handler: log.Handler(), said: map[string]time.Time{}})
+	m.sessions = etcd.New(member.Client(), etcd.Options{
+		Machine:      settings.Name,
+		ExchangeTime: config.timing.provider + finishTime,
+		Log:          m.log,
+	})
+	m.rotations = rotation.New(member.Client(), rotation.Options{
+		Kept: config.timing.refreshKept,
+		Busy: config.timing.provider + rotationSpare,
+		Now:  config.timing.now,
+		Log:  m.log,
+	})
+	return m, nil
+}
+
+// rotationSpare is how much longer another machine may take for a refresh than its provider.
+const rotationSpare = 2 * time.Second
+
+// handOver lets another machine lead. The service is about to end.
+func (m *membership) handOver() {
+	if m == nil {
+		return
+	}
+	m.ending.Store(true)
+	m.member.HandOver()
+}
+
+// stop ends the membership. It may be called again.
+func (m *membership) stop() {
+	m.ending.Store(true)
+	m.stopped.Do(func() {
+		if m.member == nil {
+			return // it never took part
+		}
+		m.sessions.Close()
+		m.member.Stop()
+	})
+}
+
+// check returns why this machine should be sent no requests, or nil. A machine that is alone is asked for
+// nothing.
+func (m *membership) check() error {
+	if m == nil {
+		return nil
+	}
+	return m.member.Check()
+}
+
+// sweep removes the answers to refreshes that are no longer given.
+func (m *membership) sweep() error {
+	if m == nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), sweepTime)
+	defer cancel()
+	return m.rotations.Sweep(ctx)
+}
+
+// sweepTime bounds a sweep that loses the majority.
+const sweepTime = 10 * time.Second
+
+// errNoMember says that the process cannot go on, and should be started again.
+var errNoMember = errors.New("this machine is no longer a member of its cluster; the lines before this one " +
+	"say why. Start it again")
+
+// watch returns a listener that fails, and with it the service, once the member has ended by itself.
+func (m *membership) watch(listener net.Listener) net.Listener {
+	if m == nil {
+		return listener
+	}
+	go func() {
+		<-m.member.Done()
+		listener.Close()
+	}()
+	return memberListener{Listener: listener, membership: m}
+}
+
+type memberListener struct {
+	net.Listener
+
+	membership *membership
+}
+
+// Accept returns the next connection.
+func (l memberListener) Accept() (net.Conn, error) {
+	connection, err := l.Listener.Accept()
+	if err == nil || l.membership.ending.Load() {
+		return connection, err
+	}
+	select {
+	case <-l.membership.member.Done():
+		return nil, errNoMember
+	default:
+		return nil, err
+	}
+}
+
+// seldomHandler passes on each message once a minute: what one request finds wrong, all others find as well.
+type seldomHandler struct {
+	slog.Handler
+
+	mu   sync.Mutex
+	said map[string]time.Time
+}
+
+// Handle passes a line on, unless it repeats one.
+func (h *seldomHandler) Handle(ctx context.Context, record slog.Record) error {
+	h.mu.Lock()
+	last, found := h.said[record.Message]
+	isRepeated := found && record.Time.Sub(last) < time.Minute
+	if !isRepeated {
+		h.said[record.Message] = record.Time
+	}
+	h.mu.Unlock()
+	if isRepeated {
+		return nil
+	}
+	return h.Handler.Handle(ctx, record)
+}
