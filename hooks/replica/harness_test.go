@@ -42,12 +42,14 @@ type machine struct {
 	*Replica
 
 	t       *testing.T
+	prefix  string // of the keys in etcd
 	name    string
 	app     core.App
 	plugins *plugins.Records
 	kv      *brokenKV
 	watcher *heldWatcher
 	log     *logged
+	times   timing
 }
 
 // newMachine opens an app on a new data folder, which shares nothing yet.
@@ -67,8 +69,9 @@ func openMachine(t *testing.T, prefix, name string, app core.App) *machine {
 	}
 	superusers.Fields.GetByName("password").(*core.PasswordField).Cost = 4 // quick to hash
 	m := &machine{
-		t: t, name: name, app: app, plugins: records,
+		t: t, prefix: prefix, name: name, app: app, plugins: records,
 		kv: &brokenKV{KV: client.KV}, watcher: &heldWatcher{Watcher: client.Watcher}, log: &logged{},
+		times: patient,
 	}
 	return m
 }
@@ -88,7 +91,7 @@ func (m *machine) tryStart(machines int) (err error) {
 		Machines: machines,
 		Changed:  func(ids []string) { m.plugins.Reload(ids...) },
 		Log:      slog.New(slog.NewTextHandler(m.log, nil)),
-	}, patient)
+	}, m.times)
 	if err == nil {
 		m.t.Cleanup(m.Close)
 	}
@@ -144,19 +147,21 @@ type heldWatcher struct {
 
 	mu      sync.Mutex
 	held    chan struct{}        // closed when watches go on; nil: they do
+	waiting int                  // how many watches are held
 	cancels []context.CancelFunc // end the watches
 }
 
-// hold ends the watches, and lets none begin until release is called.
-func (w *heldWatcher) hold() (release func()) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	held := make(chan struct{})
-	w.held = held
-	for _, cancel := range w.cancels {
-		cancel()
-	}
-	w.cancels = nil
+// hold ends the watches, and lets none begin until release is called. When it returns, this machine has
+// listed everything once more, and sees nothing that comes later.
+func (m *machine) hold() (release func()) {
+	m.t.Helper()
+	w := m.watcher
+	held := w.close()
+	eventually(m.t, "all watches wait", func() bool {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		return w.waiting == len(kinds)
+	})
 	return sync.OnceFunc(func() {
 		w.mu.Lock()
 		defer w.mu.Unlock()
@@ -165,20 +170,30 @@ func (w *heldWatcher) hold() (release func()) {
 	})
 }
 
+func (w *heldWatcher) close() chan struct{} {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.held = make(chan struct{})
+	for _, cancel := range w.cancels {
+		cancel()
+	}
+	w.cancels = nil
+	return w.held
+}
+
 func (w *heldWatcher) Watch(ctx context.Context, key string, options ...clientv3.OpOption) clientv3.WatchChan {
 	w.mu.Lock()
-	for held := w.held; held != nil; held = w.held {
+	defer w.mu.Unlock()
+	for held := w.held; held != nil && ctx.Err() == nil; held = w.held {
+		w.waiting++
 		w.mu.Unlock()
 		select {
 		case <-held:
 		case <-ctx.Done():
 		}
 		w.mu.Lock()
-		if ctx.Err() != nil {
-			break
-		}
+		w.waiting--
 	}
-	defer w.mu.Unlock()
 	ctx, cancel := context.WithCancel(ctx)
 	w.cancels = append(w.cancels, cancel)
 	return w.Watcher.Watch(ctx, key, options...)
@@ -231,13 +246,17 @@ func fields(slug string, changes map[string]any) map[string]any {
 // create saves a new record.
 func (m *machine) create(table string, values map[string]any) (*core.Record, error) {
 	m.t.Helper()
-	collection, err := m.app.FindCollectionByNameOrId(table)
+	return createIn(m.app, table, values)
+}
+
+func createIn(app core.App, table string, values map[string]any) (*core.Record, error) {
+	collection, err := app.FindCollectionByNameOrId(table)
 	if err != nil {
-		m.t.Fatal(err)
+		return nil, err
 	}
 	record := core.NewRecord(collection)
 	record.Load(values)
-	return record, m.app.Save(record)
+	return record, app.Save(record)
 }
 
 // add saves a new plugin, and returns its id.
