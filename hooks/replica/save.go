@@ -76,16 +76,18 @@ func (k kind) checkSame(app core.App, record *core.Record, loaded string) error 
 // checkForm fails if another machine has changed the record since the form of the dashboard was opened, which
 // sends all fields, this one included.
 func checkForm(e *core.RecordRequestEvent) error {
-	info, err := e.RequestInfo()
-	if err != nil {
+	var form struct {
+		Updated string `json:"updated" form:"updated"`
+	}
+	if err := e.BindBody(&form); err != nil {
 		return err
 	}
-	if loaded, isForm := info.Body[updated].(string); isForm {
-		k := pluginRows
-		if e.Record.IsSuperuser() {
-			k = adminRows
-		}
-		if err := k.checkSame(e.App, e.Record, loaded); err != nil {
+	k := pluginRows
+	if e.Record.IsSuperuser() {
+		k = adminRows
+	}
+	if form.Updated != "" {
+		if err := k.checkSame(e.App, e.Record, form.Updated); err != nil {
 			return k.answer(err)
 		}
 	}
