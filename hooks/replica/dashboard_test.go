@@ -191,7 +191,8 @@ func TestFormWithoutMajority(t *testing.T) {
 func TestSuperuserCommand(t *testing.T) {
 	t.Parallel()
 	prefix := newPrefix()
-	a, b := serve(t, prefix, "a", nothing), serve(t, prefix, "b", nothing)
+	a := serve(t, prefix, "a", func(m *machine) { m.times.scan = 10 * time.Millisecond })
+	b := serve(t, prefix, "b", nothing)
 	command := func(words ...string) {
 		t.Helper()
 		app := core.NewBaseApp(core.BaseAppConfig{DataDir: a.app.DataDir()})

@@ -26,7 +26,7 @@ func TestMain(m *testing.M) { etcdtest.Main(m) }
 var patient = timing{
 	save:     time.Minute,
 	relist:   time.Millisecond,
-	scan:     5 * time.Millisecond,
+	scan:     time.Hour,
 	greeting: time.Minute,
 	filling:  time.Minute,
 }
@@ -368,7 +368,7 @@ func equal(one, other map[string]map[string]row) bool {
 // needs.
 func eventually(t *testing.T, what string, condition func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(time.Minute); !condition(); time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); !condition(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("it never came to this: %s", what)
 		}

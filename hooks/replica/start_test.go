@@ -276,3 +276,29 @@ func TestNewerVersion(t *testing.T) {
 		t.Error("the machines differ")
 	}
 }
+
+// A list may be older than what this machine has itself written since.
+func TestOldNews(t *testing.T) {
+	t.Parallel()
+	a := newCluster(t, "a")[0]
+	id, deleted := a.add("notion"), a.add("figma")
+	response, err := a.kv.Get(t.Context(), "any")
+	if err != nil {
+		t.Fatal(err)
+	}
+	old := map[string]event{}
+	for id, was := range a.rows()["plugins"] {
+		old[id] = event{id: id, revision: response.Header.Revision, row: was}
+	}
+	a.mustChange(id, map[string]any{"name": "Notion"})
+	a.remove("plugins", deleted)
+	added := a.add("framer")
+	old[added] = event{id: added, revision: response.Header.Revision}
+	before := a.rows()
+	if err := a.apply(pluginRows, old); err != nil {
+		t.Fatal(err)
+	}
+	if !equal(before, a.rows()) {
+		t.Errorf("a has %v", a.rows())
+	}
+}
