@@ -26,6 +26,7 @@ var rooms = map[string]struct {
 	"hooks/relay":    {},
 	"hooks/alert":    {},
 	"hooks/cluster":  {may: []string{"internal/typo"}},
+	"hooks/replica":  {may: []string{"internal/etcdtry"}, pocketBase: true},
 	"hooks/rotation": {may: []string{"internal/etcdtry"}},
 	"hooks/dashboard": {
 		may: []string{

@@ -131,13 +131,20 @@ func enteredIn(row dbx.NullStringMap) Plugin {
 
 func sealedIn(row dbx.NullStringMap) []byte { return []byte(row["sealedSecret"].String) }
 
-// reload reads a record again after it was saved or deleted. The others stay as they are: reading 2,000
-// records takes as long as 100 requests.
+// reload reads a record again after it was saved or deleted.
 func (r *Records) reload(e *core.RecordEvent) error {
-	r.mu.Lock()
-	r.loaded.Store(r.withReloaded(e.Record.Id))
-	r.mu.Unlock()
+	r.Reload(e.Record.Id)
 	return e.Next()
+}
+
+// Reload reads records again that were stored or deleted in another way than by a save of the app. The others
+// stay as they are: reading 2,000 records takes as long as 100 requests.
+func (r *Records) Reload(ids ...string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, id := range ids {
+		r.loaded.Store(r.withReloaded(id))
+	}
 }
 
 // withReloaded returns the loaded plugins with one of them read again. Nil means that all of them must be

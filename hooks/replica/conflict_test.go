@@ -1,0 +1,209 @@
+package replica
+
+import (
+	"errors"
+	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/pocketbase/pocketbase/core"
+	"github.com/pocketbase/pocketbase/tools/router"
+	clientv3 "go.etcd.io/etcd/client/v3"
+)
+
+// expectAnswer checks what the form would show.
+func expectAnswer(t *testing.T, err error, status int, words string) *router.ApiError {
+	t.Helper()
+	answer, ok := errors.AsType[*router.ApiError](err)
+	if !ok || answer.Status != status || !strings.Contains(answer.Message, words) {
+		t.Fatalf("got %v, want %d %s", err, status, words)
+	}
+	return answer
+}
+
+// A machine that has not yet seen a change overwrites nothing.
+func TestConflict(t *testing.T) {
+	t.Parallel()
+	machines := newCluster(t, "a", "b")
+	a, b := machines[0], machines[1]
+	id := a.add("notion")
+	expectEqual(t, a, b)
+	release := b.hold()
+	defer release()
+	a.mustChange(id, map[string]any{"scope": "read"})
+
+	expectAnswer(t, b.change(id, map[string]any{"name": "Notion"}), http.StatusConflict,
+		"Changed on another machine. Load it again.")
+	record, err := b.app.FindRecordById("plugins", id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if record.GetString("name") != "" {
+		t.Error("it was saved on b all the same")
+	}
+	expectAnswer(t, b.app.Delete(record), http.StatusConflict, "Load it again")
+
+	release()
+	eventually(t, "b has the change", func() bool {
+		fresh, err := b.app.FindRecordById("plugins", id)
+		return err == nil && fresh.GetString("scope") == "read"
+	})
+	// The record that was loaded before would undo it.
+	record.Set("name", "Notion")
+	expectAnswer(t, b.app.Save(record), http.StatusConflict, "Load it again")
+	b.mustChange(id, map[string]any{"name": "Notion"})
+	expectEqual(t, b, a)
+	if scopes := a.column("plugins", "scope"); scopes[0] != "read" {
+		t.Errorf("the change of a is lost: %v", scopes)
+	}
+}
+
+// Two changes on one machine follow each other, as without a cluster.
+func TestTwoChangesOnOneMachine(t *testing.T) {
+	t.Parallel()
+	a := newCluster(t, "a")[0]
+	record, err := a.create("plugins", fields("notion", nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.mustChange(record.Id, map[string]any{"scope": "read"})
+	record.Set("name", "Notion")
+	if err := a.app.Save(record); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestTaken(t *testing.T) {
+	t.Parallel()
+	machines := newCluster(t, "a", "b")
+	a, b := machines[0], machines[1]
+	defer b.hold()()
+	a.add("notion")
+	a.addAdmin("Admin@plugin.example")
+
+	_, err := b.create("plugins", fields("notion", nil))
+	answer := expectAnswer(t, err, http.StatusConflict, "Another machine has a record with this slug.")
+	if answer.Data["slug"] == nil || !errors.Is(err, ErrTaken) {
+		t.Errorf("nothing stands at the field: %v", answer.Data)
+	}
+	_, err = b.create(core.CollectionNameSuperusers, admin("admin@PLUGIN.example"))
+	answer = expectAnswer(t, err, http.StatusConflict, "Another machine has a record with this email.")
+	if answer.Data["email"] == nil || !errors.Is(err, ErrTaken) {
+		t.Errorf("nothing stands at the field: %v", answer.Data)
+	}
+	if len(b.column("plugins", "slug"))+len(b.column(core.CollectionNameSuperusers, "email")) > 0 {
+		t.Error("they were saved on b all the same")
+	}
+	other := b.add("figma")
+	expectAnswer(t, b.change(other, map[string]any{"slug": "notion"}), http.StatusConflict, "slug")
+}
+
+// SUPERUSER_EMAIL is set on all machines.
+func TestOneAdminOnAllMachinesAtOnce(t *testing.T) {
+	t.Parallel()
+	machines := newCluster(t, "a", "b", "c")
+	var made atomic.Int32
+	var done sync.WaitGroup
+	for _, m := range machines {
+		done.Go(func() {
+			_, err := m.create(core.CollectionNameSuperusers, admin("admin@plugin.example"))
+			switch {
+			case err == nil:
+				made.Add(1)
+			case !errors.Is(err, ErrTaken) && !strings.Contains(err.Error(), "unique"):
+				t.Errorf("%s: %v", m.name, err)
+			}
+		})
+	}
+	done.Wait()
+	expectEqual(t, machines...)
+	if emails := machines[0].column(core.CollectionNameSuperusers, "email"); made.Load() != 1 || len(emails) != 1 {
+		t.Errorf("%d were made: %v", made.Load(), emails)
+	}
+}
+
+func TestWithoutMajority(t *testing.T) {
+	t.Parallel()
+	prefix := newPrefix()
+	a, b := newMachine(t, prefix, "a"), newMachine(t, prefix, "b")
+	a.times.save = 300 * time.Millisecond
+	a.start(1)
+	b.start(1)
+	id := b.add("notion")
+	expectEqual(t, a, b)
+	a.kv.breakDown(func(clientv3.Op) (lost, cut bool) { return false, true })
+	const words = "It is not saved, since most of the machines cannot be reached at the moment. Until they " +
+		"can, the dashboard is read-only."
+	expectAnswer(t, a.change(id, map[string]any{"scope": "read"}), http.StatusServiceUnavailable, words)
+	_, err := a.create("plugins", fields("figma", nil))
+	expectAnswer(t, err, http.StatusServiceUnavailable, words)
+	record, err := a.app.FindRecordById("plugins", id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	expectAnswer(t, a.app.Delete(record), http.StatusServiceUnavailable, words)
+	if slugs := a.column("plugins", "slug"); len(slugs) != 1 || record.GetString("scope") != "" {
+		t.Errorf("something was saved: %v", slugs)
+	}
+	expectEqual(t, a, b)
+}
+
+// What was done counts, though the answer was lost: the next try finds it.
+func TestLostAnswer(t *testing.T) {
+	t.Parallel()
+	machines := newCluster(t, "a", "b")
+	a, b := machines[0], machines[1]
+	loseOne := func() {
+		var lost atomic.Bool
+		a.kv.breakDown(func(op clientv3.Op) (bool, bool) { return op.IsTxn() && !lost.Swap(true), false })
+	}
+	loseOne()
+	id := a.add("notion")
+	loseOne()
+	a.mustChange(id, map[string]any{"slug": "figma"})
+	expectEqual(t, a, b)
+	loseOne()
+	a.remove("plugins", id)
+	expectEqual(t, a, b)
+	a.add("figma")
+}
+
+// What SQLite does not commit is not in etcd either.
+func TestRolledBack(t *testing.T) {
+	t.Parallel()
+	machines := newCluster(t, "a", "b")
+	a, b := machines[0], machines[1]
+	kept, gone := a.add("notion"), a.add("figma")
+	expectEqual(t, a, b)
+	before := b.rows()
+	errFull := errors.New("the disk is full")
+	err := a.app.RunInTransaction(func(tx core.App) error {
+		_, err := createIn(tx, "plugins", fields("new", nil))
+		if err != nil {
+			return err
+		}
+		changed, err := tx.FindRecordById("plugins", kept)
+		if err != nil {
+			return err
+		}
+		changed.Set("slug", "renamed")
+		deleted, err := tx.FindRecordById("plugins", gone)
+		if err != nil {
+			return err
+		}
+		if err := errors.Join(tx.Save(changed), tx.Delete(deleted)); err != nil {
+			return err
+		}
+		return errFull
+	})
+	if !errors.Is(err, errFull) {
+		t.Fatal(err)
+	}
+	eventually(t, "b is as before", func() bool { return equal(before, b.rows()) })
+	expectEqual(t, a, b)
+	b.add("new")
+	b.add("renamed")
+}
