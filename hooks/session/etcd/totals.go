@@ -137,16 +137,16 @@ func (t *Table) readHours(ctx context.Context, since time.Time) (hoursByTime, er
 			return nil, err
 		}
 		for _, kv := range response.Kvs {
-			known := &hourTotals{revision: kv.ModRevision}
-			known.hour, err = time.Parse(hourLayout, strings.TrimPrefix(string(kv.Key), hourKeys))
-			if err == nil {
-				err = json.Unmarshal(kv.Value, &known.plugins)
-			}
+			hour, err := time.Parse(hourLayout, strings.TrimPrefix(string(kv.Key), hourKeys))
 			if err != nil {
-				t.options.Log.Error("the totals of an hour are left out", "cause", err)
-				continue
+				continue // it is none of ours
 			}
-			hours[known.hour] = known
+			known := &hourTotals{hour: hour, revision: kv.ModRevision}
+			if err := json.Unmarshal(kv.Value, &known.plugins); err != nil {
+				t.options.Log.Error("the totals of an hour cannot be read; they are made anew", "cause", err)
+				known.plugins = nil
+			}
+			hours[hour] = known
 		}
 		if !response.More {
 			return hours, nil
