@@ -232,7 +232,7 @@ func (t *Table) Fail(
 func (t *Table) Cancel(
 	ctx context.Context, id string, failure session.Failure, now time.Time,
 ) (bool, error) {
-	return t.end(ctx, newRequest(byID(id), t.timing.long, func(e entry) (change, error) {
+	return t.end(ctx, newRequest(byID(id), t.timing.short, func(e entry) (change, error) {
 		if e.Status != session.StatusPending && e.Status != session.StatusReady {
 			return change{}, errNot
 		}
