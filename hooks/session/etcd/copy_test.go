@@ -187,6 +187,13 @@ func TestCopyAfterAbsence(t *testing.T) {
 	expect(t, "back", b, "000002 claimed")
 }
 
+// endings keeps the ids of the sessions that have ended here. Only the goroutine of the test ends some.
+type endings struct{ ids []string }
+
+func (*endings) Pending(session.Row)             {}
+func (*endings) Woken(string)                    {}
+func (e *endings) Ended(outcome session.Outcome) { e.ids = append(e.ids, outcome.Session) }
+
 // A deletion ends what is under way, and goes on to copies of logins that etcd has no longer.
 func TestDelete(t *testing.T) {
 	t.Parallel()
@@ -206,6 +213,8 @@ func TestDelete(t *testing.T) {
 	b.records[gone.ID] = session.Record{ID: gone.ID, Status: session.StatusClaimed}
 	b.mu.Unlock()
 	deletion := session.CancelledByAdmin()
+	var ends endings
+	table.Watch(&ends)
 	for _, row := range []session.Row{pending, ready, failed, gone} {
 		for range 2 {
 			if err := table.Delete(t.Context(), row.ID, deletion, now.Add(time.Minute)); err != nil {
@@ -225,6 +234,9 @@ func TestDelete(t *testing.T) {
 		b.mu.Unlock()
 	}
 	expect(t, "deleted", b, "")
+	if slices.Sort(ends.ids); !slices.Equal(ends.ids, []string{pending.ID, ready.ID}) {
+		t.Errorf("ended are %v", ends.ids)
+	}
 	for name, row := range map[string]session.Row{"pending": pending, "ready": ready} {
 		hold, err := table.TakeClaim(t.Context(), row.Owner, row.ReadKeyHash, now)
 		if err != nil || hold.Holder != "" || hold.Row.Code != deletion.Code {

@@ -184,3 +184,18 @@ func TestRaise(t *testing.T) {
 		t.Errorf("of the next hour: %+v, %v", totals, err)
 	}
 }
+
+// A machine that was away hears late of a login that is counted in an hour before.
+func TestCopyCountsWhatComesLate(t *testing.T) {
+	t.Parallel()
+	c := newCopied(t, time.Hour)
+	late := c.failed()
+	c.advance(45 * time.Minute)
+	c.store(c.failed())
+	c.advance(c.clock().Truncate(time.Hour).Add(time.Hour).Sub(c.clock())) // the next hour begins
+	c.store(c.failed())
+	c.expectFailed("without it", 2, 2)
+	late.Expires = c.clock().Add(-30 * time.Minute)
+	c.store(late)
+	c.expectFailed("with it", 3, 3)
+}
