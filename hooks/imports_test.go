@@ -19,7 +19,13 @@ var rooms = map[string]struct {
 	"hooks/session/etcd":        {may: []string{"hooks/session", "internal/etcdtry"}},
 	"hooks/session/sessiontest": {may: []string{"hooks/session"}},
 	"hooks/session/sqlite":      {may: []string{"hooks/session"}, pocketBase: true},
-	"hooks/plugins":             {may: []string{"hooks/oauth", "internal/typo"}, pocketBase: true},
+	"hooks/session/shared": {
+		may: []string{
+			"hooks/session", "hooks/session/etcd", "hooks/session/sqlite", "internal/etcdtry",
+		},
+		pocketBase: true,
+	},
+	"hooks/plugins": {may: []string{"hooks/oauth", "internal/typo"}, pocketBase: true},
 	"hooks/doctor": {
 		may: []string{"hooks/plugins", "hooks/oauth", "hooks/relay", "internal/typo"}, pocketBase: true,
 	},

@@ -22,7 +22,8 @@ import (
 //go:embed *.js *.css
 var files embed.FS
 
-// Options say where the page gets its data from. All are required except Environment and BaseURL.
+// Options say where the page gets its data from. All are required except Environment, BaseURL and
+// Machines.
 type Options struct {
 	// Environment is the plugin that the environment configures. It is nil if there is none.
 	Environment *plugins.Plugin
@@ -43,6 +44,9 @@ type Options struct {
 	// Cancel ends a session that is under way, and reports whether it was.
 	Cancel func(ctx context.Context, id string) (bool, error)
 
+	// Machines returns the machines of the cluster. It is nil if there is none.
+	Machines func() []Machine
+
 	// Check checks the set-up. The request is the admin's.
 	Check func(*http.Request) ([]doctor.Finding, error)
 }
@@ -57,6 +61,24 @@ type ReportRequest struct {
 
 	// Plugin is a slug, or "/" for the plugin at the root. If it is blank, the report is about all plugins.
 	Plugin string
+}
+
+// Machine is a machine of a cluster, as this one knows it. Durations are in seconds.
+type Machine struct {
+	// Name is the one in the list of machines.
+	Name string `json:"name"`
+	// Version is the program's. It is blank if the machine was never heard.
+	Version string `json:"version"`
+	// Leads says that it leads the cluster.
+	Leads bool `json:"leads"`
+	// IsThis says that it is this machine.
+	IsThis bool `json:"isThis"`
+	// Seen is how long ago it was heard last; nil: never.
+	Seen *float64 `json:"seen"`
+	// Free is how many bytes its disk has left, or nil if that is not known.
+	Free *uint64 `json:"free"`
+	// Ahead is by how much its clock is ahead of this machine's, or nil if that is not known.
+	Ahead *float64 `json:"ahead"`
 }
 
 // page handles the requests of the page.

@@ -117,6 +117,32 @@ func TestSpans(t *testing.T) {
 	}
 }
 
+// The machines of a cluster are in the answer, and without one there is nothing of it.
+func TestMachines(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		machines func() []dashboard.Machine
+		want     string
+	}{
+		"one machine": {},
+		"a cluster": {
+			machines: func() []dashboard.Machine { return []dashboard.Machine{{Name: "a", IsThis: true}} },
+			want: `,"machines":[{"name":"a","version":"","leads":false,"isThis":true,"seen":null,` +
+				`"free":null,"ahead":null}]}`,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := serve(t, func(options *dashboard.Options) { options.Machines = test.machines })
+			got := s.Request(http.MethodGet, "/api/plugin-oauth/sign-ins", "", s.Admin())
+			if got.Status != http.StatusOK || !strings.Contains(got.Body, test.want) ||
+				strings.Contains(got.Body, "machines") != (test.want != "") {
+				t.Errorf("%d %s", got.Status, got.Body)
+			}
+		})
+	}
+}
+
 // Each failure has a fix that names the plugin's own setting, as long as the plugin exists.
 func TestFixes(t *testing.T) {
 	t.Parallel()

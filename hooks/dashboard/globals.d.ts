@@ -82,6 +82,24 @@ type SignIns = {
 	toClaim: { count: number, median: number, p95: number }
 	/** The kind with the newest first. */
 	failures: FailureKind[]
+	/** The machines of a cluster. Without one it is missing. */
+	machines?: Machine[]
+}
+
+/** A machine of a cluster, as the one that answers knows it. */
+type Machine = {
+	name: string
+	/** It is blank if the machine was never heard. */
+	version: string
+	leads: boolean
+	/** Whether it is the one that answers. */
+	isThis: boolean
+	/** How long ago it was heard last. */
+	seen: number | null
+	/** How many bytes its disk has left. */
+	free: number | null
+	/** By how much its clock is ahead. */
+	ahead: number | null
 }
 
 type Stage = "started" | "redirected" | "finished"

@@ -8,6 +8,7 @@ import { failureList } from "./failures.js"
 import { funnelTable } from "./funnel.js"
 import { guide } from "./guide.js"
 import { liveList } from "./live.js"
+import { machineList, machineTrouble } from "./machines.js"
 import { pluginHelp } from "./plugins.js"
 import { nobodyYet, tiles, verdict } from "./summary.js"
 import { pluginNames } from "./words.js"
@@ -87,12 +88,14 @@ function emptyParts() {
 	const part = (name, label) => h(`section.po-part.po-${name}`, { "aria-label": label })
 	return {
 		verdict: h("div.po-verdict", { role: "status" }),
+		trouble: h("div.po-verdict", { role: "status" }),
 		guide: part("guide", "The first sign-in"),
 		tiles: h("div.po-tiles"),
 		chart: part("chart", "Sign-ins per hour"),
 		live: part("live", "Under way"),
 		funnel: part("funnel", "How far they came"),
 		failures: part("failures", "What failed"),
+		machines: part("machines", "Machines"),
 		plugins: part("plugins", "Plugins"),
 		admins: part("admins", "Admins"),
 	}
@@ -108,14 +111,27 @@ function fill(parts, answer, { chosen, choose, refresh }) {
 	const rows = answer.funnel.filter(row => !chosen.plugin || row.plugin === chosen.plugin)
 	const sum = total(rows)
 	const words = answer.ever ? verdict(rows, sum, { span: chosen.span, root: answer.root }) : nobodyYet()
-	// If it were replaced each time, screen readers would read it out each time.
-	if (parts.verdict.textContent !== words.textContent) show(parts.verdict, words)
+	announce(parts.verdict, words)
+	const { machines } = answer
+	announce(parts.trouble, ...machineTrouble(machines ?? []))
+	parts.machines.hidden = !machines
+	show(parts.machines, machines && machineList(machines))
 	for (const name of figures) parts[name].hidden = !answer.ever
 	show(parts.tiles, tiles(sum, answer))
 	show(parts.chart, chart(answer.hours))
 	show(parts.live, liveList(answer, refresh))
 	show(parts.funnel, funnelTable(answer, chosen, plugin => choose({ plugin })))
 	show(parts.failures, failureList(answer, chosen.span, sum.failed))
+}
+
+/**
+ * Shows words that screen readers read out, unless they are there already.
+ * @param {HTMLElement} part
+ * @param {(HTMLElement | false)[]} words
+ */
+function announce(part, ...words) {
+	const said = words.map(word => word && word.textContent).filter(Boolean).join("")
+	if (part.textContent !== said) show(part, words)
 }
 
 /** The parts that would be empty before the first sign-in. */

@@ -10,6 +10,7 @@ import (
 
 	"plugin-oauth/hooks/oauth"
 	"plugin-oauth/hooks/plugins"
+	"plugin-oauth/hooks/session"
 )
 
 // spans are the spans of time that the page can show. The chart has whole hours, and at least 24 of them.
@@ -19,7 +20,14 @@ var spans = map[string]ReportRequest{
 	"week": {Span: 7 * 24 * time.Hour, Hours: 7 * 24},
 }
 
-// signIns handles GET /api/plugin-oauth/sign-ins?span=hour|day|week&plugin=SLUG: a [session.Report].
+// signInsAnswer is what the page is told every few seconds.
+type signInsAnswer struct {
+	session.Report
+	// Machines are those of the cluster. Without one there are none.
+	Machines []Machine `json:"machines,omitempty"`
+}
+
+// signIns handles GET /api/plugin-oauth/sign-ins?span=hour|day|week&plugin=SLUG: a [signInsAnswer].
 func (p page) signIns(e *core.RequestEvent) error {
 	query := e.Request.URL.Query()
 	request, ok := spans[cmp.Or(query.Get("span"), "day")]
@@ -39,7 +47,11 @@ func (p page) signIns(e *core.RequestEvent) error {
 		report.Failures[i].Fix = fix(failure.Error, plugin)
 	}
 	report.Retention, report.Root = p.Retention.Seconds(), p.rootLabel()
-	return e.JSON(http.StatusOK, report)
+	answer := signInsAnswer{Report: report}
+	if p.Machines != nil {
+		answer.Machines = p.Machines()
+	}
+	return e.JSON(http.StatusOK, answer)
 }
 
 // findPlugin returns the plugin that a report names, or nil if it is gone.

@@ -878,3 +878,24 @@ func TestSweep(t *testing.T) {
 	s.advance(time.Millisecond)
 	sweep(session.Swept{Removed: 3})
 }
+
+// Who has counted a login further knows more; who has not counted some knows less, whatever else it has.
+func TestKnowsMore(t *testing.T) {
+	t.Parallel()
+	stages := []session.Funnel{
+		{},
+		{Started: 1},
+		{Started: 1, Redirected: 1},
+		{Started: 1, Redirected: 1, Finished: 1},
+		{Started: 1, Redirected: 1, Denied: 1}, // it was cancelled with its tokens
+		{Started: 2, Redirected: 1, Denied: 1},
+		{Started: 2, Redirected: 1, Denied: 1, Expired: 1},
+	}
+	for i, one := range stages {
+		for j, other := range stages {
+			if got := one.KnowsMore(other); got != (i > j) {
+				t.Errorf("%+v knows more than %+v: %t", one, other, got)
+			}
+		}
+	}
+}

@@ -16,6 +16,7 @@ type memory struct {
 	byTime   map[string][]entry // by the time that their keys begin with
 	listed   bool               // whether there was a list of all rows
 	watched  int64              // the revision up to which the watch has told of everything
+	learned  int64              // the latest revision that this process has written or read
 	watchers []session.Watcher
 }
 
@@ -50,6 +51,7 @@ func (m *memory) all(match func(e entry) bool) (matching []entry) {
 func (m *memory) learn(e entry) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	m.learned = max(m.learned, e.revision)
 	if e.revision <= m.watched {
 		return
 	}

@@ -43,6 +43,9 @@ type record struct {
 	Code        string `json:"error,omitempty"`
 	Description string `json:"errorDescription,omitempty"`
 	Cause       string `json:"cause,omitempty"`
+
+	// Deleted says that an admin has deleted the record on some machine, and that the others are to follow.
+	Deleted bool `json:"deleted,omitempty"`
 }
 
 // entry is a record with its place and its age.
@@ -113,6 +116,26 @@ func (e entry) row() session.Row {
 		KeptUntil:   readTime(e.KeptUntil),
 		Code:        e.Code,
 		Description: e.Description,
+	}
+}
+
+// copied returns the row as the admin sees it.
+func (e entry) copied() session.Record {
+	return session.Record{
+		ID:          e.id,
+		Plugin:      e.Plugin,
+		Tenant:      e.Tenant,
+		Origin:      e.Origin,
+		Status:      e.Status,
+		Code:        e.Code,
+		Description: e.Description,
+		Cause:       e.Cause,
+		Created:     readTime(e.Created),
+		Expires:     readTime(e.Expires),
+		Redirected:  readTime(e.Redirected),
+		Completed:   readTime(e.Completed),
+		Claimed:     readTime(e.Claimed),
+		Deleted:     e.Deleted,
 	}
 }
 

@@ -30,6 +30,7 @@ import (
 const (
 	rowKeys   = "s/"
 	tokenKeys = "t/"
+	hourKeys  = "h/"
 )
 
 // idLength is the length of a session's id.
@@ -43,6 +44,8 @@ type Options struct {
 	// ExchangeTime is how long a machine may take to exchange a code. Later the others end the login as
 	// failed: the machine has died. Zero means 15 seconds.
 	ExchangeTime time.Duration
+	// Copy follows the rows. If it is nil, nothing does.
+	Copy session.Copy
 	// Log is told when the watch is interrupted, and of rows that cannot be read.
 	Log *slog.Logger
 }
@@ -54,6 +57,8 @@ type Table struct {
 	options Options
 	timing  timing
 	memory  memory
+	copier  *copier // nil if there is no copy
+	totals  totals
 
 	stop    context.CancelFunc
 	running sync.WaitGroup
@@ -90,6 +95,10 @@ func newTable(kv etcdtry.KV, watcher clientv3.Watcher, options Options, timing t
 	}
 	t.running.Go(func() { t.follow(ctx) })
 	t.running.Go(func() { t.superviseExchanges(ctx) })
+	if options.Copy != nil {
+		t.copier = newCopier(t, options.Copy)
+		t.running.Go(func() { t.copier.follow(ctx) })
+	}
 	return t
 }
 
@@ -230,7 +239,7 @@ func (t *Table) Fail(
 func (t *Table) Cancel(
 	ctx context.Context, id string, failure session.Failure, now time.Time,
 ) (bool, error) {
-	return t.end(ctx, newRequest(byID(id), t.timing.long, func(e entry) (change, error) {
+	return t.end(ctx, newRequest(byID(id), t.timing.short, func(e entry) (change, error) {
 		if e.Status != session.StatusPending && e.Status != session.StatusReady {
 			return change{}, errNot
 		}

@@ -43,24 +43,40 @@ func (t *Table) follow(ctx context.Context) {
 
 // list reads all rows as they are at a revision. It remembers those that can still give tokens.
 func (t *Table) list(ctx context.Context) (listed []entry, revision int64, err error) {
+	revision, err = t.readAll(ctx, func(some []entry) error {
+		for _, e := range some {
+			if !e.isOver() {
+				listed = append(listed, e)
+			}
+		}
+		return nil
+	})
+	return listed, revision, err
+}
+
+// readAll reads all rows as they are at a revision, some at a time.
+func (t *Table) readAll(
+	ctx context.Context, read func(some []entry) error,
+) (revision int64, err error) {
 	end := clientv3.GetPrefixRangeEnd(rowKeys)
 	options := []clientv3.OpOption{clientv3.WithRange(end), clientv3.WithLimit(slice)}
 	for from := rowKeys; ; {
 		response, err := t.kv.Get(ctx, from, options...)
 		if err != nil {
-			return nil, 0, err
+			return 0, err
 		}
 		if revision == 0 {
 			revision = response.Header.Revision
 			options = append(options, clientv3.WithRev(revision))
 		}
+		var some []entry
 		for _, kv := range response.Kvs {
-			if e, readable := t.decode(kv); readable && !e.isOver() {
-				listed = append(listed, e)
+			if e, readable := t.decode(kv); readable {
+				some = append(some, e)
 			}
 		}
-		if !response.More {
-			return listed, revision, nil
+		if err := read(some); err != nil || !response.More {
+			return revision, err
 		}
 		from = string(response.Kvs[len(response.Kvs)-1].Key) + "\x00"
 	}

@@ -58,7 +58,7 @@ func (t *Table) countFruitless(ended int) {
 	go func() {
 		defer t.bounds.trimming.Unlock()
 		for t.bounds.isTrimDue() { // again, if many ended meanwhile and found the lock taken
-			if _, err := t.removeSurplus(context.Background()); err != nil {
+			if _, err := t.removeSurplus(context.Background(), forever); err != nil {
 				return // the sweep meets the same error, and reports it
 			}
 		}
@@ -68,26 +68,42 @@ func (t *Table) countFruitless(ended int) {
 // isTrimDue reports whether many logins have ended since the surplus was removed last.
 func (b *bounds) isTrimDue() bool { return b.fruitless.Load() > int64(b.maxFruitless/4) }
 
+// removal says which rows are to be removed.
+type removal struct {
+	// now is the time, and before is up to which expiry the retention is over.
+	now, before time.Time
+	// surplusBefore is up to which expiry rows are removed because there are too many. Zero: whenever they
+	// expire.
+	surplusBefore time.Time
+}
+
+// forever is later than any timestamp.
+const forever = "9999"
+
 // removeDue deletes the rows whose retention is over, and the oldest beyond what may be kept.
-func (t *Table) removeDue(ctx context.Context, now, removeBefore time.Time) (count int64, err error) {
+func (t *Table) removeDue(ctx context.Context, due removal) (count int64, err error) {
+	expiredUntil, fruitlessUntil := timestamp(due.now), forever
+	if !due.surplusBefore.IsZero() {
+		expiredUntil, fruitlessUntil = timestamp(due.surplusBefore), timestamp(due.surplusBefore)
+	}
 	t.bounds.trimming.Lock()
-	count, err = t.removeSurplus(ctx)
+	count, err = t.removeSurplus(ctx, fruitlessUntil)
 	t.bounds.trimming.Unlock()
 	if err != nil {
 		return count, err
 	}
-	abandoned := timestamp(now.Add(-session.AbandonedRetention))
+	abandoned := timestamp(due.now.Add(-session.AbandonedRetention))
 	removed, err := t.remove(ctx, t.statements.removeAbandoned, t.bounds.abandonedUntil, abandoned)
 	if count += removed; err != nil {
 		return count, err
 	}
 	t.bounds.abandonedUntil = abandoned
 	var surplus string // the latest expiry of a row that is one too many
-	err = t.statements.surplus.QueryRowContext(ctx, timestamp(now), t.bounds.maxExpired).Scan(&surplus)
+	err = t.statements.surplus.QueryRowContext(ctx, expiredUntil, t.bounds.maxExpired).Scan(&surplus)
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return count, err
 	}
-	removed, err = t.remove(ctx, t.statements.remove, max(timestamp(removeBefore), surplus))
+	removed, err = t.remove(ctx, t.statements.remove, max(timestamp(due.before), surplus))
 	return count + removed, err
 }
 
@@ -102,8 +118,9 @@ func (t *Table) remove(ctx context.Context, statement *sql.Stmt, args ...any) (c
 	}
 }
 
-// removeSurplus deletes the oldest rows beyond maxFruitless. The caller holds the lock trimming.
-func (t *Table) removeSurplus(ctx context.Context) (count int64, err error) {
+// removeSurplus deletes the oldest rows beyond maxFruitless that expire at a time or before. The caller holds
+// the lock trimming.
+func (t *Table) removeSurplus(ctx context.Context, until string) (count int64, err error) {
 	t.bounds.fruitless.Store(0)
 	for _, kind := range fruitlessKinds {
 		var surplus string // the latest expiry of a row that is one too many
@@ -115,7 +132,7 @@ func (t *Table) removeSurplus(ctx context.Context) (count int64, err error) {
 			return count, err
 		}
 		for {
-			removed, err := t.removeSome(ctx, kind, surplus)
+			removed, err := t.removeSome(ctx, kind, min(surplus, until))
 			if count += removed; err != nil {
 				return count, err
 			}

@@ -182,7 +182,7 @@ func TestLoginsRemovedBeforeTheyAreCounted(t *testing.T) {
 	}
 	// What is removed meanwhile has seen only some of the ends.
 	s.table.bounds.trimming.Lock()
-	_, err := s.table.removeSurplus(t.Context())
+	_, err := s.table.removeSurplus(t.Context(), forever)
 	s.table.bounds.trimming.Unlock()
 	left := s.column("SELECT substr(created, 1, 13) FROM sessions")
 	want := slices.Repeat([]string{timestamp(s.clock())[:13]}, s.table.bounds.maxFruitless)

@@ -27,9 +27,12 @@ type ReportRequest struct {
 	Plugin string
 }
 
+// rootSlug names the plugin at the root in a report.
+const rootSlug = "/"
+
 // Parts of the queries below. A plugin is named by its slug, or "/".
 const (
-	slug   = `iif(plugin = '', '/', plugin)`
+	slug   = `iif(plugin = '', '` + rootSlug + `', plugin)`
 	ofSlug = ` AND ({:slug} = '' OR ` + slug + ` = {:slug})`
 	living = `status IN ('pending', 'ready') AND expires > {:now}`
 	within = `expires > {:since} AND created >= {:since}`

@@ -13,7 +13,9 @@ type statements struct {
 
 	byState, byReadKey, pending, surplus, surplusOf *sql.Stmt
 
-	lastTotal, earliest, hourTotals, storeTotal, deleteTotals, deleteRemoved *sql.Stmt
+	lastTotal, earliest, hourTotals, storeTotal, raiseTotal, deleteTotals, deleteRemoved *sql.Stmt
+
+	living, copyRecord, deleteCopy, totalsSince *sql.Stmt // of a copy
 }
 
 // prepared is a statement, with the connection that it runs on.
@@ -107,6 +109,9 @@ func (s *statements) writes(db *sql.DB) []prepared {
 				WHERE ` + fruitless + ` AND status = ? AND expires <= ? LIMIT ` + sweepStep + `)
 			RETURNING created, completed`},
 		{statement: &s.storeTotal, db: db, query: storeTotal},
+		{statement: &s.raiseTotal, db: db, query: raiseTotal},
+		{statement: &s.copyRecord, db: db, query: copyRecord},
+		{statement: &s.deleteCopy, db: db, query: `DELETE FROM sessions WHERE id = ? RETURNING created`},
 		{statement: &s.deleteTotals, db: db, query: `DELETE FROM login_totals WHERE hour < ?`},
 		{statement: &s.deleteRemoved, db: db, query: `DELETE FROM removed_logins WHERE hour < ?`},
 	}
@@ -132,5 +137,7 @@ func (s *statements) reads(db *sql.DB) []prepared {
 		{statement: &s.earliest, db: db, query: `SELECT coalesce(min(created), '')
 			FROM sessions WHERE expires > ?`},
 		{statement: &s.hourTotals, db: db, query: hourTotals},
+		{statement: &s.totalsSince, db: db, query: totalsSince},
+		{statement: &s.living, db: db, query: `SELECT id FROM sessions WHERE status IN ('pending', 'ready')`},
 	}
 }

@@ -216,10 +216,10 @@ func (t *Table) Sweep(ctx context.Context, now, removeBefore time.Time) (swept s
 	if swept.Expired, err = t.expireDue(ctx, now); err != nil {
 		return swept, err
 	}
-	if err := t.addUp(ctx, now); err != nil {
+	if err := t.addUp(ctx, t.statements.storeTotal, now); err != nil {
 		return swept, err
 	}
-	swept.Removed, err = t.removeDue(ctx, now, removeBefore)
+	swept.Removed, err = t.removeDue(ctx, removal{now: now, before: removeBefore})
 	return swept, err
 }
 

@@ -33,11 +33,18 @@ const storeTotal = `INSERT INTO login_totals
 		finished = excluded.finished, claimed = excluded.claimed, denied = excluded.denied,
 		failed = excluded.failed, expired = excluded.expired`
 
+// raiseTotal is storeTotal for counts of which another machine may know more; see
+// [session.Funnel.KnowsMore].
+const raiseTotal = storeTotal + `
+	WHERE (excluded.started, excluded.claimed + excluded.denied + excluded.failed + excluded.expired,
+			excluded.redirected, excluded.finished) >
+		(started, claimed + denied + failed + expired, redirected, finished)`
+
 // addUp brings the totals up to date, and deletes those that are older than a year. Whatever was due must
 // have expired before: then a session no longer changes once its time is over, and only the hours since the
 // last total are counted again. Nobody waits for the counting, since it does not use the one connection that
-// writes.
-func (t *Table) addUp(ctx context.Context, now time.Time) (err error) {
+// writes. The statement stores a total.
+func (t *Table) addUp(ctx context.Context, store *sql.Stmt, now time.Time) (err error) {
 	uncounted := t.bounds.takeUncounted()
 	defer func() {
 		if err != nil {
@@ -59,7 +66,7 @@ func (t *Table) addUp(ctx context.Context, now time.Time) (err error) {
 		return err
 	}
 	for _, total := range totals {
-		if _, err := t.writer.exec(ctx, t.statements.storeTotal, total...); err != nil {
+		if _, err := t.writer.exec(ctx, store, total...); err != nil {
 			return err
 		}
 	}
