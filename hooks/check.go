@@ -116,7 +116,7 @@ func warnOf(log *slog.Logger, f doctor.Finding) {
 
 // bindDashboard adds the Sign-ins page to PocketBase's dashboard.
 func (s *server) bindDashboard(e *core.ServeEvent) error {
-	dashboard.Bind(e, dashboard.Options{
+	options := dashboard.Options{
 		Environment: s.config.Plugin,
 		Records:     s.records,
 		BaseURL:     s.config.baseURL(),
@@ -124,7 +124,14 @@ func (s *server) bindDashboard(e *core.ServeEvent) error {
 		Report:      s.report,
 		Cancel:      s.sessions.Cancel,
 		Check:       s.checkSetUp,
-	})
+	}
+	if shares := s.membership; shares != nil {
+		options.Report, options.Cancel = s.sharedReport, shares.sessions.Cancel
+		options.Machines = func() []dashboard.Machine {
+			return shownMachines(shares.roster.Machines(), s.config.timing.now())
+		}
+	}
+	dashboard.Bind(e, options)
 	return nil
 }
 
@@ -132,4 +139,11 @@ func (s *server) bindDashboard(e *core.ServeEvent) error {
 func (s *server) report(ctx context.Context, asked dashboard.ReportRequest) (session.Report, error) {
 	s.sweep()
 	return s.table.Report(ctx, sqlite.ReportRequest(asked))
+}
+
+// sharedReport is [server.report] of all machines.
+func (s *server) sharedReport(
+	ctx context.Context, asked dashboard.ReportRequest,
+) (session.Report, error) {
+	return s.membership.sessions.Report(ctx, sqlite.ReportRequest(asked))
 }

@@ -16,8 +16,12 @@ import (
 	"github.com/pocketbase/pocketbase/tools/hook"
 
 	"plugin-oauth/hooks/cluster"
+	"plugin-oauth/hooks/doctor"
+	"plugin-oauth/hooks/plugins"
+	"plugin-oauth/hooks/replica"
 	"plugin-oauth/hooks/rotation"
-	"plugin-oauth/hooks/session/etcd"
+	"plugin-oauth/hooks/session/shared"
+	"plugin-oauth/hooks/session/sqlite"
 )
 
 // clusterName is the name of the folder in the data folder where this machine has its share of the cluster's
@@ -27,11 +31,14 @@ const clusterName = "cluster"
 // membership is this machine's part in its cluster, and what it shares there with the others.
 type membership struct {
 	member    *cluster.Member
-	sessions  *etcd.Table
+	sessions  *shared.Sessions
 	rotations *rotation.Store
+	records   *replica.Replica
+	roster    *cluster.Roster
 	log       *slog.Logger // passes on each message once a minute
 
-	ending  atomic.Bool // the service ends, and the member with it
+	ctx     context.Context // of a start; the app's termination ends it
+	ending  atomic.Bool     // the service ends, and the member with it
 	stopped sync.Once
 }
 
@@ -43,7 +50,7 @@ func joinCluster(app core.App, config Config, log *slog.Logger) (*membership, er
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	joined := make(chan struct{})
-	m := &membership{}
+	m := &membership{ctx: ctx}
 	app.OnTerminate().Bind(&hook.Handler[*core.TerminateEvent]{
 		// When the requests under way have been answered, and before the database is closed.
 		Priority: afterShutdown,
@@ -68,18 +75,42 @@ func joinCluster(app core.App, config Config, log *slog.Logger) (*membership, er
 	log.Info("this machine takes part in its cluster", "machine", settings.Name, "leader", member.Leader())
 	m.member = member
 	m.log = slog.New(&seldomHandler{Handler: log.Handler(), said: map[string]time.Time{}})
-	m.sessions = etcd.New(member.Client(), etcd.Options{
-		Machine:      settings.Name,
+	return m, nil
+}
+
+// share begins to share the records, the sessions and the refreshes with the other machines. The tables are
+// there, and nothing is served yet.
+func (m *membership) share(app core.App, config Config, records *plugins.Records, local *sqlite.Table) error {
+	if m == nil {
+		return nil
+	}
+	var err error
+	m.records, err = replica.Start(m.ctx, app, m.member.Client(), replica.Options{
+		Machine:  config.Cluster.Name,
+		Machines: len(config.Cluster.Machines),
+		Changed:  func(ids []string) { records.Reload(ids...) },
+		Log:      m.log,
+	})
+	if err != nil {
+		return fmt.Errorf("the plugins and admins of the other machines cannot be had: %w", err)
+	}
+	m.sessions = shared.Open(m.member.Client(), local, shared.Options{
+		Machine:      config.Cluster.Name,
 		ExchangeTime: config.timing.provider + finishTime,
+		Retention:    config.SessionRetention,
 		Log:          m.log,
 	})
-	m.rotations = rotation.New(member.Client(), rotation.Options{
+	m.rotations = rotation.New(m.member.Client(), rotation.Options{
 		Kept: config.timing.refreshKept,
 		Busy: config.timing.provider + rotationSpare,
 		Now:  config.timing.now,
 		Log:  m.log,
 	})
-	return m, nil
+	m.roster = m.member.NewRoster(cluster.RosterOptions{
+		Version: config.Version,
+		Free:    func() (bytes uint64, known bool) { return doctor.FreeSpace(app.DataDir()) },
+	})
+	return nil
 }
 
 // rotationSpare is how much longer another machine may take for a refresh than its provider.
@@ -101,7 +132,15 @@ func (m *membership) stop() {
 		if m.member == nil {
 			return // it never took part
 		}
-		m.sessions.Close()
+		if m.roster != nil {
+			m.roster.Close()
+		}
+		if m.records != nil {
+			m.records.Close()
+		}
+		if m.sessions != nil {
+			m.sessions.Close()
+		}
 		m.member.Stop()
 	})
 }
@@ -115,14 +154,15 @@ func (m *membership) check() error {
 	return m.member.Check()
 }
 
-// sweep removes the answers to refreshes that are no longer given.
+// sweep brings what the admin sees of the sessions up to date, and removes the answers to refreshes that are
+// no longer given.
 func (m *membership) sweep() error {
 	if m == nil {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), sweepTime)
 	defer cancel()
-	return m.rotations.Sweep(ctx)
+	return errors.Join(m.sessions.Sweep(ctx), m.rotations.Sweep(ctx))
 }
 
 // sweepTime bounds a sweep that loses the majority.

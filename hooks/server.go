@@ -79,6 +79,9 @@ func newServer(app core.App, config Config, records *plugins.Records) (*server, 
 		return nil, err
 	}
 	table.Now = config.timing.now
+	if err := membership.share(app, config, records, table); err != nil {
+		return nil, err
+	}
 	s := &server{
 		app:              app,
 		config:           config,
@@ -109,7 +112,7 @@ func newServer(app core.App, config Config, records *plugins.Records) (*server, 
 	}
 	s.sessions = session.New(s.logins(), session.Options{
 		TTL:        config.SessionTTL,
-		Retention:  config.SessionRetention,
+		Retention:  s.retention(),
 		OnOutcome:  s.loginEnded,
 		MaxPending: maxPending,
 		Now:        config.timing.now,
@@ -125,9 +128,17 @@ func newServer(app core.App, config Config, records *plugins.Records) (*server, 
 // logins returns the table of the logins: that of all machines, or this one's.
 func (s *server) logins() session.Table {
 	if s.membership != nil {
-		return s.membership.sessions
+		return s.membership.sessions.Table
 	}
 	return s.table
+}
+
+// retention is how long the row of a login stays in that table after it has expired.
+func (s *server) retention() time.Duration {
+	if s.membership != nil {
+		return s.membership.sessions.Retention()
+	}
+	return s.config.SessionRetention
 }
 
 // request is a request with the plugin that it is for, which is nil if there is none.

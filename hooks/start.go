@@ -15,6 +15,8 @@ import (
 	"github.com/pocketbase/pocketbase/core"
 	"github.com/pocketbase/pocketbase/tools/dbutils"
 	"github.com/pocketbase/pocketbase/tools/hook"
+
+	"plugin-oauth/hooks/replica"
 )
 
 // start prepares the app, makes it listen, and then puts the server in front of PocketBase's own routes.
@@ -128,7 +130,11 @@ func (s *server) createSuperuser(e *core.ServeEvent) error {
 	superuser := core.NewRecord(collection)
 	superuser.SetEmail(s.config.SuperuserEmail)
 	superuser.SetPassword(s.config.SuperuserPassword)
-	if err := e.App.Save(superuser); err != nil {
+	err = e.App.Save(superuser)
+	if errors.Is(err, replica.ErrTaken) {
+		return nil // another machine has just made it, and it is on its way here
+	}
+	if err != nil {
 		return fmt.Errorf("the admin of SUPERUSER_EMAIL cannot be made: %w", err)
 	}
 	return nil
@@ -160,12 +166,7 @@ func (s *server) bindSessions(e *core.ServeEvent) error {
 		e.App.OnRecordDelete("sessions").BindFunc(s.table.RecordDeleted)
 		return nil
 	}
-	e.App.OnRecordDelete("sessions").BindFunc(func(e *core.RecordEvent) error {
-		if _, err := s.sessions.Cancel(context.Background(), e.Record.Id); err != nil {
-			return err
-		}
-		return e.Next()
-	})
+	e.App.OnRecordDelete("sessions").BindFunc(s.membership.sessions.RecordDeleted)
 	return nil
 }
 
