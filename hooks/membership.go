@@ -35,8 +35,8 @@ type membership struct {
 	stopped sync.Once
 }
 
-// joinCluster makes this machine a member of its cluster, and returns when it takes part. Without a cluster it
-// returns nil. The app's termination ends the wait, and later the membership.
+// joinCluster makes this machine a member of its cluster, and returns when it takes part. Without a cluster
+// it returns nil. The app's termination ends the wait, and later the membership.
 func joinCluster(app core.App, config Config, log *slog.Logger) (*membership, error) {
 	if config.Cluster == nil {
 		return nil, nil

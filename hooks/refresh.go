@@ -154,7 +154,8 @@ func (s *server) redeem(e *request, client *oauth.Client, refreshToken string) (
 	})
 }
 
-// askOnce asks the provider, unless another machine does so, or did a moment ago. Then its answer is returned.
+// askOnce asks the provider, unless another machine does so, or did a moment ago: then it returns that
+// machine's answer.
 func (s *server) askOnce(
 	e *request, key refreshKey, refreshToken string, ask func() ([]byte, error),
 ) ([]byte, error) {
