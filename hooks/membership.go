@@ -60,8 +60,8 @@ func joinCluster(app core.App, config Config, log *slog.Logger) (*membership, er
 	member, err := cluster.Start(ctx, settings)
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE):
-		return nil, errors.New("another program uses the address where this machine listens for the others: " +
-			"end it, or choose another address with CLUSTER or CLUSTER_LISTEN")
+		return nil, errors.New("another program uses the address where this machine listens for the " +
+			"others: end it, or choose another address with CLUSTER or CLUSTER_LISTEN")
 	case err != nil:
 		return nil, fmt.Errorf("this machine cannot take part in its cluster: %w", err)
 	}

@@ -183,8 +183,8 @@ func (s *server) forgetAnswers(e *request, token tokenKey) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(e.Request.Context()), forgetTime)
 	defer cancel()
 	if err := s.membership.rotations.Forget(ctx, rotation.Hash(token)); err != nil {
-		s.membership.log.Warn("an answer to a refresh that has a revoked token may be given again for a moment",
-			"cause", err.Error())
+		s.membership.log.Warn("an answer to a refresh that has a revoked token may be given again for a "+
+			"moment", "cause", err.Error())
 	}
 }
 
