@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"path/filepath"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -31,6 +32,7 @@ type membership struct {
 	rotations *rotation.Store
 	log       *slog.Logger // passes on each message once a minute
 
+	ends    []func()    // end what has been started, the last one first
 	ending  atomic.Bool // the service ends, and the member with it
 	stopped sync.Once
 }
@@ -43,7 +45,8 @@ func joinCluster(app core.App, config Config, log *slog.Logger) (*membership, er
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	joined := make(chan struct{})
-	m := &membership{}
+	defer close(joined)
+	m := &membership{log: slog.New(&seldomHandler{Handler: log.Handler(), said: map[string]time.Time{}})}
 	app.OnTerminate().Bind(&hook.Handler[*core.TerminateEvent]{
 		// When the requests under way have been answered, and before the database is closed.
 		Priority: afterShutdown,
@@ -54,7 +57,6 @@ func joinCluster(app core.App, config Config, log *slog.Logger) (*membership, er
 			return e.Next()
 		},
 	})
-	defer close(joined)
 	settings := *config.Cluster
 	settings.Folder, settings.Log = filepath.Join(app.DataDir(), clusterName), log
 	member, err := cluster.Start(ctx, settings)
@@ -65,21 +67,27 @@ func joinCluster(app core.App, config Config, log *slog.Logger) (*membership, er
 	case err != nil:
 		return nil, fmt.Errorf("this machine cannot take part in its cluster: %w", err)
 	}
-	log.Info("this machine takes part in its cluster", "machine", settings.Name, "leader", member.Leader())
 	m.member = member
-	m.log = slog.New(&seldomHandler{Handler: log.Handler(), said: map[string]time.Time{}})
-	m.sessions = etcd.New(member.Client(), etcd.Options{
-		Machine:      settings.Name,
+	m.ends = append(m.ends, member.Stop)
+	m.share(config)
+	log.Info("this machine takes part in its cluster", "machine", settings.Name, "leader", member.Leader())
+	return m, nil
+}
+
+// share begins to share with the other machines.
+func (m *membership) share(config Config) {
+	m.sessions = etcd.New(m.member.Client(), etcd.Options{
+		Machine:      config.Cluster.Name,
 		ExchangeTime: config.timing.provider + finishTime,
 		Log:          m.log,
 	})
-	m.rotations = rotation.New(member.Client(), rotation.Options{
+	m.ends = append(m.ends, m.sessions.Close)
+	m.rotations = rotation.New(m.member.Client(), rotation.Options{
 		Kept: config.timing.refreshKept,
 		Busy: config.timing.provider + rotationSpare,
 		Now:  config.timing.now,
 		Log:  m.log,
 	})
-	return m, nil
 }
 
 // rotationSpare is how much longer another machine may take for a refresh than its provider.
@@ -98,11 +106,9 @@ func (m *membership) handOver() {
 func (m *membership) stop() {
 	m.ending.Store(true)
 	m.stopped.Do(func() {
-		if m.member == nil {
-			return // it never took part
+		for _, end := range slices.Backward(m.ends) {
+			end()
 		}
-		m.sessions.Close()
-		m.member.Stop()
 	})
 }
 

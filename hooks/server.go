@@ -68,17 +68,17 @@ const maxPending = 30_000
 
 // newServer returns the server of an app that has its tables. The configuration is complete and valid.
 func newServer(app core.App, config Config, records *plugins.Records) (*server, error) {
+	table, err := sqlite.New(app)
+	if err != nil {
+		return nil, err
+	}
+	table.Now = config.timing.now
 	dashboardLines := &repeats{}
 	log := newLogger(config.Log, app.Logger().Handler(), dashboardLines)
 	membership, err := joinCluster(app, config, log)
 	if err != nil {
 		return nil, err
 	}
-	table, err := sqlite.New(app)
-	if err != nil {
-		return nil, err
-	}
-	table.Now = config.timing.now
 	s := &server{
 		app:              app,
 		config:           config,
