@@ -133,7 +133,7 @@ func testSignedInDuringRefresh(t *testing.T, p *plugin) {
 	p.expireIn(-1000)
 	release := p.holdRefresh()
 	before := p.provider.refreshes.Load()
-	p.run("late = '', auth.accessToken().then(token => late = token)")
+	p.run("late = '', auth.accessToken().then(token => late = token, error => late = error.message)")
 	p.waitForRefresh(before)
 	old := p.stored().Tokens
 	p.submit(p.click())

@@ -182,7 +182,7 @@ func testBrowserConfirm(t *testing.T, engine browser.Engine) {
 	d := startDemo(t, "always")
 	tab := browser.Open(t, engine, "about:blank")
 	poll := d.signInUpToTheQuestion(t, tab)
-	tab.Until(t, buttonsShow)
+	waitForButtons(t, tab)
 	look(t, tab, "page-confirm")
 	same := browser.Evaluate[bool](t, tab, `(([a, b]) => a.offsetWidth === b.offsetWidth &&
 		getComputedStyle(a).background === getComputedStyle(b).background
@@ -190,7 +190,6 @@ func testBrowserConfirm(t *testing.T, engine browser.Engine) {
 	if !same {
 		t.Error("one of the two choices stands out")
 	}
-	tab.Until(t, buttonsShow) // the window may have got the focus
 	tabOnce(t, tab, "button[value=cancel]")
 	tabOnce(t, tab, "button[value=continue]")
 	browser.Evaluate[bool](t, tab, "(document.querySelector('button[value=cancel]').focus(), true)")
@@ -203,7 +202,7 @@ func testBrowserConfirm(t *testing.T, engine browser.Engine) {
 	}
 
 	poll = d.signInUpToTheQuestion(t, tab)
-	tab.Until(t, buttonsShow)
+	waitForButtons(t, tab)
 	// A double click sends the form once.
 	if sent := browser.Evaluate[int](t, tab, `(() => {
 		let sent = 0
@@ -238,8 +237,18 @@ func tabOnce(t *testing.T, tab *browser.Page, selector string) {
 }
 
 // buttonsShow is true once the buttons of the question take a click.
-const buttonsShow = `getComputedStyle(document.querySelector("button")).visibility === "visible" &&
-	performance.now() - since >= 1000`
+const buttonsShow = `document.readyState === "complete" && performance.now() - since >= 1000 &&
+	getComputedStyle(document.querySelector("button")).visibility === "visible"`
+
+// waitForButtons waits until the buttons of the question take a click, and go on doing so: from then on the
+// windows of other tests, which take the focus and give it back, do not make them wait again.
+func waitForButtons(t *testing.T, tab *browser.Page) {
+	t.Helper()
+	tab.WaitVisible(t, "main.question h1")
+	tab.Run(t, `["focus", "visibilitychange"].forEach(type => addEventListener(
+		type, event => event.isTrusted && event.stopImmediatePropagation(), { capture: true }))`)
+	tab.Until(t, buttonsShow)
+}
 
 // A click that comes at once was meant for what was there before: the buttons of the question are not there
 // yet, neither for the mouse nor for the keyboard, and no form is sent. So it is again when the window gets
@@ -253,7 +262,7 @@ func testBrowserConfirmWaits(t *testing.T, engine browser.Engine) {
 	d := startDemo(t, "always")
 	tab := browser.Open(t, engine, "about:blank")
 	d.signInUpToTheQuestion(t, tab)
-	tab.Until(t, buttonsShow)
+	waitForButtons(t, tab)
 	const tryAll = `(() => {
 		const form = document.querySelector("form"), button = form.querySelector("button[value=continue]")
 		const { left, top, width, height } = button.getBoundingClientRect()

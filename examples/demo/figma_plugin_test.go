@@ -144,8 +144,7 @@ func (f *figmaPlugin) signInAt(address string) {
 	f.t.Helper()
 	tab := f.host.Profile().Open(f.t, address)
 	tab.Click(f.t, "button") // the form is filled in
-	tab.WaitVisible(f.t, "button[value=continue]")
-	tab.Until(f.t, buttonsShow)
+	waitForButtons(f.t, tab)
 	tab.Click(f.t, "button[value=continue]")
 	tab.WaitVisible(f.t, "main.success h1")
 	if said := tab.Text(f.t, "main"); !strings.Contains(said, "return to Figma") {

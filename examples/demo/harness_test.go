@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	_ "embed"
+	"flag"
 	"io"
 	"net/http"
 	"net/http/httputil"
@@ -23,6 +24,12 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	flag.Parse()
+	// The tests wait for browsers most of the time, so more of them may run than there are cores.
+	parallel := flag.Lookup("test.parallel")
+	if parallel.Value.String() == parallel.DefValue {
+		_ = parallel.Value.Set("4") // it is a number
+	}
 	code := m.Run()
 	browser.Quit()
 	testkit.RemoveBuild()

@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 
 	"plugin-oauth/internal/typo"
 )
@@ -137,33 +138,37 @@ func (p *Preset) HasScopes() bool {
 //go:embed presets.json
 var presetsJSON []byte
 
-// presets has the rows of presets.json, sorted by name.
-var presets = func() (all []Preset) {
+// presets returns the rows of presets.json, sorted by name. They take a megabyte, so they are read when they
+// are first asked for.
+var presets = sync.OnceValue(func() (all []Preset) {
 	if err := json.Unmarshal(presetsJSON, &all, json.RejectUnknownMembers(true)); err != nil {
 		panic("presets.json: " + err.Error())
 	}
 	return all
-}()
+})
 
 // Presets returns all presets, sorted by name.
-func Presets() []Preset { return slices.Clone(presets) }
+func Presets() []Preset { return slices.Clone(presets()) }
 
 // FindPreset returns the preset with this name, if there is one.
 func FindPreset(name string) (Preset, bool) {
+	if name == "" {
+		return Preset{}, false
+	}
 	compare := func(preset Preset, name string) int { return cmp.Compare(preset.Name, name) }
-	i, found := slices.BinarySearchFunc(presets, name, compare)
+	i, found := slices.BinarySearchFunc(presets(), name, compare)
 	if !found {
 		return Preset{}, false
 	}
-	return presets[i], true
+	return presets()[i], true
 }
 
 // SimilarPresets returns the names of the presets that may be meant by a name that is not a preset's: those
 // that it contains or whose title contains it, or else those that it is mistyped from.
 func SimilarPresets(name string) (similar []string) {
 	name = strings.ToLower(name)
-	words := make(map[string]string, 2*len(presets)) // to the preset's name, from that and the title
-	for _, preset := range presets {
+	words := make(map[string]string, 2*len(presets())) // to the preset's name, from that and the title
+	for _, preset := range presets() {
 		inTitle := len(name) > 2 && strings.Contains(strings.ToLower(preset.Title), name)
 		if inTitle || (len(preset.Name) > 2 && strings.Contains(name, preset.Name)) {
 			similar = append(similar, preset.Name)
@@ -202,11 +207,11 @@ func (c *Client) LikelyPreset() (Preset, bool) {
 	if c.Provider != "" {
 		return FindPreset(c.Provider)
 	}
-	i := slices.IndexFunc(presets, func(p Preset) bool { return p.hasTokenEndpoint(c.TokenEndpoint) })
+	i := slices.IndexFunc(presets(), func(p Preset) bool { return p.hasTokenEndpoint(c.TokenEndpoint) })
 	if i < 0 {
 		return Preset{}, false
 	}
-	return presets[i], true
+	return presets()[i], true
 }
 
 // hasTokenEndpoint reports whether an address is the preset's token endpoint, for whichever tenant.

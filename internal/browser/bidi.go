@@ -21,6 +21,8 @@ type bidi struct {
 	last    int                    // the id of the last command
 	waiting map[int]chan<- bidiEnd // who waits for the end of a command, by its id
 	broken  error                  // why there is no connection any more
+
+	focus sync.Mutex // a window that opens takes the focus from the one that keys are for
 }
 
 // bidiEnd is what becomes of a command. Without an id it is an event.

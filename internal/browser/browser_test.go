@@ -1,12 +1,14 @@
 package browser
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 )
 
@@ -86,5 +88,32 @@ func TestEngines(t *testing.T) {
 		page.Run(t, "window.before = 1")
 		page.Reload(t)
 		page.Until(t, "document.title === 'outer' && !window.before")
+	})
+}
+
+// Tests share a browser, so that windows of others come and go. A page gets its keys all the same.
+func TestKeysArriveBesideOtherWindows(t *testing.T) {
+	t.Parallel()
+	Each(t, func(t *testing.T, engine Engine) {
+		address := servePages(t)
+		page := Open(t, engine, address+"/outer")
+		page.Click(t, "#name")
+		other := NewProfile(t, engine)
+		opening, stop := context.WithCancel(t.Context())
+		var windows sync.WaitGroup
+		defer windows.Wait()
+		defer stop()
+		windows.Go(func() {
+			for opening.Err() == nil {
+				other.Open(t, address+"/opened").Close(t)
+			}
+		})
+		page.Run(t, `(globalThis.clicks = 0, button = document.createElement("button"),
+			button.onclick = () => clicks++, document.body.prepend(button))`)
+		for press := range 5 {
+			page.Run(t, "button.focus()")
+			page.Press(t, Enter)
+			page.Until(t, fmt.Sprintf("clicks === %d", press+1))
+		}
 	})
 }

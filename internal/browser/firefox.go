@@ -95,6 +95,8 @@ type firefoxContext struct {
 }
 
 func (f *firefox) open(ctx context.Context) (id string, err error) {
+	f.focus.Lock()
+	defer f.focus.Unlock()
 	var made firefoxContext
 	err = f.call(ctx, "browsingContext.create", map[string]any{
 		"type": "window", "userContext": f.context,
@@ -218,8 +220,24 @@ func (f *firefox) act(ctx context.Context, at place, device map[string]any) erro
 	}, nil)
 }
 
+// press presses keys once the window has the focus: without it, Enter does nothing to a button.
 func (f *firefox) press(ctx context.Context, at place, keys string) error {
-	if err := f.show(ctx, at.window); err != nil {
+	f.focus.Lock()
+	defer f.focus.Unlock()
+	var err error
+	focused := askUntil(ctx, func() bool {
+		var has []byte
+		has, err = f.evaluate(ctx, place{window: at.window}, "document.hasFocus()")
+		if err != nil || string(has) == "true" {
+			return true
+		}
+		err = f.call(ctx, "browsingContext.activate", map[string]any{"context": at.window}, nil)
+		return err != nil
+	})
+	if !focused {
+		err = errors.New("the window does not get the focus")
+	}
+	if err != nil {
 		return err
 	}
 	return f.act(ctx, at, keyActions(keys))

@@ -123,19 +123,29 @@ func (p *Page) Until(t testing.TB, condition string) {
 	defer cancel()
 	var holds bool
 	var err error
-	for {
+	came := askUntil(ctx, func() bool {
 		if now := p.evaluateInto(ctx, "!!("+condition+")", &holds); ctx.Err() == nil {
 			err = now
 		}
-		if err == nil && holds {
-			return
-		}
+		return err == nil && holds
+	})
+	if !came {
+		t.Fatalf("%s: %s did not come: %v\n%s", p.Engine(), condition, err, p.describe())
+	}
+}
+
+// askUntil asks until it is told yes, and ever less often: browsers have other work to do. It reports whether
+// that was before the context ended.
+func askUntil(ctx context.Context, ask func() bool) bool {
+	const first, longest = 10 * time.Millisecond, 160 * time.Millisecond
+	for pause := first; !ask(); pause = min(2*pause, longest) {
 		select {
 		case <-ctx.Done():
-			t.Fatalf("%s: %s did not come: %v\n%s", p.Engine(), condition, err, p.describe())
-		case <-time.After(20 * time.Millisecond):
+			return false
+		case <-time.After(pause):
 		}
 	}
+	return true
 }
 
 // describe says what the page shows, for a test that fails.
@@ -208,19 +218,22 @@ func (p *Page) Window(t testing.TB, prefix string) *Page {
 	t.Helper()
 	ctx, cancel := limit()
 	defer cancel()
-	for {
-		windows := p.profile.Windows(t)
+	var windows map[string]string
+	var opened *Page
+	came := askUntil(ctx, func() bool {
+		windows = p.profile.Windows(t)
 		for id, address := range windows {
 			if strings.HasPrefix(address, prefix) && !p.profile.isTaken(id) {
-				return p.profile.page(id)
+				opened = p.profile.page(id)
+				return true
 			}
 		}
-		select {
-		case <-ctx.Done():
-			t.Fatalf("%s: no window with %s opened; there are %q", p.Engine(), prefix, windows)
-		case <-time.After(20 * time.Millisecond):
-		}
+		return false
+	})
+	if !came {
+		t.Fatalf("%s: no window with %s opened; there are %q", p.Engine(), prefix, windows)
 	}
+	return opened
 }
 
 func (p *Profile) isTaken(id string) bool {
@@ -234,21 +247,18 @@ func (p *Page) NoWindow(t testing.TB, prefix string) {
 	t.Helper()
 	ctx, cancel := limit()
 	defer cancel()
-	for {
-		found := ""
+	var found string
+	closed := askUntil(ctx, func() bool {
+		found = ""
 		for _, address := range p.profile.Windows(t) {
 			if strings.HasPrefix(address, prefix) {
 				found = address
 			}
 		}
-		if found == "" {
-			return
-		}
-		select {
-		case <-ctx.Done():
-			t.Fatalf("%s: the window with %s is still open", p.Engine(), found)
-		case <-time.After(20 * time.Millisecond):
-		}
+		return found == ""
+	})
+	if !closed {
+		t.Fatalf("%s: the window with %s is still open", p.Engine(), found)
 	}
 }
 
@@ -300,19 +310,16 @@ const findMiddle = `(element => {
 
 // middle returns the middle of the element that an expression gives, once it shows there.
 func middle(ctx context.Context, d driver, at place, element string) (x, y float64, err error) {
-	for {
-		text, err := d.evaluate(ctx, at, findMiddle+"("+element+")")
-		var point *struct{ X, Y float64 }
-		if err == nil {
+	var point *struct{ X, Y float64 }
+	shows := askUntil(ctx, func() bool {
+		var text []byte
+		if text, err = d.evaluate(ctx, at, findMiddle+"("+element+")"); err == nil {
 			err = json.Unmarshal(text, &point)
 		}
-		if err == nil && point != nil {
-			return point.X, point.Y, nil
-		}
-		select {
-		case <-ctx.Done():
-			return 0, 0, errors.Join(fmt.Errorf("%s does not show", element), err)
-		case <-time.After(20 * time.Millisecond):
-		}
+		return err == nil && point != nil
+	})
+	if !shows {
+		return 0, 0, errors.Join(fmt.Errorf("%s does not show", element), err)
 	}
+	return point.X, point.Y, nil
 }
