@@ -19,8 +19,8 @@ func clusterConfig(get func(name string) string) (*cluster.Config, error) {
 	if list == "" {
 		if config.Name != "" || config.Listen != "" || config.Secret != "" {
 			return nil, errors.New("CLUSTER must be set beside CLUSTER_NAME, CLUSTER_SECRET and " +
-				"CLUSTER_LISTEN, such as a=host-a:2380,b=host-b:2380,c=host-c:2380; without it this machine " +
-				"is alone, and needs none of them")
+				"CLUSTER_LISTEN, such as a=host-a:2380,b=host-b:2380,c=host-c:2380; without it this " +
+				"machine is alone, and needs none of them")
 		}
 		return nil, nil
 	}
@@ -36,8 +36,8 @@ func (c Config) validateCluster() error {
 		return nil
 	}
 	if plugins.IsGuessable(c.Cluster.Secret) {
-		return errors.New("CLUSTER_SECRET must not be one character over and over again: whoever guesses it " +
-			"is taken for one of the machines")
+		return errors.New("CLUSTER_SECRET must not be one character over and over again: whoever guesses " +
+			"it is taken for one of the machines")
 	}
 	return c.Cluster.Check()
 }

@@ -21,7 +21,7 @@ var variables = []string{
 	"SUPERUSER_PASSWORD", "METRICS_ADDR", "TLS_CERT_FILE", "TLS_KEY_FILE", "FLY_APP_NAME", "ALLOW_HTTP",
 	"TOKEN_PARAMS", "TOKEN_FORMAT", "LOGIN_PARAMS", "REDIRECT_PARAMS", "REDIRECT_NAME", "REVOKE_KIND",
 	"ALERT_URL", "TEAM_ID", "KEY_ID", "API_HOSTS", "TOKENS", "OLD_ENCRYPTION_KEY",
-	"CLUSTER", "CLUSTER_NAME", "CLUSTER_SECRET", "CLUSTER_LISTEN",
+	"CLUSTER", "CLUSTER_NAME", "CLUSTER_SECRET", "CLUSTER_LISTEN", "FLY_MACHINE_ID",
 }
 
 // setEnv sets the reference's variables and those given as NAME=value, and clears all others.
@@ -256,6 +256,38 @@ func TestConfigFromEnvironment(t *testing.T) {
 }
 
 // A public client has no secret, and the token endpoint may want more than OAuth says.
+// The machines of a cluster have the same variables but for the name, which Fly.io sets.
+func TestClusterFromEnvironment(t *testing.T) {
+	const machines = "CLUSTER=a=host-a:2380,b=host-b:2380,c=host-c:2380"
+	secret := strings.Repeat("secret", 6)
+	for _, test := range []struct{ variables, name string }{
+		{variables: "FLY_MACHINE_ID=b"},
+		{variables: machines + "\nFLY_MACHINE_ID=b", name: "b"},
+		{variables: machines + "\nFLY_MACHINE_ID=b\nCLUSTER_NAME=c", name: "c"},
+	} {
+		variables := strings.Split(test.variables, "\n")
+		if test.name != "" {
+			variables = append(variables, "CLUSTER_SECRET="+secret, "CLUSTER_LISTEN=:2380")
+		}
+		setEnv(t, variables...)
+		config, err := LoadConfig(t.TempDir())
+		if err == nil {
+			err = config.Validate()
+		}
+		switch {
+		case err != nil:
+			t.Error(err)
+		case test.name == "":
+			if config.Cluster != nil {
+				t.Errorf("%s: %+v", test.variables, config.Cluster)
+			}
+		case config.Cluster.Name != test.name || config.Cluster.Secret != secret ||
+			config.Cluster.Listen != ":2380" || config.Cluster.Machines["c"] != "host-c:2380":
+			t.Errorf("%s: %+v", test.variables, config.Cluster)
+		}
+	}
+}
+
 func TestTokenSettingsFromEnvironment(t *testing.T) {
 	setEnv(t, "CLIENT_SECRET=", "TOKEN_AUTH=none", "TOKEN_FORMAT=json", "REVOKE_KIND=delete",
 		"TOKEN_PARAMS=?resource=a&resource=b", "LOGIN_PARAMS=prompt, login_hint", "REDIRECT_PARAMS=realmId",

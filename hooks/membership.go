@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"path/filepath"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -33,25 +34,32 @@ type membership struct {
 	member    *cluster.Member
 	sessions  *shared.Sessions
 	rotations *rotation.Store
-	records   *replica.Replica
 	roster    *cluster.Roster
 	log       *slog.Logger // passes on each message once a minute
 
-	ctx     context.Context // of a start; the app's termination ends it
-	ending  atomic.Bool     // the service ends, and the member with it
+	ends    []func()    // end what has been started, the last one first
+	ending  atomic.Bool // the service ends, and the member with it
 	stopped sync.Once
 }
 
-// joinCluster makes this machine a member of its cluster, and returns when it takes part. Without a cluster it
-// returns nil. The app's termination ends the wait, and later the membership.
-func joinCluster(app core.App, config Config, log *slog.Logger) (*membership, error) {
+// ownStore is what a machine has by itself, and what a cluster makes equal on all machines.
+type ownStore struct {
+	app      core.App
+	records  *plugins.Records
+	sessions *sqlite.Table
+}
+
+// joinCluster makes this machine a member of its cluster, and returns when it takes part. Without a cluster
+// it returns nil. The app's termination ends the wait, and later the membership.
+func joinCluster(own ownStore, config Config, log *slog.Logger) (*membership, error) {
 	if config.Cluster == nil {
 		return nil, nil
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	joined := make(chan struct{})
-	m := &membership{ctx: ctx}
-	app.OnTerminate().Bind(&hook.Handler[*core.TerminateEvent]{
+	defer close(joined)
+	m := &membership{log: slog.New(&seldomHandler{Handler: log.Handler(), said: map[string]time.Time{}})}
+	own.app.OnTerminate().Bind(&hook.Handler[*core.TerminateEvent]{
 		// When the requests under way have been answered, and before the database is closed.
 		Priority: afterShutdown,
 		Func: func(e *core.TerminateEvent) error {
@@ -61,45 +69,44 @@ func joinCluster(app core.App, config Config, log *slog.Logger) (*membership, er
 			return e.Next()
 		},
 	})
-	defer close(joined)
 	settings := *config.Cluster
-	settings.Folder, settings.Log = filepath.Join(app.DataDir(), clusterName), log
+	settings.Folder, settings.Log = filepath.Join(own.app.DataDir(), clusterName), log
 	member, err := cluster.Start(ctx, settings)
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE):
-		return nil, errors.New("another program uses the address where this machine listens for the others: " +
-			"end it, or choose another address with CLUSTER or CLUSTER_LISTEN")
+		return nil, errors.New("another program uses the address where this machine listens for the " +
+			"others: end it, or choose another address with CLUSTER or CLUSTER_LISTEN")
 	case err != nil:
 		return nil, fmt.Errorf("this machine cannot take part in its cluster: %w", err)
 	}
-	log.Info("this machine takes part in its cluster", "machine", settings.Name, "leader", member.Leader())
 	m.member = member
-	m.log = slog.New(&seldomHandler{Handler: log.Handler(), said: map[string]time.Time{}})
+	m.ends = append(m.ends, member.Stop)
+	if err := m.share(ctx, own, config); err != nil {
+		return nil, err
+	}
+	log.Info("this machine takes part in its cluster", "machine", settings.Name, "leader", member.Leader())
 	return m, nil
 }
 
-// share begins to share the records, the sessions and the refreshes with the other machines. The tables are
-// there, and nothing is served yet.
-func (m *membership) share(app core.App, config Config, records *plugins.Records, local *sqlite.Table) error {
-	if m == nil {
-		return nil
-	}
-	var err error
-	m.records, err = replica.Start(m.ctx, app, m.member.Client(), replica.Options{
+// share begins to share with the other machines, which must be before anything is served.
+func (m *membership) share(ctx context.Context, own ownStore, config Config) error {
+	records, err := replica.Start(ctx, own.app, m.member.Client(), replica.Options{
 		Machine:  config.Cluster.Name,
 		Machines: len(config.Cluster.Machines),
-		Changed:  func(ids []string) { records.Reload(ids...) },
+		Changed:  func(ids []string) { own.records.Reload(ids...) },
 		Log:      m.log,
 	})
 	if err != nil {
 		return fmt.Errorf("the plugins and admins of the other machines cannot be had: %w", err)
 	}
-	m.sessions = shared.Open(m.member.Client(), local, shared.Options{
+	m.ends = append(m.ends, records.Close)
+	m.sessions = shared.Open(m.member.Client(), own.sessions, shared.Options{
 		Machine:      config.Cluster.Name,
 		ExchangeTime: config.timing.provider + finishTime,
 		Retention:    config.SessionRetention,
 		Log:          m.log,
 	})
+	m.ends = append(m.ends, m.sessions.Close)
 	m.rotations = rotation.New(m.member.Client(), rotation.Options{
 		Kept: config.timing.refreshKept,
 		Busy: config.timing.provider + rotationSpare,
@@ -108,8 +115,9 @@ func (m *membership) share(app core.App, config Config, records *plugins.Records
 	})
 	m.roster = m.member.NewRoster(cluster.RosterOptions{
 		Version: config.Version,
-		Free:    func() (bytes uint64, known bool) { return doctor.FreeSpace(app.DataDir()) },
+		Free:    func() (bytes uint64, known bool) { return doctor.FreeSpace(own.app.DataDir()) },
 	})
+	m.ends = append(m.ends, m.roster.Close)
 	return nil
 }
 
@@ -129,19 +137,9 @@ func (m *membership) handOver() {
 func (m *membership) stop() {
 	m.ending.Store(true)
 	m.stopped.Do(func() {
-		if m.member == nil {
-			return // it never took part
+		for _, end := range slices.Backward(m.ends) {
+			end()
 		}
-		if m.roster != nil {
-			m.roster.Close()
-		}
-		if m.records != nil {
-			m.records.Close()
-		}
-		if m.sessions != nil {
-			m.sessions.Close()
-		}
-		m.member.Stop()
 	})
 }
 
@@ -154,7 +152,7 @@ func (m *membership) check() error {
 	return m.member.Check()
 }
 
-// sweep brings what the admin sees of the sessions up to date, and removes the answers to refreshes that are
+// sweep brings what the admin sees of the sign-ins up to date, and removes the answers to refreshes that are
 // no longer given.
 func (m *membership) sweep() error {
 	if m == nil {

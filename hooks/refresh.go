@@ -154,7 +154,8 @@ func (s *server) redeem(e *request, client *oauth.Client, refreshToken string) (
 	})
 }
 
-// askOnce asks the provider, unless another machine does so, or did a moment ago. Then its answer is returned.
+// askOnce asks the provider, unless another machine does so, or did a moment ago: then it returns that
+// machine's answer.
 func (s *server) askOnce(
 	e *request, key refreshKey, refreshToken string, ask func() ([]byte, error),
 ) ([]byte, error) {
@@ -182,8 +183,8 @@ func (s *server) forgetAnswers(e *request, token tokenKey) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(e.Request.Context()), forgetTime)
 	defer cancel()
 	if err := s.membership.rotations.Forget(ctx, rotation.Hash(token)); err != nil {
-		s.membership.log.Warn("an answer to a refresh that has a revoked token may be given again for a moment",
-			"cause", err.Error())
+		s.membership.log.Warn("an answer to a refresh that has a revoked token may be given again for a "+
+			"moment", "cause", err.Error())
 	}
 }
 

@@ -68,18 +68,15 @@ const maxPending = 30_000
 
 // newServer returns the server of an app that has its tables. The configuration is complete and valid.
 func newServer(app core.App, config Config, records *plugins.Records) (*server, error) {
-	dashboardLines := &repeats{}
-	log := newLogger(config.Log, app.Logger().Handler(), dashboardLines)
-	membership, err := joinCluster(app, config, log)
-	if err != nil {
-		return nil, err
-	}
 	table, err := sqlite.New(app)
 	if err != nil {
 		return nil, err
 	}
 	table.Now = config.timing.now
-	if err := membership.share(app, config, records, table); err != nil {
+	dashboardLines := &repeats{}
+	log := newLogger(config.Log, app.Logger().Handler(), dashboardLines)
+	membership, err := joinCluster(ownStore{app: app, records: records, sessions: table}, config, log)
+	if err != nil {
 		return nil, err
 	}
 	s := &server{

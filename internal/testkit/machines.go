@@ -39,7 +39,7 @@ func NewMachines(t testing.TB, names ...string) Machines {
 	return m
 }
 
-// Start starts all of them at the same time, and returns when they listen. Those that run stay.
+// Start starts all of them at the same time, and returns when they listen.
 func (m Machines) Start() {
 	m[0].T.Helper()
 	var starting sync.WaitGroup
