@@ -2,6 +2,8 @@ package replica
 
 import (
 	"errors"
+	"maps"
+	"math/rand/v2"
 	"net/http"
 	"strings"
 	"sync"
@@ -206,4 +208,67 @@ func TestRolledBack(t *testing.T) {
 	expectEqual(t, a, b)
 	b.add("new")
 	b.add("renamed")
+}
+
+// However many machines change the same at once, all have the same in the end, and each slug once.
+func TestManyChangesAtOnce(t *testing.T) {
+	t.Parallel()
+	machines := newCluster(t, "a", "b", "c")
+	slugs := []string{"one", "two", "three", "four", "five"}
+	var saved, refused atomic.Int32
+	var done sync.WaitGroup
+	for i, m := range machines {
+		random := rand.New(rand.NewPCG(1, uint64(i)))
+		done.Go(func() {
+			for range 30 {
+				slug := slugs[random.IntN(len(slugs))]
+				err := m.changeAny(random, slug)
+				if err == nil {
+					saved.Add(1)
+					continue
+				}
+				refused.Add(1)
+				if answer, ok := errors.AsType[*router.ApiError](err); ok && answer.Status != http.StatusConflict {
+					t.Errorf("%s: %v", m.name, err)
+				}
+			}
+		})
+	}
+	done.Wait()
+	expectEqual(t, machines...)
+	reserved := map[string]string{}
+	response, err := machines[0].kv.Get(t.Context(), pluginRows.reserved, clientv3.WithPrefix())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, kv := range response.Kvs {
+		reserved[strings.TrimPrefix(string(kv.Key), pluginRows.reserved)] = string(kv.Value)
+	}
+	there := map[string]string{}
+	for id, r := range machines[0].rows()["plugins"] {
+		there[pluginRows.name(r, id)] = id
+	}
+	if !maps.Equal(there, reserved) {
+		t.Errorf("reserved are %v, and there are %v", reserved, there)
+	}
+	t.Logf("%d changes were saved, and %d refused", saved.Load(), refused.Load())
+}
+
+// changeAny makes a new plugin, gives another one its slug, or deletes one.
+func (m *machine) changeAny(random *rand.Rand, slug string) error {
+	if random.IntN(3) == 0 {
+		_, err := createIn(m.app, "plugins", fields(slug, nil))
+		return err
+	}
+	all, err := m.app.FindAllRecords("plugins")
+	if err != nil || len(all) == 0 {
+		return err
+	}
+	record := all[random.IntN(len(all))]
+	if random.IntN(3) == 0 {
+		return m.app.Delete(record)
+	}
+	record.Set("slug", slug)
+	record.Set("name", m.name)
+	return m.app.Save(record)
 }

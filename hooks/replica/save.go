@@ -115,18 +115,13 @@ func (r *Replica) saveRecord(k kind, check checkRecord) func(*core.RecordEvent) 
 func (r *Replica) saveOptions(e *core.CollectionEvent) error {
 	app := e.App
 	defer func() { e.App = app }()
-	err := app.RunInTransaction(func(tx core.App) error {
+	return app.RunInTransaction(func(tx core.App) error {
 		e.App = tx
 		if err := e.Next(); err != nil {
 			return err
 		}
 		return optionRows.answer(r.push(e.Context, tx, optionRows, optionRows.only))
 	})
-	if err != nil {
-		// PocketBase has loaded the collection as it is not stored after all.
-		return errors.Join(err, app.ReloadCachedCollections())
-	}
-	return nil
 }
 
 // push brings a row of SQLite to etcd, or that there is none any more. It fails with errChanged, ErrTaken, or

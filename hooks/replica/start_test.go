@@ -173,15 +173,18 @@ func TestNewCluster(t *testing.T) {
 	machines := newCluster(t, "a", "b")
 	a, b := machines[0], machines[1]
 	a.add("notion")
+	lost := a.add("figma")
 	a.addAdmin("admin@plugin.example")
 	expectEqual(t, a, b)
 	a.Close()
 	b.Close()
-	before := a.rows()
+	before := b.rows()
+	a.behind("DELETE FROM plugins WHERE id = {:id}", dbx.Params{"id": lost})
 	prefix := newPrefix()
 	a.prefix, b.prefix = prefix, prefix
 	a, b = a.reopen(), b.reopen()
-	startAtOnce(a, b)
+	a.start(1) // fills it
+	b.start(1)
 	expectEqual(t, a, b)
 	if !equal(before, a.rows()) {
 		t.Errorf("a has %v", a.rows())
