@@ -1,6 +1,7 @@
 package replica
 
 import (
+	"cmp"
 	"errors"
 	"maps"
 	"math/rand/v2"
@@ -122,7 +123,8 @@ func TestOneAdminOnAllMachinesAtOnce(t *testing.T) {
 	}
 	done.Wait()
 	expectEqual(t, machines...)
-	if emails := machines[0].column(core.CollectionNameSuperusers, "email"); made.Load() != 1 || len(emails) != 1 {
+	emails := machines[0].column(core.CollectionNameSuperusers, "email")
+	if made.Load() != 1 || len(emails) != 1 {
 		t.Errorf("%d were made: %v", made.Load(), emails)
 	}
 }
@@ -137,8 +139,8 @@ func TestWithoutMajority(t *testing.T) {
 	id := b.add("notion")
 	expectEqual(t, a, b)
 	a.kv.breakDown(func(clientv3.Op) (lost, cut bool) { return false, true })
-	const words = "It is not saved, since most of the machines cannot be reached at the moment. Until they " +
-		"can, the dashboard is read-only."
+	const words = "Most of the machines cannot be reached at the moment, so the dashboard is read-only. " +
+		"Load it again when they can."
 	expectAnswer(t, a.change(id, map[string]any{"scope": "read"}), http.StatusServiceUnavailable, words)
 	_, err := a.create("plugins", fields("figma", nil))
 	expectAnswer(t, err, http.StatusServiceUnavailable, words)
@@ -191,23 +193,26 @@ func TestRolledBack(t *testing.T) {
 		if err != nil {
 			return err
 		}
-		changed.Set("slug", "renamed")
 		deleted, err := tx.FindRecordById("plugins", gone)
 		if err != nil {
 			return err
 		}
-		if err := errors.Join(tx.Save(changed), tx.Delete(deleted)); err != nil {
-			return err
+		rename := func(record *core.Record, slug string) error {
+			record.Set("slug", slug)
+			return tx.Save(record)
 		}
-		return errFull
+		return cmp.Or(rename(changed, "renamed"), rename(deleted, "notion"), rename(changed, "figma"),
+			tx.Delete(deleted), errFull)
 	})
 	if !errors.Is(err, errFull) {
 		t.Fatal(err)
 	}
 	eventually(t, "b is as before", func() bool { return equal(before, b.rows()) })
 	expectEqual(t, a, b)
-	b.add("new")
-	b.add("renamed")
+	for _, slug := range []string{"new", "renamed"} {
+		b.add(slug)
+	}
+	a.mustChange(kept, map[string]any{"slug": "other"})
 }
 
 // However many machines change the same at once, all have the same in the end, and each slug once.
@@ -228,7 +233,8 @@ func TestManyChangesAtOnce(t *testing.T) {
 					continue
 				}
 				refused.Add(1)
-				if answer, ok := errors.AsType[*router.ApiError](err); ok && answer.Status != http.StatusConflict {
+				answer, ok := errors.AsType[*router.ApiError](err)
+				if ok && answer.Status != http.StatusConflict {
 					t.Errorf("%s: %v", m.name, err)
 				}
 			}

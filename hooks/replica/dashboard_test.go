@@ -111,6 +111,7 @@ func TestDashboardSession(t *testing.T) {
 		t.Fatal("a does not know the session")
 	}
 	a.addAdmin("other@plugin.example")
+	expectEqual(t, a.machine, b.machine)
 	b.remove(core.CollectionNameSuperusers, admin.Id)
 	eventually(t, "the session ends on a", func() bool { return !a.isLetIn(header) })
 }
@@ -155,8 +156,8 @@ func TestForm(t *testing.T) {
 	release := b.hold()
 	defer release()
 	a.mustChange(id, map[string]any{"scope": "write"})
-	b.Expect("a save that comes too soon", b.UpdatePlugin(id, map[string]any{"name": "N"}), http.StatusConflict,
-		changed)
+	tooSoon := b.UpdatePlugin(id, map[string]any{"name": "N"})
+	b.Expect("a save that comes too soon", tooSoon, http.StatusConflict, changed)
 	b.Expect("a deletion", b.Request(http.MethodDelete, records+"/"+id, "", b.Admin()), http.StatusConflict,
 		changed)
 	a.add("figma")
@@ -171,11 +172,12 @@ func TestFormWithoutMajority(t *testing.T) {
 	header := s.Admin()
 	s.kv.breakDown(func(clientv3.Op) (lost, cut bool) { return false, true })
 	s.Expect("a new plugin", s.CreatePlugin(fields("figma", nil)), http.StatusServiceUnavailable,
-		`{"data":{},"message":"It is not saved, since most of the machines cannot be reached at the moment. `+
-			`Until they can, the dashboard is read-only.","status":503}`)
-	got := s.Request(http.MethodPatch, "/api/collections/_superusers", `{"authToken":{"duration":100}}`, header,
+		`{"data":{},"message":"Most of the machines cannot be reached at the moment, so the dashboard is `+
+			`read-only. Load it again when they can.","status":503}`)
+	const shorter = `{"authToken":{"duration":100}}`
+	got := s.Request(http.MethodPatch, "/api/collections/_superusers", shorter, header,
 		"Content-Type: application/json")
-	if got.Status == http.StatusOK || !strings.Contains(got.Body, "It is not saved, since most of the machines") {
+	if got.Status == http.StatusOK || !strings.Contains(got.Body, "Most of the machines cannot be reached") {
 		t.Errorf("the options are saved: %d %s", got.Status, got.Body)
 	}
 	superusers, err := s.app.FindCachedCollectionByNameOrId(core.CollectionNameSuperusers)

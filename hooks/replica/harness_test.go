@@ -180,7 +180,9 @@ func (w *heldWatcher) close() chan struct{} {
 	return w.held
 }
 
-func (w *heldWatcher) Watch(ctx context.Context, key string, options ...clientv3.OpOption) clientv3.WatchChan {
+func (w *heldWatcher) Watch(
+	ctx context.Context, key string, options ...clientv3.OpOption,
+) clientv3.WatchChan {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for held := w.held; held != nil && ctx.Err() == nil; held = w.held {

@@ -65,6 +65,9 @@ type Replica struct {
 
 	stop    context.CancelFunc
 	running sync.WaitGroup
+
+	mu    sync.Mutex
+	undos map[*core.TxAppInfo][]change // of what transactions have changed in etcd that go on
 }
 
 // Start makes the records here and those in etcd equal, and keeps them so until Close is called. Call it when
@@ -82,6 +85,7 @@ func start(
 		watcher: client.Watcher,
 		options: options,
 		timing:  timing,
+		undos:   map[*core.TxAppInfo][]change{},
 	}
 	if err := makeSeenTable(app); err != nil {
 		return nil, err

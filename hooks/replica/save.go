@@ -6,6 +6,7 @@ import (
 	"database/sql"
 	"errors"
 	"net/http"
+	"slices"
 
 	validation "github.com/pocketbase/ozzo-validation/v4"
 	"github.com/pocketbase/pocketbase/core"
@@ -164,22 +165,48 @@ func (r *Replica) push(ctx context.Context, tx core.App, k kind, id string) erro
 // undoIfRolledBack changes etcd back if the transaction of SQLite is not committed: because a disk is full,
 // or because another part of a batch has failed. The form says then that nothing was saved.
 func (r *Replica) undoIfRolledBack(tx core.App, k kind, c change, revision int64) {
-	tx.TxInfo().OnComplete(func(txErr error) error {
-		if txErr == nil {
-			return nil
-		}
-		undo := change{key: c.key, id: c.id, before: c.after, after: c.before}
-		if c.after != nil {
-			undo.revision = revision
-		}
-		undo.reserved(k)
-		_, err := r.commit(context.Background(), undo)
-		if err != nil && !errors.Is(err, errChanged) {
-			r.options.Log.Error("a record could not be stored on this machine, and the others have it all "+
-				"the same", "key", c.key, "cause", err)
+	undo := change{key: c.key, id: c.id, before: c.after, after: c.before}
+	if c.after != nil {
+		undo.revision = revision
+	}
+	undo.reserved(k)
+	transaction := tx.TxInfo()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.undos[transaction] = append(r.undos[transaction], undo)
+	if len(r.undos[transaction]) > 1 {
+		return
+	}
+	transaction.OnComplete(func(err error) error {
+		r.mu.Lock()
+		undos := r.undos[transaction]
+		delete(r.undos, transaction)
+		r.mu.Unlock()
+		if err != nil {
+			r.undo(undos)
 		}
 		return nil
 	})
+}
+
+// undo undoes what one transaction has changed, the last change first. What another machine has changed since
+// stays.
+func (r *Replica) undo(undos []change) {
+	written := map[string]int64{} // the revisions of keys that the transaction has changed several times
+	for _, undo := range slices.Backward(undos) {
+		if revision, again := written[undo.key]; again {
+			undo.revision = revision
+		}
+		revision, err := r.commit(context.Background(), undo)
+		if err != nil && !errors.Is(err, errChanged) {
+			r.options.Log.Error("a record could not be stored on this machine, and the others have it all "+
+				"the same", "key", undo.key, "cause", err)
+		}
+		if undo.after == nil {
+			revision = 0
+		}
+		written[undo.key] = revision
+	}
 }
 
 // change is what becomes of a row in etcd.
@@ -275,7 +302,8 @@ func (k kind) answer(err error) error {
 		return router.NewApiError(http.StatusConflict, "Another machine has a record with this "+k.unique+".",
 			errors.Join(ErrTaken, field))
 	default:
-		return router.NewApiError(http.StatusServiceUnavailable, "It is not saved, since most of the "+
-			"machines cannot be reached at the moment. Until they can, the dashboard is read-only.", err)
+		// Whether it was saved is not known: load it again says so.
+		return router.NewApiError(http.StatusServiceUnavailable, "Most of the machines cannot be reached at "+
+			"the moment, so the dashboard is read-only. Load it again when they can.", err)
 	}
 }

@@ -40,7 +40,8 @@ func (s seen) revisionThere() int64 {
 
 func makeSeenTable(app core.App) error {
 	_, err := app.NonconcurrentDB().NewQuery("CREATE TABLE IF NOT EXISTS " + seenTable +
-		" (key TEXT PRIMARY KEY NOT NULL, revision INTEGER NOT NULL, own INTEGER NOT NULL, value TEXT)").Execute()
+		" (key TEXT PRIMARY KEY NOT NULL, revision INTEGER NOT NULL, own INTEGER NOT NULL, value TEXT)").
+		Execute()
 	return err
 }
 

@@ -133,8 +133,9 @@ func TestAway(t *testing.T) {
 		t.Errorf("the plugins have the names %v", got)
 	}
 	again.expectLogged("gives way", "both", "is on the others, too", "here", "removed@", "kept@")
-	if admins := a.column(core.CollectionNameSuperusers, "password"); !slices.Equal(admins, []string{"a new hash"}) {
-		t.Errorf("a has the admins %v", admins)
+	passwords := a.column(core.CollectionNameSuperusers, "password")
+	if !slices.Equal(passwords, []string{"a new hash"}) {
+		t.Errorf("a has the admins %v", passwords)
 	}
 }
 
