@@ -14,6 +14,7 @@ import (
 
 	"github.com/pocketbase/pocketbase/core"
 	"github.com/pocketbase/pocketbase/tools/router"
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
 )
 
@@ -155,6 +156,16 @@ func TestWithoutMajority(t *testing.T) {
 	expectEqual(t, a, b)
 }
 
+func TestAnswers(t *testing.T) {
+	t.Parallel()
+	expectAnswer(t, pluginRows.answer(rpctypes.ErrNoSpace), http.StatusServiceUnavailable, "is full")
+	for _, err := range []error{nil, errors.New("of SQLite")} {
+		if answer := pluginRows.answer(err); answer != err {
+			t.Errorf("%v becomes %v", err, answer)
+		}
+	}
+}
+
 // What was done counts, though the answer was lost: the next try finds it.
 func TestLostAnswer(t *testing.T) {
 	t.Parallel()
@@ -212,7 +223,9 @@ func TestRolledBack(t *testing.T) {
 	for _, slug := range []string{"new", "renamed"} {
 		b.add(slug)
 	}
-	a.mustChange(kept, map[string]any{"slug": "other"})
+	eventually(t, "a can change the record, since it has seen that it is as before", func() bool {
+		return a.change(kept, map[string]any{"slug": "other"}) == nil
+	})
 }
 
 // However many machines change the same at once, all have the same in the end, and each slug once.

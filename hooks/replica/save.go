@@ -12,6 +12,7 @@ import (
 	"github.com/pocketbase/pocketbase/core"
 	"github.com/pocketbase/pocketbase/tools/hook"
 	"github.com/pocketbase/pocketbase/tools/router"
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"plugin-oauth/internal/etcdtry"
@@ -292,8 +293,6 @@ func (c change) lost(response *clientv3.TxnResponse, nonce string) (int64, error
 // be saved, and not why.
 func (k kind) answer(err error) error {
 	switch {
-	case err == nil:
-		return nil
 	case errors.Is(err, errChanged):
 		return router.NewApiError(http.StatusConflict, "Changed on another machine. Load it again.", err)
 	case errors.Is(err, ErrTaken):
@@ -301,9 +300,13 @@ func (k kind) answer(err error) error {
 		field := validation.Errors{k.unique: validation.NewError("validation_not_unique", fix)}
 		return router.NewApiError(http.StatusConflict, "Another machine has a record with this "+k.unique+".",
 			errors.Join(ErrTaken, field))
-	default:
-		// Whether it was saved is not known: load it again says so.
+	case errors.Is(err, etcdtry.ErrUnavailable): // whether it was saved is not known
 		return router.NewApiError(http.StatusServiceUnavailable, "Most of the machines cannot be reached at "+
 			"the moment, so the dashboard is read-only. Load it again when they can.", err)
+	case errors.Is(err, rpctypes.ErrNoSpace):
+		return router.NewApiError(http.StatusServiceUnavailable, "The storage that the machines share is "+
+			"full, so nothing can be saved.", err)
+	default:
+		return err
 	}
 }

@@ -1,14 +1,20 @@
 package replica
 
 import (
+	"context"
+	"errors"
 	"maps"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/pocketbase/dbx"
 	"github.com/pocketbase/pocketbase/core"
+	clientv3 "go.etcd.io/etcd/client/v3"
 
+	"plugin-oauth/internal/etcdtry"
 	"plugin-oauth/internal/testkit"
 )
 
@@ -199,10 +205,15 @@ func TestLostTable(t *testing.T) {
 	a, b := machines[0], machines[1]
 	a.add("notion")
 	a.add("figma")
+	a.addAdmin("admin@plugin.example")
 	expectEqual(t, a, b)
 	before := a.rows()
-	b.Close()
 	b.behind("DELETE FROM plugins", nil)
+	b.behind("DELETE FROM _superusers", nil)
+	if _, err := b.bringOver(t.Context(), adminRows, &summary{}); err != nil {
+		t.Error(err)
+	}
+	b.Close()
 	again := b.reopen()
 	again.start(2)
 	if !equal(before, again.rows()) || !equal(before, a.rows()) {
@@ -278,6 +289,28 @@ func TestNewerVersion(t *testing.T) {
 	}
 	if !equal(a.rows(), b.rows()) {
 		t.Error("the machines differ")
+	}
+}
+
+// A start waits for the others, whenever they cannot be reached.
+func TestStartWithoutMajority(t *testing.T) {
+	t.Parallel()
+	prefix := newPrefix()
+	a, b := newMachine(t, prefix, "a"), newMachine(t, prefix, "b")
+	a.add("notion")
+	a.times.save = 20 * time.Millisecond
+	var tried atomic.Int32
+	a.kv.breakDown(func(op clientv3.Op) (lost, cut bool) { return false, op.IsTxn() && tried.Add(1) < 4 })
+	a.start(1)
+	b.start(1)
+	expectEqual(t, a, b)
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+	defer cancel()
+	c := newMachine(t, prefix, "c")
+	c.kv.breakDown(func(clientv3.Op) (lost, cut bool) { return false, true })
+	_, err := Start(ctx, c.app, &clientv3.Client{KV: c.kv, Watcher: c.watcher}, Options{Machine: "c"})
+	if !errors.Is(err, etcdtry.ErrUnavailable) {
+		t.Error(err)
 	}
 }
 
