@@ -1,6 +1,7 @@
 package replica
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -239,11 +240,15 @@ func (r *Replica) scan(ctx context.Context) {
 			return
 		}
 		var brought summary
-		_, err := r.bringOver(ctx, adminRows, &brought)
+		var err error
+		for _, k := range []kind{adminRows, mfaRows, otpRows} {
+			_, failure := r.bringOver(ctx, k, &brought)
+			err = cmp.Or(err, failure)
+		}
 		brought.log(r.options.Log)
 		if err != nil && !failed && ctx.Err() == nil {
-			r.options.Log.Warn("an admin was changed on this machine alone; the others are told as soon as "+
-				"that is possible", "cause", err)
+			r.options.Log.Warn("an admin was changed on this machine alone; the others follow as soon as that "+
+				"is possible", "cause", err)
 		}
 		failed = err != nil
 	}

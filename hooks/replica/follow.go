@@ -149,11 +149,16 @@ func (r *Replica) apply(k kind, events map[string]event) error {
 // lost.
 func (k kind) takeIn(tx core.App, events map[string]event) (taken, lost []string, err error) {
 	for id, e := range events {
-		last, _, err := lastSeen(tx, k.key(id))
+		last, found, err := lastSeen(tx, k.key(id))
 		if err != nil {
 			return nil, nil, err
 		}
 		if last.Revision >= e.revision {
+			if found && !last.isThere() && e.row == nil { // nothing older can come any more
+				if err := forget(tx, dbx.HashExp{"key": k.key(id)}); err != nil {
+					return nil, nil, err
+				}
+			}
 			continue
 		}
 		taken = append(taken, id)
@@ -194,8 +199,8 @@ func (k kind) clear(tx core.App, e event, last seen) (lost string, err error) {
 	case k.unique != "" && here[k.unique] != e.row[k.unique]:
 		_, err = tx.DB().Update(k.table, dbx.Params{k.unique: placeholder(e.id)}, k.where(e.id)).Execute()
 	}
-	if err == nil && k.table == core.CollectionNameSuperusers {
-		err = endSignIns(tx, here, e)
+	if err == nil && k.table == adminRows.table {
+		err = forgetBrowsers(tx, here, e)
 	}
 	return lost, err
 }
@@ -211,33 +216,28 @@ func (k kind) name(r row, id string) string {
 	return id
 }
 
-// endSignIns deletes what belongs to an admin's sign-ins, which PocketBase deletes with the password or with
-// the admin.
-func endSignIns(tx core.App, here row, e event) error {
-	if e.row != nil && here["password"] == e.row["password"] && here["tokenKey"] == e.row["tokenKey"] {
+// forgetBrowsers deletes the browsers from which an admin has signed in, as PocketBase does with the password
+// or with the admin.
+func forgetBrowsers(tx core.App, here row, e event) error {
+	if e.row != nil && here["password"] == e.row["password"] {
 		return nil
 	}
-	for _, table := range []string{
-		core.CollectionNameAuthOrigins, core.CollectionNameMFAs, core.CollectionNameOTPs,
-	} {
-		if _, err := tx.DB().Delete(table, dbx.HashExp{"recordRef": e.id}).Execute(); err != nil {
-			return err
-		}
-	}
-	return nil
+	_, err := tx.DB().Delete(core.CollectionNameAuthOrigins, dbx.HashExp{"recordRef": e.id}).Execute()
+	return err
 }
 
 // store writes a row as etcd has it, and notes what this machine has seen. It returns the names of rows that
 // had to make room.
 func (k kind) store(tx core.App, e event) (displaced []string, err error) {
 	key := k.key(e.id)
-	if e.row != nil {
-		if displaced, err = k.displace(tx, e); err != nil {
-			return nil, err
-		}
-		if err := k.write(tx, e.id, e.row); err != nil {
-			return nil, err
-		}
+	if e.row == nil {
+		return nil, forget(tx, dbx.HashExp{"key": key})
+	}
+	if displaced, err = k.displace(tx, e); err != nil {
+		return nil, err
+	}
+	if err := k.write(tx, e.id, e.row); err != nil {
+		return nil, err
 	}
 	return displaced, remember(tx, key, seen{Revision: e.revision, Row: e.row})
 }
@@ -251,7 +251,7 @@ func (r *Replica) notify(k kind, ids []string) error {
 		}
 	case adminRows.table:
 		r.endSubscriptions(ids)
-	default:
+	case optionRows.table:
 		return r.app.ReloadCachedCollections()
 	}
 	return nil

@@ -32,7 +32,10 @@ const outside = -50
 
 // bind makes each save of a record one of etcd, too, whichever way it is saved.
 func (r *Replica) bind() {
-	for _, k := range []kind{adminRows, pluginRows} {
+	for _, k := range kinds {
+		if k.only != "" {
+			continue
+		}
 		bind := func(execute *hook.TaggedHook[*core.RecordEvent], check checkRecord) {
 			execute.Bind(&hook.Handler[*core.RecordEvent]{Func: r.saveRecord(k, check), Priority: outside})
 		}

@@ -137,7 +137,7 @@ func knowCluster(tx core.App, cluster string, revision int64) error {
 	if err != nil {
 		return err
 	}
-	outdated := dbx.NewExp("value IS NULL") // nothing older than the deletions can come any more
+	outdated := dbx.NewExp("value IS NULL") // nothing that is older than a deletion can come any more
 	if cluster == "" || known != cluster || latest > revision {
 		outdated = dbx.NewExp("true")
 	}
