@@ -105,7 +105,7 @@ func (r *Replica) bringOver(ctx context.Context, k kind, brought *summary) (refu
 	for id, name := range changed {
 		err := r.app.RunInTransaction(func(tx core.App) error { return r.push(ctx, tx, k, id) })
 		switch {
-		case errors.Is(err, errChanged), errors.Is(err, ErrTaken):
+		case errors.Is(err, errChanged), errors.Is(err, errTaken):
 			refused = append(refused, name)
 		case err != nil:
 			return nil, err

@@ -18,10 +18,24 @@ import (
 	"plugin-oauth/internal/etcdtry"
 )
 
-// ErrTaken says that another machine has a record with the slug of a plugin, or with the address of an admin.
-// Errors of a save match it with errors.Is: a start that makes an admin which another machine has just made
-// is content with that.
-var ErrTaken = errors.New("another record has this value")
+// IsTaken reports whether a save has failed because there is a record with the slug of the plugin, or with
+// the address of the admin, on this machine or on another one. A start that makes an admin whom another
+// machine has just made is content with that.
+func IsTaken(err error) bool {
+	fields, _ := errors.AsType[validation.Errors](err)
+	for _, field := range fields {
+		if known, ok := field.(validation.Error); ok && known.Code() == codeTaken {
+			return true
+		}
+	}
+	return errors.Is(err, errTaken)
+}
+
+// codeTaken is PocketBase's code for a value that another record has.
+const codeTaken = "validation_not_unique"
+
+// errTaken says that another machine has a record with a unique value.
+var errTaken = errors.New("another record has this value")
 
 // errChanged says that etcd has another row than the one that was to be changed.
 var errChanged = errors.New("another machine has changed the record")
@@ -129,7 +143,7 @@ func (r *Replica) saveOptions(e *core.CollectionEvent) error {
 	})
 }
 
-// push brings a row of SQLite to etcd, or that there is none any more. It fails with errChanged, ErrTaken, or
+// push brings a row of SQLite to etcd, or that there is none any more. It fails with errChanged, errTaken, or
 // [etcdtry.ErrUnavailable]. If the transaction of SQLite fails later, the change is undone in etcd.
 func (r *Replica) push(ctx context.Context, tx core.App, k kind, id string) error {
 	here, err := k.read(tx, id)
@@ -276,7 +290,7 @@ func (c change) lost(response *clientv3.TxnResponse, nonce string) (int64, error
 		case c.after == nil: // whoever has deleted it
 			return response.Header.Revision, nil
 		case c.revision == 0:
-			return 0, ErrTaken
+			return 0, errTaken
 		default:
 			return 0, errChanged
 		}
@@ -286,7 +300,7 @@ func (c change) lost(response *clientv3.TxnResponse, nonce string) (int64, error
 	case err == nil && found.By == nonce:
 		return there[0].ModRevision, nil
 	case there[0].ModRevision == c.revision:
-		return 0, ErrTaken
+		return 0, errTaken
 	default:
 		return 0, errChanged
 	}
@@ -298,11 +312,11 @@ func (k kind) answer(err error) error {
 	switch {
 	case errors.Is(err, errChanged):
 		return router.NewApiError(http.StatusConflict, "Changed on another machine. Load it again.", err)
-	case errors.Is(err, ErrTaken):
+	case errors.Is(err, errTaken):
 		fix := "must be another one: it was taken on another machine"
-		field := validation.Errors{k.unique: validation.NewError("validation_not_unique", fix)}
+		field := validation.Errors{k.unique: validation.NewError(codeTaken, fix)}
 		return router.NewApiError(http.StatusConflict, "Another machine has a record with this "+k.unique+".",
-			errors.Join(ErrTaken, field))
+			errors.Join(errTaken, field))
 	case errors.Is(err, etcdtry.ErrUnavailable): // whether it was saved is not known
 		return router.NewApiError(http.StatusServiceUnavailable, "Most of the machines cannot be reached at "+
 			"the moment, so the dashboard is read-only. Load it again when they can.", err)
