@@ -194,7 +194,7 @@ func TestNewCluster(t *testing.T) {
 	b.start(1)
 	expectEqual(t, a, b)
 	if !equal(before, a.rows()) {
-		t.Errorf("a has %v", a.rows())
+		t.Errorf("a has the plugins %v", a.column("plugins", "slug"))
 	}
 }
 
@@ -217,7 +217,7 @@ func TestLostTable(t *testing.T) {
 	again := b.reopen()
 	again.start(2)
 	if !equal(before, again.rows()) || !equal(before, a.rows()) {
-		t.Errorf("the plugins are gone: %v, %v", again.rows(), a.rows())
+		t.Error("the plugins are gone")
 	}
 }
 
@@ -235,7 +235,7 @@ func TestExchangedSlugs(t *testing.T) {
 	again := b.reopen()
 	again.start(2)
 	if !equal(a.rows(), again.rows()) {
-		t.Errorf("b has %v", again.rows())
+		t.Errorf("b has the plugins %v", again.column("plugins", "slug"))
 	}
 }
 
@@ -318,6 +318,7 @@ func TestStartWithoutMajority(t *testing.T) {
 func TestOldNews(t *testing.T) {
 	t.Parallel()
 	a := newCluster(t, "a")[0]
+	defer a.hold()() // when the watch has told of a deletion, nothing older comes
 	id, deleted := a.add("notion"), a.add("figma")
 	response, err := a.kv.Get(t.Context(), "any")
 	if err != nil {
@@ -336,6 +337,6 @@ func TestOldNews(t *testing.T) {
 		t.Fatal(err)
 	}
 	if !equal(before, a.rows()) {
-		t.Errorf("a has %v", a.rows())
+		t.Errorf("a has the plugins %v", a.column("plugins", "slug"))
 	}
 }
