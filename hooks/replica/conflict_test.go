@@ -1,7 +1,10 @@
 package replica
 
 import (
+	"cmp"
 	"errors"
+	"maps"
+	"math/rand/v2"
 	"net/http"
 	"strings"
 	"sync"
@@ -11,6 +14,7 @@ import (
 
 	"github.com/pocketbase/pocketbase/core"
 	"github.com/pocketbase/pocketbase/tools/router"
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
 )
 
@@ -86,18 +90,21 @@ func TestTaken(t *testing.T) {
 
 	_, err := b.create("plugins", fields("notion", nil))
 	answer := expectAnswer(t, err, http.StatusConflict, "Another machine has a record with this slug.")
-	if answer.Data["slug"] == nil || !errors.Is(err, ErrTaken) {
+	if answer.Data["slug"] == nil || !IsTaken(err) {
 		t.Errorf("nothing stands at the field: %v", answer.Data)
 	}
 	_, err = b.create(core.CollectionNameSuperusers, admin("admin@PLUGIN.example"))
 	answer = expectAnswer(t, err, http.StatusConflict, "Another machine has a record with this email.")
-	if answer.Data["email"] == nil || !errors.Is(err, ErrTaken) {
+	if answer.Data["email"] == nil || !IsTaken(err) {
 		t.Errorf("nothing stands at the field: %v", answer.Data)
 	}
 	if len(b.column("plugins", "slug"))+len(b.column(core.CollectionNameSuperusers, "email")) > 0 {
 		t.Error("they were saved on b all the same")
 	}
 	other := b.add("figma")
+	if _, err := b.create("plugins", fields("figma", nil)); !IsTaken(err) || IsTaken(nil) {
+		t.Error(err)
+	}
 	expectAnswer(t, b.change(other, map[string]any{"slug": "notion"}), http.StatusConflict, "slug")
 }
 
@@ -113,14 +120,15 @@ func TestOneAdminOnAllMachinesAtOnce(t *testing.T) {
 			switch {
 			case err == nil:
 				made.Add(1)
-			case !errors.Is(err, ErrTaken) && !strings.Contains(err.Error(), "unique"):
+			case !IsTaken(err):
 				t.Errorf("%s: %v", m.name, err)
 			}
 		})
 	}
 	done.Wait()
 	expectEqual(t, machines...)
-	if emails := machines[0].column(core.CollectionNameSuperusers, "email"); made.Load() != 1 || len(emails) != 1 {
+	emails := machines[0].column(core.CollectionNameSuperusers, "email")
+	if made.Load() != 1 || len(emails) != 1 {
 		t.Errorf("%d were made: %v", made.Load(), emails)
 	}
 }
@@ -135,8 +143,8 @@ func TestWithoutMajority(t *testing.T) {
 	id := b.add("notion")
 	expectEqual(t, a, b)
 	a.kv.breakDown(func(clientv3.Op) (lost, cut bool) { return false, true })
-	const words = "It is not saved, since most of the machines cannot be reached at the moment. Until they " +
-		"can, the dashboard is read-only."
+	const words = "Most of the machines cannot be reached at the moment, so the dashboard is read-only. " +
+		"Load it again when they can."
 	expectAnswer(t, a.change(id, map[string]any{"scope": "read"}), http.StatusServiceUnavailable, words)
 	_, err := a.create("plugins", fields("figma", nil))
 	expectAnswer(t, err, http.StatusServiceUnavailable, words)
@@ -149,6 +157,16 @@ func TestWithoutMajority(t *testing.T) {
 		t.Errorf("something was saved: %v", slugs)
 	}
 	expectEqual(t, a, b)
+}
+
+func TestAnswers(t *testing.T) {
+	t.Parallel()
+	expectAnswer(t, pluginRows.answer(rpctypes.ErrNoSpace), http.StatusServiceUnavailable, "is full")
+	for _, err := range []error{nil, errors.New("of SQLite")} {
+		if answer := pluginRows.answer(err); answer != err {
+			t.Errorf("%v becomes %v", err, answer)
+		}
+	}
 }
 
 // What was done counts, though the answer was lost: the next try finds it.
@@ -189,21 +207,90 @@ func TestRolledBack(t *testing.T) {
 		if err != nil {
 			return err
 		}
-		changed.Set("slug", "renamed")
 		deleted, err := tx.FindRecordById("plugins", gone)
 		if err != nil {
 			return err
 		}
-		if err := errors.Join(tx.Save(changed), tx.Delete(deleted)); err != nil {
-			return err
+		rename := func(record *core.Record, slug string) error {
+			record.Set("slug", slug)
+			return tx.Save(record)
 		}
-		return errFull
+		return cmp.Or(rename(changed, "renamed"), rename(deleted, "notion"), rename(changed, "figma"),
+			tx.Delete(deleted), errFull)
 	})
 	if !errors.Is(err, errFull) {
 		t.Fatal(err)
 	}
 	eventually(t, "b is as before", func() bool { return equal(before, b.rows()) })
 	expectEqual(t, a, b)
-	b.add("new")
-	b.add("renamed")
+	for _, slug := range []string{"new", "renamed"} {
+		b.add(slug)
+	}
+	eventually(t, "a can change the record, since it has seen that it is as before", func() bool {
+		return a.change(kept, map[string]any{"slug": "other"}) == nil
+	})
+}
+
+// However many machines change the same at once, all have the same in the end, and each slug once.
+func TestManyChangesAtOnce(t *testing.T) {
+	t.Parallel()
+	machines := newCluster(t, "a", "b", "c")
+	slugs := []string{"one", "two", "three", "four", "five"}
+	var saved, refused atomic.Int32
+	var done sync.WaitGroup
+	for i, m := range machines {
+		random := rand.New(rand.NewPCG(1, uint64(i)))
+		done.Go(func() {
+			for range 30 {
+				slug := slugs[random.IntN(len(slugs))]
+				err := m.changeAny(random, slug)
+				if err == nil {
+					saved.Add(1)
+					continue
+				}
+				refused.Add(1)
+				answer, ok := errors.AsType[*router.ApiError](err)
+				if ok && answer.Status != http.StatusConflict {
+					t.Errorf("%s: %v", m.name, err)
+				}
+			}
+		})
+	}
+	done.Wait()
+	expectEqual(t, machines...)
+	reserved := map[string]string{}
+	response, err := machines[0].kv.Get(t.Context(), pluginRows.reserved, clientv3.WithPrefix())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, kv := range response.Kvs {
+		reserved[strings.TrimPrefix(string(kv.Key), pluginRows.reserved)] = string(kv.Value)
+	}
+	there := map[string]string{}
+	for id, r := range machines[0].rows()["plugins"] {
+		there[pluginRows.name(r, id)] = id
+	}
+	if !maps.Equal(there, reserved) {
+		t.Errorf("reserved are %v, and there are %v", reserved, there)
+	}
+	t.Logf("%d changes were saved, and %d refused", saved.Load(), refused.Load())
+}
+
+// changeAny makes a new plugin, gives another one its slug, or deletes one.
+func (m *machine) changeAny(random *rand.Rand, slug string) error {
+	if random.IntN(3) == 0 {
+		_, err := createIn(m.app, "plugins", fields(slug, nil))
+		return err
+	}
+	all, err := m.app.FindAllRecords("plugins")
+	if err != nil || len(all) == 0 {
+		return err
+	}
+	record := all[random.IntN(len(all))]
+	if random.IntN(3) == 0 {
+		return m.app.Delete(record)
+	}
+	record.Set("slug", slug)
+	record.Set("name", m.name)
+	return m.app.Save(record)
 }

@@ -1,6 +1,7 @@
 package replica
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -11,6 +12,8 @@ import (
 
 	"github.com/pocketbase/dbx"
 	"github.com/pocketbase/pocketbase/core"
+
+	"plugin-oauth/internal/etcdtry"
 )
 
 // enter makes this machine one of those that share the records, and returns the revision of each kind up to
@@ -61,23 +64,31 @@ func (r *Replica) reconcile(ctx context.Context) ([]int64, error) {
 				return nil, err
 			}
 		}
-		var refused []string
-		for _, k := range kinds {
-			names, err := r.bringOver(ctx, k, &brought)
-			if err != nil {
-				return nil, err
-			}
-			refused = append(refused, names...)
-		}
-		if len(refused) == 0 {
+		refused, err := r.bringAllOver(ctx, &brought)
+		switch {
+		case errors.Is(err, etcdtry.ErrUnavailable):
+			round = 0 // the next one waits until the others can be reached
+		case err != nil:
+			return nil, err
+		case len(refused) == 0:
 			return revisions, nil
-		}
-		if round == maxRounds {
+		case round == maxRounds:
 			r.options.Log.Warn("these records stay on this machine alone: others have their addresses",
 				"records", strings.Join(refused, ", "))
 			return revisions, nil
 		}
 	}
+}
+
+func (r *Replica) bringAllOver(ctx context.Context, brought *summary) (refused []string, err error) {
+	for _, k := range kinds {
+		names, err := r.bringOver(ctx, k, brought)
+		if err != nil {
+			return nil, err
+		}
+		refused = append(refused, names...)
+	}
+	return refused, nil
 }
 
 // bringOver brings to etcd what has changed here alone. It returns the names of what etcd has refused: there,
@@ -94,7 +105,7 @@ func (r *Replica) bringOver(ctx context.Context, k kind, brought *summary) (refu
 	for id, name := range changed {
 		err := r.app.RunInTransaction(func(tx core.App) error { return r.push(ctx, tx, k, id) })
 		switch {
-		case errors.Is(err, errChanged), errors.Is(err, ErrTaken):
+		case errors.Is(err, errChanged), errors.Is(err, errTaken):
 			refused = append(refused, name)
 		case err != nil:
 			return nil, err
@@ -105,7 +116,8 @@ func (r *Replica) bringOver(ctx context.Context, k kind, brought *summary) (refu
 	return refused, nil
 }
 
-// changedHere returns the names of rows that are not as this machine has last seen them in etcd, by the ids.
+// changedHere returns the names of rows that are not as this machine has last seen them in etcd, by the ids. A
+// table that is empty was lost, and nothing in it was deleted.
 func (k kind) changedHere(tx core.App) (map[string]string, error) {
 	rows, err := k.readAll(tx)
 	if err != nil {
@@ -122,7 +134,7 @@ func (k kind) changedHere(tx core.App) (map[string]string, error) {
 		}
 	}
 	for id, last := range all {
-		if rows[id] == nil && last.isThere() {
+		if len(rows) > 0 && rows[id] == nil && last.isThere() {
 			changed[id] = k.name(last.Row, id)
 		}
 	}
@@ -228,11 +240,15 @@ func (r *Replica) scan(ctx context.Context) {
 			return
 		}
 		var brought summary
-		_, err := r.bringOver(ctx, adminRows, &brought)
+		var err error
+		for _, k := range []kind{adminRows, mfaRows, otpRows} {
+			_, failure := r.bringOver(ctx, k, &brought)
+			err = cmp.Or(err, failure)
+		}
 		brought.log(r.options.Log)
 		if err != nil && !failed && ctx.Err() == nil {
-			r.options.Log.Warn("an admin was changed on this machine alone; the others are told as soon as "+
-				"that is possible", "cause", err)
+			r.options.Log.Warn("an admin was changed on this machine alone; the others follow as soon as that "+
+				"is possible", "cause", err)
 		}
 		failed = err != nil
 	}

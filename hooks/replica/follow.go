@@ -82,7 +82,8 @@ func (r *Replica) decode(k kind, kv *mvccpb.KeyValue, deleted bool) (e event, re
 		}
 	}
 	if err != nil {
-		r.options.Log.Error("a record of another machine is not taken over", "key", string(kv.Key), "cause", err)
+		r.options.Log.Error("a record of another machine is not taken over",
+			"key", string(kv.Key), "cause", err)
 	}
 	e.row = decoded.Row
 	return e, err == nil
@@ -126,50 +127,57 @@ func (r *Replica) takeOver(ctx context.Context, k kind) (revision int64, err err
 	return revision, r.apply(k, events)
 }
 
-// apply stores what has become of rows, unless this machine has seen it already, or has itself written what
-// came later.
+// apply stores what has become of rows, and makes this process take notice of it.
 func (r *Replica) apply(k kind, events map[string]event) error {
-	var taken []string
-	var lost []string
-	err := r.app.RunInTransaction(func(tx core.App) error {
-		taken, lost = nil, nil
-		all := map[string]seen{}
-		for id, e := range events {
-			last, _, err := lastSeen(tx, k.key(id))
-			if err != nil {
-				return err
-			}
-			if last.Revision < e.revision {
-				all[id] = last
-				taken = append(taken, id)
-			}
-		}
-		for _, id := range taken {
-			overwritten, err := k.clear(tx, events[id], all[id])
-			if err != nil {
-				return err
-			}
-			if overwritten != "" {
-				lost = append(lost, overwritten)
-			}
-		}
-		for _, id := range taken {
-			displaced, err := k.store(tx, events[id])
-			if err != nil {
-				return err
-			}
-			lost = append(lost, displaced...)
-		}
-		return nil
+	var taken, lost []string
+	err := r.app.RunInTransaction(func(tx core.App) (err error) {
+		taken, lost, err = k.takeIn(tx, events)
+		return err
 	})
 	if err != nil || len(taken) == 0 {
 		return err
 	}
-	for _, what := range lost {
+	for _, name := range lost {
 		r.options.Log.Warn("what was changed on this machine gives way to what the other machines have",
-			"table", k.table, "record", what)
+			"table", k.table, "record", name)
 	}
 	return r.notify(k, taken)
+}
+
+// takeIn stores what has become of rows, unless this machine has seen it already, or has itself written what
+// came later. It returns the ids of what it has stored, and the names of what was changed here alone and is
+// lost.
+func (k kind) takeIn(tx core.App, events map[string]event) (taken, lost []string, err error) {
+	for id, e := range events {
+		last, found, err := lastSeen(tx, k.key(id))
+		if err != nil {
+			return nil, nil, err
+		}
+		if last.Revision >= e.revision {
+			if found && !last.isThere() && e.row == nil { // nothing older can come any more
+				if err := forget(tx, dbx.HashExp{"key": k.key(id)}); err != nil {
+					return nil, nil, err
+				}
+			}
+			continue
+		}
+		taken = append(taken, id)
+		name, err := k.clear(tx, e, last)
+		if err != nil {
+			return nil, nil, err
+		}
+		if name != "" {
+			lost = append(lost, name)
+		}
+	}
+	for _, id := range taken { // there is room for all of them now
+		names, err := k.store(tx, events[id])
+		if err != nil {
+			return nil, nil, err
+		}
+		lost = append(lost, names...)
+	}
+	return taken, lost, nil
 }
 
 // clear deletes a row that is gone in etcd, and makes room for the others: two of them may have exchanged
@@ -191,8 +199,8 @@ func (k kind) clear(tx core.App, e event, last seen) (lost string, err error) {
 	case k.unique != "" && here[k.unique] != e.row[k.unique]:
 		_, err = tx.DB().Update(k.table, dbx.Params{k.unique: placeholder(e.id)}, k.where(e.id)).Execute()
 	}
-	if err == nil && k.table == core.CollectionNameSuperusers {
-		err = endSignIns(tx, here, e)
+	if err == nil && k.table == adminRows.table {
+		err = forgetBrowsers(tx, here, e)
 	}
 	return lost, err
 }
@@ -208,33 +216,28 @@ func (k kind) name(r row, id string) string {
 	return id
 }
 
-// endSignIns deletes what belongs to an admin's sign-ins, which PocketBase deletes with the password or with
-// the admin.
-func endSignIns(tx core.App, here row, e event) error {
-	if e.row != nil && here["password"] == e.row["password"] && here["tokenKey"] == e.row["tokenKey"] {
+// forgetBrowsers deletes the browsers from which an admin has signed in, as PocketBase does with the password
+// or with the admin.
+func forgetBrowsers(tx core.App, here row, e event) error {
+	if e.row != nil && here["password"] == e.row["password"] {
 		return nil
 	}
-	for _, table := range []string{
-		core.CollectionNameAuthOrigins, core.CollectionNameMFAs, core.CollectionNameOTPs,
-	} {
-		if _, err := tx.DB().Delete(table, dbx.HashExp{"recordRef": e.id}).Execute(); err != nil {
-			return err
-		}
-	}
-	return nil
+	_, err := tx.DB().Delete(core.CollectionNameAuthOrigins, dbx.HashExp{"recordRef": e.id}).Execute()
+	return err
 }
 
 // store writes a row as etcd has it, and notes what this machine has seen. It returns the names of rows that
 // had to make room.
 func (k kind) store(tx core.App, e event) (displaced []string, err error) {
 	key := k.key(e.id)
-	if e.row != nil {
-		if displaced, err = k.displace(tx, e); err != nil {
-			return nil, err
-		}
-		if err := k.write(tx, e.id, e.row); err != nil {
-			return nil, err
-		}
+	if e.row == nil {
+		return nil, forget(tx, dbx.HashExp{"key": key})
+	}
+	if displaced, err = k.displace(tx, e); err != nil {
+		return nil, err
+	}
+	if err := k.write(tx, e.id, e.row); err != nil {
+		return nil, err
 	}
 	return displaced, remember(tx, key, seen{Revision: e.revision, Row: e.row})
 }
@@ -248,7 +251,7 @@ func (r *Replica) notify(k kind, ids []string) error {
 		}
 	case adminRows.table:
 		r.endSubscriptions(ids)
-	default:
+	case optionRows.table:
 		return r.app.ReloadCachedCollections()
 	}
 	return nil

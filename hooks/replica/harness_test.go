@@ -62,12 +62,17 @@ func openMachine(t *testing.T, prefix, name string, app core.App) *machine {
 	t.Helper()
 	records := plugins.NewRecords(app, defaults)
 	records.Bind()
-	client := etcdtest.Connect(t, prefix)
-	return &machine{
+	m := &machine{
 		t: t, prefix: prefix, name: name, app: app, plugins: records,
-		kv: &brokenKV{KV: client.KV}, watcher: &heldWatcher{Watcher: client.Watcher}, log: &logged{},
-		times: patient,
+		log: &logged{}, times: patient,
 	}
+	m.connect(etcdtest.Connect(t, prefix))
+	return m
+}
+
+// connect makes a machine ask an etcd.
+func (m *machine) connect(client *clientv3.Client) {
+	m.kv, m.watcher = &brokenKV{KV: client.KV}, &heldWatcher{Watcher: client.Watcher}
 }
 
 // start shares the records with the other machines.
@@ -175,7 +180,9 @@ func (w *heldWatcher) close() chan struct{} {
 	return w.held
 }
 
-func (w *heldWatcher) Watch(ctx context.Context, key string, options ...clientv3.OpOption) clientv3.WatchChan {
+func (w *heldWatcher) Watch(
+	ctx context.Context, key string, options ...clientv3.OpOption,
+) clientv3.WatchChan {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for held := w.held; held != nil && ctx.Err() == nil; held = w.held {

@@ -36,13 +36,17 @@ var (
 		prefix: "u/", table: core.CollectionNameSuperusers, id: "id",
 		unique: "email", reserved: "email/", foldsCase: true,
 	}
+	// mfaRows and otpRows are the sign-ins of admins between their password and their second factor, which
+	// another machine may be asked for.
+	mfaRows = kind{prefix: "m/", table: core.CollectionNameMFAs, id: "id"}
+	otpRows = kind{prefix: "o/", table: core.CollectionNameOTPs, id: "id"}
 	// optionRows is one row: the options of the collection of admins. The secrets that their sessions are
 	// signed with are among them, and whether a second factor is asked for.
 	optionRows = kind{
 		prefix: "c/", table: "_collections", id: "name",
 		only: core.CollectionNameSuperusers, columns: []string{"options"},
 	}
-	kinds = []kind{optionRows, adminRows, pluginRows}
+	kinds = []kind{optionRows, adminRows, mfaRows, otpRows, pluginRows}
 )
 
 func (k kind) key(id string) string { return k.prefix + id }

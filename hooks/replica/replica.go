@@ -1,6 +1,6 @@
-// Package replica keeps the plugins of the dashboard, its admins, and the options of the collection of admins
-// equal on several machines. etcd decides, and each machine's SQLite is a copy: everything that reads there
-// goes on as before, and needs no majority.
+// Package replica keeps the plugins of the dashboard, its admins with their second factors, and the options of
+// the collection of admins equal on several machines. etcd decides, and each machine's SQLite is a copy:
+// everything that reads there goes on as before, and needs no majority.
 //
 //   - A save is a transaction of etcd inside the transaction of SQLite. It succeeds if the row here is the
 //     one that etcd has; slugs and addresses are reserved in the same transaction.
@@ -65,6 +65,9 @@ type Replica struct {
 
 	stop    context.CancelFunc
 	running sync.WaitGroup
+
+	mu    sync.Mutex
+	undos map[*core.TxAppInfo][]change // of what transactions have changed in etcd that go on
 }
 
 // Start makes the records here and those in etcd equal, and keeps them so until Close is called. Call it when
@@ -82,6 +85,7 @@ func start(
 		watcher: client.Watcher,
 		options: options,
 		timing:  timing,
+		undos:   map[*core.TxAppInfo][]change{},
 	}
 	if err := makeSeenTable(app); err != nil {
 		return nil, err

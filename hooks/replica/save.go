@@ -6,20 +6,36 @@ import (
 	"database/sql"
 	"errors"
 	"net/http"
+	"slices"
 
 	validation "github.com/pocketbase/ozzo-validation/v4"
 	"github.com/pocketbase/pocketbase/core"
 	"github.com/pocketbase/pocketbase/tools/hook"
 	"github.com/pocketbase/pocketbase/tools/router"
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"plugin-oauth/internal/etcdtry"
 )
 
-// ErrTaken says that another machine has a record with the slug of a plugin, or with the address of an admin.
-// Errors of a save match it with errors.Is: a start that makes an admin which another machine has just made
-// is content with that.
-var ErrTaken = errors.New("another record has this value")
+// IsTaken reports whether a save has failed because there is a record with the slug of the plugin, or with
+// the address of the admin, on this machine or on another one. A start that makes an admin whom another
+// machine has just made is content with that.
+func IsTaken(err error) bool {
+	fields, _ := errors.AsType[validation.Errors](err)
+	for _, field := range fields {
+		if known, ok := field.(validation.Error); ok && known.Code() == codeTaken {
+			return true
+		}
+	}
+	return errors.Is(err, errTaken)
+}
+
+// codeTaken is PocketBase's code for a value that another record has.
+const codeTaken = "validation_not_unique"
+
+// errTaken says that another machine has a record with a unique value.
+var errTaken = errors.New("another record has this value")
 
 // errChanged says that etcd has another row than the one that was to be changed.
 var errChanged = errors.New("another machine has changed the record")
@@ -30,7 +46,10 @@ const outside = -50
 
 // bind makes each save of a record one of etcd, too, whichever way it is saved.
 func (r *Replica) bind() {
-	for _, k := range []kind{adminRows, pluginRows} {
+	for _, k := range kinds {
+		if k.only != "" {
+			continue
+		}
 		bind := func(execute *hook.TaggedHook[*core.RecordEvent], check checkRecord) {
 			execute.Bind(&hook.Handler[*core.RecordEvent]{Func: r.saveRecord(k, check), Priority: outside})
 		}
@@ -115,21 +134,16 @@ func (r *Replica) saveRecord(k kind, check checkRecord) func(*core.RecordEvent) 
 func (r *Replica) saveOptions(e *core.CollectionEvent) error {
 	app := e.App
 	defer func() { e.App = app }()
-	err := app.RunInTransaction(func(tx core.App) error {
+	return app.RunInTransaction(func(tx core.App) error {
 		e.App = tx
 		if err := e.Next(); err != nil {
 			return err
 		}
 		return optionRows.answer(r.push(e.Context, tx, optionRows, optionRows.only))
 	})
-	if err != nil {
-		// PocketBase has loaded the collection as it is not stored after all.
-		return errors.Join(err, app.ReloadCachedCollections())
-	}
-	return nil
 }
 
-// push brings a row of SQLite to etcd, or that there is none any more. It fails with errChanged, ErrTaken, or
+// push brings a row of SQLite to etcd, or that there is none any more. It fails with errChanged, errTaken, or
 // [etcdtry.ErrUnavailable]. If the transaction of SQLite fails later, the change is undone in etcd.
 func (r *Replica) push(ctx context.Context, tx core.App, k kind, id string) error {
 	here, err := k.read(tx, id)
@@ -169,22 +183,48 @@ func (r *Replica) push(ctx context.Context, tx core.App, k kind, id string) erro
 // undoIfRolledBack changes etcd back if the transaction of SQLite is not committed: because a disk is full,
 // or because another part of a batch has failed. The form says then that nothing was saved.
 func (r *Replica) undoIfRolledBack(tx core.App, k kind, c change, revision int64) {
-	tx.TxInfo().OnComplete(func(txErr error) error {
-		if txErr == nil {
-			return nil
-		}
-		undo := change{key: c.key, id: c.id, before: c.after, after: c.before}
-		if c.after != nil {
-			undo.revision = revision
-		}
-		undo.reserved(k)
-		_, err := r.commit(context.Background(), undo)
-		if err != nil && !errors.Is(err, errChanged) {
-			r.options.Log.Error("a record could not be stored on this machine, and the others have it all "+
-				"the same", "key", c.key, "cause", err)
+	undo := change{key: c.key, id: c.id, before: c.after, after: c.before}
+	if c.after != nil {
+		undo.revision = revision
+	}
+	undo.reserved(k)
+	transaction := tx.TxInfo()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.undos[transaction] = append(r.undos[transaction], undo)
+	if len(r.undos[transaction]) > 1 {
+		return
+	}
+	transaction.OnComplete(func(err error) error {
+		r.mu.Lock()
+		undos := r.undos[transaction]
+		delete(r.undos, transaction)
+		r.mu.Unlock()
+		if err != nil {
+			r.undo(undos)
 		}
 		return nil
 	})
+}
+
+// undo undoes what one transaction has changed, the last change first. What another machine has changed since
+// stays.
+func (r *Replica) undo(undos []change) {
+	written := map[string]int64{} // the revisions of keys that the transaction has changed several times
+	for _, undo := range slices.Backward(undos) {
+		if revision, again := written[undo.key]; again {
+			undo.revision = revision
+		}
+		revision, err := r.commit(context.Background(), undo)
+		if err != nil && !errors.Is(err, errChanged) {
+			r.options.Log.Error("a record could not be stored on this machine, and the others have it all "+
+				"the same", "key", undo.key, "cause", err)
+		}
+		if undo.after == nil {
+			revision = 0
+		}
+		written[undo.key] = revision
+	}
 }
 
 // change is what becomes of a row in etcd.
@@ -250,7 +290,7 @@ func (c change) lost(response *clientv3.TxnResponse, nonce string) (int64, error
 		case c.after == nil: // whoever has deleted it
 			return response.Header.Revision, nil
 		case c.revision == 0:
-			return 0, ErrTaken
+			return 0, errTaken
 		default:
 			return 0, errChanged
 		}
@@ -260,7 +300,7 @@ func (c change) lost(response *clientv3.TxnResponse, nonce string) (int64, error
 	case err == nil && found.By == nonce:
 		return there[0].ModRevision, nil
 	case there[0].ModRevision == c.revision:
-		return 0, ErrTaken
+		return 0, errTaken
 	default:
 		return 0, errChanged
 	}
@@ -270,17 +310,20 @@ func (c change) lost(response *clientv3.TxnResponse, nonce string) (int64, error
 // be saved, and not why.
 func (k kind) answer(err error) error {
 	switch {
-	case err == nil:
-		return nil
 	case errors.Is(err, errChanged):
 		return router.NewApiError(http.StatusConflict, "Changed on another machine. Load it again.", err)
-	case errors.Is(err, ErrTaken):
+	case errors.Is(err, errTaken):
 		fix := "must be another one: it was taken on another machine"
-		field := validation.Errors{k.unique: validation.NewError("validation_not_unique", fix)}
+		field := validation.Errors{k.unique: validation.NewError(codeTaken, fix)}
 		return router.NewApiError(http.StatusConflict, "Another machine has a record with this "+k.unique+".",
-			errors.Join(ErrTaken, field))
+			errors.Join(errTaken, field))
+	case errors.Is(err, etcdtry.ErrUnavailable): // whether it was saved is not known
+		return router.NewApiError(http.StatusServiceUnavailable, "Most of the machines cannot be reached at "+
+			"the moment, so the dashboard is read-only. Load it again when they can.", err)
+	case errors.Is(err, rpctypes.ErrNoSpace):
+		return router.NewApiError(http.StatusServiceUnavailable, "The storage that the machines share is "+
+			"full, so nothing can be saved.", err)
 	default:
-		return router.NewApiError(http.StatusServiceUnavailable, "It is not saved, since most of the "+
-			"machines cannot be reached at the moment. Until they can, the dashboard is read-only.", err)
+		return err
 	}
 }

@@ -40,7 +40,8 @@ func (s seen) revisionThere() int64 {
 
 func makeSeenTable(app core.App) error {
 	_, err := app.NonconcurrentDB().NewQuery("CREATE TABLE IF NOT EXISTS " + seenTable +
-		" (key TEXT PRIMARY KEY NOT NULL, revision INTEGER NOT NULL, own INTEGER NOT NULL, value TEXT)").Execute()
+		" (key TEXT PRIMARY KEY NOT NULL, revision INTEGER NOT NULL, own INTEGER NOT NULL, value TEXT)").
+		Execute()
 	return err
 }
 
@@ -136,7 +137,7 @@ func knowCluster(tx core.App, cluster string, revision int64) error {
 	if err != nil {
 		return err
 	}
-	outdated := dbx.NewExp("value IS NULL") // nothing older than the deletions can come any more
+	outdated := dbx.NewExp("value IS NULL") // nothing that is older than a deletion can come any more
 	if cluster == "" || known != cluster || latest > revision {
 		outdated = dbx.NewExp("true")
 	}

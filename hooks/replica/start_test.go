@@ -1,14 +1,20 @@
 package replica
 
 import (
+	"context"
+	"errors"
 	"maps"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/pocketbase/dbx"
 	"github.com/pocketbase/pocketbase/core"
+	clientv3 "go.etcd.io/etcd/client/v3"
 
+	"plugin-oauth/internal/etcdtry"
 	"plugin-oauth/internal/testkit"
 )
 
@@ -133,8 +139,9 @@ func TestAway(t *testing.T) {
 		t.Errorf("the plugins have the names %v", got)
 	}
 	again.expectLogged("gives way", "both", "is on the others, too", "here", "removed@", "kept@")
-	if admins := a.column(core.CollectionNameSuperusers, "password"); !slices.Equal(admins, []string{"a new hash"}) {
-		t.Errorf("a has the admins %v", admins)
+	passwords := a.column(core.CollectionNameSuperusers, "password")
+	if !slices.Equal(passwords, []string{"a new hash"}) {
+		t.Errorf("a has the admins %v", passwords)
 	}
 }
 
@@ -173,18 +180,21 @@ func TestNewCluster(t *testing.T) {
 	machines := newCluster(t, "a", "b")
 	a, b := machines[0], machines[1]
 	a.add("notion")
+	lost := a.add("figma")
 	a.addAdmin("admin@plugin.example")
 	expectEqual(t, a, b)
 	a.Close()
 	b.Close()
-	before := a.rows()
+	before := b.rows()
+	a.behind("DELETE FROM plugins WHERE id = {:id}", dbx.Params{"id": lost})
 	prefix := newPrefix()
 	a.prefix, b.prefix = prefix, prefix
 	a, b = a.reopen(), b.reopen()
-	startAtOnce(a, b)
+	a.start(1) // fills it
+	b.start(1)
 	expectEqual(t, a, b)
 	if !equal(before, a.rows()) {
-		t.Errorf("a has %v", a.rows())
+		t.Errorf("a has the plugins %v", a.column("plugins", "slug"))
 	}
 }
 
@@ -195,14 +205,19 @@ func TestLostTable(t *testing.T) {
 	a, b := machines[0], machines[1]
 	a.add("notion")
 	a.add("figma")
+	a.addAdmin("admin@plugin.example")
 	expectEqual(t, a, b)
 	before := a.rows()
-	b.Close()
 	b.behind("DELETE FROM plugins", nil)
+	b.behind("DELETE FROM _superusers", nil)
+	if _, err := b.bringOver(t.Context(), adminRows, &summary{}); err != nil {
+		t.Error(err)
+	}
+	b.Close()
 	again := b.reopen()
 	again.start(2)
 	if !equal(before, again.rows()) || !equal(before, a.rows()) {
-		t.Errorf("the plugins are gone: %v, %v", again.rows(), a.rows())
+		t.Error("the plugins are gone")
 	}
 }
 
@@ -220,7 +235,7 @@ func TestExchangedSlugs(t *testing.T) {
 	again := b.reopen()
 	again.start(2)
 	if !equal(a.rows(), again.rows()) {
-		t.Errorf("b has %v", again.rows())
+		t.Errorf("b has the plugins %v", again.column("plugins", "slug"))
 	}
 }
 
@@ -277,10 +292,33 @@ func TestNewerVersion(t *testing.T) {
 	}
 }
 
+// A start waits for the others, whenever they cannot be reached.
+func TestStartWithoutMajority(t *testing.T) {
+	t.Parallel()
+	prefix := newPrefix()
+	a, b := newMachine(t, prefix, "a"), newMachine(t, prefix, "b")
+	a.add("notion")
+	a.times.save = 20 * time.Millisecond
+	var tried atomic.Int32
+	a.kv.breakDown(func(op clientv3.Op) (lost, cut bool) { return false, op.IsTxn() && tried.Add(1) < 4 })
+	a.start(1)
+	b.start(1)
+	expectEqual(t, a, b)
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+	defer cancel()
+	c := newMachine(t, prefix, "c")
+	c.kv.breakDown(func(clientv3.Op) (lost, cut bool) { return false, true })
+	_, err := Start(ctx, c.app, &clientv3.Client{KV: c.kv, Watcher: c.watcher}, Options{Machine: "c"})
+	if !errors.Is(err, etcdtry.ErrUnavailable) {
+		t.Error(err)
+	}
+}
+
 // A list may be older than what this machine has itself written since.
 func TestOldNews(t *testing.T) {
 	t.Parallel()
 	a := newCluster(t, "a")[0]
+	defer a.hold()() // when the watch has told of a deletion, nothing older comes
 	id, deleted := a.add("notion"), a.add("figma")
 	response, err := a.kv.Get(t.Context(), "any")
 	if err != nil {
@@ -299,6 +337,6 @@ func TestOldNews(t *testing.T) {
 		t.Fatal(err)
 	}
 	if !equal(before, a.rows()) {
-		t.Errorf("a has %v", a.rows())
+		t.Errorf("a has the plugins %v", a.column("plugins", "slug"))
 	}
 }

@@ -24,10 +24,18 @@ func TestValues(t *testing.T) {
 		a.behind("INSERT INTO plugins (id, slug, sealedSecret) VALUES (lower(hex(randomblob(7))), {:name}, "+
 			expression+")", dbx.Params{"name": name})
 	}
+	for _, m := range []*machine{a, b} {
+		// The driver makes a time of what is in such a column.
+		m.behind("ALTER TABLE plugins ADD COLUMN day DATETIME", nil)
+	}
+	a.behind("UPDATE plugins SET day = '2026-01-02 03:04:05.678Z'", nil)
 	a.Close()
 	a, b = a.reopen(), b.reopen()
 	a.start(2)
 	b.start(2)
+	if days := b.column("plugins", "(day || '')"); days[0] != "2026-01-02 03:04:05.678Z" {
+		t.Errorf("b has the day %s", days[0])
+	}
 	const types = "slug || ' ' || typeof(sealedSecret) || ' ' || ifnull(hex(sealedSecret), '')"
 	if sent, got := a.column("plugins", types), b.column("plugins", types); !reflect.DeepEqual(sent, got) {
 		t.Errorf("b has %q\nwant %q", got, sent)
