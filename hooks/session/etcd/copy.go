@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"go.etcd.io/etcd/api/v3/mvccpb"
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"plugin-oauth/hooks/session"
@@ -94,7 +95,7 @@ func (c *copier) copyChanges(ctx context.Context, from int64) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	watched := c.table.watcher.Watch(ctx, rowKeys, clientv3.WithPrefix(), clientv3.WithRev(from))
-	waiting := map[string]entry{}
+	waiting := map[string]*mvccpb.KeyValue{} // by the key
 	seen := from - 1
 	var due <-chan time.Time
 	for {
@@ -109,9 +110,7 @@ func (c *copier) copyChanges(ctx context.Context, from int64) error {
 			for _, event := range response.Events {
 				// What is deleted from etcd is over, and stays in the copy for as long as that keeps it.
 				if event.Type == clientv3.EventTypePut {
-					if e, readable := c.table.decode(event.Kv); readable {
-						waiting[e.id] = e
-					}
+					waiting[string(event.Kv.Key)] = event.Kv
 				}
 				seen = event.Kv.ModRevision
 			}
@@ -136,13 +135,15 @@ func (c *copier) copyChanges(ctx context.Context, from int64) error {
 	}
 }
 
-func (c *copier) store(ctx context.Context, waiting map[string]entry) error {
+func (c *copier) store(ctx context.Context, waiting map[string]*mvccpb.KeyValue) error {
 	if len(waiting) == 0 {
 		return nil
 	}
 	records := make([]session.Record, 0, len(waiting))
-	for _, e := range waiting {
-		records = append(records, e.copied())
+	for _, kv := range waiting {
+		if e, readable := c.table.decode(kv); readable {
+			records = append(records, e.copied())
+		}
 	}
 	return c.to.Store(ctx, records)
 }
