@@ -95,7 +95,7 @@ func (c *copier) copyChanges(ctx context.Context, from int64) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	watched := c.table.watcher.Watch(ctx, rowKeys, clientv3.WithPrefix(), clientv3.WithRev(from))
-	waiting := map[string]*mvccpb.KeyValue{} // by the key
+	waiting := map[string]copyChange{} // by the key
 	seen := from - 1
 	var due <-chan time.Time
 	for {
@@ -108,9 +108,11 @@ func (c *copier) copyChanges(ctx context.Context, from int64) error {
 				return err
 			}
 			for _, event := range response.Events {
-				// What is deleted from etcd is over, and stays in the copy for as long as that keeps it.
+				key := string(event.Kv.Key)
 				if event.Type == clientv3.EventTypePut {
-					waiting[string(event.Kv.Key)] = event.Kv
+					waiting[key] = copyChange{row: event.Kv}
+				} else {
+					waiting[key] = copyChange{row: waiting[key].row, removed: true}
 				}
 				seen = event.Kv.ModRevision
 			}
@@ -135,14 +137,26 @@ func (c *copier) copyChanges(ctx context.Context, from int64) error {
 	}
 }
 
-func (c *copier) store(ctx context.Context, waiting map[string]*mvccpb.KeyValue) error {
+// copyChange is what has become of a row since the copy was written.
+type copyChange struct {
+	row     *mvccpb.KeyValue // as it was last; nil: it has not changed
+	removed bool             // from etcd
+}
+
+func (c *copier) store(ctx context.Context, waiting map[string]copyChange) error {
 	if len(waiting) == 0 {
 		return nil
 	}
 	records := make([]session.Record, 0, len(waiting))
-	for _, kv := range waiting {
-		if e, readable := c.table.decode(kv); readable {
-			records = append(records, e.copied())
+	for key, change := range waiting {
+		e, readable := newEntry(key, 0), true
+		if change.row != nil {
+			e, readable = c.table.decode(change.row)
+		}
+		if readable {
+			record := e.copied()
+			record.Removed = change.removed
+			records = append(records, record)
 		}
 	}
 	return c.to.Store(ctx, records)

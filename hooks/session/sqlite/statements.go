@@ -15,7 +15,7 @@ type statements struct {
 
 	lastTotal, earliest, hourTotals, storeTotal, raiseTotal, deleteTotals, deleteRemoved *sql.Stmt
 
-	living, copyRecord, deleteCopy, totalsSince *sql.Stmt // of a copy
+	living, copyRecord, deleteCopy, removeEarly, totalsSince *sql.Stmt // of a copy
 }
 
 // prepared is a statement, with the connection that it runs on.
@@ -111,6 +111,8 @@ func (s *statements) writes(db *sql.DB) []prepared {
 		{statement: &s.storeTotal, db: db, query: storeTotal},
 		{statement: &s.raiseTotal, db: db, query: raiseTotal},
 		{statement: &s.copyRecord, db: db, query: copyRecord},
+		{statement: &s.removeEarly, db: db, query: `DELETE FROM sessions
+			WHERE id = ? AND expires > ? AND ` + fruitless + ` RETURNING created`},
 		{statement: &s.deleteCopy, db: db, query: `DELETE FROM sessions WHERE id = ? RETURNING created`},
 		{statement: &s.deleteTotals, db: db, query: `DELETE FROM login_totals WHERE hour < ?`},
 		{statement: &s.deleteRemoved, db: db, query: `DELETE FROM removed_logins WHERE hour < ?`},
