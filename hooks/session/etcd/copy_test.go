@@ -120,7 +120,8 @@ func TestCopy(t *testing.T) {
 		t.Fatal(err)
 	}
 	insert(t, here, "000002")
-	if done, err := here.Complete(t.Context(), first.ID, []byte("sealed"), first.Created); err != nil || !done {
+	done, err := here.Complete(t.Context(), first.ID, []byte("sealed"), first.Created)
+	if err != nil || !done {
 		t.Fatal(done, err)
 	}
 	await(t, here)

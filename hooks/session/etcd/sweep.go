@@ -158,8 +158,8 @@ func (t *Table) removeDue(ctx context.Context, now, removeBefore time.Time) (cou
 	}
 }
 
-// defaultMaxRows is many times what plugins have in half an hour. The rows take about 100 MB, of the 1 GB that
-// etcd takes before it refuses everything.
+// defaultMaxRows is many times what plugins have in half an hour. The rows take about 100 MB, of the 1 GB
+// that etcd takes before it refuses everything.
 const defaultMaxRows = 100_000
 
 // removeSurplus deletes the oldest rows without tokens beyond what may be kept: anybody can make such logins,

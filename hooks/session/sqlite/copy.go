@@ -224,8 +224,8 @@ func (c *Copy) forgetDeleted(records []session.Record) {
 }
 
 // Sweep adds up the hours and removes what is past its retention, and the oldest records if there are too
-// many of them. What is under way is not touched: it ends in the table that the machines share. Only one sweep
-// runs at a time; others wait for it.
+// many of them. What is under way is not touched: it ends in the table that the machines share. Only one
+// sweep runs at a time; others wait for it.
 func (c *Copy) Sweep(ctx context.Context) error {
 	c.sweeping.Lock()
 	defer c.sweeping.Unlock()
@@ -248,8 +248,8 @@ func (c *Copy) Sweep(ctx context.Context) error {
 }
 
 // totalsSince reads totals as [session.Total] has them.
-const totalsSince = `SELECT hour, ` + slug + `, started, redirected, finished, claimed, denied, failed, expired
-	FROM login_totals WHERE hour >= ?`
+const totalsSince = `SELECT hour, ` + slug + `, started, redirected, finished, claimed, denied, failed,
+	expired FROM login_totals WHERE hour >= ?`
 
 // Totals returns what the last sweep counted for the hours since a time, and what other machines knew of
 // them.

@@ -209,7 +209,8 @@ func TestCopyFollowsEarlyRemoval(t *testing.T) {
 	claimed.Status, claimed.Claimed = session.StatusClaimed, claimed.Completed
 	c.store(early, claimed, inTime)
 	unseen.Removed = true // it has changed, and was removed, since the copy was written
-	c.store(session.Record{ID: early.ID, Removed: true}, unseen, session.Record{ID: claimed.ID, Removed: true})
+	c.store(session.Record{ID: early.ID, Removed: true}, unseen,
+		session.Record{ID: claimed.ID, Removed: true})
 	c.expectFailed("early", 2, 3)
 	c.advance(10*time.Minute + session.SharedRetention - time.Minute) // the clock of the other is ahead
 	c.store(session.Record{ID: inTime.ID, Removed: true})
