@@ -17,8 +17,10 @@ const (
 	copyAfter = 250 * time.Millisecond
 	// copyAtMost bounds the changes that wait to be written.
 	copyAtMost = 2000
-	// copyAgainAfter is how long the copier waits after an error, of etcd or of the copy.
-	copyAgainAfter = time.Second
+	// copyAgainAfter is how long the copier waits after an error, of etcd or of the copy. After another one it
+	// waits for twice as long, and so on up to copyAgainWithin.
+	copyAgainAfter  = time.Second
+	copyAgainWithin = 30 * time.Second
 )
 
 // copier keeps a copy up to date: it reads all rows, and then watches them. It has a watch of its own, so
@@ -42,9 +44,11 @@ func newCopier(table *Table, to session.Copy) *copier {
 
 // follow keeps the copy up to date until the context ends.
 func (c *copier) follow(ctx context.Context) {
+	wait := copyAgainAfter
 	for ctx.Err() == nil {
 		revision, err := c.copyAll(ctx)
 		if err == nil {
+			wait = copyAgainAfter
 			c.setCopied(revision)
 			err = c.copyChanges(ctx, revision+1)
 		}
@@ -54,9 +58,10 @@ func (c *copier) follow(ctx context.Context) {
 		c.table.options.Log.Warn("the dashboard of this machine does not show all sign-ins at the moment",
 			"cause", err)
 		select {
-		case <-time.After(copyAgainAfter):
+		case <-time.After(wait):
 		case <-ctx.Done():
 		}
+		wait = min(2*wait, copyAgainWithin)
 	}
 }
 
@@ -190,14 +195,15 @@ func (c *copier) want(revision int64) <-chan struct{} {
 	return c.changed
 }
 
-// AwaitCopy waits until the copy has all that this process has written before. It fails when the context
-// ends.
+// AwaitCopy waits until the copy has all that this process has written or heard of before. It fails when the
+// context ends.
 func (t *Table) AwaitCopy(ctx context.Context) error {
 	if t.copier == nil {
 		return nil
 	}
+	// Not the revision of etcd, which changes with other keys: the copier hears of rows only.
 	t.memory.mu.Lock()
-	revision := max(t.memory.learned, t.memory.watched)
+	revision := t.memory.learned
 	t.memory.mu.Unlock()
 	for {
 		changed := t.copier.want(revision)

@@ -155,6 +155,25 @@ func TestCopyRefuses(t *testing.T) {
 	expect(t, "afterwards", b, "000001 failed, 000002 pending")
 }
 
+// Nobody waits for a revision at which something else than a row has changed.
+func TestCopyAwaitsRowsOnly(t *testing.T) {
+	t.Parallel()
+	s := newStore(t)
+	table, _ := s.copied(t, "a")
+	<-table.listed
+	for range 3 {
+		if _, err := s.client.Put(t.Context(), "other", "value"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	listed, revision, err := table.list(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	table.memory.replace(listed, revision+1) // as after a watch that broke off
+	await(t, table)
+}
+
 // Many changes at once are stored in a few batches.
 func TestCopyBatches(t *testing.T) {
 	t.Parallel()
