@@ -49,8 +49,8 @@ type Total struct {
 }
 
 // KnowsMore reports whether f counts logins of the same hour and plugin that other does not, or counts them
-// as they were later. A login first starts and ends last, and nothing of that is ever undone. So of the
-// counts of several machines the one that knows most is the truth, as soon as one of them has seen all.
+// as they were later. A login first starts and ends last, and neither is ever undone. So of the counts of
+// several machines the one that knows most is the truth, as soon as one of them has seen all.
 func (f Funnel) KnowsMore(other Funnel) bool {
 	for i, count := range f.progress() {
 		if before := other.progress()[i]; count != before {
