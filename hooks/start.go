@@ -133,7 +133,7 @@ func (s *server) createSuperuser(e *core.ServeEvent) error {
 	superuser.SetEmail(s.config.SuperuserEmail)
 	superuser.SetPassword(s.config.SuperuserPassword)
 	err = e.App.Save(superuser)
-	if errors.Is(err, replica.ErrTaken) {
+	if replica.IsTaken(err) {
 		return nil // another machine has just made it, and it is on its way here
 	}
 	if err != nil {

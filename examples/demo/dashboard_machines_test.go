@@ -63,6 +63,7 @@ func TestDashboardMachines(t *testing.T) {
 	browser.Evaluate[any](t, tab, troubleMachines)
 	tab.Until(t, "document.querySelectorAll('.po-machines tbody tr').length == 4")
 	lookAt(t, tab, "sign-ins-machines-trouble")
+	checkAccessibility(t, tab, "the machines", ".po-machines", ".po-verdict")
 	expectRows(t, tab, "a (this one) Leads now 51 MB – 1.4.0; b Not seen 3 min ago 12 GB in step 1.4.0; "+
 		"c Follows 7.0 s ago 8.6 GB 5 min behind 1.5.0; d Not seen never – not known yet –")
 	alerts := machineAlerts(t, tab)

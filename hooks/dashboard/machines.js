@@ -25,12 +25,12 @@ export function machineTrouble(machines) {
 	const isAlone = machines.length > 0 && !hasLeader(machines)
 	return [
 		isAlone && alert("danger",
-			"No machine leads, since most of them cannot be reached from this one. Until they can, nobody can",
-			"sign in here, and nothing can be saved or ended."),
+			"No machine leads, since most of them cannot be reached from this one. Until they can, nobody",
+			"can sign in here, and nothing can be saved or ended."),
 		!isAlone && unseen.length > 0 && alert("warning",
 			`${listed(unseen.map(machine => machine.name))} ${unseen.length === 1 ? "has" : "have"} not been`,
-			"seen lately. The service goes on as long as most of the machines are there. Start what has ended,",
-			"and look at the network between the machines."),
+			"seen lately. The service goes on as long as most of the machines are there. Start what has",
+			"ended, and look at the network between the machines."),
 		...machines.filter(isOutOfStep).map(machine => alert("warning",
 			`The clock of ${machine.name} is ${clockWords(machine)} this machine's.`,
 			"Set the clocks by NTP on all machines: each goes by its own when a sign-in expires.")),

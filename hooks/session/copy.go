@@ -20,7 +20,8 @@ type Copy interface {
 type Record struct {
 	// ID, Plugin, Tenant and Origin are those of the [Row].
 	ID, Plugin, Tenant, Origin string
-	// Status is what has become of the session. It is empty if all that is known is that it was deleted.
+	// Status is what has become of the session. It is empty if all that is known is that it was deleted or
+	// removed.
 	Status Status
 	// Code, Description and Cause say why a session was denied or failed; see [Failure].
 	Code, Description, Cause string
@@ -31,6 +32,9 @@ type Record struct {
 	Redirected, Completed, Claimed time.Time
 	// Deleted says that the record is to be deleted: an admin has done so on one of the machines.
 	Deleted bool
+	// Removed says that the machines no longer share the row. If that is before its time, because there are
+	// too many, the copy is bounded by it as well.
+	Removed bool
 }
 
 // SharedRetention is how long machines share the row of a login after it has expired. One that was away for
@@ -45,8 +49,8 @@ type Total struct {
 }
 
 // KnowsMore reports whether f counts logins of the same hour and plugin that other does not, or counts them
-// as they were later. A login first starts and ends last, and nothing of that is ever undone. So of the
-// counts of several machines the one that knows most is the truth, as soon as one of them has seen all.
+// as they were later. A login first starts and ends last, and neither is ever undone. So of the counts of
+// several machines the one that knows most is the truth, as soon as one of them has seen all.
 func (f Funnel) KnowsMore(other Funnel) bool {
 	for i, count := range f.progress() {
 		if before := other.progress()[i]; count != before {

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"go.etcd.io/etcd/api/v3/mvccpb"
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"plugin-oauth/hooks/session"
@@ -16,8 +17,10 @@ const (
 	copyAfter = 250 * time.Millisecond
 	// copyAtMost bounds the changes that wait to be written.
 	copyAtMost = 2000
-	// copyAgainAfter is how long the copier waits after an error, of etcd or of the copy.
-	copyAgainAfter = time.Second
+	// copyAgainAfter is how long the copier waits after an error, of etcd or of the copy. After another one it
+	// waits for twice as long, and so on up to copyAgainWithin.
+	copyAgainAfter  = time.Second
+	copyAgainWithin = 30 * time.Second
 )
 
 // copier keeps a copy up to date: it reads all rows, and then watches them. It has a watch of its own, so
@@ -41,9 +44,11 @@ func newCopier(table *Table, to session.Copy) *copier {
 
 // follow keeps the copy up to date until the context ends.
 func (c *copier) follow(ctx context.Context) {
+	wait := copyAgainAfter
 	for ctx.Err() == nil {
 		revision, err := c.copyAll(ctx)
 		if err == nil {
+			wait = copyAgainAfter
 			c.setCopied(revision)
 			err = c.copyChanges(ctx, revision+1)
 		}
@@ -53,9 +58,10 @@ func (c *copier) follow(ctx context.Context) {
 		c.table.options.Log.Warn("the dashboard of this machine does not show all sign-ins at the moment",
 			"cause", err)
 		select {
-		case <-time.After(copyAgainAfter):
+		case <-time.After(wait):
 		case <-ctx.Done():
 		}
+		wait = min(2*wait, copyAgainWithin)
 	}
 }
 
@@ -94,7 +100,7 @@ func (c *copier) copyChanges(ctx context.Context, from int64) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	watched := c.table.watcher.Watch(ctx, rowKeys, clientv3.WithPrefix(), clientv3.WithRev(from))
-	waiting := map[string]entry{}
+	waiting := map[string]copyChange{} // by the key
 	seen := from - 1
 	var due <-chan time.Time
 	for {
@@ -107,11 +113,11 @@ func (c *copier) copyChanges(ctx context.Context, from int64) error {
 				return err
 			}
 			for _, event := range response.Events {
-				// What is deleted from etcd is over, and stays in the copy for as long as that keeps it.
+				key := string(event.Kv.Key)
 				if event.Type == clientv3.EventTypePut {
-					if e, readable := c.table.decode(event.Kv); readable {
-						waiting[e.id] = e
-					}
+					waiting[key] = copyChange{row: event.Kv}
+				} else {
+					waiting[key] = copyChange{row: waiting[key].row, removed: true}
 				}
 				seen = event.Kv.ModRevision
 			}
@@ -136,13 +142,27 @@ func (c *copier) copyChanges(ctx context.Context, from int64) error {
 	}
 }
 
-func (c *copier) store(ctx context.Context, waiting map[string]entry) error {
+// copyChange is what has become of a row since the copy was written.
+type copyChange struct {
+	row     *mvccpb.KeyValue // as it was last; nil: it has not changed
+	removed bool             // from etcd
+}
+
+func (c *copier) store(ctx context.Context, waiting map[string]copyChange) error {
 	if len(waiting) == 0 {
 		return nil
 	}
 	records := make([]session.Record, 0, len(waiting))
-	for _, e := range waiting {
-		records = append(records, e.copied())
+	for key, change := range waiting {
+		e, readable := newEntry(key, 0), true
+		if change.row != nil {
+			e, readable = c.table.decode(change.row)
+		}
+		if readable {
+			record := e.copied()
+			record.Removed = change.removed
+			records = append(records, record)
+		}
 	}
 	return c.to.Store(ctx, records)
 }
@@ -175,14 +195,15 @@ func (c *copier) want(revision int64) <-chan struct{} {
 	return c.changed
 }
 
-// AwaitCopy waits until the copy has all that this process has written before. It fails when the context
-// ends.
+// AwaitCopy waits until the copy has all that this process has written or heard of before. It fails when the
+// context ends.
 func (t *Table) AwaitCopy(ctx context.Context) error {
 	if t.copier == nil {
 		return nil
 	}
+	// Not the revision of etcd, which changes with other keys: the copier hears of rows only.
 	t.memory.mu.Lock()
-	revision := max(t.memory.learned, t.memory.watched)
+	revision := t.memory.learned
 	t.memory.mu.Unlock()
 	for {
 		changed := t.copier.want(revision)

@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	clientv3 "go.etcd.io/etcd/client/v3"
+
 	"plugin-oauth/hooks/session"
 	"plugin-oauth/internal/etcdtest"
 	"plugin-oauth/internal/etcdtry"
@@ -19,6 +21,7 @@ import (
 type book struct {
 	mu      sync.Mutex
 	records map[string]session.Record
+	removed []session.Record
 	stores  int   // how often something was stored
 	refuses error // what Store fails with
 }
@@ -42,9 +45,12 @@ func (b *book) Store(_ context.Context, records []session.Record) error {
 	}
 	b.stores++
 	for _, record := range records {
-		if record.Deleted {
+		switch {
+		case record.Deleted:
 			delete(b.records, record.ID)
-		} else {
+		case record.Removed:
+			b.removed = append(b.removed, record)
+		default:
 			b.records[record.ID] = record
 		}
 	}
@@ -114,7 +120,8 @@ func TestCopy(t *testing.T) {
 		t.Fatal(err)
 	}
 	insert(t, here, "000002")
-	if done, err := here.Complete(t.Context(), first.ID, []byte("sealed"), first.Created); err != nil || !done {
+	done, err := here.Complete(t.Context(), first.ID, []byte("sealed"), first.Created)
+	if err != nil || !done {
 		t.Fatal(done, err)
 	}
 	await(t, here)
@@ -146,6 +153,25 @@ func TestCopyRefuses(t *testing.T) {
 	b.refuse(nil)
 	await(t, table)
 	expect(t, "afterwards", b, "000001 failed, 000002 pending")
+}
+
+// Nobody waits for a revision at which something else than a row has changed.
+func TestCopyAwaitsRowsOnly(t *testing.T) {
+	t.Parallel()
+	s := newStore(t)
+	table, _ := s.copied(t, "a")
+	<-table.listed
+	for range 3 {
+		if _, err := s.client.Put(t.Context(), "other", "value"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	listed, revision, err := table.list(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	table.memory.replace(listed, revision+1) // as after a watch that broke off
+	await(t, table)
 }
 
 // Many changes at once are stored in a few batches.
@@ -272,5 +298,51 @@ func TestDeleteWithoutMajority(t *testing.T) {
 	err := table.Delete(t.Context(), newRow("000001").ID, session.CancelledByAdmin(), time.Now())
 	if !errors.Is(err, etcdtry.ErrUnavailable) {
 		t.Error(err)
+	}
+}
+
+// Rows without tokens are bounded, the oldest go first, and the copies hear of it.
+func TestRowsAreBounded(t *testing.T) {
+	t.Parallel()
+	s := newStore(t)
+	table, b := s.copied(t, "a")
+	table.maxRows = 10
+	await(t, table)
+	var failed []string
+	now := time.Now()
+	for i := range 14 {
+		row := newRow("0000" + string(rune('a'+i)) + "0")
+		row.ID = session.TimePrefix(now.Add(time.Duration(i)*time.Millisecond)) + row.ID[session.TimeLength:]
+		if err := table.Insert(t.Context(), row); err != nil {
+			t.Fatal(err)
+		}
+		if i == 0 || i == 5 { // these are under way
+			continue
+		}
+		if done, err := table.Fail(t.Context(), row.ID, interrupted, row.Created); err != nil || !done {
+			t.Fatal(done, err)
+		}
+		failed = append(failed, row.ID)
+	}
+	for _, want := range []int64{4, 0} {
+		swept, err := table.Sweep(t.Context(), now, now.Add(-time.Hour))
+		if err != nil || swept.Removed != want {
+			t.Errorf("%+v, %v", swept, err)
+		}
+	}
+	left, err := s.client.Get(t.Context(), rowKeys, clientv3.WithPrefix())
+	if err != nil || len(left.Kvs) != 10 {
+		t.Errorf("%d rows are left, %v", len(left.Kvs), err)
+	}
+	insert(t, table, "zzzzzz") // so that there is something to wait for
+	await(t, table)
+	var removed []string
+	for _, record := range b.removed {
+		if removed = append(removed, record.ID); record.Status == "" && b.records[record.ID].Status == "" {
+			t.Errorf("the copy never heard how %s ended", record.ID)
+		}
+	}
+	if slices.Sort(removed); !slices.Equal(removed, failed[:4]) {
+		t.Errorf("removed are %v, of %v", removed, failed)
 	}
 }

@@ -16,7 +16,7 @@ type memory struct {
 	byTime   map[string][]entry // by the time that their keys begin with
 	listed   bool               // whether there was a list of all rows
 	watched  int64              // the revision up to which the watch has told of everything
-	learned  int64              // the latest revision that this process has written or read
+	learned  int64              // the latest revision at which a row has changed, as far as is known here
 	watchers []session.Watcher
 }
 
@@ -106,6 +106,7 @@ func (m *memory) notify(e entry) {
 func (m *memory) event(e entry, deleted bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	m.learned = max(m.learned, e.revision)
 	if !deleted {
 		if m.put(e) {
 			m.notify(e)
@@ -142,6 +143,7 @@ func (m *memory) replace(listed []entry, revision int64) {
 	there := make(map[string]bool, len(listed))
 	for _, e := range listed {
 		there[e.id] = true
+		m.learned = max(m.learned, e.revision)
 		if m.put(e) && (m.listed || !e.isBeingExchanged()) {
 			m.notify(e)
 		}

@@ -36,7 +36,11 @@ func (t *Table) Sweep(ctx context.Context, now, removeBefore time.Time) (swept s
 	if swept.Expired, err = t.expireDue(ctx, now); err != nil {
 		return swept, err
 	}
-	swept.Removed, err = t.removeDue(ctx, now, removeBefore)
+	if swept.Removed, err = t.removeDue(ctx, now, removeBefore); err != nil {
+		return swept, err
+	}
+	surplus, err := t.removeSurplus(ctx)
+	swept.Removed += surplus
 	return swept, err
 }
 
@@ -152,6 +156,42 @@ func (t *Table) removeDue(ctx context.Context, now, removeBefore time.Time) (cou
 		}
 		from = string(response.Kvs[len(response.Kvs)-1].Key) + "\x00"
 	}
+}
+
+// defaultMaxRows is many times what plugins have in half an hour. The rows take about 100 MB, of the 1 GB
+// that etcd takes before it refuses everything.
+const defaultMaxRows = 100_000
+
+// removeSurplus deletes the oldest rows without tokens beyond what may be kept: anybody can make such logins,
+// at any rate. Those that are under way, [session.Options] bounds.
+func (t *Table) removeSurplus(ctx context.Context) (count int64, err error) {
+	counted, err := t.kv.Get(ctx, rowKeys,
+		clientv3.WithPrefix(), clientv3.WithCountOnly(), clientv3.WithSerializable())
+	if err != nil {
+		return 0, err
+	}
+	surplus := counted.Count - t.maxRows
+	end := clientv3.WithRange(clientv3.GetPrefixRangeEnd(rowKeys))
+	for from := rowKeys; surplus > 0; {
+		response, err := t.kv.Get(ctx, from, end, clientv3.WithLimit(slice), clientv3.WithSerializable())
+		if err != nil {
+			return count, err
+		}
+		var deletions []clientv3.Op
+		for _, kv := range response.Kvs {
+			e, readable := t.decode(kv)
+			if readable && surplus > 0 && e.isOver() && e.Status != session.StatusClaimed {
+				deletions = append(deletions, clientv3.OpDelete(string(kv.Key)))
+				surplus--
+			}
+		}
+		deleted, err := t.remove(ctx, deletions)
+		if count += deleted; err != nil || !response.More {
+			return count, err
+		}
+		from = string(response.Kvs[len(response.Kvs)-1].Key) + "\x00"
+	}
+	return count, nil
 }
 
 // remove deletes keys, and returns how many were still there.

@@ -57,6 +57,7 @@ type Table struct {
 	options Options
 	timing  timing
 	memory  memory
+	maxRows int64   // beyond which rows without tokens are removed
 	copier  *copier // nil if there is no copy
 	totals  totals
 
@@ -88,6 +89,7 @@ func newTable(kv etcdtry.KV, watcher clientv3.Watcher, options Options, timing t
 		options:   options,
 		timing:    timing,
 		memory:    memory{byTime: map[string][]entry{}},
+		maxRows:   defaultMaxRows,
 		stop:      stop,
 		listed:    make(chan struct{}),
 		unstored:  map[string]session.Hold{},

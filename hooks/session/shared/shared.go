@@ -128,6 +128,7 @@ func forAdmin(err error) error {
 	if !errors.Is(err, etcdtry.ErrUnavailable) {
 		return err
 	}
-	return router.NewApiError(http.StatusServiceUnavailable,
-		"Most of the machines cannot be reached, so nothing was ended or deleted. Try again in a minute.", nil)
+	const words = "Most of the machines cannot be reached, so nothing was ended or deleted. " +
+		"Try again in a minute."
+	return router.NewApiError(http.StatusServiceUnavailable, words, nil)
 }

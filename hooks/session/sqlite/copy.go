@@ -38,6 +38,10 @@ func NewCopy(table *Table, retention time.Duration) *Copy {
 // did would be counted twice.
 const copiedFor = session.SharedRetention + 10*time.Minute
 
+// removedEarly is how long before the end of [session.SharedRetention] a row is removed because there are too
+// many. It is longer than clocks differ: what the machines remove in time stays here.
+const removedEarly = 10 * time.Minute
+
 // copyStep bounds the records in a transaction, and so the time that others wait for the database.
 const copyStep = 200
 
@@ -114,8 +118,16 @@ func (c *Copy) storeOne(ctx context.Context, tx *sql.Tx, record session.Record) 
 	if c.isDeleted(record.ID) {
 		return "", nil
 	}
-	after := timestamp(c.table.Now().Add(-min(copiedFor, c.retention)))
-	return c.put(ctx, tx, record, after)
+	now := c.table.Now()
+	if record.Status != "" {
+		created, err = c.put(ctx, tx, record, timestamp(now.Add(-min(copiedFor, c.retention))))
+	}
+	if err != nil || !record.Removed {
+		return created, err
+	}
+	early := timestamp(now.Add(removedEarly - min(session.SharedRetention, c.retention)))
+	removed, err := c.delete(ctx, tx, c.table.statements.removeEarly, record.ID, early)
+	return earlier(created, removed), err
 }
 
 // put updates the row of a record, and inserts it if it expires after a time.
@@ -143,7 +155,14 @@ func (c *Copy) deleteOne(
 			return "", err
 		}
 	}
-	rows, err := tx.StmtContext(ctx, c.table.statements.deleteCopy).QueryContext(ctx, record.ID)
+	return c.delete(ctx, tx, c.table.statements.deleteCopy, record.ID)
+}
+
+// delete executes a statement that deletes a row, and returns when its login began. The totals keep it.
+func (c *Copy) delete(
+	ctx context.Context, tx *sql.Tx, statement *sql.Stmt, args ...any,
+) (created string, err error) {
+	rows, err := tx.StmtContext(ctx, statement).QueryContext(ctx, args...)
 	if err != nil {
 		return "", err
 	}
@@ -205,8 +224,8 @@ func (c *Copy) forgetDeleted(records []session.Record) {
 }
 
 // Sweep adds up the hours and removes what is past its retention, and the oldest records if there are too
-// many of them. What is under way is not touched: it ends in the table that the machines share. Only one sweep
-// runs at a time; others wait for it.
+// many of them. What is under way is not touched: it ends in the table that the machines share. Only one
+// sweep runs at a time; others wait for it.
 func (c *Copy) Sweep(ctx context.Context) error {
 	c.sweeping.Lock()
 	defer c.sweeping.Unlock()
@@ -229,8 +248,8 @@ func (c *Copy) Sweep(ctx context.Context) error {
 }
 
 // totalsSince reads totals as [session.Total] has them.
-const totalsSince = `SELECT hour, ` + slug + `, started, redirected, finished, claimed, denied, failed, expired
-	FROM login_totals WHERE hour >= ?`
+const totalsSince = `SELECT hour, ` + slug + `, started, redirected, finished, claimed, denied, failed,
+	expired FROM login_totals WHERE hour >= ?`
 
 // Totals returns what the last sweep counted for the hours since a time, and what other machines knew of
 // them.

@@ -199,3 +199,20 @@ func TestCopyCountsWhatComesLate(t *testing.T) {
 	c.store(late)
 	c.expectFailed("with it", 3, 3)
 }
+
+// If the machines have to remove rows before their time, the copies do too, and count them. What is removed
+// in time stays for as long as the admin wants it.
+func TestCopyFollowsEarlyRemoval(t *testing.T) {
+	t.Parallel()
+	c := newCopied(t, 24*time.Hour)
+	early, unseen, claimed, inTime := c.failed(), c.failed(), c.failed(), c.failed()
+	claimed.Status, claimed.Claimed = session.StatusClaimed, claimed.Completed
+	c.store(early, claimed, inTime)
+	unseen.Removed = true // it has changed, and was removed, since the copy was written
+	c.store(session.Record{ID: early.ID, Removed: true}, unseen,
+		session.Record{ID: claimed.ID, Removed: true})
+	c.expectFailed("early", 2, 3)
+	c.advance(10*time.Minute + session.SharedRetention - time.Minute) // the clock of the other is ahead
+	c.store(session.Record{ID: inTime.ID, Removed: true})
+	c.expectFailed("in time", 2, 3)
+}

@@ -2,6 +2,7 @@ package sqlite
 
 import (
 	"database/sql"
+	"slices"
 	"strings"
 )
 
@@ -13,9 +14,9 @@ type statements struct {
 
 	byState, byReadKey, pending, surplus, surplusOf *sql.Stmt
 
-	lastTotal, earliest, hourTotals, storeTotal, raiseTotal, deleteTotals, deleteRemoved *sql.Stmt
+	lastTotal, earliest, hourTotals, storeTotal, deleteTotals, deleteRemoved *sql.Stmt
 
-	living, copyRecord, deleteCopy, totalsSince *sql.Stmt // of a copy
+	living, copyRecord, removeEarly, deleteCopy, raiseTotal, totalsSince *sql.Stmt // of a Copy
 }
 
 // prepared is a statement, with the connection that it runs on.
@@ -57,7 +58,21 @@ var numbered = strings.NewReplacer(
 
 // list returns each statement with its SQL and the connection that it runs on.
 func (s *statements) list(readDB, writeDB *sql.DB) []prepared {
-	return append(s.writes(writeDB), s.reads(readDB)...)
+	return slices.Concat(s.writes(writeDB), s.reads(readDB), s.ofCopy(readDB, writeDB))
+}
+
+// ofCopy returns the statements of a [Copy].
+func (s *statements) ofCopy(readDB, writeDB *sql.DB) []prepared {
+	return []prepared{
+		{statement: &s.living, db: readDB, query: `SELECT id
+			FROM sessions WHERE status IN ('pending', 'ready')`},
+		{statement: &s.copyRecord, db: writeDB, query: copyRecord},
+		{statement: &s.removeEarly, db: writeDB, query: `DELETE FROM sessions
+			WHERE id = ? AND expires > ? AND ` + fruitless + ` RETURNING created`},
+		{statement: &s.deleteCopy, db: writeDB, query: `DELETE FROM sessions WHERE id = ? RETURNING created`},
+		{statement: &s.raiseTotal, db: writeDB, query: raiseTotal},
+		{statement: &s.totalsSince, db: readDB, query: totalsSince},
+	}
 }
 
 func (s *statements) writes(db *sql.DB) []prepared {
@@ -109,9 +124,6 @@ func (s *statements) writes(db *sql.DB) []prepared {
 				WHERE ` + fruitless + ` AND status = ? AND expires <= ? LIMIT ` + sweepStep + `)
 			RETURNING created, completed`},
 		{statement: &s.storeTotal, db: db, query: storeTotal},
-		{statement: &s.raiseTotal, db: db, query: raiseTotal},
-		{statement: &s.copyRecord, db: db, query: copyRecord},
-		{statement: &s.deleteCopy, db: db, query: `DELETE FROM sessions WHERE id = ? RETURNING created`},
 		{statement: &s.deleteTotals, db: db, query: `DELETE FROM login_totals WHERE hour < ?`},
 		{statement: &s.deleteRemoved, db: db, query: `DELETE FROM removed_logins WHERE hour < ?`},
 	}
@@ -137,7 +149,5 @@ func (s *statements) reads(db *sql.DB) []prepared {
 		{statement: &s.earliest, db: db, query: `SELECT coalesce(min(created), '')
 			FROM sessions WHERE expires > ?`},
 		{statement: &s.hourTotals, db: db, query: hourTotals},
-		{statement: &s.totalsSince, db: db, query: totalsSince},
-		{statement: &s.living, db: db, query: `SELECT id FROM sessions WHERE status IN ('pending', 'ready')`},
 	}
 }
