@@ -29,6 +29,10 @@ const (
 
 	// usualRequest is what of a request's headers is counted with its connection.
 	usualRequest = 2
+
+	// usualReceived is what of the bytes that TLS has received is counted with its connection. A handshake
+	// has 2.
+	usualReceived = 16
 )
 
 // connections bounds the open connections of all listeners together. Nobody is kept out at the bound: the new
@@ -67,6 +71,7 @@ type connection struct {
 	weight  int           // what it takes now; zero once it is closed
 	request int           // what its request takes besides, which is much if the headers are long
 	line    int           // the part of that which stays until the next request, or the end
+	unread  int           // bytes that TLS has received since a request or a piece of its body was read
 	asked   bool          // whether a request has come on it
 	list    *list.List    // nil if it keeps its place whatever comes
 	element *list.Element // in that list
@@ -160,6 +165,62 @@ func (c *connection) Close() error {
 	return c.Conn.Close()
 }
 
+// Read reads from the client. TLS keeps up to 64 KB of what it takes for one message of a handshake, which may
+// come at any time, so that counts with the connection until something is read.
+func (c *connection) Read(into []byte) (n int, err error) {
+	n, err = c.Conn.Read(into)
+	if c.memory == tlsMemory {
+		closeAll(c.receive(n))
+	}
+	return n, err
+}
+
+// receive counts bytes that TLS has received. The caller must close the victims.
+func (c *connection) receive(bytes int) (victims []*connection) {
+	c.counted.mu.Lock()
+	defer c.counted.mu.Unlock()
+	before := c.size()
+	c.unread += bytes
+	grown := c.size() - before
+	if grown == 0 || c.weight == 0 {
+		return nil
+	}
+	c.weight += grown
+	c.counted.open += grown
+	if c.isKept() {
+		c.counted.kept += grown
+	}
+	if c.list == &c.counted.held { // it is no poll as others are
+		c.giveUp()
+	}
+	return c.counted.makeRoom()
+}
+
+// size is what the connection takes, unless it is a held poll. The caller holds the lock.
+func (c *connection) size() int { return c.memory + c.request + max(0, c.unread>>10-usualReceived) }
+
+// giveUp has a poll that is held answered. The caller holds the lock.
+func (c *connection) giveUp() {
+	c.put(&c.counted.handling, c.size())
+	c.displaced()
+}
+
+// bodyOf is the body of a request. What has come of it does not count with the connection.
+type bodyOf struct {
+	io.ReadCloser
+
+	connection *connection
+}
+
+// Read reads from the body.
+func (b bodyOf) Read(into []byte) (n int, err error) {
+	n, err = b.ReadCloser.Read(into)
+	b.connection.counted.mu.Lock()
+	defer b.connection.counted.mu.Unlock()
+	b.connection.unread = 0
+	return n, err
+}
+
 // connectionKey is the key of a request's *connection in its context.
 type connectionKey struct{}
 
@@ -174,11 +235,12 @@ func (c *connections) connContext(ctx context.Context, conn net.Conn) context.Co
 	return ctx
 }
 
-// begin says that a request has arrived with its headers. The caller calls end after its answer.
-func (c *connections) begin(r *http.Request) (end func()) {
+// begin says that a request has arrived with its headers, and returns the same with a body that is counted. The
+// caller calls end after its answer.
+func (c *connections) begin(r *http.Request) (counting *http.Request, end func()) {
 	counted, ok := r.Context().Value(connectionKey{}).(*connection)
 	if !ok {
-		return func() {} // its listener is not counted
+		return r, func() {} // its listener is not counted
 	}
 	line := len(r.RequestURI) + len(r.Method)
 	size := line + len(r.Host)
@@ -190,9 +252,15 @@ func (c *connections) begin(r *http.Request) (end func()) {
 	}
 	c.mu.Lock()
 	counted.line, counted.request = max(0, line>>10-usualRequest), max(0, size>>10-usualRequest)
+	counted.unread = 0
 	c.mu.Unlock()
 	closeAll(counted.move(&c.handling))
-	return func() {
+	if counted.memory == tlsMemory && r.Body != http.NoBody {
+		copied := *r // net/http looks at the type of its own request's body
+		copied.Body = bodyOf{ReadCloser: r.Body, connection: counted}
+		r = &copied
+	}
+	return r, func() {
 		c.mu.Lock()
 		counted.forget()
 		c.mu.Unlock()
@@ -234,7 +302,7 @@ func (c *connection) move(to *list.List) (victims []*connection) {
 		return nil
 	}
 	c.asked = c.asked || to == &c.counted.handling
-	c.put(to, c.memory+c.request)
+	c.put(to, c.size())
 	return c.counted.makeRoom()
 }
 
@@ -278,7 +346,7 @@ func (c *connection) keep() bool {
 	var kept bool
 	counted.mu.Lock()
 	if c.list != nil { // else it is closed, or keeps its place already
-		weight := c.memory + c.request
+		weight := c.size()
 		victims = counted.displace(weight)
 		if kept = counted.kept+weight <= counted.maxKept; kept {
 			c.put(nil, weight)
@@ -293,9 +361,7 @@ func (c *connection) keep() bool {
 // holds the lock, and must close the victims.
 func (c *connections) displace(weight int) (victims []*connection) {
 	for c.kept+weight > c.maxKept && c.held.Len() > 0 {
-		poll := c.held.Front().Value.(*connection)
-		poll.put(&c.handling, poll.memory+poll.request)
-		poll.displaced()
+		c.held.Front().Value.(*connection).giveUp()
 	}
 	return c.makeRoom()
 }

@@ -422,6 +422,46 @@ func TestConnectionsAreUncounted(t *testing.T) {
 	})
 }
 
+// TLS keeps what has come of a message of the handshake, however long it is, so that counts with its connection.
+// What is read of a body does not.
+func TestLongHandshakes(t *testing.T) {
+	t.Parallel()
+	folder := t.TempDir()
+	roots := writeCertificate(t, folder)
+	s := serve(t, func(c *Config) {
+		c.TLSCertFile = filepath.Join(folder, "localhost.pem")
+		c.TLSKeyFile = filepath.Join(folder, "localhost-key.pem")
+		c.connectionsMemory, c.timing.headers = 10*tlsMemory, time.Hour
+	})
+	const length = 60_000
+	secure := dialTLS(t, s, &tls.Config{RootCAs: roots, ServerName: "localhost"})
+	request := fmt.Sprintf("POST /poll HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n", length)
+	if got := sendOn(t, secure, request+strings.Repeat("x", length)); got != http.StatusBadRequest {
+		t.Error(got)
+	}
+	eventually(t, "the body counts no longer", func() bool {
+		open, _ := s.memoryNow()
+		return open == tlsMemory
+	})
+	var hello []byte // the beginning of a ClientHello of 64 KB, in records of 1,000 bytes
+	for i := range length / 1000 {
+		fragment := make([]byte, 1000)
+		if i == 0 {
+			copy(fragment, "\x01\x00\xff\xff")
+		}
+		hello = append(append(hello, 0x16, 3, 1, 1000>>8, 1000&0xff), fragment...)
+	}
+	first := s.dial(t)
+	_, _ = first.Write(hello)
+	for range 6 {
+		_, _ = s.dial(t).Write(hello)
+	}
+	expectClosed(t, first)
+	if open, _ := s.memoryNow(); open > 10*tlsMemory {
+		t.Errorf("they take %d KB", open)
+	}
+}
+
 // A connection with TLS counts for more.
 func TestConnectionsWithTLS(t *testing.T) {
 	t.Parallel()

@@ -162,7 +162,8 @@ func (s *server) handler(pocketbase http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		cleanPath(r.URL)
 		first, _, _ := strings.Cut(r.URL.Path[1:], "/")
-		defer s.connections.begin(r)()
+		r, end := s.connections.begin(r)
+		defer end()
 		switch {
 		case r.URL.Path == "/_":
 			// Relative, since a proxy may take a path away that the browser knows. PocketBase's is not.
