@@ -165,8 +165,8 @@ func (c *connection) Close() error {
 	return c.Conn.Close()
 }
 
-// Read reads from the client. TLS keeps up to 64 KB of what it takes for one message of a handshake, which may
-// come at any time, so that counts with the connection until something is read.
+// Read reads from the client. TLS keeps up to 64 KB of what it takes for one message of a handshake, which
+// may come at any time, so that counts with the connection until something is read.
 func (c *connection) Read(into []byte) (n int, err error) {
 	n, err = c.Conn.Read(into)
 	if c.memory == tlsMemory {
@@ -235,8 +235,8 @@ func (c *connections) connContext(ctx context.Context, conn net.Conn) context.Co
 	return ctx
 }
 
-// begin says that a request has arrived with its headers, and returns the same with a body that is counted. The
-// caller calls end after its answer.
+// begin says that a request has arrived with its headers, and returns the same with a body that is counted.
+// The caller calls end after its answer.
 func (c *connections) begin(r *http.Request) (counting *http.Request, end func()) {
 	counted, ok := r.Context().Value(connectionKey{}).(*connection)
 	if !ok {

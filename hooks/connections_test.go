@@ -422,8 +422,8 @@ func TestConnectionsAreUncounted(t *testing.T) {
 	})
 }
 
-// TLS keeps what has come of a message of the handshake, however long it is, so that counts with its connection.
-// What is read of a body does not.
+// TLS keeps what has come of a message of the handshake, however long it is, so that counts with its
+// connection. What is read of a body does not.
 func TestLongHandshakes(t *testing.T) {
 	t.Parallel()
 	folder := t.TempDir()

@@ -23,8 +23,8 @@ const (
 // megabyte of stack each.
 const maxToken = 600
 
-// maxStrangersQuery bounds the query of a stranger, in bytes. The dashboard sends less than 100 to sign in, and
-// a link to a file has a token. PocketBase takes milliseconds to do what a long list of fields says.
+// maxStrangersQuery bounds the query of a stranger, in bytes. The dashboard sends less than 100 to sign in,
+// and a link to a file has a token. PocketBase takes milliseconds to do what a long list of fields says.
 const maxStrangersQuery = 1000
 
 // closeToStrangers lets only admins use PocketBase's routes, except for what a person needs to sign in as

@@ -234,8 +234,8 @@ func TestAdminsPass(t *testing.T) {
 	}
 }
 
-// What a stranger sends of a kind that PocketBase reads at length is not read: a token longer than its own, even
-// if it is signed, a long query, and the parts of a file.
+// What a stranger sends of a kind that PocketBase reads at length is not read: a token longer than its own,
+// even if it is signed, a long query, and the parts of a file.
 func TestStrangersAreNotReadAtLength(t *testing.T) {
 	t.Parallel()
 	s := serve(t, withKey)
