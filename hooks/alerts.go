@@ -154,9 +154,9 @@ func (s *server) watchTokenRequest(plugin *plugins.Plugin, sent sentCredential, 
 //
 // A stranger may send any number of codes and refresh tokens, and must not be able to raise an alert. So what
 // a provider says of a code or a token counts only if that came from here. Of the others only that counts
-// which the provider says whatever it is sent: that it does not accept the client, or that it is down. A fault
-// under another status than those of [saysDown] may be the answer to what was made up. Where the request also
-// chooses the host that is asked, nothing counts.
+// which the provider says whatever it is sent: that it does not accept the client, or that it is down. A
+// fault under another status than those of [saysDown] may be the answer to what was made up. Where the
+// request also chooses the host that is asked, nothing counts.
 func failureOf(plugin *plugins.Plugin, sent sentCredential, err error) alert.Reason {
 	provider, ok := errors.AsType[*oauth.Error](err)
 	if !ok || provider.Status == http.StatusTooManyRequests {

@@ -6,9 +6,9 @@ import (
 	"strings"
 )
 
-// handshakes bounds the TLS handshakes that wait for a certificate. While one is being got from the certificate
-// authority, which may take minutes, all handshakes for its domain wait, and what each takes stays in memory even
-// when its connection has been closed.
+// handshakes bounds the TLS handshakes that wait for a certificate. While one is being got from the
+// certificate authority, which may take minutes, all handshakes for its domain wait, and what each takes
+// stays in memory even when its connection has been closed.
 //
 // Only for the domains themselves a certificate is asked for. PocketBase would ask for one of www in front of
 // each, too, which most domains do not have: the authority refuses that, and any stranger could have it asked

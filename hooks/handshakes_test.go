@@ -13,8 +13,8 @@ import (
 	"plugin-oauth/internal/testkit"
 )
 
-// However many handshakes come while a certificate is being got, some wait for it, and those for another domain
-// are none of them. None is got for a name that was not given.
+// However many handshakes come while a certificate is being got, some wait for it, and those for another
+// domain are none of them. None is got for a name that was not given.
 func TestHandshakes(t *testing.T) {
 	t.Parallel()
 	got := make(chan struct{})
@@ -63,7 +63,8 @@ func TestHandshakes(t *testing.T) {
 	}
 }
 
-// The program asks the certificate authority for a certificate of its domain, and for none of www in front of it.
+// The program asks the certificate authority for a certificate of its domain, and for none of www in front of
+// it.
 func TestHandshakeOfWWW(t *testing.T) {
 	t.Parallel()
 	var asked atomic.Bool
