@@ -46,6 +46,7 @@ type server struct {
 	bodyGate         *gate    // large bodies that are being read
 	unknownCallLimit *limiter // counts those with a token that did not come from here
 	refusedCallLimit *limiter // counts those of them whose token the API refused
+	handshakeLimit   *limiter // counts those with APIs
 	relay            *relay.Relay
 	knownTokens      knownTokens
 	guesses          *guesses
@@ -94,6 +95,7 @@ func newServer(app core.App, config Config, records *plugins.Records) (*server, 
 		bodyGate:         newGate(largeBodies),
 		unknownCallLimit: newLimiter(config.RefreshRateLimit.times(unknownCalls)),
 		refusedCallLimit: newLimiter(config.RefreshRateLimit.times(refusedCalls)),
+		handshakeLimit:   newLimiter(config.RefreshRateLimit.times(apiHandshakes)),
 		relay:            relay.New(config.relayOptions()),
 		guesses:          newGuesses(config.timing.now),
 		connections:      newConnections(config.connectionsMemory),
