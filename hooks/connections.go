@@ -4,6 +4,7 @@ import (
 	"container/list"
 	"context"
 	"crypto/tls"
+	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -30,10 +31,22 @@ const (
 	// usualRequest is what of a request's headers is counted with its connection.
 	usualRequest = 2
 
-	// usualReceived is what of the bytes that TLS has received is counted with its connection. A handshake
-	// has 2.
+	// usualReceived is what of the bytes that TLS has received is counted with its connection.
 	usualReceived = 16
+
+	// usualHandshake is the same before the first request. Browsers send 2 until then, beside the request.
+	usualHandshake = 4
+
+	// helloMemory is what each byte of a ClientHello takes until the handshake has ended: its lists are
+	// read into slices, and a name of one letter takes two bytes there.
+	helloMemory = 12
+
+	// maxHello bounds a ClientHello, in bytes. One of 60 KB takes ten times as long to read as the rest of
+	// the handshake.
+	maxHello = 8 << 10
 )
+
+var errHelloTooLong = errors.New("the ClientHello is too long")
 
 // connections bounds the open connections of all listeners together. Nobody is kept out at the bound: the new
 // connection is accepted, and an old one closed for it. If more wait for a request, or for the rest of its
@@ -72,6 +85,7 @@ type connection struct {
 	request int           // what its request takes besides, which is much if the headers are long
 	line    int           // the part of that which stays until the next request, or the end
 	unread  int           // bytes that TLS has received since a request or a piece of its body was read
+	greeted bool          // whether TLS has read its ClientHello
 	asked   bool          // whether a request has come on it
 	list    *list.List    // nil if it keeps its place whatever comes
 	element *list.Element // in that list
@@ -166,24 +180,31 @@ func (c *connection) Close() error {
 }
 
 // Read reads from the client. TLS keeps up to 64 KB of what it takes for one message of a handshake, which
-// may come at any time, so that counts with the connection until something is read.
+// may come at any time, and what it reads in the first one, so that counts with the connection until a
+// request or a piece of its body has been read.
 func (c *connection) Read(into []byte) (n int, err error) {
 	n, err = c.Conn.Read(into)
 	if c.memory == tlsMemory {
-		closeAll(c.receive(n))
+		victims, tooLong := c.receive(n)
+		closeAll(victims)
+		if tooLong {
+			return 0, errHelloTooLong
+		}
 	}
 	return n, err
 }
 
-// receive counts bytes that TLS has received. The caller must close the victims.
-func (c *connection) receive(bytes int) (victims []*connection) {
+// receive counts bytes that TLS has received, and reports whether they are too many for a ClientHello. The
+// caller must close the victims.
+func (c *connection) receive(bytes int) (victims []*connection, tooLong bool) {
 	c.counted.mu.Lock()
 	defer c.counted.mu.Unlock()
 	before := c.size()
 	c.unread += bytes
 	grown := c.size() - before
+	tooLong = !c.greeted && c.unread > maxHello
 	if grown == 0 || c.weight == 0 {
-		return nil
+		return nil, tooLong
 	}
 	c.weight += grown
 	c.counted.open += grown
@@ -193,11 +214,27 @@ func (c *connection) receive(bytes int) (victims []*connection) {
 	if c.list == &c.counted.held { // it is no poll as others are
 		c.giveUp()
 	}
-	return c.counted.makeRoom()
+	return c.counted.makeRoom(), tooLong
+}
+
+// greet is the GetConfigForClient of a [tls.Config] whose connections are counted. It changes nothing.
+func (c *connections) greet(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+	if counted, ok := hello.Conn.(*connection); ok {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		counted.greeted = true
+	}
+	return nil, nil
 }
 
 // size is what the connection takes, unless it is a held poll. The caller holds the lock.
-func (c *connection) size() int { return c.memory + c.request + max(0, c.unread>>10-usualReceived) }
+func (c *connection) size() int {
+	received := max(0, c.unread>>10-usualReceived)
+	if !c.asked {
+		received = helloMemory * max(0, c.unread>>10-usualHandshake)
+	}
+	return c.memory + c.request + received
+}
 
 // giveUp has a poll that is held answered. The caller holds the lock.
 func (c *connection) giveUp() {

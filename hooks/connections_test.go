@@ -422,8 +422,8 @@ func TestConnectionsAreUncounted(t *testing.T) {
 	})
 }
 
-// TLS keeps what has come of a message of the handshake, however long it is, so that counts with its
-// connection. What is read of a body does not.
+// TLS keeps what has come of a message of the handshake, so that counts with its connection, and a ClientHello
+// is bounded. What is read of a body counts no longer.
 func TestLongHandshakes(t *testing.T) {
 	t.Parallel()
 	folder := t.TempDir()
@@ -443,23 +443,31 @@ func TestLongHandshakes(t *testing.T) {
 		open, _ := s.memoryNow()
 		return open == tlsMemory
 	})
-	var hello []byte // the beginning of a ClientHello of 64 KB, in records of 1,000 bytes
-	for i := range length / 1000 {
-		fragment := make([]byte, 1000)
-		if i == 0 {
-			copy(fragment, "\x01\x00\xff\xff")
-		}
-		hello = append(append(hello, 0x16, 3, 1, 1000>>8, 1000&0xff), fragment...)
-	}
+	long := s.dial(t)
+	_, _ = long.Write(beginHello(9))
+	expectClosed(t, long)
 	first := s.dial(t)
-	_, _ = first.Write(hello)
+	_, _ = first.Write(beginHello(8))
 	for range 6 {
-		_, _ = s.dial(t).Write(hello)
+		_, _ = s.dial(t).Write(beginHello(8))
 	}
 	expectClosed(t, first)
 	if open, _ := s.memoryNow(); open > 10*tlsMemory {
 		t.Errorf("they take %d KB", open)
 	}
+}
+
+// beginHello returns the beginning of a ClientHello of 64 KB, in records of 1,000 bytes each.
+func beginHello(records int) (hello []byte) {
+	const length = 1000
+	for i := range records {
+		fragment := make([]byte, length)
+		if i == 0 {
+			copy(fragment, "\x01\x00\xff\xff")
+		}
+		hello = append(append(hello, 0x16, 3, 1, length>>8, length&0xff), fragment...)
+	}
+	return hello
 }
 
 // A connection with TLS counts for more.
