@@ -422,8 +422,8 @@ func TestConnectionsAreUncounted(t *testing.T) {
 	})
 }
 
-// TLS keeps what has come of a message of the handshake, so that counts with its connection, and a ClientHello
-// is bounded. What is read of a body counts no longer.
+// TLS keeps what has come of a message of the handshake, so that counts with its connection, and a
+// ClientHello is bounded. What is read of a body counts no longer.
 func TestLongHandshakes(t *testing.T) {
 	t.Parallel()
 	folder := t.TempDir()
