@@ -154,8 +154,9 @@ func (s *server) watchTokenRequest(plugin *plugins.Plugin, sent sentCredential, 
 //
 // A stranger may send any number of codes and refresh tokens, and must not be able to raise an alert. So what
 // a provider says of a code or a token counts only if that came from here. Of the others only that counts
-// which the provider says whatever it is sent: that it does not accept the client, or that it is down. Where
-// the request also chooses the host that is asked, not even that does.
+// which the provider says whatever it is sent: that it does not accept the client, or that it is down. A
+// fault under another status than those of [saysDown] may be the answer to what was made up. Where the
+// request also chooses the host that is asked, nothing counts.
 func failureOf(plugin *plugins.Plugin, sent sentCredential, err error) alert.Reason {
 	provider, ok := errors.AsType[*oauth.Error](err)
 	if !ok || provider.Status == http.StatusTooManyRequests {
@@ -167,6 +168,7 @@ func failureOf(plugin *plugins.Plugin, sent sentCredential, err error) alert.Rea
 	if !sent.issued {
 		// Some say unauthorized_client of a token that was issued to another client.
 		isClient = isClient && provider.Code != "unauthorized_client"
+		isDown = isDown && (provider.Status == 0 || saysDown(provider.Status))
 		if plugin.OpenTenant() != nil || !isWellFormed(sent.value) || !isClient && !isDown {
 			return 0
 		}
@@ -179,6 +181,13 @@ func failureOf(plugin *plugins.Plugin, sent sentCredential, err error) alert.Rea
 	default:
 		return alert.TokensRefused
 	}
+}
+
+// saysDown reports whether a status is about the server or its gateway, whatever it was asked (RFC 9110
+// sections 15.6.3 to 15.6.5). A 500 may be a program that fails at a code it has never seen.
+func saysDown(status int) bool {
+	return status == http.StatusBadGateway || status == http.StatusServiceUnavailable ||
+		status == http.StatusGatewayTimeout
 }
 
 // isWellFormed reports whether a code or a token may have come from a provider (RFC 6749 appendix A.11 and

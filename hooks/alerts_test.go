@@ -204,6 +204,8 @@ func TestStrangersRaiseNoAlert(t *testing.T) {
 		{name: "a page", answer: answering(http.StatusForbidden, `<html>`)},
 		{name: "too many", answer: answering(http.StatusTooManyRequests, `{"error":"invalid_client"}`)},
 		{name: "a page without an error", answer: answering(http.StatusOK, `<html>`)},
+		{name: "a fault", answer: answering(http.StatusInternalServerError, `<html>`)},
+		{name: "a fault's code", answer: answering(http.StatusNotImplemented, `{"error":"server_error"}`)},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
@@ -283,6 +285,22 @@ func TestAlertsOfOpenTenant(t *testing.T) {
 		sent := sentCredential{value: "RT", issued: issued}
 		if got := failureOf(&shopify, sent, down); (got != 0) != issued {
 			t.Errorf("issued %v: %v", issued, got)
+		}
+	}
+}
+
+// A fault of the provider's counts for a token that came from here, whatever its status. For one that may be
+// made up, only what says that the provider is down does.
+func TestAlertsOfFaults(t *testing.T) {
+	t.Parallel()
+	plugin := plugins.Plugin{}.Complete(plugins.Defaults{})
+	for status, saysDown := range map[int]bool{500: false, 501: false, 502: true, 503: true, 504: true} {
+		for _, issued := range []bool{false, true} {
+			fault := &oauth.Error{Code: "server_error", Status: status, Meaning: oauth.ProviderFailed}
+			got := failureOf(&plugin, sentCredential{value: "RT", issued: issued}, fault)
+			if want := issued || saysDown; (got == alert.ProviderDown) != want {
+				t.Errorf("%d, issued %v: %v", status, issued, got)
+			}
 		}
 	}
 }

@@ -49,7 +49,7 @@ func NewServeCommand(app core.App, version string) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		config.redirectAddress = redirectAddress(serve, domains)
+		config.redirectAddress, config.domains = redirectAddress(serve, domains), domains
 		config.hangups = hangups()
 		lockDataDir(app)
 		// It comes before the service's own, and so has the service whole behind its Next.

@@ -115,8 +115,10 @@ type Config struct {
 
 	// speaksTLS says that PocketBase makes the listener speak HTTPS, with certificates that it gets itself.
 	// redirectAddress is where plain HTTP is then redirected from. Blank: nowhere.
+	// domains are those that it gets them for.
 	speaksTLS       bool
 	redirectAddress string
+	domains         []string
 
 	// handed are sockets to listen on instead of at an address. Nil: there are none.
 	handed *handedSockets

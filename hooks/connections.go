@@ -4,6 +4,7 @@ import (
 	"container/list"
 	"context"
 	"crypto/tls"
+	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -29,7 +30,23 @@ const (
 
 	// usualRequest is what of a request's headers is counted with its connection.
 	usualRequest = 2
+
+	// usualReceived is what of the bytes that TLS has received is counted with its connection.
+	usualReceived = 16
+
+	// usualHandshake is the same before the first request. Browsers send 2 until then, beside the request.
+	usualHandshake = 4
+
+	// helloMemory is what each byte of a ClientHello takes until the handshake has ended: its lists are
+	// read into slices, and a name of one letter takes two bytes there.
+	helloMemory = 12
+
+	// maxHello bounds a ClientHello, in bytes. One of 60 KB takes ten times as long to read as the rest of
+	// the handshake.
+	maxHello = 8 << 10
 )
+
+var errHelloTooLong = errors.New("the ClientHello is too long")
 
 // connections bounds the open connections of all listeners together. Nobody is kept out at the bound: the new
 // connection is accepted, and an old one closed for it. If more wait for a request, or for the rest of its
@@ -67,6 +84,8 @@ type connection struct {
 	weight  int           // what it takes now; zero once it is closed
 	request int           // what its request takes besides, which is much if the headers are long
 	line    int           // the part of that which stays until the next request, or the end
+	unread  int           // bytes that TLS has received since a request or a piece of its body was read
+	greeted bool          // whether TLS has read its ClientHello
 	asked   bool          // whether a request has come on it
 	list    *list.List    // nil if it keeps its place whatever comes
 	element *list.Element // in that list
@@ -160,6 +179,85 @@ func (c *connection) Close() error {
 	return c.Conn.Close()
 }
 
+// Read reads from the client. TLS keeps up to 64 KB of what it takes for one message of a handshake, which
+// may come at any time, and what it reads in the first one, so that counts with the connection until a
+// request or a piece of its body has been read.
+func (c *connection) Read(into []byte) (n int, err error) {
+	n, err = c.Conn.Read(into)
+	if c.memory == tlsMemory {
+		victims, tooLong := c.receive(n)
+		closeAll(victims)
+		if tooLong {
+			return 0, errHelloTooLong
+		}
+	}
+	return n, err
+}
+
+// receive counts bytes that TLS has received, and reports whether they are too many for a ClientHello. The
+// caller must close the victims.
+func (c *connection) receive(bytes int) (victims []*connection, tooLong bool) {
+	c.counted.mu.Lock()
+	defer c.counted.mu.Unlock()
+	before := c.size()
+	c.unread += bytes
+	grown := c.size() - before
+	tooLong = !c.greeted && c.unread > maxHello
+	if grown == 0 || c.weight == 0 {
+		return nil, tooLong
+	}
+	c.weight += grown
+	c.counted.open += grown
+	if c.isKept() {
+		c.counted.kept += grown
+	}
+	if c.list == &c.counted.held { // it is no poll as others are
+		c.giveUp()
+	}
+	return c.counted.makeRoom(), tooLong
+}
+
+// greet is the GetConfigForClient of a [tls.Config] whose connections are counted. It changes nothing.
+func (c *connections) greet(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+	if counted, ok := hello.Conn.(*connection); ok {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		counted.greeted = true
+	}
+	return nil, nil
+}
+
+// size is what the connection takes, unless it is a held poll. The caller holds the lock.
+func (c *connection) size() int {
+	received := max(0, c.unread>>10-usualReceived)
+	if !c.asked {
+		received = helloMemory * max(0, c.unread>>10-usualHandshake)
+	}
+	return c.memory + c.request + received
+}
+
+// giveUp has a poll that is held answered. The caller holds the lock.
+func (c *connection) giveUp() {
+	c.put(&c.counted.handling, c.size())
+	c.displaced()
+}
+
+// bodyOf is the body of a request. What has come of it does not count with the connection.
+type bodyOf struct {
+	io.ReadCloser
+
+	connection *connection
+}
+
+// Read reads from the body.
+func (b bodyOf) Read(into []byte) (n int, err error) {
+	n, err = b.ReadCloser.Read(into)
+	b.connection.counted.mu.Lock()
+	defer b.connection.counted.mu.Unlock()
+	b.connection.unread = 0
+	return n, err
+}
+
 // connectionKey is the key of a request's *connection in its context.
 type connectionKey struct{}
 
@@ -174,11 +272,12 @@ func (c *connections) connContext(ctx context.Context, conn net.Conn) context.Co
 	return ctx
 }
 
-// begin says that a request has arrived with its headers. The caller calls end after its answer.
-func (c *connections) begin(r *http.Request) (end func()) {
+// begin says that a request has arrived with its headers, and returns the same with a body that is counted.
+// The caller calls end after its answer.
+func (c *connections) begin(r *http.Request) (counting *http.Request, end func()) {
 	counted, ok := r.Context().Value(connectionKey{}).(*connection)
 	if !ok {
-		return func() {} // its listener is not counted
+		return r, func() {} // its listener is not counted
 	}
 	line := len(r.RequestURI) + len(r.Method)
 	size := line + len(r.Host)
@@ -190,9 +289,15 @@ func (c *connections) begin(r *http.Request) (end func()) {
 	}
 	c.mu.Lock()
 	counted.line, counted.request = max(0, line>>10-usualRequest), max(0, size>>10-usualRequest)
+	counted.unread = 0
 	c.mu.Unlock()
 	closeAll(counted.move(&c.handling))
-	return func() {
+	if counted.memory == tlsMemory && r.Body != http.NoBody {
+		copied := *r // net/http looks at the type of its own request's body
+		copied.Body = bodyOf{ReadCloser: r.Body, connection: counted}
+		r = &copied
+	}
+	return r, func() {
 		c.mu.Lock()
 		counted.forget()
 		c.mu.Unlock()
@@ -234,7 +339,7 @@ func (c *connection) move(to *list.List) (victims []*connection) {
 		return nil
 	}
 	c.asked = c.asked || to == &c.counted.handling
-	c.put(to, c.memory+c.request)
+	c.put(to, c.size())
 	return c.counted.makeRoom()
 }
 
@@ -278,7 +383,7 @@ func (c *connection) keep() bool {
 	var kept bool
 	counted.mu.Lock()
 	if c.list != nil { // else it is closed, or keeps its place already
-		weight := c.memory + c.request
+		weight := c.size()
 		victims = counted.displace(weight)
 		if kept = counted.kept+weight <= counted.maxKept; kept {
 			c.put(nil, weight)
@@ -293,9 +398,7 @@ func (c *connection) keep() bool {
 // holds the lock, and must close the victims.
 func (c *connections) displace(weight int) (victims []*connection) {
 	for c.kept+weight > c.maxKept && c.held.Len() > 0 {
-		poll := c.held.Front().Value.(*connection)
-		poll.put(&c.handling, poll.memory+poll.request)
-		poll.displaced()
+		c.held.Front().Value.(*connection).giveUp()
 	}
 	return c.makeRoom()
 }

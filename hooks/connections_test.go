@@ -422,6 +422,54 @@ func TestConnectionsAreUncounted(t *testing.T) {
 	})
 }
 
+// TLS keeps what has come of a message of the handshake, so that counts with its connection, and a
+// ClientHello is bounded. What is read of a body counts no longer.
+func TestLongHandshakes(t *testing.T) {
+	t.Parallel()
+	folder := t.TempDir()
+	roots := writeCertificate(t, folder)
+	s := serve(t, func(c *Config) {
+		c.TLSCertFile = filepath.Join(folder, "localhost.pem")
+		c.TLSKeyFile = filepath.Join(folder, "localhost-key.pem")
+		c.connectionsMemory, c.timing.headers = 10*tlsMemory, time.Hour
+	})
+	const length = 60_000
+	secure := dialTLS(t, s, &tls.Config{RootCAs: roots, ServerName: "localhost"})
+	request := fmt.Sprintf("POST /poll HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n", length)
+	if got := sendOn(t, secure, request+strings.Repeat("x", length)); got != http.StatusBadRequest {
+		t.Error(got)
+	}
+	eventually(t, "the body counts no longer", func() bool {
+		open, _ := s.memoryNow()
+		return open == tlsMemory
+	})
+	long := s.dial(t)
+	_, _ = long.Write(beginHello(9))
+	expectClosed(t, long)
+	first := s.dial(t)
+	_, _ = first.Write(beginHello(8))
+	for range 6 {
+		_, _ = s.dial(t).Write(beginHello(8))
+	}
+	expectClosed(t, first)
+	if open, _ := s.memoryNow(); open > 10*tlsMemory {
+		t.Errorf("they take %d KB", open)
+	}
+}
+
+// beginHello returns the beginning of a ClientHello of 64 KB, in records of 1,000 bytes each.
+func beginHello(records int) (hello []byte) {
+	const length = 1000
+	for i := range records {
+		fragment := make([]byte, length)
+		if i == 0 {
+			copy(fragment, "\x01\x00\xff\xff")
+		}
+		hello = append(append(hello, 0x16, 3, 1, length>>8, length&0xff), fragment...)
+	}
+	return hello
+}
+
 // A connection with TLS counts for more.
 func TestConnectionsWithTLS(t *testing.T) {
 	t.Parallel()

@@ -35,6 +35,12 @@ const unknownCalls = 25
 // has another.
 const refusedCalls = 5
 
+// apiHandshakes is how many times as many TLS handshakes with APIs as REFRESH_RATE_LIMIT allows refreshes the
+// calls of one network may cause in the same time. Calls share connections, so a thousand a minute are many.
+// But whoever has signed in may make any number of calls: each to another host if those of an API have the
+// name of a customer, or each ended at once, which ends its connection.
+const apiHandshakes = 10
+
 // The errors of /fetch. A page can read them, and each says what its author can do.
 var (
 	errFetchOrigin = &responseError{
@@ -72,6 +78,12 @@ var (
 		Code:   "temporarily_unavailable",
 		Description: "Too many calls from this network had a token that the API refused, or that this " +
 			"service does not know. Refresh the token, or sign in again, and try again in a moment.",
+	}
+	errFetchHandshakes = &responseError{
+		Status: http.StatusTooManyRequests,
+		Code:   "temporarily_unavailable",
+		Description: "The calls from this network need too many connections to APIs: they end early, or go " +
+			"to many hosts. Try again in a moment.",
 	}
 	errFetchUpgrade = invalidRequest("WebSockets are not passed on. Use requests, or server-sent events.")
 	errFetchBody    = &responseError{
@@ -118,16 +130,21 @@ func (s *server) fetch(e *request) error {
 }
 
 // countCall counts a call, and reports whether its token is known to be good. It fails with errFetchRefused
-// if it is not, and too many such have come from the same network.
+// if it is not, and too many such have come from the same network, or with errFetchHandshakes.
 func (s *server) countCall(e *request, call *relay.Call) (isKnown bool, err error) {
 	_, token, hasScheme := strings.Cut(call.Authorization, " ")
 	if !hasScheme { // some APIs take the token alone
 		token = call.Authorization
 	}
 	network, key := s.clientNetwork(e), newTokenKey(e, strings.TrimSpace(token))
+	now := s.config.timing.now()
+	if wait := s.handshakeLimit.peek(network, now); wait > 0 {
+		e.setRetryAfter(wait)
+		return false, errFetchHandshakes
+	}
+	call.OnHandshake = func() { s.handshakeLimit.spend(network, s.config.timing.now()) }
 	isKnown = s.knownTokens.isGood(key)
 	if !isKnown {
-		now := s.config.timing.now()
 		wait := s.refusedCallLimit.peek(network, now)
 		if wait == 0 {
 			wait = s.unknownCallLimit.reserve(network, now)

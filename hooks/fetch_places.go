@@ -11,9 +11,13 @@ import (
 // of another, which ends.
 //
 // That other is one whose token did not come from here, if there is any: whoever has signed in goes before
-// whoever has not. Of these it is the longest of the site that has the most, and there of the network that
-// has the most. So one site, or six, cannot take more than they leave to the next, and a call of a moment
-// outlasts one that is held. It is safe for concurrent use.
+// whoever has not. But the calls of a site go before others only up to its share: each site that has such a
+// token has one, and all others have one together. Else somebody who has signed in could hold all places from
+// two networks, against those whose tokens this process does not know because it was started after them.
+//
+// Otherwise it is the longest of the site that has the most, and there of the network that has the most. So
+// one site, or six, cannot take more than they leave to the next, and a call of a moment outlasts one that is
+// held. It is safe for concurrent use.
 type apiCalls struct {
 	bounds bounds
 
@@ -78,34 +82,80 @@ func callsOf(calls []*apiCall, isOne func(*apiCall) bool) (some []*apiCall) {
 	return some
 }
 
-// victimOf returns which of the rivals gives up its place for a call. It is nil if that would be unfair: none
-// has a token that is worth less, or is of a site or a network that has more than the call's.
+// victimOf returns which of the rivals gives up its place for a call. It is nil if that would be unfair.
 func victimOf(call *apiCall, rivals []*apiCall) (victim *apiCall) {
-	counts := map[netip.Prefix]int{}
+	held := newPlaces(call, rivals)
 	for _, rival := range rivals {
-		counts[siteOf(rival.network)]++
-		if site := siteOf(rival.network); site != rival.network {
-			counts[rival.network]++
-		}
-	}
-	hasMore := func(a, b *apiCall) bool {
-		if a, b := siteOf(a.network), siteOf(b.network); a != b {
-			return counts[a] > counts[b]
-		}
-		return counts[a.network] > counts[b.network]
-	}
-	goesBefore := func(a, b *apiCall) bool {
-		if a.isKnown != b.isKnown {
-			return b.isKnown
-		}
-		return hasMore(a, b)
-	}
-	for _, rival := range rivals {
-		if goesBefore(rival, call) && (victim == nil || goesBefore(rival, victim)) {
+		if held.yields(rival, call) && (victim == nil || held.goesFirst(rival, victim)) {
 			victim = rival
 		}
 	}
 	return victim
+}
+
+// places are the calls under way that a call competes with.
+type places struct {
+	calls map[netip.Prefix]int // of sites and of networks
+	known map[netip.Prefix]int // those of sites whose token is known, the new one included
+	share int                  // of known calls that a site may have before others
+	first bool                 // the new call is known, and within the share
+}
+
+func newPlaces(call *apiCall, rivals []*apiCall) places {
+	p := places{calls: map[netip.Prefix]int{}, known: map[netip.Prefix]int{}}
+	for _, rival := range rivals {
+		site := siteOf(rival.network)
+		p.calls[site]++
+		if site != rival.network {
+			p.calls[rival.network]++
+		}
+		if rival.isKnown {
+			p.known[site]++
+		}
+	}
+	if call.isKnown {
+		p.known[siteOf(call.network)]++
+	}
+	shares := len(p.known)
+	isOfOthers := func(one *apiCall) bool { return p.known[siteOf(one.network)] == 0 }
+	if isOfOthers(call) || slices.ContainsFunc(rivals, isOfOthers) {
+		shares++
+	}
+	p.share = len(rivals) / shares
+	p.first = call.isKnown && !p.isBeyondShare(call)
+	return p
+}
+
+// isBeyondShare reports whether the site of a call has more known calls than its share.
+func (p places) isBeyondShare(call *apiCall) bool { return p.known[siteOf(call.network)] > p.share }
+
+// hasMore reports whether the site of a call has more calls than that of another, or the network if they are
+// of one site.
+func (p places) hasMore(a, b *apiCall) bool {
+	if a, b := siteOf(a.network), siteOf(b.network); a != b {
+		return p.calls[a] > p.calls[b]
+	}
+	return p.calls[a.network] > p.calls[b.network]
+}
+
+// yields reports whether a rival may have to give up its place for the new call.
+func (p places) yields(rival, call *apiCall) bool {
+	switch {
+	case p.first && !rival.isKnown:
+		return true
+	case rival.isKnown && !call.isKnown && !p.isBeyondShare(rival):
+		return false
+	default:
+		return p.hasMore(rival, call)
+	}
+}
+
+// goesFirst reports whether a rival gives up its place rather than another one.
+func (p places) goesFirst(a, b *apiCall) bool {
+	if p.first && a.isKnown != b.isKnown {
+		return b.isKnown
+	}
+	return p.hasMore(a, b)
 }
 
 // remove takes a call's place away, if it still has one. The caller holds the lock.

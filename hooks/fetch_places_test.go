@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"net/netip"
 	"strings"
 	"testing"
@@ -31,7 +32,12 @@ func TestAPICallsPlaces(t *testing.T) {
 		{name: "too many of the network", underWay: "a a a a", network: "a", want: "network busy"},
 		{name: "known before unknown", underWay: "a! a! a! b c", network: "d!", want: "3"},
 		{name: "known in a network that has many", underWay: "a a! a a", network: "a!", want: "0"},
-		{name: "unknown not before known", underWay: "a! a! a! a! b!", network: "c", want: "busy"},
+		{name: "unknown not before known", underWay: "a! b! c! d! d", network: "e", want: "4"},
+		{name: "unknown before a site beyond its share", underWay: "a! a! a! a! b!", network: "c", want: "0"},
+		{name: "known within its share", underWay: "a! a! c c b", network: "c", want: "busy"},
+		{name: "known beyond its share", underWay: "a! a! a! b c", network: "a!", want: "busy"},
+		{name: "unknown are fair to each other", underWay: "a! a! a! b! c", network: "d", want: "0"},
+		{name: "a site's many networks", underWay: "s/1! s/2! s/3! s/4! a", network: "b", want: "0"},
 		{name: "known is fair to known", underWay: "a! a! a! b! b!", network: "b!", want: "0"},
 		{name: "unknown of the site with the most", underWay: "a! a! b c c", network: "d", want: "3"},
 		{name: "a site's networks", underWay: "s/1 s/2 s/1 a b", network: "c", want: "0"},
@@ -179,6 +185,56 @@ func answerWithoutEnd(w http.ResponseWriter, r *http.Request) bool {
 		return false
 	}
 	return true
+}
+
+// Calls that need a new connection each cost a handshake, whoever sends them. Those that share one do not.
+func TestFetchBoundsHandshakes(t *testing.T) {
+	t.Parallel()
+	api := httptest.NewTLSServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	t.Cleanup(api.Close)
+	host := strings.TrimPrefix(api.URL, "https://")
+	for name, shares := range map[string]bool{"one connection": true, "one for each": false} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			clock := newTestClock()
+			transport := api.Client().Transport.(*http.Transport).Clone()
+			transport.DisableKeepAlives = !shares
+			s := serve(t, func(c *Config) {
+				clock.setIn(c)
+				c.Plugin.APIHosts, c.apiTransport = []string{host}, transport
+				c.RefreshRateLimit = RateLimit{Requests: 1, Window: time.Minute}
+				c.TrustedProxyHeaders = []string{"X-Client"}
+			})
+			s.Expect("refresh", s.Post("/refresh?code=RT-1"), http.StatusOK, testkit.TokenResponse)
+			call := func(network string) testkit.Answer {
+				return s.Request(http.MethodGet, "/fetch/"+host+"/", "", apiOrigin,
+					"Authorization: Bearer AT/1+x==", "X-Client: "+network)
+			}
+			for i := range apiHandshakes {
+				if got := call("192.0.2.1"); got.Status != http.StatusOK {
+					t.Fatalf("call %d: %d %s", i, got.Status, got.Body)
+				}
+			}
+			got := call("192.0.2.1")
+			if shares {
+				if got.Status != http.StatusOK {
+					t.Errorf("%d %s", got.Status, got.Body)
+				}
+				return
+			}
+			s.ExpectError("one too many", got, http.StatusTooManyRequests, "temporarily_unavailable")
+			if got.Header.Get("Retry-After") == "" {
+				t.Error("there is no time to try again")
+			}
+			if got := call("192.0.2.2"); got.Status != http.StatusOK {
+				t.Errorf("another network: %d", got.Status)
+			}
+			clock.move(time.Minute)
+			if got := call("192.0.2.1"); got.Status != http.StatusOK {
+				t.Errorf("later: %d", got.Status)
+			}
+		})
+	}
 }
 
 // Whoever makes up tokens does not spend the patience of an API that refuses them with 200. Tokens that came

@@ -48,6 +48,7 @@ type server struct {
 	bodyGate         *gate    // large bodies that are being read
 	unknownCallLimit *limiter // counts those with a token that did not come from here
 	refusedCallLimit *limiter // counts those of them whose token the API refused
+	handshakeLimit   *limiter // counts those with APIs
 	relay            *relay.Relay
 	knownTokens      knownTokens
 	guesses          *guesses
@@ -102,6 +103,7 @@ func newServer(app core.App, config Config, records *plugins.Records) (*server, 
 		bodyGate:         newGate(largeBodies),
 		unknownCallLimit: newLimiter(config.RefreshRateLimit.times(unknownCalls)),
 		refusedCallLimit: newLimiter(config.RefreshRateLimit.times(refusedCalls)),
+		handshakeLimit:   newLimiter(config.RefreshRateLimit.times(apiHandshakes)),
 		relay:            relay.New(config.relayOptions()),
 		guesses:          newGuesses(config.timing.now),
 		connections:      newConnections(config.connectionsMemory),
@@ -186,7 +188,8 @@ func (s *server) handler(pocketbase http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		cleanPath(r.URL)
 		first, _, _ := strings.Cut(r.URL.Path[1:], "/")
-		defer s.connections.begin(r)()
+		r, end := s.connections.begin(r)
+		defer end()
 		switch {
 		case r.URL.Path == "/_":
 			// Relative, since a proxy may take a path away that the browser knows. PocketBase's is not.

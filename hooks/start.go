@@ -218,6 +218,11 @@ func (s *server) listen(e *core.ServeEvent, certificate *certificateFiles) error
 	}
 	e.Listener = s.connections.listen(s.membership.watch(e.Listener), memory)
 	e.Server.ConnContext = s.connections.connContext
+	e.Server.TLSConfig.GetConfigForClient = s.connections.greet
+	if len(s.config.domains) > 0 {
+		waiting := newHandshakes(s.config.domains, e.Server.TLSConfig.GetCertificate)
+		e.Server.TLSConfig.GetCertificate = waiting.getCertificate
+	}
 	if certificate == nil {
 		return nil
 	}

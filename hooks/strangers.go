@@ -18,10 +18,29 @@ const (
 	patternAuthWithOTP      = "POST /api/collections/{collection}/auth-with-otp"
 )
 
+// maxToken bounds a token that PocketBase reads, in bytes. Its own have less than 300. It reads what a token
+// says before it looks at the signature, and objects in objects in a long one take milliseconds, and half a
+// megabyte of stack each.
+const maxToken = 600
+
+// maxStrangersQuery bounds the query of a stranger, in bytes. The dashboard sends less than 100 to sign in,
+// and a link to a file has a token. PocketBase takes milliseconds to do what a long list of fields says.
+const maxStrangersQuery = 1000
+
 // closeToStrangers lets only admins use PocketBase's routes, except for what a person needs to sign in as
 // one. PocketBase leaves many open that this service has no use for, and they cost memory, mail or rows. A
 // stranger is refused before PocketBase reads a body, or looks up anything but the token.
 func (s *server) closeToStrangers(e *core.ServeEvent) error {
+	e.Router.Bind(&hook.Handler[*core.RequestEvent]{
+		Id:       "dropMadeUpTokens",
+		Priority: apis.DefaultLoadAuthTokenMiddlewarePriority - 1,
+		Func: func(e *core.RequestEvent) error {
+			if len(e.Request.Header.Get("Authorization")) > maxToken {
+				e.Request.Header.Del("Authorization")
+			}
+			return e.Next()
+		},
+	})
 	e.Router.Bind(&hook.Handler[*core.RequestEvent]{
 		Id:       "closeToStrangers",
 		Priority: apis.DefaultSecurityHeadersMiddlewarePriority + 1, // the token is loaded by then
@@ -30,6 +49,9 @@ func (s *server) closeToStrangers(e *core.ServeEvent) error {
 				s.favor(e)
 			} else {
 				s.limitBody(e)
+				if len(e.Request.URL.RawQuery) > maxStrangersQuery {
+					e.Request.URL.RawQuery = ""
+				}
 				if err := s.refuseStranger(e); err != nil {
 					return err
 				}
@@ -75,6 +97,7 @@ func (s *server) refuseStranger(e *core.RequestEvent) error {
 			// The dashboard's files, which anybody may read at PocketBase's own repository. It would compress
 			// them anew for each request, and hold 0.85 MB for it until the last byte is read.
 			e.Request.Header.Del("Accept-Encoding")
+			e.Request.Header.Del("Range") // each of its parts costs as much as a file
 			e.Response = smallCopies{ResponseWriter: e.Response}
 			return nil
 		}

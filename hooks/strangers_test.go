@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/pocketbase/pocketbase/core"
+	"github.com/pocketbase/pocketbase/tools/security"
 )
 
 // closed is the verdict on a route that a stranger is refused at.
@@ -230,6 +231,64 @@ func TestAdminsPass(t *testing.T) {
 		if !passed {
 			t.Errorf("%s: not as it should be", name)
 		}
+	}
+}
+
+// What a stranger sends of a kind that PocketBase reads at length is not read: a token longer than its own,
+// even if it is signed, a long query, and the parts of a file.
+func TestStrangersAreNotReadAtLength(t *testing.T) {
+	t.Parallel()
+	s := serve(t, withKey)
+	s.Superuser()
+	admins, err := s.App.FindAllRecords(core.CollectionNameSuperusers)
+	if err != nil || len(admins) == 0 {
+		t.Fatal(err)
+	}
+	signed := func(kind, secret string, length int) string {
+		token, err := security.NewJWT(map[string]any{
+			"id": admins[0].Id, "collectionId": admins[0].Collection().Id, "type": kind,
+			"refreshable": true, "x": strings.Repeat("x", length),
+		}, admins[0].TokenKey()+secret, time.Hour)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return token
+	}
+	collection := admins[0].Collection()
+	auth := func(length int) string {
+		return "Authorization: " + signed(core.TokenTypeAuth, collection.AuthToken.Secret, length)
+	}
+	file := func(length int) string {
+		return "/api/files/plugins/x/x.png?token=" +
+			signed(core.TokenTypeFile, collection.FileToken.Secret, length)
+	}
+	padding := "&x=" + strings.Repeat("x", maxStrangersQuery)
+	for _, test := range []struct {
+		name, path, header, body string
+		want                     int
+	}{
+		{name: "token", path: "/api/collections", header: auth(0), want: http.StatusOK},
+		{name: "long token", path: "/api/collections", header: auth(maxToken), want: http.StatusUnauthorized},
+		{name: "admin's query", path: "/api/collections?fields=x" + padding, header: auth(0),
+			body: `"items":[{}`, want: http.StatusOK},
+		{name: "link", path: file(0), want: http.StatusNotFound},
+		{name: "long link", path: file(maxStrangersQuery), want: http.StatusUnauthorized},
+		{name: "query", path: "/api/health?fields=code", body: `{"code":200}`, want: http.StatusOK},
+		{name: "long query", path: "/api/health?fields=code" + padding, body: "healthy", want: http.StatusOK},
+		{name: "file", path: "/_/", want: http.StatusOK},
+		{name: "parts of a file", path: "/_/", header: "Range: bytes=0-1,3-4", want: http.StatusOK},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			var headers []string
+			if test.header != "" {
+				headers = append(headers, test.header)
+			}
+			got := s.in(t).Request(http.MethodGet, test.path, "", headers...)
+			if got.Status != test.want || !strings.Contains(got.Body, test.body) {
+				t.Errorf("%d %.200s", got.Status, got.Body)
+			}
+		})
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"math"
 	"net/http"
+	"net/http/httptrace"
 	"sync/atomic"
 	"time"
 )
@@ -32,6 +33,9 @@ type exchange struct {
 func (r *Relay) begin(w http.ResponseWriter, request *http.Request, call Call) *exchange {
 	x := &exchange{Relay: r, call: call, began: time.Now()}
 	ctx, cancel := context.WithCancelCause(request.Context())
+	if call.OnHandshake != nil {
+		ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{TLSHandshakeStart: call.OnHandshake})
+	}
 	x.request, x.cancel = request.WithContext(ctx), cancel
 	x.page = newPage(w, x)
 	if request.ContentLength != 0 { // otherwise there is none, and the call must have none

@@ -150,6 +150,10 @@ type Call struct {
 
 	// OnHead is told the status of the answer, or zero if there is none, and how long that took.
 	OnHead func(status int, took time.Duration)
+
+	// OnHandshake is called for each TLS handshake that the call causes. It may end before, since the
+	// connection is made for the next call then. Nil does nothing.
+	OnHandshake func()
 }
 
 // notRelayed are the methods that pages may not use (Fetch standard, section 2.2.1). An API that answers

@@ -14,6 +14,7 @@ import (
 type evictable struct {
 	groups map[netip.Prefix]*group
 	most   groupHeap // the sites
+	made   uint64    // how many groups there have been
 }
 
 // source is where a login is started: a network, and the site that it is a part of; see [StartRequest]. The
@@ -28,6 +29,7 @@ type group struct {
 	parts  groupHeap // the other networks of a site
 	count  int       // of the logins, those of the parts included
 	index  int       // among the sites, or among the parts of the site
+	age    uint64    // how many groups had been made before
 }
 
 // add puts a login behind the others of its network.
@@ -81,7 +83,8 @@ func (e *evictable) group(from source) *group {
 	if found := e.groups[from.network]; found != nil {
 		return found
 	}
-	made := &group{prefix: from.network}
+	e.made++
+	made := &group{prefix: from.network, age: e.made}
 	if from.site == from.network {
 		heap.Push(&e.most, made)
 	} else {
@@ -130,11 +133,16 @@ func (g *group) largest() *group {
 	return g
 }
 
-// groupHeap has the group with the most logins first; see [heap.Interface].
+// groupHeap has the group with the most logins first, and of several the one that was made first; see
+// [heap.Interface].
 type groupHeap []*group
 
-func (h groupHeap) Len() int           { return len(h) }
-func (h groupHeap) Less(i, j int) bool { return h[i].count > h[j].count }
+func (h groupHeap) Len() int { return len(h) }
+
+func (h groupHeap) Less(i, j int) bool {
+	return h[i].count > h[j].count || h[i].count == h[j].count && h[i].age < h[j].age
+}
+
 func (h groupHeap) Swap(i, j int) {
 	h[i], h[j] = h[j], h[i]
 	h[i].index, h[j].index = i, j

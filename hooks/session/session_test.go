@@ -459,6 +459,24 @@ func TestEqualSitesLoseTheirOwn(t *testing.T) {
 	}
 }
 
+// Of sites that have as many logins each, the one that has had some for the longest loses one: however many
+// sites a flood comes from, a login has time to be finished.
+func TestEqualSitesLoseTheOldest(t *testing.T) {
+	t.Parallel()
+	const capacity = 50
+	s := open(t, sessiontest.NewMemory(), session.Options{MaxPending: capacity})
+	var flood []session.Started
+	for site := range capacity {
+		flood = append(flood, s.startFrom(site))
+	}
+	login := s.startFrom(100)
+	for i := range capacity - 1 {
+		s.startFrom(101 + i)
+		s.expectUnderWay("of the flood", flood[1+i], false)
+	}
+	s.expectUnderWay("another's", login, true)
+}
+
 // After a restart nobody knows where the logins began, but there is room for others all the same.
 func TestRoomAfterARestart(t *testing.T) {
 	t.Parallel()
