@@ -6,12 +6,13 @@ export type Answer = Record<string, unknown> | null
 
 /** Parses a JSON object. Returns null for anything else. */
 export function parseObject(json: string | null | undefined): Answer {
+	let value
 	try {
-		const value = JSON.parse(json!)
-		return Object(value) === value ? value : null
+		value = JSON.parse(json!)
 	} catch {
-		return null
+		// It is none.
 	}
+	return Object(value) === value ? value : null
 }
 
 /**

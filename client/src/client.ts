@@ -167,7 +167,7 @@ export function createAuth(options: AuthOptions): Auth {
 	const [getState, show, onChange] = createState(() => seen())
 	const place = createPlaces(options.storage)
 	const kept = place(key + " sign-in")
-	const [load, save, forget, seen, start] = createStore(authError, key, place(key), getState, show, post)
+	const [load, save, forget, seen, start] = createStore(authError, place(key), getState, show, post)
 	const keeper = createKeeper(kept)
 	const wait = createWait(authError, post, load, save, keeper)
 	const [signIn, cancel, resume] = createSignIn(authError, options, post, show, keeper, wait)
@@ -198,7 +198,6 @@ export function createAuth(options: AuthOptions): Auth {
 			return response
 		}
 		const { signal } = request
-		signal.throwIfAborted()
 		const tokens = await orAborted(current(), signal)
 		const { access_token: stale, refresh_token } = tokens
 		const response = await send(tokens).catch(error => {

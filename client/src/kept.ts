@@ -11,6 +11,8 @@ export interface Kept {
 	url: string
 	/** When the waiting ends if the backend does not say more, in milliseconds of Date.now(). */
 	end: number
+	/** What the plugin's option says: then it ends in any case. */
+	timeout?: number | undefined
 	/** The window that polls. The latest that has written itself here does. */
 	by: number
 }

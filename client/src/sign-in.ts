@@ -8,9 +8,6 @@ import { linkedSignal, pause, requestTimeout } from "./timing.js"
 import type { Post } from "./transport.js"
 import type { Wait } from "./wait.js"
 
-/** No timer takes longer, in milliseconds. */
-const longest = 2 ** 31 - 1
-
 /** Ends the sign-in under way, also one that another window waits for. Never rejects. */
 type Cancel = () => Promise<void>
 
@@ -57,24 +54,26 @@ export function createSignIn(
 	}
 
 	/** Has the backend begin a sign-in. */
-	async function authorize(parameters: SignInOptions["parameters"], signal: AbortSignal) {
+	async function authorize(
+		parameters: SignInOptions["parameters"], timeout: number | undefined, signal: AbortSignal,
+	) {
 		const [status, answer] = await post("/authorize", parameters, requestTimeout, signal)
 		const lasts = Number(answer?.expires_in) || 600 // framer/plugin-oauth does not say it
-		const kept = toKept({ ...answer, end: Date.now() + lasts * 1000, by })
+		const kept = toKept({ ...answer, timeout, end: Date.now() + (timeout ?? lasts * 1000), by })
 		if (!kept) throw refusal(authError, status, answer)
 		return kept
 	}
 
 	/** Runs a sign-in from its beginning, or goes on with one that was found in the storage. */
 	async function run(
-		{ signal: outer, onWaiting, timeout = longest, parameters }: SignInOptions = {}, found?: Kept,
+		{ signal: outer, onWaiting, timeout, parameters }: SignInOptions = {}, found?: Kept,
 	) {
 		const [signal, abort] = linkedSignal(outer)
 		abortCurrent?.()
 		abortCurrent = abort
 		let page: Window | null = null
 		let error: AuthError | null = null
-		const timer = setTimeout(() => {
+		const timer = timeout !== undefined && setTimeout(() => {
 			error = authError("timeout")
 			abort()
 		}, timeout)
@@ -88,7 +87,7 @@ export function createSignIn(
 			} else {
 				if (inPage()) page = openBlank(authError, options.messages?.opening)
 				show({ error }, "")
-				kept = await authorize(parameters, signal)
+				kept = await authorize(parameters, timeout, signal)
 				await leaving
 				await keep(kept)
 				signal.throwIfAborted()
@@ -108,7 +107,7 @@ export function createSignIn(
 				: authError("popup_blocked", null, cause) // as sandboxes refuse
 			throw error
 		} finally {
-			clearTimeout(timer)
+			clearTimeout(timer as number)
 			abort()
 			page?.close()
 			if (kept) await leave(kept)
@@ -127,9 +126,14 @@ export function createSignIn(
 
 	function resume(value: Value) {
 		const found = toKept(parseObject(value))
-		// That one has failed which was over before is no news.
-		if (found) run({}, found).catch(() => found.end < Date.now() && show({ error: null }))
+		if (!found) return
+		const { timeout } = found
+		const left = found.end - Date.now()
+		// The backend is asked in any case: the person may have signed in in time.
+		run({ timeout: timeout && Math.max(left, requestTimeout) }, found)
+			// That one has failed which was over before is no news.
+			.catch(() => left < 0 && show({ error: null }))
 	}
 
-	return [how => run(how), cancel, resume]
+	return [run, cancel, resume]
 }

@@ -21,8 +21,8 @@ export type Seen = () => Stored | null | undefined
 export type Load = () => Promise<Stored | null | undefined>
 
 /**
- * Stores tokens. If they are not wanted any more (a slow storage leaves people time to sign out), it revokes
- * them and rejects with "signed_out".
+ * Stores tokens. If they are not wanted any more (a slow storage leaves people time to cancel), it revokes
+ * them, puts back those that were there before, and rejects with "signed_out".
  */
 export type Save = (tokens: Tokens, wanted: () => boolean) => Promise<Tokens>
 
@@ -64,7 +64,7 @@ export function createPlaces(storage = defaultStorage()) {
 			read: () => storage && memory === undefined ? storage.getItem(name) : memory,
 			async write(value) {
 				try {
-					await (value === null ? storage!.removeItem(name) : storage!.setItem(name, value))
+					await (value ? storage!.setItem(name, value) : storage!.removeItem(name))
 					memory = undefined
 				} catch {
 					memory = value
@@ -84,8 +84,7 @@ function parseStored(value: Value): Stored | null {
 
 /** Makes what keeps the tokens in a place of the storage. */
 export function createStore(
-	authError: MakeError, key: string, { read, write }: Place, getState: () => AuthState, show: Show,
-	post: Post,
+	authError: MakeError, { read, write }: Place, getState: () => AuthState, show: Show, post: Post,
 ): [load: Load, save: Save, forget: Forget, seen: Seen, start: Start] {
 	let value: Value // as last seen
 
@@ -115,9 +114,11 @@ export function createStore(
 		const seconds = Number(tokens.expires_in)
 		const stored: Stored = { tokens, expires: seconds > 0 ? Date.now() + seconds * 1000 : 0 }
 		const now = JSON.stringify(stored)
+		const before = value
 		if (wanted()) await write(now)
 		if (!wanted()) {
-			await forget(null)
+			value &&= before // unless the person has signed out
+			await write(value ?? null)
 			await revoke(post, tokens)
 			throw authError("signed_out")
 		}
@@ -126,8 +127,9 @@ export function createStore(
 	}
 
 	async function forget(error: AuthError | null) {
+		value = null // or a save that ends meanwhile could put it back
 		await write(null)
-		value = null
+		value = null // again: it may have been read meanwhile
 		show({ error })
 	}
 
@@ -146,9 +148,7 @@ export function createStore(
 		} catch {
 			begin([])
 		}
-		globalThis.addEventListener?.("storage", event => {
-			if ((event.key ?? key) === key) load().catch(() => {}) // no key: the whole storage was cleared
-		})
+		globalThis.addEventListener?.("storage", () => load().catch(() => {}))
 	}
 
 	return [load, save, forget, seen, start]

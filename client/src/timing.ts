@@ -30,12 +30,13 @@ export async function withTimeout<T>(
 
 /** Waits for some milliseconds, or until the outer signal is aborted. Never rejects. */
 export const pause = (milliseconds: number, outer?: AbortSignal) => withTimeout(milliseconds, outer,
-	async signal => signal.aborted || new Promise<unknown>(resolve => signal.onabort = resolve))
+	signal => orAborted(new Promise(() => {}), signal)).catch(() => {})
 
 /** Settles as a promise does, or when a signal that is nobody else's is aborted, with its reason. */
 export function orAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
 	return new Promise((resolve, reject) => {
-		signal.onabort = () => reject(signal.reason)
 		promise.then(resolve, reject)
+		signal.onabort = () => reject(signal.reason)
+		signal.throwIfAborted()
 	})
 }

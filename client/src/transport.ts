@@ -32,12 +32,12 @@ function restOf({ status, headers }: Response): number {
 
 /** Makes the function that posts to a backend, with the parameters that go into each request. */
 export function createTransport(backend: string, always: Record<string, string> | undefined): Post {
-	let busy: { result: PostResult, until: number } | undefined // until is of performance.now()
+	let busy: [result: PostResult, until: number] | undefined // until is of performance.now()
 	let inQuery = false // until the backend says that it misses a parameter of the body
 
 	return async (route, parameters, timeout = requestTimeout, outer?) => {
 		// Each call of auth.fetch may want a refresh, and would make it worse.
-		if (route === "/refresh" && busy && performance.now() < busy.until) return busy.result
+		if (route === "/refresh" && busy && performance.now() < busy[1]) return busy[0]
 		const body = new URLSearchParams({ ...always, ...parameters })
 		try {
 			return await withTimeout(timeout, outer, async signal => {
@@ -53,7 +53,7 @@ export function createTransport(backend: string, always: Record<string, string> 
 					const text = await response.text()
 					const result: PostResult = [response.status, parseObject(text), sent]
 					const rest = restOf(response)
-					if (rest > 0 && route === "/refresh") busy = { result, until: performance.now() + rest }
+					if (rest > 0 && route === "/refresh") busy = [result, performance.now() + rest]
 					if (/^\s*</.test(text)) return none // a hotel's sign-in page
 					if (sent || response.status !== 400 || !/^missing/i.test(text)) return result
 					inQuery = true

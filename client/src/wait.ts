@@ -40,33 +40,30 @@ export function createWait(
 		throw authError("aborted")
 	}
 
-	async function finish({ readKey }: Kept, tokens: Tokens, signal: AbortSignal) {
-		const stored = await save(tokens, () => !signal.aborted)
-		await drop(readKey)
-		// Only now may the backend forget them. It does that by itself as well, in a minute.
-		void post("/poll", { readKey, ack: "done" })
-		return stored
-	}
-
 	return async (kept, signal) => {
 		// The device's clock may be set meanwhile. The backend's word counts, where it has one.
 		const end = performance.now() + kept.end - Date.now()
+		const { readKey } = kept
 		let watched = 0
 		for (;;) {
 			const start = performance.now()
 			const now = await find()
 			signal.throwIfAborted()
 			if (now === null) return endedElsewhere()
-			if (now?.readKey === kept.readKey && now.by !== kept.by) {
+			if (now?.readKey === readKey && now.by !== kept.by) {
 				// That window may be closed, or asleep, and then this one polls.
 				if (!(++watched % turn)) await keep(kept)
 			} else {
-				const polled = await poll(kept.readKey, signal)
+				const polled = await poll(readKey, signal)
 				signal.throwIfAborted()
 				if (typeof polled === "object") {
 					if (await find() === null) return endedElsewhere(polled as Tokens)
 					if (polled instanceof AuthError) throw polled
-					return finish(kept, polled, signal)
+					const tokens = await save(polled, () => !signal.aborted)
+					await drop(readKey)
+					// Only now may the backend forget them. It does that by itself as well, in a minute.
+					void post("/poll", { readKey, ack: "done" })
+					return tokens
 				}
 				if (!polled && start > end) throw authError("timeout")
 			}

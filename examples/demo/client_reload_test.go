@@ -13,6 +13,7 @@ func hostileScenarios() []scenario {
 		{name: "reload while waiting", env: []string{"SESSION_TTL=2m"}, run: testReload},
 		{name: "reload after the sign-in", run: testReloadAfterwards},
 		{name: "reload with a slow storage", run: testReloadWithSlowStorage},
+		{name: "timeout and reload", hurried: true, run: testTimeoutAndReload},
 		{name: "two windows wait", hurried: true, run: testTwoWindowsWait},
 		{name: "another window signs out", run: testSignedOutElsewhere},
 		{name: "the window that polls is gone", hurried: true, run: testPollingWindowGone},
@@ -76,6 +77,54 @@ func testReloadWithSlowStorage(t *testing.T, p *plugin) {
 	p.submit(opened)
 	p.tab.Until(t, "another.state.status === 'signedIn' && auth.state.status === 'signedIn'")
 	p.tab.Until(t, "sessionStorage.length === 1")
+}
+
+// The plugin's own timeout outlives the page as well.
+func testTimeoutAndReload(t *testing.T, p *plugin) {
+	const ended = "auth.state.status === 'signedOut' && localStorage.length === 0"
+	begin := func(end string) (opened *browser.Page) {
+		t.Helper()
+		p.run("options = { timeout: 180_000 }")
+		opened = p.click()
+		p.run(`[key, value] = Object.entries(localStorage)[0], kept = JSON.parse(value),
+			localStorage.setItem(key, JSON.stringify({ ...kept, end: ` + end + ` }))`)
+		return opened
+	}
+	pending := &answer{status: http.StatusNotFound, body: `{"error":"authorization_pending"}`}
+	p.front.pollAnswer.Store(pending)
+	opened := begin("Date.now() + 20_000")
+	left := browser.Evaluate[float64](t, p.tab, "kept.end - Date.now()")
+	if left < 60_000 || left > 180_000 {
+		t.Errorf("it waits for %.0f ms more", left)
+	}
+	p.tab.Reload(t)
+	p.tab.Until(t, "window.auth?.state.status === 'waiting'")
+	p.tab.Until(t, ended)
+	if got := browser.Evaluate[string](t, p.tab, "auth.state.error?.code"); got != "timeout" {
+		t.Errorf("it shows %s", got)
+	}
+	p.idle()
+	opened.Close(t)
+
+	// If it has passed when the page is there again, that is no news.
+	opened = begin("1")
+	p.tab.Reload(t)
+	p.tab.Until(t, "window.auth?.state.status === 'waiting'")
+	p.tab.Until(t, ended)
+	if !browser.Evaluate[bool](t, p.tab, "auth.state.error === null") {
+		t.Error("it shows an error")
+	}
+	opened.Close(t)
+
+	// Somebody may have signed in in time.
+	p.front.pollAnswer.Store(nil)
+	opened = begin("1")
+	p.tab.Navigate(t, p.provider.url+"/.well-known/openid-configuration")
+	p.submit(opened)
+	opened.WaitVisible(t, "main.success h1")
+	p.tab.Navigate(t, p.address)
+	p.tab.Until(t, "window.auth?.state.status === 'signedIn'")
+	p.idle()
 }
 
 // One window polls and fetches the tokens, and both have them.
@@ -255,20 +304,43 @@ func testUnreadable401(t *testing.T, p *plugin) {
 // Whoever aborts a call does not wait for a refresh, which goes on for others.
 func testAbortDuringRefresh(t *testing.T, p *plugin) {
 	p.signIn()
-	p.expireIn(-1000)
-	before := p.provider.refreshes.Load()
-	release := p.holdRefresh()
-	p.run("stop = new AbortController(), watch(auth.fetch('" + p.provider.url +
-		"/userinfo', { signal: stop.signal }))")
-	p.waitForRefresh(before)
-	p.run("stop.abort()")
-	p.tab.Until(t, "outcome !== ''")
-	release()
-	p.ends("not typed: AbortError")
-	p.get()
-	p.ends(`{"status":200`)
-	if n := p.provider.refreshes.Load() - before; n != 1 {
-		t.Errorf("it was refreshed %d times", n)
+	p.run("send = fetch")
+	for _, test := range []struct {
+		name string
+		meet func() // what makes the call refresh
+		stop string
+	}{
+		{name: "before the call", meet: func() { p.expireIn(-1000) }, stop: "stop.abort()"},
+		{
+			name: "after a 401", stop: "stop.abort()",
+			meet: func() { p.revoked(p.stored().Tokens.AccessToken) },
+		},
+		{
+			name: "between a 401 and the refresh", stop: "fetch = send",
+			meet: func() {
+				p.run(`fetch = (request, init) => !request.headers?.has("Authorization") ? send(request, init)
+					: new Response(new ReadableStream({ cancel: () => stop.abort() }), { status: 401 })`)
+			},
+		},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			p := p.in(t)
+			before := p.provider.refreshes.Load()
+			release := p.holdRefresh()
+			test.meet()
+			p.run("stop = new AbortController(), watch(auth.fetch('" + p.provider.url +
+				"/userinfo', { signal: stop.signal }))")
+			p.waitForRefresh(before)
+			p.run(test.stop)
+			p.tab.Until(t, "outcome !== ''")
+			release()
+			p.ends("not typed: AbortError")
+			p.get()
+			p.ends(`{"status":200`)
+			if n := p.provider.refreshes.Load() - before; n != 1 {
+				t.Errorf("it was refreshed %d times", n)
+			}
+		})
 	}
 }
 

@@ -152,6 +152,7 @@ func clientScenarios() []scenario {
 		{name: "messages", run: testMessages},
 		{name: "slow storage", run: testSlowStorage},
 		{name: "signed out while storing", run: testSignedOutWhileStoring},
+		{name: "aborted while storing", run: testAbortedWhileStoring},
 		{name: "storage that fails", run: testStorageThatFails},
 		{name: "storage cannot be written", run: testStorageCannotBeWritten},
 		{name: "second sign-in ends the first", run: testSecondSignIn},

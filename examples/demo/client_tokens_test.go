@@ -415,6 +415,47 @@ func testSignedOutWhileStoring(t *testing.T, p *plugin) {
 	p.idle()
 }
 
+// An abort while a slow storage takes the tokens leaves those that were there before; signing out leaves none.
+// Nobody has the new ones, so they end.
+func testAbortedWhileStoring(t *testing.T, p *plugin) {
+	p.useSlowStorage()
+	p.run(`send = fetch, fetch = async (address, init) => {
+		const response = await send(address, init)
+		if (address.endsWith?.("/poll") && response.status === 200) came = await response.clone().json()
+		return response
+	}, document.querySelector("#signIn").onclick = () => {
+		stop = new AbortController()
+		watch(slow.signIn({ signal: stop.signal }))
+	}`)
+	endWhileStoring := func(with string) {
+		t.Helper()
+		opened := p.click()
+		p.run("storing = 0, hold = new Promise(resolve => release = resolve)")
+		p.submit(opened)
+		p.tab.Until(t, "storing === 1")
+		p.run(with + ", release(), hold = null")
+		p.ends("aborted: ")
+		p.checkRefresh(browser.Evaluate[string](t, p.tab, "came.refresh_token"), http.StatusBadRequest)
+	}
+	endWhileStoring("stop.abort()")
+	p.tab.Until(t, "values.size === 0 && slow.state.status === 'signedOut'")
+
+	p.submit(p.click())
+	p.ends(`{"`)
+	p.run("before = JSON.stringify([...values])")
+	endWhileStoring("stop.abort()")
+	const isAsBefore = "before === JSON.stringify([...values]) && slow.state.status === 'signedIn'"
+	if !browser.Evaluate[bool](t, p.tab, isAsBefore) {
+		t.Error("the tokens that were there are gone")
+	}
+	p.run("watch(slow.fetch('" + p.provider.url + "/userinfo').then(({ status }) => status))")
+	p.ends("200")
+
+	endWhileStoring("left = false, slow.signOut().then(() => left = true)")
+	p.tab.Until(t, "left && values.size === 0 && slow.state.status === 'signedOut'")
+	p.idle()
+}
+
 func testStorageThatFails(t *testing.T, p *plugin) {
 	p.signIn()
 	// It fails just when the provider has given a new refresh token.

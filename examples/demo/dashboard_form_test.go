@@ -26,10 +26,16 @@ func testDashboardForm(t *testing.T, engine browser.Engine) {
 	if !browser.Evaluate[bool](t, tab, isEnabled) {
 		t.Error("a new plugin is switched off")
 	}
-	fillIn(t, tab, map[string]string{"slug": "sheets"})
-	tab.Until(t, fmt.Sprintf("document.querySelector('.po-form').innerText.includes(%q)",
-		d.backendURL+"/sheets/redirect"))
+	// A content blocker would stop the first of these.
+	for _, slug := range []string{"google-analytics", "sheets"} {
+		fillIn(t, tab, map[string]string{"slug": slug})
+		tab.Until(t, fmt.Sprintf(`document.querySelector(".po-form").innerText.includes(%q) &&
+			!!document.querySelector(".po-form .po-warning") === %t`,
+			d.backendURL+"/"+slug+"/redirect", slug != "sheets"))
+	}
 	lookAt(t, tab, "plugin-form")
+	fillIn(t, tab, map[string]string{"slug": "sheets", "provider": "notion"})
+	tab.Until(t, "document.querySelector('.po-provider')?.innerText.includes('Browsers may not call it')")
 	fillIn(t, tab, map[string]string{
 		"provider": "google", "clientId": "id", "clientSecret": "secret", "scope": "openid",
 		"pluginId": "abc123",

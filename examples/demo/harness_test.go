@@ -191,6 +191,7 @@ type front struct {
 	delivered atomic.Int64 // answers to them with tokens
 
 	refreshAnswer atomic.Pointer[answer] // instead of the backend's
+	pollAnswer    atomic.Pointer[answer]
 }
 
 // answer is a status and a body.
@@ -198,6 +199,16 @@ type answer struct {
 	status     int
 	body       string
 	retryAfter string // the header; blank: none
+}
+
+func (a *answer) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Access-Control-Allow-Origin", "*")
+	w.Header().Set("Access-Control-Expose-Headers", "Retry-After")
+	if a.retryAfter != "" {
+		w.Header().Set("Retry-After", a.retryAfter)
+	}
+	w.WriteHeader(a.status)
+	io.WriteString(w, a.body)
 }
 
 func newFront(r *relay, worker bool) *front {
@@ -293,16 +304,14 @@ func (f *front) answers(w http.ResponseWriter, r *http.Request) bool {
 			<-r.Context().Done()
 			return true
 		}
+		if instead := f.pollAnswer.Load(); instead != nil {
+			instead.ServeHTTP(w, r)
+			return true
+		}
 	case "/refresh":
 		f.refreshes.Add(1)
 		if instead := f.refreshAnswer.Load(); instead != nil {
-			w.Header().Set("Access-Control-Allow-Origin", "*")
-			w.Header().Set("Access-Control-Expose-Headers", "Retry-After")
-			if instead.retryAfter != "" {
-				w.Header().Set("Retry-After", instead.retryAfter)
-			}
-			w.WriteHeader(instead.status)
-			io.WriteString(w, instead.body)
+			instead.ServeHTTP(w, r)
 			return true
 		}
 	}
