@@ -40,6 +40,7 @@ func variablesRead(t *testing.T) map[string]bool {
 		}
 	}
 	delete(names, "FLY_APP_NAME")         // Fly.io sets it
+	delete(names, "FLY_MACHINE_ID")       // likewise
 	delete(names, "PLUGIN_OAUTH_COMMAND") // the launcher of the npm package sets it
 	return names
 }

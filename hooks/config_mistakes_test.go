@@ -93,7 +93,7 @@ func TestVariableNames(t *testing.T) {
 	t.Parallel()
 	names := variableNames()
 	for _, name := range variables {
-		if name != "FLY_APP_NAME" && !slices.Contains(names, name) {
+		if !strings.HasPrefix(name, "FLY_") && !slices.Contains(names, name) {
 			t.Errorf("%s is not known", name)
 		}
 	}

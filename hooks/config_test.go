@@ -21,7 +21,7 @@ var variables = []string{
 	"SUPERUSER_PASSWORD", "METRICS_ADDR", "TLS_CERT_FILE", "TLS_KEY_FILE", "FLY_APP_NAME", "ALLOW_HTTP",
 	"TOKEN_PARAMS", "TOKEN_FORMAT", "LOGIN_PARAMS", "REDIRECT_PARAMS", "REDIRECT_NAME", "REVOKE_KIND",
 	"ALERT_URL", "TEAM_ID", "KEY_ID", "API_HOSTS", "TOKENS", "OLD_ENCRYPTION_KEY",
-	"CLUSTER", "CLUSTER_NAME", "CLUSTER_SECRET", "CLUSTER_LISTEN",
+	"CLUSTER", "CLUSTER_NAME", "CLUSTER_SECRET", "CLUSTER_LISTEN", "FLY_MACHINE_ID",
 }
 
 // setEnv sets the reference's variables and those given as NAME=value, and clears all others.
@@ -80,6 +80,15 @@ func TestConfigErrors(t *testing.T) {
 		{variables: "LOGIN_PARAMS=prompt,state", want: "LOGIN_PARAMS must not name state"},
 		{variables: "CLUSTER_NAME=a", want: "CLUSTER must be set beside CLUSTER_NAME"},
 		{variables: "CLUSTER=a", want: `CLUSTER: "a" is no machine`},
+		{variables: "CLUSTER=fly", want: "CLUSTER=fly is for machines of Fly.io"},
+		{
+			variables: "CLUSTER=fly\nFLY_APP_NAME=app\nFLY_MACHINE_ID=3d8d\nCLUSTER_NAME=a",
+			want:      "CLUSTER_NAME must be left out beside CLUSTER=fly",
+		},
+		{
+			variables: "CLUSTER=fly\nFLY_APP_NAME=app\nFLY_MACHINE_ID=3d8d",
+			want:      "CLUSTER_SECRET is shorter than 32",
+		},
 		{variables: "CLUSTER=a=h:1,b=h:2", want: "CLUSTER names two machines"},
 		{variables: "CLUSTER=a=h:1,b=h:2,c=h:3", want: "CLUSTER_NAME must say which machine this is"},
 		{variables: "CLUSTER=a=h:1,b=h:2,c=h:3\nCLUSTER_NAME=c", want: "CLUSTER_SECRET is shorter than 32"},

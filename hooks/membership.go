@@ -87,7 +87,7 @@ func (m *membership) share(app core.App, config Config, records *plugins.Records
 	var err error
 	m.records, err = replica.Start(m.ctx, app, m.member.Client(), replica.Options{
 		Machine:  config.Cluster.Name,
-		Machines: len(config.Cluster.Machines),
+		Machines: config.Cluster.Size(),
 		Changed:  func(ids []string) { records.Reload(ids...) },
 		Log:      m.log,
 	})
