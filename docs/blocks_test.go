@@ -23,6 +23,7 @@ var (
 	inSettings = run{test: "docs/commands_test.go TestSettings"}
 	inSystemd  = run{test: "docs/systemd_test.go TestSystemd"}
 	inProxies  = run{test: "hooks/proxies_test.go TestBehindProxies"}
+	inThree    = run{test: "docs/cluster_test.go TestThreeTerminals"}
 )
 
 // notRun is a block that no test runs.
@@ -78,6 +79,19 @@ var blocks = map[string]run{
 
 	"docs/backups.md: plugin-oauth backup backup.zip":  notRun("backup_test.go runs it"),
 	"docs/backups.md: plugin-oauth restore backup.zip": notRun("likewise"),
+
+	"docs/cluster.md: echo CLUSTER=a=127.0.0.1:2381,b=127.0.0.": inThree,
+	"docs/cluster.md: CLUSTER_NAME=a ./plugin-oauth serve --ht": inThree,
+	"docs/cluster.md: CLUSTER_NAME=b ./plugin-oauth serve --ht": inThree,
+	"docs/cluster.md: CLUSTER_NAME=c ./plugin-oauth serve --ht": inThree,
+	"docs/cluster.md: curl -X POST http://localhost:8788/autho": inThree,
+	"docs/cluster.md: curl -X POST http://localhost:8787/autho": inThree,
+	"docs/cluster.md: CLUSTER=a=10.0.0.1:2380,b=10.0.0.2:2380,": notRun("it needs three machines"),
+	"docs/cluster.md: [Service]":                                notRun("it needs machines with systemd"),
+	"docs/cluster.md: backend plugin_oauth":                     notRun("it needs three machines"),
+	"docs/cluster.md: fly secrets set --stage CLUSTER=fly CLUS": notRun("it needs an account at Fly.io"),
+	"docs/cluster.md: cd examples/cluster":                      notRun("it needs Docker"),
+	"docs/cluster.md: kubectl create secret generic plugin-oau": notRun("it needs Kubernetes"),
 
 	"docs/operating.md: plugin-oauth doctor": notRun("command_doctor_test.go runs it"),
 

@@ -103,41 +103,69 @@ func (c clean) output(commands string) string {
 	return string(output)
 }
 
+// terminal is one in which commands run that do not end by themselves.
+type terminal struct {
+	t       *testing.T
+	printed *testkit.Printed
+	command *exec.Cmd
+	ended   chan error
+}
+
+// open runs commands in a terminal until the test ends.
+func (c clean) open(dir, commands string) *terminal {
+	c.t.Helper()
+	w := &terminal{
+		t:       c.t,
+		printed: &testkit.Printed{},
+		command: c.command(context.Background(), dir, commands),
+		ended:   make(chan error, 1),
+	}
+	w.command.Stdout, w.command.Stderr = w.printed, w.printed
+	w.command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	if err := w.command.Start(); err != nil {
+		c.t.Fatal(err)
+	}
+	go func() { w.ended <- w.command.Wait() }()
+	c.t.Cleanup(w.interrupt)
+	return w
+}
+
+// interrupt presses Ctrl+C, and waits until the commands have ended.
+func (w *terminal) interrupt() {
+	// For the shell, and what it has started.
+	_ = syscall.Kill(-w.command.Process.Pid, syscall.SIGINT)
+	select {
+	case err := <-w.ended:
+		w.ended <- err
+	case <-time.After(time.Minute):
+		_ = syscall.Kill(-w.command.Process.Pid, syscall.SIGKILL)
+		w.t.Errorf("%s\ndoes not end", w.command)
+	}
+}
+
+// await waits until the commands have printed what is wanted.
+func (w *terminal) await(wanted string) {
+	w.t.Helper()
+	for deadline := time.Now().Add(5 * time.Minute); !strings.Contains(w.printed.String(), wanted); {
+		select {
+		case err := <-w.ended:
+			w.ended <- err
+			w.t.Fatalf("%s\n%v\n%s", w.command, err, w.printed)
+		case <-time.After(20 * time.Millisecond):
+		}
+		if time.Now().After(deadline) {
+			w.t.Fatalf("%s\nprints no %s\n%s", w.command, wanted, w.printed)
+		}
+	}
+}
+
 // start runs commands that do not end by themselves until they print what is wanted, and then until the test
 // ends. It returns what they have printed.
 func (c clean) start(dir, commands, wanted string) string {
 	c.t.Helper()
-	printed := &testkit.Printed{}
-	command := c.command(context.Background(), dir, commands)
-	command.Stdout, command.Stderr = printed, printed
-	command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	if err := command.Start(); err != nil {
-		c.t.Fatal(err)
-	}
-	ended := make(chan error, 1)
-	go func() { ended <- command.Wait() }()
-	c.t.Cleanup(func() {
-		// As Ctrl+C does, for the shell and what it has started.
-		_ = syscall.Kill(-command.Process.Pid, syscall.SIGINT)
-		select {
-		case <-ended:
-		case <-time.After(time.Minute):
-			_ = syscall.Kill(-command.Process.Pid, syscall.SIGKILL)
-			c.t.Errorf("%s\ndoes not end", commands)
-		}
-	})
-	for deadline := time.Now().Add(5 * time.Minute); !strings.Contains(printed.String(), wanted); {
-		select {
-		case err := <-ended:
-			ended <- err
-			c.t.Fatalf("%s\n%v\n%s", commands, err, printed)
-		case <-time.After(20 * time.Millisecond):
-		}
-		if time.Now().After(deadline) {
-			c.t.Fatalf("%s\nprints no %s\n%s", commands, wanted, printed)
-		}
-	}
-	return printed.String()
+	w := c.open(dir, commands)
+	w.await(wanted)
+	return w.printed.String()
 }
 
 // The commands of the pages run in a clean folder as they stand, but for addresses: the ports may be taken.

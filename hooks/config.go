@@ -185,9 +185,6 @@ func LoadConfig(dir string) (Config, error) {
 	if config.TLSCertFile == "" && config.TLSKeyFile == "" {
 		config.TLSCertFile, config.TLSKeyFile = mkcertFiles(dir)
 	}
-	if config.Cluster != nil { // on Fly.io all machines have the same variables but for this one
-		config.Cluster.Name = cmp.Or(config.Cluster.Name, env.get("FLY_MACHINE_ID"))
-	}
 	config.onFly, config.mistakes = env.get("FLY_APP_NAME") != "", env.mistakes()
 	return config.withDefaults(), nil
 }

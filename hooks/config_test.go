@@ -80,6 +80,15 @@ func TestConfigErrors(t *testing.T) {
 		{variables: "LOGIN_PARAMS=prompt,state", want: "LOGIN_PARAMS must not name state"},
 		{variables: "CLUSTER_NAME=a", want: "CLUSTER must be set beside CLUSTER_NAME"},
 		{variables: "CLUSTER=a", want: `CLUSTER: "a" is no machine`},
+		{variables: "CLUSTER=fly", want: "CLUSTER=fly is for machines of Fly.io"},
+		{
+			variables: "CLUSTER=fly\nFLY_APP_NAME=app\nFLY_MACHINE_ID=3d8d\nCLUSTER_NAME=a",
+			want:      "CLUSTER_NAME must be left out beside CLUSTER=fly",
+		},
+		{
+			variables: "CLUSTER=fly\nFLY_APP_NAME=app\nFLY_MACHINE_ID=3d8d",
+			want:      "CLUSTER_SECRET is shorter than 32",
+		},
 		{variables: "CLUSTER=a=h:1,b=h:2", want: "CLUSTER names two machines"},
 		{variables: "CLUSTER=a=h:1,b=h:2,c=h:3", want: "CLUSTER_NAME must say which machine this is"},
 		{variables: "CLUSTER=a=h:1,b=h:2,c=h:3\nCLUSTER_NAME=c", want: "CLUSTER_SECRET is shorter than 32"},
@@ -262,7 +271,7 @@ func TestClusterFromEnvironment(t *testing.T) {
 	secret := strings.Repeat("secret", 6)
 	for _, test := range []struct{ variables, name string }{
 		{variables: "FLY_MACHINE_ID=b"},
-		{variables: machines + "\nFLY_MACHINE_ID=b", name: "b"},
+		{variables: machines + "\nCLUSTER_NAME=b", name: "b"},
 		{variables: machines + "\nFLY_MACHINE_ID=b\nCLUSTER_NAME=c", name: "c"},
 	} {
 		variables := strings.Split(test.variables, "\n")

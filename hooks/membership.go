@@ -92,7 +92,7 @@ func joinCluster(own ownStore, config Config, log *slog.Logger) (*membership, er
 func (m *membership) share(ctx context.Context, own ownStore, config Config) error {
 	records, err := replica.Start(ctx, own.app, m.member.Client(), replica.Options{
 		Machine:  config.Cluster.Name,
-		Machines: len(config.Cluster.Machines),
+		Machines: config.Cluster.Size(),
 		Changed:  func(ids []string) { own.records.Reload(ids...) },
 		Log:      m.log,
 	})

@@ -64,10 +64,17 @@ func (a *asker) all(ctx context.Context) map[string]answer { return a.each(ctx, 
 // blank is all for those that have no data. Of others it says only that they have some.
 func (a *asker) blank(ctx context.Context) map[string]answer { return a.each(ctx, a.askBlank) }
 
+// nobody has the answer that the machines cannot be found.
+const nobody = ""
+
 func (a *asker) each(
 	ctx context.Context, ask func(ctx context.Context, name string) answer,
 ) map[string]answer {
 	answers := map[string]answer{}
+	if err := a.config.look(ctx); err != nil {
+		answers[nobody] = answer{err: fmt.Errorf("the machines cannot be found: %w", err)}
+		return answers
+	}
 	var mu sync.Mutex
 	var done sync.WaitGroup
 	for _, name := range a.config.others() {
@@ -121,12 +128,15 @@ func (a *asker) members(ctx context.Context, name string) (*running, error) {
 // check returns the answer of a machine without data, if it is the one that was asked.
 func (a *asker) check(name string, said *blank) answer {
 	switch {
+	case said.Machines != a.config.list() && a.config.Find != nil:
+		return answer{err: fmt.Errorf("%s finds other machines: %s here, and %s there; wait until both find "+
+			"the same", name, a.config.list(), said.Machines)}
 	case said.Machines != a.config.list():
 		return answer{err: fmt.Errorf("%s has another CLUSTER: %s here, and %s there; make them equal",
 			name, a.config.list(), said.Machines)}
 	case said.Name != name:
 		return answer{err: fmt.Errorf("the machine at %s is called %s: set CLUSTER_NAME=%s there",
-			a.config.Machines[name], said.Name, name)}
+			a.config.machines()[name], said.Name, name)}
 	}
 	return answer{blank: said}
 }
@@ -135,7 +145,11 @@ var errNotFound = errors.New("it does not know the path")
 
 func (a *asker) get(ctx context.Context, name, path string) ([]byte, http.Header, error) {
 	at := a.config.url(name)
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, at.String()+path, nil)
+	return a.getURL(ctx, at.String()+path)
+}
+
+func (a *asker) getURL(ctx context.Context, at string) ([]byte, http.Header, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, at, nil)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -158,7 +172,7 @@ func (a *asker) get(ctx context.Context, name, path string) ([]byte, http.Header
 
 // explain says why a machine cannot be asked.
 func (a *asker) explain(name string, err error) error {
-	where := name + " (" + a.config.Machines[name] + ")"
+	where := name + " (" + a.config.machines()[name] + ")"
 	invalid, isInvalid := errors.AsType[x509.CertificateInvalidError](err)
 	switch {
 	case isInvalid && invalid.Reason == x509.Expired:

@@ -79,7 +79,7 @@ func agree(ctx context.Context, config Config, identity *identity, ask *asker) (
 		for name, said := range answers {
 			if said.running != nil {
 				answers[name] = answer{err: fmt.Errorf("%s has a cluster, and no place in it for this "+
-					"machine yet: it gets one in some seconds if CLUSTER is the same on both", name)}
+					"machine yet: %s", name, config.whenThereIsRoom())}
 			}
 		}
 		waiting.remind("this machine has no data, and waits for the others", answers)
@@ -132,7 +132,7 @@ func (a *agreement) consider(answers map[string]answer) (found entrance, ok bool
 			}
 		}
 	}
-	if len(nonces) < len(a.config.Machines) {
+	if count := len(a.config.machines()); count != a.config.Size() || len(nonces) < count {
 		return entrance{}, false
 	}
 	token := tokenOf(nonces)

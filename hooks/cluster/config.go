@@ -10,6 +10,7 @@
 package cluster
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -28,8 +29,12 @@ import (
 type Config struct {
 	// Name is this machine's in Machines.
 	Name string
-	// Machines has the address of each machine by its name, as host:port. The others reach it there.
+	// Machines has the address of each machine by its name, as host:port. The others reach it there. With
+	// Find it needs to have this machine only.
 	Machines map[string]string
+	// Find returns the addresses of the machines that run just now, by their names, if nobody can list them
+	// beforehand. One that it leaves out may have been stopped, or be gone. It may be nil.
+	Find func(ctx context.Context) (map[string]string, error)
 	// Listen is where this machine listens for the others, as host:port, if that is not its address in
 	// Machines: a port that is mapped, or an address that the machine itself does not have. It may be empty.
 	Listen string
@@ -40,7 +45,11 @@ type Config struct {
 	// Log is told what the admin should know.
 	Log *slog.Logger
 
-	election time.Duration // how long nobody has heard of the leader before another is elected; zero: 0.5 s
+	found *found // what Find has returned; nil without it
+
+	replaceAfter time.Duration // see the constant; zero: its value
+	// How long nobody has heard of the leader before another is elected; zero: 0.5 s.
+	election time.Duration
 }
 
 // minSecret is the length of the shortest secret, in bytes.
@@ -92,9 +101,17 @@ func isName(name string) bool {
 	})
 }
 
+// Size is how many machines the cluster has.
+func (c Config) Size() int {
+	if c.Find != nil {
+		return foundSize
+	}
+	return len(c.Machines)
+}
+
 // Check returns what is wrong with the settings, in words for the admin. It quotes no secret.
 func (c Config) Check() error {
-	switch len(c.Machines) {
+	switch c.Size() {
 	case 3, 5:
 	case 1:
 		return errors.New("one machine needs no CLUSTER: leave it out, or name three machines or five")
@@ -135,19 +152,27 @@ func (c Config) others() []string {
 	return slices.DeleteFunc(c.names(), func(name string) bool { return name == c.Name })
 }
 
-func (c Config) names() []string { return slices.Sorted(maps.Keys(c.Machines)) }
+func (c Config) names() []string { return slices.Sorted(maps.Keys(c.machines())) }
+
+// machines returns the address of each machine by its name, as far as they are known.
+func (c Config) machines() map[string]string {
+	if c.found == nil {
+		return c.Machines
+	}
+	return c.found.machines()
+}
 
 // list returns the machines as CLUSTER has them, sorted.
 func (c Config) list() string {
 	var machines []string
 	for _, name := range c.names() {
-		machines = append(machines, name+"="+c.Machines[name])
+		machines = append(machines, name+"="+c.machines()[name])
 	}
 	return strings.Join(machines, ",")
 }
 
 // url returns where a machine is reached.
-func (c Config) url(name string) url.URL { return url.URL{Scheme: "https", Host: c.Machines[name]} }
+func (c Config) url(name string) url.URL { return url.URL{Scheme: "https", Host: c.machines()[name]} }
 
 // nameOf returns the name of the machine with one of these URLs, or "".
 func (c Config) nameOf(urls []string) string {

@@ -27,6 +27,7 @@ type machines struct {
 	logs   map[string]*output
 
 	election time.Duration
+	names    *names // by which the machines find each other; nil: they have the list
 
 	mu      sync.Mutex
 	members map[string]*Member // that run
@@ -87,7 +88,7 @@ func (o *output) String() string {
 
 // config returns the settings of a machine.
 func (m *machines) config(name string) Config {
-	return Config{
+	config := Config{
 		Name:     name,
 		Machines: m.list,
 		Secret:   secret,
@@ -95,6 +96,11 @@ func (m *machines) config(name string) Config {
 		Log:      slog.New(slog.NewTextHandler(m.logs[name], nil)),
 		election: m.election,
 	}
+	if m.names != nil {
+		config.Machines = map[string]string{name: m.list[name]}
+		config.Find, config.replaceAfter = m.names.find, time.Second
+	}
+	return config
 }
 
 // patience is how long something may take on a busy machine that takes a second on an idle one.

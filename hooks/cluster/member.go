@@ -43,6 +43,7 @@ func Start(ctx context.Context, config Config) (*Member, error) {
 	if err := config.Check(); err != nil {
 		return nil, err
 	}
+	config = config.finding()
 	identity, err := newIdentity(config.Secret, filepath.Join(config.Folder, "tls"))
 	if err != nil {
 		return nil, err
@@ -224,6 +225,11 @@ func (m *Member) checkOwner() error {
 	own := m.etcd.Server.Cluster().Member(m.etcd.Server.MemberID())
 	if own == nil || own.Name == "" || own.Name == m.config.Name {
 		return nil
+	}
+	if m.config.Find != nil {
+		// A new machine has the disk of one that is gone, or a copy of it. Nobody else will vote as that did.
+		m.config.Log.Warn("the data are those of another machine", "machine", own.Name)
+		return errReplaced
 	}
 	return fmt.Errorf("the data in %s are those of %s, and CLUSTER_NAME is %s: set CLUSTER_NAME=%s, or "+
 		"start with the data folder of %s", m.config.Folder, own.Name, m.config.Name, own.Name, m.config.Name)

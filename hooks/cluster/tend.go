@@ -24,6 +24,7 @@ func (m *Member) tend(ctx context.Context) {
 	every := time.NewTicker(tendEvery)
 	defer every.Stop()
 	waiting := map[types.ID]time.Time{} // since when a place is not taken
+	gone := absences{}
 	hadMajority := true
 	for {
 		select {
@@ -39,13 +40,16 @@ func (m *Member) tend(ctx context.Context) {
 			m.logMajority(has)
 		}
 		if m.etcd.Server.Leader() != m.etcd.Server.MemberID() {
+			clear(gone)
 			continue
 		}
-		for name, said := range m.ask.blank(ctx) {
+		answers := m.ask.blank(ctx)
+		m.note(ctx, gone, answers)
+		for name, said := range answers {
 			if said.blank == nil || m.config.clusterID(said.blank.Agreed) == m.clusterID() {
 				continue // it has data, or is about to make this cluster
 			}
-			if err := m.makeRoom(ctx, name, waiting); err != nil && ctx.Err() == nil {
+			if err := m.makeRoom(ctx, name, waiting, gone); err != nil && ctx.Err() == nil {
 				m.config.Log.Warn("a machine without data has to wait", "machine", name, "cause", err)
 			}
 		}
@@ -68,18 +72,24 @@ func (m *Member) clusterID() string { return m.etcd.Server.Cluster().ID().String
 // machineOf returns the name of a member's machine in CLUSTER, or "". A machine may have moved to another
 // address, and one that has never run has no name yet.
 func (m *Member) machineOf(member *membership.Member) string {
-	if _, found := m.config.Machines[member.Name]; found {
-		return member.Name
+	_, found := m.config.machines()[member.Name]
+	if found || m.config.Find != nil && member.Name != "" {
+		return member.Name // which may be stopped
 	}
 	return m.config.nameOf(member.PeerURLs)
 }
 
 // makeRoom gives a machine without data a place in the cluster, as a learner. The member that it was before
 // is removed: it must not vote again, since it has forgotten how it voted.
-func (m *Member) makeRoom(ctx context.Context, name string, waiting map[types.ID]time.Time) error {
+func (m *Member) makeRoom(
+	ctx context.Context, name string, waiting map[types.ID]time.Time, gone absences,
+) error {
 	ctx, cancel := context.WithTimeout(ctx, changeTime)
 	defer cancel()
 	server := m.etcd.Server
+	if isNew, err := m.replace(ctx, name, gone); isNew || err != nil {
+		return err
+	}
 	for _, member := range server.Cluster().Members() {
 		if m.machineOf(member) != name {
 			continue
@@ -99,16 +109,23 @@ func (m *Member) makeRoom(ctx context.Context, name string, waiting map[types.ID
 		}
 		m.config.Log.Warn("a machine has lost its data; it is filled again", "machine", name)
 	}
+	return m.addLearner(ctx, name)
+}
+
+func (m *Member) addLearner(ctx context.Context, name string) error {
 	at := m.config.url(name)
 	now := time.Now()
 	learner := membership.NewMemberAsLearner("", types.URLs{at}, "", &now)
-	_, err := server.AddMember(ctx, *learner)
+	_, err := m.etcd.Server.AddMember(ctx, *learner)
 	return err
 }
 
 // removeUnlisted removes a member whose machine is no longer in CLUSTER, one at a time. Whoever takes a
 // machine out stops it first: as long as it leads, it goes by the list that it was started with.
 func (m *Member) removeUnlisted(ctx context.Context) error {
+	if m.config.Find != nil {
+		return nil // it may only be stopped; see replace
+	}
 	ctx, cancel := context.WithTimeout(ctx, changeTime)
 	defer cancel()
 	for _, member := range m.etcd.Server.Cluster().Members() {
