@@ -116,8 +116,8 @@ func (r *Replica) bringOver(ctx context.Context, k kind, brought *summary) (refu
 	return refused, nil
 }
 
-// changedHere returns the names of rows that are not as this machine has last seen them in etcd, by the ids. A
-// table that is empty was lost, and nothing in it was deleted.
+// changedHere returns the names of rows that are not as this machine has last seen them in etcd, by the ids.
+// A table that is empty was lost, and nothing in it was deleted.
 func (k kind) changedHere(tx core.App) (map[string]string, error) {
 	rows, err := k.readAll(tx)
 	if err != nil {
@@ -247,8 +247,8 @@ func (r *Replica) scan(ctx context.Context) {
 		}
 		brought.log(r.options.Log)
 		if err != nil && !failed && ctx.Err() == nil {
-			r.options.Log.Warn("an admin was changed on this machine alone; the others follow as soon as that "+
-				"is possible", "cause", err)
+			r.options.Log.Warn("an admin was changed on this machine alone; the others follow as soon as "+
+				"that is possible", "cause", err)
 		}
 		failed = err != nil
 	}

@@ -25,30 +25,24 @@ type event struct {
 // follow takes over what the other machines change from a revision on, until the context ends. If etcd has
 // forgotten a part of it, because this machine was away for long, everything is listed again.
 func (r *Replica) follow(ctx context.Context, k kind, seenUntil int64) {
-	for interrupted := false; ; {
+	for {
 		err := r.watch(ctx, k, seenUntil+1)
-		for ctx.Err() == nil {
-			if !interrupted {
-				r.options.Log.Warn("the changes of the other machines were not seen for a moment",
-					"table", k.table, "cause", err)
-			}
-			interrupted = true
+		if ctx.Err() != nil {
+			return
+		}
+		r.options.Log.Warn("the changes of the other machines were not seen for a moment",
+			"table", k.table, "cause", err)
+		for err != nil && ctx.Err() == nil {
 			select {
 			case <-time.After(r.timing.relist):
 			case <-ctx.Done():
 			}
-			if seenUntil, err = r.takeOver(ctx, k); err == nil {
-				break
-			}
+			seenUntil, err = r.takeOver(ctx, k)
 		}
-		if ctx.Err() != nil {
-			return
-		}
-		interrupted = false
 	}
 }
 
-// watch takes over changes until the watch breaks off, or until one cannot be stored.
+// watch takes over changes until the watch breaks off, or until one cannot be stored. It returns why.
 func (r *Replica) watch(ctx context.Context, k kind, from int64) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -187,7 +181,8 @@ func (k kind) clear(tx core.App, e event, last seen) (lost string, err error) {
 	if err != nil || here == nil {
 		return "", err
 	}
-	if here.differs(last.Row) && (e.row == nil || here.differs(e.row)) {
+	changed := here.differs(last.Row) && (e.row == nil || here.differs(e.row))
+	if changed && (k.only == "" || last.isThere()) { // each new machine has options of its own
 		lost = k.name(here, e.id)
 	}
 	switch {

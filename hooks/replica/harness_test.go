@@ -6,6 +6,7 @@ import (
 	"errors"
 	"log/slog"
 	"maps"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -355,14 +356,13 @@ func (m *machine) rows() map[string]map[string]row {
 	return all
 }
 
-// expectEqual waits until all machines have the same.
+// expectEqual waits until all machines have the same at once.
 func expectEqual(t *testing.T, machines ...*machine) {
 	t.Helper()
-	for _, other := range machines[1:] {
-		eventually(t, other.name+" has what "+machines[0].name+" has", func() bool {
-			return equal(machines[0].rows(), other.rows())
-		})
-	}
+	eventually(t, "all machines have the same", func() bool {
+		first := machines[0].rows()
+		return !slices.ContainsFunc(machines[1:], func(m *machine) bool { return !equal(first, m.rows()) })
+	})
 }
 
 func equal(one, other map[string]map[string]row) bool {

@@ -1,5 +1,5 @@
-// Package replica keeps the plugins of the dashboard, its admins with their second factors, and the options of
-// the collection of admins equal on several machines. etcd decides, and each machine's SQLite is a copy:
+// Package replica keeps the plugins of the dashboard, its admins with their second factors, and the options
+// of the collection of admins equal on several machines. etcd decides, and each machine's SQLite is a copy:
 // everything that reads there goes on as before, and needs no majority.
 //
 //   - A save is a transaction of etcd inside the transaction of SQLite. It succeeds if the row here is the

@@ -84,7 +84,7 @@ func TestFormation(t *testing.T) {
 		t.Errorf("the second one is switched on: %v", err)
 	}
 	c.expectLogged("notion (this machine's is kept as notion-2, switched off)", "framer")
-	a.expectLogged("gives way", "admin@plugin.example", "another machine brings its plugins and admins first")
+	a.expectLogged("gives way", "admin@plugin.example")
 	admins := a.column(core.CollectionNameSuperusers, "id")
 	if len(admins) != 2 || !slices.Contains(admins, own.Id) {
 		t.Errorf("a has the admins %v", admins)
