@@ -21,7 +21,7 @@ type Copy struct {
 	retention time.Duration
 	sweeping  sync.Mutex
 
-	mu      sync.Mutex
+	mu sync.Mutex
 	// deleted has the ids of the records that an admin has deleted here, until the copy hears of it. If that
 	// was first, the id stays until the process ends: there are as few as admins delete.
 	deleted map[string]bool
