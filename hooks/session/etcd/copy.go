@@ -17,8 +17,8 @@ const (
 	copyAfter = 250 * time.Millisecond
 	// copyAtMost bounds the changes that wait to be written.
 	copyAtMost = 2000
-	// copyAgainAfter is how long the copier waits after an error, of etcd or of the copy. After another one it
-	// waits for twice as long, and so on up to copyAgainWithin.
+	// copyAgainAfter is how long the copier waits after an error, of etcd or of the copy. After another one
+	// it waits for twice as long, and so on up to copyAgainWithin.
 	copyAgainAfter  = time.Second
 	copyAgainWithin = 30 * time.Second
 )

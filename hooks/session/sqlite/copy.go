@@ -21,8 +21,10 @@ type Copy struct {
 	retention time.Duration
 	sweeping  sync.Mutex
 
-	mu      sync.Mutex
-	deleted map[string]bool // the ids of the records that an admin has deleted here
+	mu sync.Mutex
+	// deleted has the ids of the records that an admin has deleted here, until the copy hears of it. If that
+	// was first, the id stays until the process ends: there are as few as admins delete.
+	deleted map[string]bool
 }
 
 var _ session.Copy = (*Copy)(nil)
@@ -183,8 +185,8 @@ func optionalTimestamp(t time.Time) string {
 	return timestamp(t)
 }
 
-// RecordDeleted deletes the session of a record that an admin deletes here: end ends it on all machines. If
-// that fails, nothing is deleted. Bind it to the app's OnRecordDelete("sessions").
+// RecordDeleted is for the app's OnRecordDelete("sessions"): an admin deletes a record here, and end deletes
+// the session on all machines. If that fails, nothing is deleted.
 func (c *Copy) RecordDeleted(
 	e *core.RecordEvent, end func(ctx context.Context, id string) error,
 ) error {
