@@ -199,22 +199,27 @@ func (c *connection) Read(into []byte) (n int, err error) {
 func (c *connection) receive(bytes int) (victims []*connection, tooLong bool) {
 	c.counted.mu.Lock()
 	defer c.counted.mu.Unlock()
-	before := c.size()
-	c.unread += bytes
-	grown := c.size() - before
-	tooLong = !c.greeted && c.unread > maxHello
-	if grown == 0 || c.weight == 0 {
-		return nil, tooLong
+	before := c.weight
+	c.setUnread(c.unread + bytes)
+	if c.list == &c.counted.held && c.weight > before { // it is no poll as others are
+		c.giveUp()
 	}
+	return c.counted.makeRoom(), !c.greeted && c.unread > maxHello
+}
+
+// setUnread counts the connection with other unread bytes, unless it is closed. The caller holds the lock.
+func (c *connection) setUnread(bytes int) {
+	before := c.size()
+	c.unread = bytes
+	if c.weight == 0 {
+		return
+	}
+	grown := c.size() - before
 	c.weight += grown
 	c.counted.open += grown
 	if c.isKept() {
 		c.counted.kept += grown
 	}
-	if c.list == &c.counted.held { // it is no poll as others are
-		c.giveUp()
-	}
-	return c.counted.makeRoom(), tooLong
 }
 
 // greet is the GetConfigForClient of a [tls.Config] whose connections are counted. It changes nothing.
@@ -242,7 +247,7 @@ func (c *connection) giveUp() {
 	c.displaced()
 }
 
-// bodyOf is the body of a request. What has come of it does not count with the connection.
+// bodyOf is the body of a request. What has been read of it does not count with the connection.
 type bodyOf struct {
 	io.ReadCloser
 
@@ -254,7 +259,7 @@ func (b bodyOf) Read(into []byte) (n int, err error) {
 	n, err = b.ReadCloser.Read(into)
 	b.connection.counted.mu.Lock()
 	defer b.connection.counted.mu.Unlock()
-	b.connection.unread = 0
+	b.connection.setUnread(0)
 	return n, err
 }
 
@@ -293,9 +298,9 @@ func (c *connections) begin(r *http.Request) (counting *http.Request, end func()
 	c.mu.Unlock()
 	closeAll(counted.move(&c.handling))
 	if counted.memory == tlsMemory && r.Body != http.NoBody {
-		copied := *r // net/http looks at the type of its own request's body
-		copied.Body = bodyOf{ReadCloser: r.Body, connection: counted}
-		r = &copied
+		body := bodyOf{ReadCloser: r.Body, connection: counted}
+		r = r.WithContext(r.Context()) // net/http looks at the type of the body of its own
+		r.Body = body
 	}
 	return r, func() {
 		c.mu.Lock()

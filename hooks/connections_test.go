@@ -35,6 +35,14 @@ func (s *testServer) memoryNow() (open, kept int) {
 	return c.open, c.kept
 }
 
+// bodiesNow is how many large bodies are being read.
+func (s *testServer) bodiesNow() int {
+	gate := s.server.bodyGate
+	gate.mu.Lock()
+	defer gate.mu.Unlock()
+	return gate.total
+}
+
 func (s *testServer) openNow() int {
 	open, _ := s.memoryNow()
 	return open / plainMemory
@@ -435,14 +443,16 @@ func TestLongHandshakes(t *testing.T) {
 	})
 	const length = 60_000
 	secure := dialTLS(t, s, &tls.Config{RootCAs: roots, ServerName: "localhost"})
-	request := fmt.Sprintf("POST /poll HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n", length)
-	if got := sendOn(t, secure, request+strings.Repeat("x", length)); got != http.StatusBadRequest {
+	request := fmt.Sprintf("POST /poll HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n", length+1)
+	_, _ = io.WriteString(secure, request+strings.Repeat("x", length))
+	bodyIsRead := func() bool {
+		open, _ := s.memoryNow()
+		return s.bodiesNow() == 1 && open == tlsMemory
+	}
+	eventually(t, "the body counts no longer", bodyIsRead)
+	if got := sendOn(t, secure, "x"); got != http.StatusBadRequest {
 		t.Error(got)
 	}
-	eventually(t, "the body counts no longer", func() bool {
-		open, _ := s.memoryNow()
-		return open == tlsMemory
-	})
 	long := s.dial(t)
 	_, _ = long.Write(beginHello(9))
 	expectClosed(t, long)
@@ -454,6 +464,30 @@ func TestLongHandshakes(t *testing.T) {
 	expectClosed(t, first)
 	if open, _ := s.memoryNow(); open > 10*tlsMemory {
 		t.Errorf("they take %d KB", open)
+	}
+}
+
+// What TLS has received counts until a piece of a body has been read, however often that happens, and not
+// once the connection is closed.
+func TestReceivedBytes(t *testing.T) {
+	t.Parallel()
+	c := newConnections(1000)
+	one := &connection{counted: c, memory: tlsMemory}
+	c.add(one)
+	one.move(&c.handling)
+	body := bodyOf{ReadCloser: io.NopCloser(zeroes{}), connection: one}
+	for range 3 {
+		one.receive((usualReceived + 5) << 10)
+		if c.open != tlsMemory+5 {
+			t.Errorf("they count as %d KB", c.open-tlsMemory)
+		}
+		if _, err := body.Read(make([]byte, 1)); err != nil || c.open != tlsMemory {
+			t.Errorf("once they are read they count as %d KB, %v", c.open-tlsMemory, err)
+		}
+	}
+	one.put(nil, 0)
+	if one.receive(64 << 10); c.open != 0 || c.kept != 0 {
+		t.Errorf("a closed connection takes %d KB", c.open)
 	}
 }
 
