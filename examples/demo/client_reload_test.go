@@ -242,8 +242,8 @@ func testWindowNotHandedBack(t *testing.T, p *plugin) {
 	p.ends(`{"`)
 }
 
-// With noopener, open returns null whether a window opens or, as in Safari, none does. The address is there as a
-// link in any case.
+// With noopener, open returns null whether a window opens or, as in Safari, none does. The address is there
+// as a link in any case.
 func testOpenWithNoopener(t *testing.T, p *plugin) {
 	p.run(`opened = 0, auth = createAuth({
 		backend: query.get("backend"),
