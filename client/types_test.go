@@ -33,8 +33,8 @@ export function App(): string {
 auth.state.url.toLowerCase()
 `
 
-// The types serve TypeScript's ways to find a module. The old node10 went by types and typesVersions, as bundler
-// does where it does not look at exports; the compiler has it no more.
+// The types serve TypeScript's ways to find a module. The old node10, which the compiler has no more, went by
+// types and typesVersions, as bundler does where it does not look at exports.
 func TestTypes(t *testing.T) {
 	t.Parallel()
 	root, err := filepath.Abs(".")
@@ -66,7 +66,8 @@ func TestTypes(t *testing.T) {
 			if err := os.Symlink(root, filepath.Join(modules, "plugin-oauth")); err != nil {
 				t.Fatal(err)
 			}
-			options = append(options, "--strict", "--noEmit", "--target", "es2022", "--types", "", "plugin.mts")
+			options = append(options,
+				"--strict", "--noEmit", "--target", "es2022", "--types", "", "plugin.mts")
 			tsc := exec.CommandContext(t.Context(), compiler, options...)
 			tsc.Dir = dir
 			if output, err := tsc.CombinedOutput(); err != nil {

@@ -24,6 +24,7 @@ func hostileScenarios() []scenario {
 			run: testBackAfterChoice,
 		},
 		{name: "window that is not handed back", run: testWindowNotHandedBack},
+		{name: "open with noopener", run: testOpenWithNoopener},
 		{name: "sandbox refuses windows", run: testSandboxRefuses},
 		{name: "blank window is closed", run: testBlankWindowClosed},
 		{name: "401 that the page may not read", run: testUnreadable401},
@@ -239,6 +240,20 @@ func testWindowNotHandedBack(t *testing.T, p *plugin) {
 	p.tab.Until(t, "auth.state.status === 'waiting'")
 	p.submitElsewhere(browser.Evaluate[string](t, p.tab, "auth.state.url"))
 	p.ends(`{"`)
+}
+
+// With noopener, open returns null whether a window opens or, as in Safari, none does. The address is there
+// as a link in any case.
+func testOpenWithNoopener(t *testing.T, p *plugin) {
+	p.run(`opened = 0, auth = createAuth({
+		backend: query.get("backend"),
+		open: url => opened = window.open(url, "_blank", "noopener"),
+	})`)
+	p.press()
+	p.tab.Until(t, "auth.state.status === 'waiting' && opened === null")
+	p.submitElsewhere(browser.Evaluate[string](t, p.tab, "auth.state.url"))
+	p.ends(`{"`)
+	p.status("signedIn")
 }
 
 func testSandboxRefuses(t *testing.T, p *plugin) {

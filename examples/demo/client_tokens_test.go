@@ -415,8 +415,8 @@ func testSignedOutWhileStoring(t *testing.T, p *plugin) {
 	p.idle()
 }
 
-// An abort while a slow storage takes the tokens leaves those that were there before; signing out leaves none.
-// Nobody has the new ones, so they end.
+// An abort while a slow storage takes the tokens leaves those that were there before, and signing out leaves
+// none. Nobody has the new ones, so they end.
 func testAbortedWhileStoring(t *testing.T, p *plugin) {
 	p.useSlowStorage()
 	p.run(`send = fetch, fetch = async (address, init) => {

@@ -160,7 +160,10 @@ func (f *figmaPlugin) picture(name string) {
 	for _, theme := range []string{"light", "dark"} {
 		f.host.Run(f.t, fmt.Sprintf("setTheme(%q)", theme))
 		f.ui.Until(f.t, fmt.Sprintf("document.documentElement.className === 'figma-%s'", theme))
-		f.ui.Run(f.t, "new Promise(painted => requestAnimationFrame(() => requestAnimationFrame(painted)))")
+		const painted = "new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
+		for _, page := range []*browser.Page{f.ui, f.host} { // each is painted by a process of its own
+			page.Run(f.t, painted)
+		}
 		engine := strings.ToLower(string(f.host.Engine()))
 		saveScreenshot(f.t, f.host, fmt.Sprintf("figma-plugin-%s-%s-%s", name, theme, engine))
 		if f.host.Engine() != browser.Chromium {
@@ -333,6 +336,9 @@ func (f *figmaPlugin) checkSignOut() {
 	f.ui.Click(f.t, "#button")
 	f.says("status", "Sign in to put your name on the page.")
 	f.host.Until(f.t, "storage.size === 0")
+	// Both tokens are revoked while the plugin says so already.
+	f.ui.Until(f.t, `performance.getEntriesByType("resource")
+		.filter(({ name }) => name.endsWith("/revoke")).length === 2`)
 	refresh := f.backend.url + "/refresh?code=" + url.QueryEscape(kept.Tokens.RefreshToken)
 	if _, err := post(f.t.Context(), refresh, http.StatusBadRequest); err != nil {
 		f.t.Errorf("after signing out the refresh token still works: %v", err)
