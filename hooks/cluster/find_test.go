@@ -179,6 +179,9 @@ func TestFindStopped(t *testing.T) {
 	m.mu.Lock()
 	m.members["d"] = member
 	m.mu.Unlock()
+	if member.etcd.Server.MemberID() == before {
+		t.Error("it votes as the other one did")
+	}
 	m.expectMachines(t, "a", "a b d")
 	m.expect(t, "d", "key", "value")
 }
