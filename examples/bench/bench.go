@@ -21,6 +21,8 @@ type bench struct {
 	reference *server // net/http alone
 	full      *server // the service in a process of the bench
 	normal    *server // likewise, without an fsync at each commit
+
+	three machines // as they are released; nil unless they are measured
 }
 
 // progress says on standard error what is under way.
@@ -41,6 +43,9 @@ func (b *bench) run() (err error) {
 	}
 	if *soakLength > 0 {
 		return b.soak(b.program, *soakLength, *rate)
+	}
+	if *inCluster {
+		return b.cluster()
 	}
 	if isChosen(coldStartRow) {
 		if err := b.coldStart(b.program); err != nil {
@@ -178,6 +183,9 @@ func (b *bench) newServers() error {
 		"-service", "full", "serve", "--http")
 	b.normal = add(identity{Server: "in the bench", Durability: "NORMAL"}, self,
 		"-service", "normal", "serve", "--http")
+	if err == nil && *inCluster {
+		b.three, err = b.newThree(provider, program)
+	}
 	return err
 }
 
@@ -220,7 +228,7 @@ func (b *bench) newServer(who identity, provider string, command *testkit.Comman
 
 // stop ends the servers that run.
 func (b *bench) stop() {
-	for _, s := range []*server{b.program, b.reference, b.full, b.normal} {
+	for _, s := range append(machines{b.program, b.reference, b.full, b.normal}, b.three...) {
 		if s != nil {
 			s.stop()
 		}

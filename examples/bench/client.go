@@ -23,6 +23,8 @@ type client struct {
 	body []byte // of the last answer; good until the next
 	key  string // of a login that stays pending
 
+	isLast bool // the server has closed the connection after its last answer
+
 	api     string // the host of the provider's API
 	headers string // more of its requests; each ends with a line break
 }
@@ -46,6 +48,9 @@ func (c *client) do(method, target string, want int) error {
 }
 
 func (c *client) send(method, target string) error {
+	if err := c.again(); err != nil {
+		return err
+	}
 	c.out = append(c.out[:0], method...)
 	c.out = append(c.out, ' ')
 	c.out = append(c.out, target...)
@@ -57,6 +62,21 @@ func (c *client) send(method, target string) error {
 	c.out = append(c.out, "\r\n"...)
 	_, err := c.conn.Write(c.out)
 	return err
+}
+
+// again connects anew if the server has closed the connection, as it does after a page for a person.
+func (c *client) again() error {
+	if !c.isLast {
+		return nil
+	}
+	c.close()
+	conn, err := net.Dial("tcp", c.conn.RemoteAddr().String())
+	if err != nil {
+		return err
+	}
+	c.conn, c.isLast = conn, false
+	c.in.Reset(conn)
+	return nil
 }
 
 func (c *client) receive(want int) error {
@@ -80,6 +100,7 @@ func (c *client) receive(want int) error {
 				return err
 			}
 		}
+		c.isLast = c.isLast || string(line) == "Connection: close"
 		chunked = chunked || string(line) == "Transfer-Encoding: chunked"
 	}
 	c.body = c.body[:0]

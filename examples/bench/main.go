@@ -4,6 +4,7 @@
 //	go run ./examples/bench
 //	go run ./examples/bench -only "whole login"
 //	go run ./examples/bench -soak 10m
+//	go run ./examples/bench -cluster
 //	go run ./examples/bench -json >bench.json
 //
 // It builds the program, starts it on a temporary folder, and stands for plugins, browsers and the provider
@@ -37,9 +38,13 @@ var (
 	waiting    = flag.Int("waiting", 5000, "how many polls wait at the same time")
 	soakLength = flag.Duration("soak", 0, "measure only how memory goes under a steady load,\n"+
 		"for a time such as 10m")
-	rate    = flag.Int("rate", 50, "how many logins a second the soak starts")
-	asJSON  = flag.Bool("json", false, "print one JSON object instead of a table")
-	service = flag.String("service", "", "be the service with full or normal durability\n"+
+	inCluster = flag.Bool("cluster", false, "measure only three machines as one, and one alone beside them")
+	kills     = flag.Int("kills", 30, "how often -cluster kills a machine while people sign in")
+	logins    = flag.Int("logins", 10_000, "how many logins -cluster finishes meanwhile, and at the least")
+	limit     = flag.Duration("limit", 10*time.Minute, "how long -cluster kills and counts at each of the two")
+	rate      = flag.Int("rate", 50, "how many logins a second the soak starts")
+	asJSON    = flag.Bool("json", false, "print one JSON object instead of a table")
+	service   = flag.String("service", "", "be the service with full or normal durability\n"+
 		"(the bench starts itself so)")
 )
 
@@ -79,6 +84,8 @@ func run() error {
 		return fmt.Errorf("-only must be one of: %s", strings.Join(rowNames(), "; "))
 	case *seconds <= 0 || *connections <= 0 || *waiting <= 0 || *rate <= 0 || *soakLength < 0:
 		return errors.New("-seconds, -connections, -waiting and -rate must be positive, -soak not negative")
+	case *kills < 0 || *logins < 0 || *limit <= 0:
+		return errors.New("-kills and -logins must not be negative, and -limit must be positive")
 	}
 	dir, err := os.MkdirTemp("", "plugin-oauth-bench")
 	if err != nil {
@@ -95,7 +102,7 @@ func run() error {
 	switch {
 	case *asJSON && err == nil:
 		return b.report.writeJSON(os.Stdout)
-	case !*asJSON && len(b.report.Rows) > 0:
+	case !*asJSON && len(b.report.Rows) > 0 || b.report.Cluster != nil:
 		if err := b.report.writeTable(os.Stdout); err != nil {
 			return err
 		}

@@ -15,6 +15,8 @@ type report struct {
 	Settings settings    `json:"settings"`
 	Rows     []row       `json:"rows"`
 	Soak     *soakReport `json:"soak,omitempty"`
+
+	Cluster *clusterReport `json:"cluster,omitempty"`
 }
 
 // settings are the flags that the figures depend on.
@@ -120,6 +122,11 @@ func (r *report) writeTable(w io.Writer) error {
 	cost := r.Machine.Sync
 	fmt.Fprintf(&b, "An fsync takes %.2f ms (median of %d), %.2f ms at the 99th percentile.\n",
 		cost.P50, cost.Count, cost.P99)
+	if r.Cluster != nil {
+		r.Cluster.write(&b, r.Settings)
+		_, err := io.WriteString(w, b.String())
+		return err
+	}
 	fmt.Fprintf(&b, "%d connections, servers in turns of %.1f s. The ratio compares with the server in the "+
 		"line below:\nthe median of all turns, and the lowest and the highest.\n\n",
 		r.Settings.Connections, r.Settings.RoundSeconds)

@@ -2,9 +2,13 @@ package cluster
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"net"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -96,6 +100,23 @@ func (c Config) whenThereIsRoom() string {
 	}
 	return fmt.Sprintf("it gets one when one of the %d machines has been gone for %s; if none is, destroy "+
 		"this one", foundSize, c.replaceAfter)
+}
+
+// ownerFile has the name of the machine that the data are of.
+func (m *Member) ownerFile() string { return filepath.Join(m.config.Folder, "machine") }
+
+// disown removes the data of another machine, whose disk, or a copy of it, this one has got: it must not vote
+// as that one did, not even once. Where machines are listed, an admin says which is which.
+func (m *Member) disown() error {
+	owner, err := os.ReadFile(m.ownerFile())
+	if m.config.Find == nil || errors.Is(err, fs.ErrNotExist) || string(owner) == m.config.Name {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	m.config.Log.Warn("the data are those of another machine; this one is filled anew", "machine", string(owner))
+	return errors.Join(os.RemoveAll(m.memberFolder()), os.Remove(m.ownerFile()))
 }
 
 // absences has since when members are gone: they are not found, and do not answer.

@@ -14,7 +14,8 @@ import (
 
 // names stand for the DNS of a host that knows which machines run.
 type names struct {
-	list map[string]string // the addresses of all machines
+	list         map[string]string // the addresses of all machines
+	replaceAfter time.Duration
 
 	mu  sync.Mutex
 	run []string // nil: the DNS is out of order
@@ -112,12 +113,12 @@ func (m *machines) begin(t *testing.T, name string) (done func()) {
 }
 
 // Machines that find each other make a cluster once three of them are there. A fourth has to wait as long as
-// the three are there, also if one of them is no longer found, or stopped for a moment. When one is gone, the
-// fourth takes its place, and nobody else's; the one that was gone has none when it comes back.
+// the three are there, also if one of them is no longer found. When one is gone, the fourth takes its place, and
+// nobody else's; the one that was gone has none when it comes back.
 func TestFind(t *testing.T) {
 	t.Parallel()
 	m := newMachines(t, "a b c d")
-	m.names = &names{list: m.list}
+	m.names = &names{list: m.list, replaceAfter: time.Second}
 	a, b := m.begin(t, "a"), m.begin(t, "b")
 	m.awaitLog(t, "the machines cannot be found: no such host", "a")
 	m.names.set("a b")
@@ -151,7 +152,7 @@ func TestFind(t *testing.T) {
 func TestFindStopped(t *testing.T) {
 	t.Parallel()
 	m := newMachines(t, "a b c d")
-	m.names = &names{list: m.list}
+	m.names = &names{list: m.list, replaceAfter: time.Second}
 	m.names.set("a b c")
 	m.start(t, "a b c")
 	before := m.members["c"].etcd.Server.MemberID()
@@ -179,8 +180,28 @@ func TestFindStopped(t *testing.T) {
 	m.mu.Lock()
 	m.members["d"] = member
 	m.mu.Unlock()
+	if member.etcd.Server.MemberID() == before {
+		t.Error("it votes as the other one did")
+	}
 	m.expectMachines(t, "a", "a b d")
 	m.expect(t, "d", "key", "value")
+}
+
+// A machine that is stopped for less than it takes to be gone keeps its place, though another wants it.
+func TestFindWaits(t *testing.T) {
+	t.Parallel()
+	m := newMachines(t, "a b c d")
+	m.names = &names{list: m.list, replaceAfter: time.Hour}
+	m.names.set("a b c")
+	m.start(t, "a b c")
+	m.stop(t, "c")
+	m.names.set("a b d")
+	m.begin(t, "d")
+	m.awaitLog(t, "one of the 3 machines has been gone for 1h", "d")
+	m.expectNoChange(t, "a")
+	m.names.set("a b c d")
+	m.start(t, "c")
+	m.expectMachines(t, "a", "a b c")
 }
 
 func TestFindOnFly(t *testing.T) {

@@ -98,7 +98,7 @@ func (m *machines) config(name string) Config {
 	}
 	if m.names != nil {
 		config.Machines = map[string]string{name: m.list[name]}
-		config.Find, config.replaceAfter = m.names.find, time.Second
+		config.Find, config.replaceAfter = m.names.find, m.names.replaceAfter
 	}
 	return config
 }

@@ -140,6 +140,9 @@ func (m *Member) Stop() {
 func (m *Member) enter(ctx context.Context) error {
 	m.stopping.Store(false)
 	etcd := m.etcdConfig()
+	if err := m.disown(); err != nil {
+		return err
+	}
 	if !wal.Exist(filepath.Join(m.memberFolder(), "wal")) {
 		// What a start left behind that was killed before it had a log.
 		if err := os.RemoveAll(m.memberFolder()); err != nil {
@@ -150,6 +153,9 @@ func (m *Member) enter(ctx context.Context) error {
 			return err
 		}
 		entrance.apply(etcd, m.config)
+		if err := os.WriteFile(m.ownerFile(), []byte(m.config.Name), 0o600); err != nil {
+			return err
+		}
 	}
 	started, err := startEtcd(etcd)
 	if err != nil {
@@ -225,11 +231,6 @@ func (m *Member) checkOwner() error {
 	own := m.etcd.Server.Cluster().Member(m.etcd.Server.MemberID())
 	if own == nil || own.Name == "" || own.Name == m.config.Name {
 		return nil
-	}
-	if m.config.Find != nil {
-		// A new machine has the disk of one that is gone, or a copy of it. Nobody else will vote as that did.
-		m.config.Log.Warn("the data are those of another machine", "machine", own.Name)
-		return errReplaced
 	}
 	return fmt.Errorf("the data in %s are those of %s, and CLUSTER_NAME is %s: set CLUSTER_NAME=%s, or "+
 		"start with the data folder of %s", m.config.Folder, own.Name, m.config.Name, own.Name, m.config.Name)

@@ -1,0 +1,82 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"plugin-oauth/internal/testkit"
+)
+
+// The table has what was measured of both services, and says which goals are met.
+func TestClusterTable(t *testing.T) {
+	t.Parallel()
+	r := report{
+		Settings: settings{Connections: 32},
+		Cluster: &clusterReport{
+			One: serviceFigures{LoginsPerSecond: new(2000.0), IdleMemory: new(20.5)},
+			Three: serviceFigures{
+				LoginsPerSecond: new(499.0), WakeP99: new(50.0), GapAtKill: new(1001.0),
+				Kills: 30, Acknowledged: 10_000, Lost: 1,
+			},
+		},
+	}
+	var b strings.Builder
+	if err := r.writeTable(&b); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		"whole logins a second 2000 499 at least 500: missed",
+		"redirect to waiting poll, p99 ms 50.0 at most 50: met",
+		"longest without a start, kill -9, ms 1001 at most 1000: missed",
+		"anonymous memory, idle, MB 20.5",
+		"kills under load 0 30",
+		"of them lost 0 1 at most 0: missed",
+		"of them given twice 0 0 at most 0: met",
+	} {
+		found := false
+		for line := range strings.Lines(b.String()) {
+			found = found || strings.Join(strings.Fields(line), " ") == want
+		}
+		if !found {
+			t.Errorf("there is no line %q:\n%s", want, &b)
+		}
+	}
+}
+
+// The leader is the one that the machine names that was started last, in the last line about it.
+func TestLeader(t *testing.T) {
+	t.Parallel()
+	m := machines{}
+	for range 3 {
+		m = append(m, &server{command: &testkit.Command{Dir: t.TempDir()}})
+	}
+	log := func(text string) {
+		if err := os.WriteFile(filepath.Join(m[1].command.Dir, "log"), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := m.leader(1); got != 1 {
+		t.Errorf("without a line it is %d", got)
+	}
+	log("msg=joined machine=b leader=a\nmsg=joined machine=b leader=c\n")
+	if got := m.leader(1); got != 2 {
+		t.Errorf("it is %d", got)
+	}
+}
+
+// The longest time without a start counts the time up to now.
+func TestStarts(t *testing.T) {
+	t.Parallel()
+	noted := &starts{last: time.Now().Add(-time.Minute)}
+	noted.note()
+	if longest := noted.reset(); longest < time.Minute {
+		t.Errorf("it is %s", longest)
+	}
+	noted.last = time.Now().Add(-time.Second)
+	if longest := noted.reset(); longest < time.Second || longest > 30*time.Second {
+		t.Errorf("then it is %s", longest)
+	}
+}
