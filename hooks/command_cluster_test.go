@@ -5,9 +5,11 @@ package hooks
 import (
 	"archive/zip"
 	"errors"
+	"maps"
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -50,6 +52,8 @@ func expectPlugin(p *testkit.Process, slug string) {
 	}
 }
 
+const quorumSample = "plugin_oauth_cluster_quorum{}"
+
 const clusterCommand = "cluster --dir pb_data"
 
 // The command cluster shows what its machine knows of all, and says what is wrong.
@@ -58,7 +62,8 @@ func TestClusterCommand(t *testing.T) {
 	alone := testkit.NewProcess(t)
 	mustFail(alone, clusterCommand, "this machine is in no cluster: CLUSTER is not set")
 	machines := newSharingMachines(t)
-	a := machines[0]
+	a, metrics := machines[0], freeAddress(t)
+	a.Env = append(a.Env, "METRICS_ADDR="+metrics)
 	show := func() (string, int) { return a.Run(strings.Fields(clusterCommand)...) }
 	expect := func(what string, code int, words ...string) {
 		t.Helper()
@@ -81,6 +86,16 @@ func TestClusterCommand(t *testing.T) {
 	expect("before the start", 1, "not running", "The service does not run on this machine", "b (127.0.0.1:")
 	machines.Start()
 	expect("all run", 0, "leads", "follows", "this one")
+	samples := scrape(t, metrics)
+	for _, family := range append([]string{"plugin_oauth_cluster_watch_lag_seconds"}, etcdFamilies...) {
+		isThere := func(sample string) bool { return strings.HasPrefix(sample, family+"{") }
+		if !slices.ContainsFunc(slices.Collect(maps.Keys(samples)), isThere) {
+			t.Errorf("there is no %s", family)
+		}
+	}
+	if samples[quorumSample] != 1 || samples["etcd_disk_wal_fsync_duration_seconds{}"] == 0 {
+		t.Errorf("the metrics are %v", samples)
+	}
 	if printed, code := a.Run("cluster", "rest"); code != 1 || !strings.Contains(printed, "did you mean reset?") {
 		t.Errorf("it ends with %d:\n%s", code, printed)
 	}
@@ -90,6 +105,9 @@ func TestClusterCommand(t *testing.T) {
 	machines[1].Stop(syscall.SIGKILL)
 	expect("two are away", 1, "no majority", "This machine cannot reach most of the machines.",
 		"plugin-oauth cluster reset")
+	if samples := scrape(t, metrics); samples[quorumSample] != 0 {
+		t.Errorf("there is a quorum: %v", samples)
+	}
 	a.Stop(syscall.SIGTERM)
 	expect("it has ended", 1, "The service does not run on this machine")
 }

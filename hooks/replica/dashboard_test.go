@@ -111,6 +111,9 @@ func TestDashboardSession(t *testing.T) {
 		t.Fatal("a does not know the session")
 	}
 	a.addAdmin("other@plugin.example")
+	eventually(t, "b knows the other admin", func() bool {
+		return len(b.column(core.CollectionNameSuperusers, "id")) == 2
+	})
 	b.remove(core.CollectionNameSuperusers, admin.Id)
 	eventually(t, "the session ends on a", func() bool { return !a.isLetIn(header) })
 }
