@@ -59,7 +59,7 @@ func (s *server) checkSetUp(r *http.Request) ([]doctor.Finding, error) {
 	if err != nil {
 		return nil, err
 	}
-	findings := s.newDoctor(records).Check(r.Context())
+	findings := slices.Concat(s.membership.findings(r.Context()), s.newDoctor(records).Check(r.Context()))
 	if header := s.headerToTrust(r.Header); header != "" {
 		if finding := doctor.UntrustedProxy(header); !slices.Contains(findings, finding) {
 			findings = append(findings, finding)

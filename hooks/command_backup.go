@@ -63,9 +63,13 @@ backup, or of the dashboard. What is in the folder now is kept in it, in a folde
 			restrictUmask()
 			ctx, stop := signal.NotifyContext(command.Context(), os.Interrupt, syscall.SIGTERM)
 			defer stop()
-			content, aside, err := restore{
+			restoring := restore{
 				folder: app.DataDir(), source: files[0], now: time.Now(), progress: newProgress(os.Stderr),
-			}.run(ctx)
+			}
+			if settings, err := clusterSettings(app.DataDir()); err == nil {
+				restoring.cluster = &settings
+			}
+			content, aside, err := restoring.run(ctx)
 			if err != nil {
 				return orStopped(ctx, err)
 			}
@@ -75,6 +79,9 @@ backup, or of the dashboard. What is in the folder now is kept in it, in a folde
 				fmt.Fprintf(out, "What was there before is in %s. Delete it once all is well.\n", aside)
 			}
 			fmt.Fprintln(out, keysAfterRestore(app.DataDir(), content))
+			if restoring.cluster != nil {
+				fmt.Fprintln(out, onTheOthers(*restoring.cluster))
+			}
 			return nil
 		},
 	}

@@ -172,10 +172,7 @@ func printFindings(out io.Writer, findings []doctor.Finding, checked int) error 
 		}
 	}
 	var b strings.Builder
-	for _, f := range findings {
-		fmt.Fprintf(&b, "%-9s%-*s%s\n         Why    %s\n         Fix    %s\n\n", f.Level, width,
-			f.Plugin, f.What, f.Why, f.Fix)
-	}
+	writeFindings(&b, findings, width)
 	var counts []string
 	for _, level := range []doctor.Level{doctor.LevelError, doctor.LevelWarning, doctor.LevelHint} {
 		if n := countLevel(findings, level); n > 0 {
@@ -190,6 +187,14 @@ func printFindings(out io.Writer, findings []doctor.Finding, checked int) error 
 	}
 	_, err := io.WriteString(out, b.String())
 	return err
+}
+
+// writeFindings writes each finding in three lines. Those of plugins have a column of this width for them.
+func writeFindings(out io.Writer, findings []doctor.Finding, width int) {
+	for _, f := range findings {
+		fmt.Fprintf(out, "%-9s%-*s%s\n         Why    %s\n         Fix    %s\n\n", f.Level, width,
+			f.Plugin, f.What, f.Why, f.Fix)
+	}
 }
 
 func countLevel(findings []doctor.Finding, level doctor.Level) (n int) {

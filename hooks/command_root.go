@@ -48,7 +48,7 @@ func AddCommands(app core.App, root *cobra.Command, version string) {
 	}
 	root.SetHelpCommand(newHelpCommand())
 	root.AddCommand(NewServeCommand(app, version), newSuperuserCommand(app), NewRekeyCommand(app),
-		NewBackupCommand(app), NewRestoreCommand(app),
+		NewBackupCommand(app), NewRestoreCommand(app), NewClusterCommand(app),
 		NewProvidersCommand(), NewDoctorCommand(app), NewDemoCommand(), newVersionCommand())
 	addMigrateCommand(app, root)
 }

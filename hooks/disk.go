@@ -40,11 +40,16 @@ func (s *server) bindDisk(e *core.ServeEvent) error {
 	s.disk.log.bind()
 	e.App.OnBackupCreate().BindFunc(func(e *core.BackupEvent) error {
 		e.Exclude = append(e.Exclude, reserveName, probeName, lockName, restoringName, clusterName)
-		kept, err := filepath.Glob(filepath.Join(e.App.DataDir(), asidePrefix+"*"))
-		for _, path := range kept {
-			e.Exclude = append(e.Exclude, filepath.Base(path))
+		for _, prefix := range []string{asidePrefix, resetPrefix} {
+			kept, err := filepath.Glob(filepath.Join(e.App.DataDir(), prefix+"*"))
+			if err != nil {
+				return err
+			}
+			for _, path := range kept {
+				e.Exclude = append(e.Exclude, filepath.Base(path))
+			}
 		}
-		return errors.Join(err, e.Next())
+		return e.Next()
 	})
 	e.App.OnBackupRestore().BindFunc(func(e *core.BackupEvent) error {
 		e.Exclude = append(e.Exclude, clusterName)

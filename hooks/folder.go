@@ -161,5 +161,6 @@ func isOurs(name string) bool {
 		core.LocalBackupsDirName, core.LocalStorageDirName, core.LocalTempDirName, core.LocalNotifyDirName,
 		core.LocalAutocertCacheDirName, reserveName, probeName, lockName, restoringName, clusterName,
 	}
-	return slices.Contains(ours, name) || strings.HasPrefix(name, asidePrefix)
+	return slices.Contains(ours, name) || strings.HasPrefix(name, asidePrefix) ||
+		strings.HasPrefix(name, resetPrefix)
 }

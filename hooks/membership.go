@@ -8,6 +8,7 @@ import (
 	"net"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -121,6 +122,24 @@ func (m *membership) share(ctx context.Context, own ownStore, config Config) err
 	return nil
 }
 
+// refuseRestore makes the dashboard restore no backup on a machine of a cluster: at the restart that follows,
+// the data of the others would count, and nothing of the backup.
+func (s *server) refuseRestore(e *core.ServeEvent) error {
+	if s.membership == nil {
+		return nil
+	}
+	e.Router.BindFunc(func(e *core.RequestEvent) error {
+		path := e.Request.URL.Path
+		isRestore := strings.HasPrefix(path, "/api/backups/") && strings.HasSuffix(path, "/restore")
+		if !isRestore || !e.HasSuperuserAuth() {
+			return e.Next()
+		}
+		return e.BadRequestError("The other machines have newer data, which would count. Stop the service on "+
+			"all machines, and run plugin-oauth restore on one of them; it says what to do then.", nil)
+	})
+	return nil
+}
+
 // rotationSpare is how much longer another machine may take for a refresh than its provider.
 const rotationSpare = 2 * time.Second
 
@@ -150,6 +169,14 @@ func (m *membership) check() error {
 		return nil
 	}
 	return m.member.Check()
+}
+
+// findings returns what is wrong with the cluster.
+func (m *membership) findings(ctx context.Context) []doctor.Finding {
+	if m == nil {
+		return nil
+	}
+	return clusterFindings(m.roster.View(ctx))
 }
 
 // sweep brings what the admin sees of the sign-ins up to date, and removes the answers to refreshes that are

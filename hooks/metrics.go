@@ -24,6 +24,7 @@ import (
 // from a request.
 type metrics struct {
 	registry *prometheus.Registry
+	ofEtcd   prometheus.Gatherer // nil: this machine is alone
 
 	started       *prometheus.CounterVec   // by plugin
 	ended         *prometheus.CounterVec   // by plugin, outcome
@@ -176,7 +177,9 @@ func (s *server) gatherMetrics() ([]*dto.MetricFamily, error) {
 	for _, plugin := range enabled {
 		s.metrics.addPlugin(plugin)
 	}
-	return s.metrics.registry.Gather()
+	families, err := s.metrics.registry.Gather()
+	ofEtcd, etcdErr := s.metrics.gatherEtcd()
+	return append(families, ofEtcd...), errors.Join(err, etcdErr)
 }
 
 func (s *server) enabledPlugins() (enabled []*plugins.Plugin, err error) {

@@ -180,6 +180,9 @@ func TestMetrics(t *testing.T) {
 		if strings.HasPrefix(key, "plugin_oauth_") && (value != 0 || strings.Contains(key, "stranger")) {
 			t.Errorf("%s is %v, too", key, value)
 		}
+		if strings.HasPrefix(key, "etcd_") || strings.HasPrefix(key, "plugin_oauth_cluster_") {
+			t.Errorf("%s is there without a cluster", key)
+		}
 	}
 	if _, found := samples["go_goroutines{}"]; !found {
 		t.Error("nothing is said of Go")

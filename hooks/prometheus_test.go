@@ -176,6 +176,7 @@ func scrapeRun(t *testing.T) (healthy, failing scraped) {
 const (
 	promUp     = `up{job="plugin-oauth",instance="here"}`
 	promSweeps = `plugin_oauth_sweep_duration_seconds_count{job="plugin-oauth",instance="here",result="ok"}`
+	promQuorum = `plugin_oauth_cluster_quorum{job="plugin-oauth",instance="here"}`
 	promDisk   = `plugin_oauth_disk_free_bytes{job="plugin-oauth",instance="here"}`
 )
 
@@ -212,6 +213,8 @@ func TestPrometheusAlerts(t *testing.T) {
 			at(50, "PluginOAuthSweepFails"))},
 		{name: "little room", data: healthy.with(promDisk, "1e9x30 1e8x30"),
 			expect: slices.Concat(at(30), at(40, "PluginOAuthDiskAlmostFull"))},
+		{name: "no quorum", data: healthy.with(promQuorum, "1x30 0x30"),
+			expect: slices.Concat(at(30), at(35, "PluginOAuthNoQuorum"))},
 	})
 }
 

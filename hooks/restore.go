@@ -13,6 +13,9 @@ import (
 	"time"
 
 	"github.com/pocketbase/pocketbase/core"
+
+	"plugin-oauth/hooks/cluster"
+	"plugin-oauth/hooks/replica"
 )
 
 const (
@@ -30,6 +33,9 @@ type restore struct {
 	source   string
 	now      time.Time
 	progress *progress
+
+	// cluster is the one that the service would be in. Nil: it would be alone.
+	cluster *cluster.Config
 }
 
 // run restores the backup, and returns what is in it, and the folder that has what was there before, or "".
@@ -49,6 +55,9 @@ func (r restore) run(ctx context.Context) (content backupContent, aside string, 
 	if lock != nil {
 		defer lock.Close()
 	}
+	if err := r.refuseBesideOthers(ctx); err != nil {
+		return content, "", err
+	}
 	unpacked := filepath.Join(r.folder, restoringName)
 	if err := os.RemoveAll(unpacked); err != nil {
 		return content, "", err
@@ -65,8 +74,38 @@ func (r restore) run(ctx context.Context) (content backupContent, aside string, 
 	if content, err = checkDatabase(ctx, filepath.Join(unpacked, databaseName)); err != nil {
 		return content, "", fmt.Errorf("the backup is not good, so nothing was changed: %w", err)
 	}
+	if err := r.comeFirst(filepath.Join(unpacked, databaseName)); err != nil {
+		return content, "", err
+	}
 	aside, err = r.replace(unpacked)
 	return content, aside, err
+}
+
+// refuseBesideOthers fails if other machines have the data of this one's cluster: those count, and the plugins
+// of the backup would be gone again at the next start.
+func (r restore) refuseBesideOthers(ctx context.Context) error {
+	if r.cluster == nil {
+		return nil
+	}
+	run, err := othersThatRun(ctx, *r.cluster)
+	if err != nil || len(run) == 0 {
+		return err
+	}
+	return fmt.Errorf("these machines run, and have newer data, which count: %s. To go back to the backup, "+
+		"stop the service on all machines first. If only this machine's data are lost, it needs no backup: "+
+		"start it with an empty data folder, and the others fill it", strings.Join(run, ", "))
+}
+
+// comeFirst makes the plugins and admins of the backup those of all machines.
+func (r restore) comeFirst(database string) error {
+	if r.cluster == nil {
+		return nil
+	}
+	db, err := openFile(database)
+	if err != nil {
+		return err
+	}
+	return errors.Join(replica.ComeFirst(db), db.Close())
 }
 
 // isRestored reports whether a file of a backup is put back. The dashboard's backups have others, such as its
@@ -172,7 +211,7 @@ func replacedIn(folder string) (names []string, err error) {
 	for _, entry := range entries {
 		name := entry.Name()
 		isDatabase := strings.HasPrefix(name, databaseName) || strings.HasPrefix(name, "auxiliary.db")
-		if isDatabase || name == core.LocalStorageDirName {
+		if isDatabase || name == core.LocalStorageDirName || name == clusterName {
 			names = append(names, name)
 		}
 	}

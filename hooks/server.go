@@ -118,6 +118,7 @@ func newServer(app core.App, config Config, records *plugins.Records) (*server, 
 	})
 	s.metrics = newMetrics(s.sessions, config.Version)
 	s.metrics.addDisk(app.DataDir())
+	s.metrics.addCluster(membership)
 	s.alerts = s.newAlerts()
 	s.metrics.registry.MustRegister(failingPlugins{server: s})
 	s.routes = s.routeTable()

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"sync"
 	"time"
 )
@@ -179,6 +180,9 @@ func (a *asker) explain(name string, err error) error {
 		return fmt.Errorf("the clock of %s, or of this machine, is wrong by a day or more: set it", where)
 	case isAboutCertificate(err):
 		return fmt.Errorf("%s has another CLUSTER_SECRET: make it the same on each machine", where)
+	}
+	if request, isRequest := errors.AsType[*url.Error](err); isRequest {
+		err = request.Err // without an address that nobody has typed
 	}
 	return fmt.Errorf("%s cannot be reached: %w", where, err)
 }

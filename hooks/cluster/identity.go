@@ -128,8 +128,11 @@ func (i *identity) renew(now time.Time) error {
 	return nil
 }
 
-// write replaces a file, which is there at any time.
+// write replaces a file, which is there at any time. An identity without a folder is for questions only.
 func (i *identity) write(name string, content []byte) error {
+	if i.folder == "" {
+		return nil
+	}
 	if err := os.MkdirAll(i.folder, 0o700); err != nil {
 		return err
 	}

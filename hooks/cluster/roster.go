@@ -1,8 +1,10 @@
 package cluster
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"slices"
 	"strings"
 	"sync"
@@ -23,6 +25,12 @@ type Machine struct {
 	Seen time.Time
 	// Free is how many bytes its disk with the data has left, or nil if that is not known.
 	Free *uint64
+	// Size is how many bytes the cluster's data take there. Zero: that is not known.
+	Size int64
+	// Slow is how long 99 of 100 writes to its disk took at most in the last minute, or nil.
+	Slow *time.Duration
+	// Behind is how many changes it had not stored when it was last heard, or nil until then.
+	Behind *uint64
 	// Ahead is by how much its clock is ahead of this machine's. It is negative if that one is behind, and
 	// nil until the machine was heard.
 	Ahead *time.Duration
@@ -35,8 +43,9 @@ type RosterOptions struct {
 	// Free returns how many bytes the disk with the data has left, if that is known.
 	Free func() (bytes uint64, known bool)
 
-	now   func() time.Time // the clock of this machine; nil: time.Now
-	every time.Duration    // how often the others are told; zero: 10 seconds
+	now   func() time.Time                        // the clock of this machine; nil: time.Now
+	slow  func() (took time.Duration, known bool) // how slow its disk is; nil: as etcd has it
+	every time.Duration                           // how often the others are told; zero: 10 seconds
 }
 
 // Roster tells the other machines every 10 seconds that this one is there, and knows when it last heard of
@@ -50,6 +59,8 @@ type Roster struct {
 
 	mu    sync.Mutex
 	heard map[string]*heard // by the name of the machine
+	own   presence          // what this machine has said last
+	lag   watchLag
 }
 
 // machineKeys is what the keys of machines begin with. They go with no lease: an election would prolong it.
@@ -62,14 +73,21 @@ type presence struct {
 	Time int64 `json:"time"`
 	// Free is how many bytes its disk has left, or nil.
 	Free *uint64 `json:"free,omitempty"`
+	// Size is how many bytes the cluster's data take on it.
+	Size int64 `json:"size,omitempty"`
+	// Slow is how long its writes take, in nanoseconds, or nil.
+	Slow *time.Duration `json:"slow,omitempty"`
+	// Applied is the latest change that it has stored, by its number, or zero.
+	Applied uint64 `json:"applied,omitempty"`
 }
 
 // heard is what is known of another machine.
 type heard struct {
 	presence
 
-	at    time.Time       // by the clock of this machine
-	ahead []time.Duration // as its latest messages had it
+	at     time.Time       // by the clock of this machine
+	ahead  []time.Duration // as its latest messages had it
+	behind *uint64         // nil: it was only recalled
 }
 
 // aheadSamples is how many messages tell how far a clock is ahead. A message that was long under way makes
@@ -91,10 +109,15 @@ func (m *Member) NewRoster(options RosterOptions) *Roster {
 	if options.every == 0 {
 		options.every = presenceEvery
 	}
+	if options.slow == nil {
+		disk := &writes{}
+		options.slow = func() (time.Duration, bool) { return disk.slow(time.Now()) }
+	}
 	ctx, stop := context.WithCancel(context.Background())
 	r := &Roster{member: m, options: options, stop: stop, heard: map[string]*heard{}}
 	r.running.Go(func() { r.tell(ctx) })
 	r.running.Go(func() { r.follow(ctx) })
+	r.running.Go(func() { r.note(ctx) })
 	return r
 }
 
@@ -110,6 +133,7 @@ func (r *Roster) tell(ctx context.Context) {
 	defer every.Stop()
 	for {
 		r.put(ctx)
+		r.relieve(ctx)
 		select {
 		case <-every.C:
 		case <-ctx.Done():
@@ -122,12 +146,32 @@ func (r *Roster) tell(ctx context.Context) {
 func (r *Roster) put(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, r.options.every)
 	defer cancel()
-	present := presence{Version: r.options.Version, Time: r.options.now().UnixMilli(), Free: r.free()}
+	present := r.present()
+	r.mu.Lock()
+	r.own = present
+	r.lag.told(time.Now())
+	r.mu.Unlock()
 	value, err := json.Marshal(present)
 	if err != nil {
 		return // text and numbers can always be encoded
 	}
 	_, _ = r.member.client.Put(ctx, machineKeys+r.member.config.Name, string(value))
+}
+
+// present is what this machine is like at the moment.
+func (r *Roster) present() presence {
+	server := r.member.etcd.Server
+	present := presence{
+		Version: r.options.Version,
+		Time:    r.options.now().UnixMilli(),
+		Free:    r.free(),
+		Size:    server.Backend().Size(),
+		Applied: server.AppliedIndex(),
+	}
+	if took, known := r.options.slow(); known {
+		present.Slow = &took
+	}
+	return present
 }
 
 // free returns what is left on the disk of this machine.
@@ -207,6 +251,13 @@ func (r *Roster) hear(name string, value []byte) {
 	known.presence, known.at = present, now
 	known.ahead = append(known.ahead, time.UnixMilli(present.Time).Sub(now))
 	known.ahead = slices.Clone(known.ahead[max(0, len(known.ahead)-aheadSamples):])
+	if present.Applied > 0 {
+		committed := r.member.etcd.Server.CommittedIndex()
+		known.behind = new(committed - min(committed, present.Applied))
+	}
+	if name == r.member.config.Name && present.Time == r.own.Time {
+		r.lag.seen(time.Now())
+	}
 }
 
 // Machines returns all machines of the cluster, sorted by name.
@@ -218,6 +269,7 @@ func (r *Roster) Machines() (machines []Machine) {
 		machine := Machine{Name: name, Leads: name == leader}
 		if known := r.heard[name]; known != nil {
 			machine.Version, machine.Seen, machine.Free = known.Version, known.at, known.Free
+			machine.Size, machine.Slow, machine.Behind = known.Size, known.Slow, known.behind
 			if len(known.ahead) > 0 {
 				machine.Ahead = new(slices.Max(known.ahead))
 			}
@@ -225,10 +277,83 @@ func (r *Roster) Machines() (machines []Machine) {
 		if name == r.member.config.Name {
 			machine.IsThis, machine.Version = true, r.options.Version
 			machine.Seen, machine.Free, machine.Ahead = r.options.now(), r.free(), new(time.Duration(0))
+			server := r.member.etcd.Server
+			machine.Size, machine.Slow = server.Backend().Size(), r.own.Slow
+			machine.Behind = new(server.CommittedIndex() - server.AppliedIndex())
 		}
 		machines = append(machines, machine)
 	}
 	return machines
+}
+
+// slowLeader is how slow the writes of a machine get before another should lead: all wait for them.
+const slowLeader = 500 * time.Millisecond
+
+// relieve lets another machine lead, if the disk of this one is slow and another's is not.
+func (r *Roster) relieve(ctx context.Context) {
+	var own Machine
+	var others []Machine
+	for _, machine := range r.Machines() {
+		switch {
+		case machine.IsThis:
+			own = machine
+		case machine.Slow != nil && *machine.Slow <= slowLeader/2 && r.isFresh(machine):
+			others = append(others, machine)
+		}
+	}
+	if !own.Leads || own.Slow == nil || *own.Slow <= slowLeader || len(others) == 0 {
+		return
+	}
+	quickest := slices.MinFunc(others, func(a, b Machine) int { return cmp.Compare(*a.Slow, *b.Slow) })
+	if err := r.member.moveLeader(ctx, quickest.Name); err != nil {
+		r.member.config.Log.Warn("the disk of this machine is slow, and no other could lead", "cause", err)
+		return
+	}
+	r.member.config.Log.Warn("the disk of this machine is slow, so another leads now", "machine", quickest.Name)
+}
+
+// isFresh reports whether a machine was heard lately.
+func (r *Roster) isFresh(machine Machine) bool {
+	return machine.Ahead != nil && r.options.now().Sub(machine.Seen) < 3*r.options.every
+}
+
+// moveLeader lets another machine lead.
+func (m *Member) moveLeader(ctx context.Context, name string) error {
+	ctx, cancel := context.WithTimeout(ctx, changeTime)
+	defer cancel()
+	server := m.etcd.Server
+	for _, member := range server.Cluster().Members() {
+		if m.machineOf(member) == name && !member.IsLearner {
+			return server.MoveLeader(ctx, uint64(server.MemberID()), uint64(member.ID))
+		}
+	}
+	return errors.New("it does not vote")
+}
+
+// watchLag is how long a message of this machine takes until it comes back from the others: it is stored by
+// most of them, and watched by this one.
+type watchLag struct {
+	last    time.Duration
+	waiting time.Time // since when; zero: the latest message has come back
+}
+
+func (l *watchLag) told(now time.Time) {
+	if l.waiting.IsZero() {
+		l.waiting = now
+	}
+}
+
+func (l *watchLag) seen(now time.Time) { l.last, l.waiting = now.Sub(l.waiting), time.Time{} }
+
+// WatchLag is how long a change takes at the moment until this machine sees it: to be stored, and to be
+// watched. It grows while nothing can be stored.
+func (r *Roster) WatchLag() time.Duration {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.lag.waiting.IsZero() {
+		return r.lag.last
+	}
+	return max(r.lag.last, time.Since(r.lag.waiting))
 }
 
 // names returns the names of the members, sorted.

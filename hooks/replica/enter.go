@@ -38,13 +38,18 @@ func (r *Replica) enter(ctx context.Context) ([]int64, error) {
 		return nil, err
 	}
 	revisions, err := r.reconcile(ctx)
-	if err != nil || cluster != "" {
-		return revisions, err
-	}
-	if cluster, err = r.found(ctx); err != nil {
+	if err != nil {
 		return nil, err
 	}
-	return revisions, rememberCluster(r.app, cluster)
+	if cluster == "" {
+		if cluster, err = r.found(ctx); err != nil {
+			return nil, err
+		}
+		if err := rememberCluster(r.app, cluster); err != nil {
+			return nil, err
+		}
+	}
+	return revisions, forget(r.app, dbx.HashExp{"key": firstKey})
 }
 
 // maxRounds bounds how often the two sides are compared at a start. The second time nearly always finds

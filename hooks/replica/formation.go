@@ -16,8 +16,8 @@ import (
 
 // A cluster that is new has no records, and each of its machines may have some. All of them are kept, but two
 // may have the same slug or address, and there is only one secret that the sessions of admins are signed
-// with. So one machine comes first: one with plugins before one without, then one with admins, then the one
-// whose data are the oldest. Then an admin whom the environment makes on a new machine does not take the
+// with. So one machine comes first: that of [ComeFirst], then one with plugins before one without, then one
+// with admins, then the one whose data are the oldest. Then an admin whom the environment makes on a new machine does not take the
 // place of one who has changed their password.
 const (
 	// foundedKey is there when the first machine has brought its records.
@@ -79,11 +79,16 @@ func (r *Replica) rank() (string, error) {
 		}
 		none[i] = count == 0
 	}
+	first, err := comesFirst(r.app)
+	if err != nil {
+		return "", err
+	}
 	superusers, err := r.app.FindCollectionByNameOrId(core.CollectionNameSuperusers)
 	if err != nil {
 		return "", err
 	}
-	return fmt.Sprintf("%-5t %-5t %s", none[0], none[1], superusers.Created), nil // false before true
+	// False comes before true.
+	return fmt.Sprintf("%-5t %-5t %-5t %s", !first, none[0], none[1], superusers.Created), nil
 }
 
 // firstOf returns the key of the machine that comes first, and how many have said what they have.

@@ -39,9 +39,7 @@ func (s seen) revisionThere() int64 {
 }
 
 func makeSeenTable(app core.App) error {
-	_, err := app.NonconcurrentDB().NewQuery("CREATE TABLE IF NOT EXISTS " + seenTable +
-		" (key TEXT PRIMARY KEY NOT NULL, revision INTEGER NOT NULL, own INTEGER NOT NULL, value TEXT)").
-		Execute()
+	_, err := app.NonconcurrentDB().NewQuery(createSeenTable).Execute()
 	return err
 }
 
@@ -141,7 +139,8 @@ func knowCluster(tx core.App, cluster string, revision int64) error {
 	if cluster == "" || known != cluster || latest > revision {
 		outdated = dbx.NewExp("true")
 	}
-	if err := forget(tx, outdated); err != nil {
+	// A start that is interrupted must not forget that this machine comes first.
+	if err := forget(tx, dbx.And(outdated, dbx.Not(dbx.HashExp{"key": firstKey}))); err != nil {
 		return err
 	}
 	return rememberCluster(tx, cluster)

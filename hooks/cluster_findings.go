@@ -1,0 +1,149 @@
+package hooks
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"plugin-oauth/hooks/cluster"
+	"plugin-oauth/hooks/doctor"
+	"plugin-oauth/hooks/plugins"
+)
+
+// What of a machine of a cluster calls for a change.
+const (
+	// machineClockTolerance is how far two clocks may differ. Each machine says when a login has expired.
+	machineClockTolerance = time.Second
+	// slowWrites is how long writes to a disk take that make people wait.
+	slowWrites = 100 * time.Millisecond
+	// manyChanges is how many changes a machine is behind that is not only busy.
+	manyChanges = 1000
+	// muchData is how many bytes the cluster's data take when something is wrong. Beyond 1 GB nothing can be
+	// stored.
+	muchData = 600 << 20
+	// littleRoom is how many bytes a disk has left when it is time to make room.
+	littleRoom = 100 << 20
+)
+
+// clusterFindings returns what is wrong with a cluster, as it is seen at one of its machines.
+func clusterFindings(view cluster.View) (findings []doctor.Finding) {
+	if view.Status == nil {
+		findings = append(findings, doctor.Finding{
+			Level: doctor.LevelError,
+			What:  "The service does not run on this machine, or does not take part yet.",
+			Why:   "Nobody can sign in here, and the others have one machine less to rely on.",
+			Fix:   "Start it with plugin-oauth serve. If it runs, its log says what it waits for.",
+		})
+	} else if view.Status.Leader == "" {
+		findings = append(findings, doctor.Finding{
+			Level: doctor.LevelError,
+			What:  "This machine cannot reach most of the machines.",
+			Why:   "Nobody can sign in here, and nothing can be stored.",
+			Fix: "Start the others, and look at the network between them. If the disks of most of them are " +
+				"lost, run plugin-oauth cluster reset on a machine that has its data.",
+		})
+	} else if view.Status.Problem != "" {
+		findings = append(findings, doctor.Finding{
+			Level: doctor.LevelWarning,
+			What:  strings.ToUpper(view.Status.Problem[:1]) + view.Status.Problem[1:] + ".",
+			Why:   "It should be sent no requests until then.",
+			Fix:   "Wait for some seconds. If it stays so, its disk or its network is too slow.",
+		})
+	}
+	for _, name := range slices.Sorted(maps.Keys(view.Answers)) {
+		findings = append(findings, machineAway(name, view)...)
+	}
+	if view.Status == nil {
+		return findings
+	}
+	for _, machine := range view.Status.Machines {
+		findings = append(findings, machineFindings(machine)...)
+	}
+	return append(findings, versionFindings(view.Status.Machines)...)
+}
+
+// machineAway returns what is wrong with a machine by what it says itself.
+func machineAway(name string, view cluster.View) []doctor.Finding {
+	answer := view.Answers[name]
+	finding := doctor.Finding{
+		Level: doctor.LevelWarning,
+		Why:   "If one machine more is away, nobody can sign in.",
+	}
+	switch {
+	case answer.TakesPart:
+		return nil
+	case answer.Waits:
+		finding.What = name + " has no data, and waits for the others."
+		finding.Fix = "Wait for some seconds: it is filled once most of the machines with data run. At the " +
+			"first start all of them must run."
+	default:
+		finding.What = plugins.Sentence(answer.Err.Error())
+		finding.Fix = "Start the service there, and let the network pass its port to the other machines."
+	}
+	return []doctor.Finding{finding}
+}
+
+// machineFindings returns what is wrong with a machine by what it has told the others.
+func machineFindings(machine cluster.Machine) (findings []doctor.Finding) {
+	add := func(what, why, fix string) { findings = append(findings, warning(what, why, fix)) }
+	if off := machine.Ahead; off != nil && off.Abs() > machineClockTolerance {
+		direction := "behind"
+		if *off > 0 {
+			direction = "ahead of"
+		}
+		add(fmt.Sprintf("The clock of %s is %s %s this machine's.", machine.Name, shortTime(off.Abs()), direction),
+			"Logins expire too early or too late there, and the times in the dashboard are wrong.",
+			"Set the clocks of all machines, preferably with NTP.")
+	}
+	if slow := machine.Slow; slow != nil && *slow > slowWrites {
+		add(fmt.Sprintf("The disk of %s takes up to %s for a write.", machine.Name, shortTime(*slow)),
+			"Its requests wait that long, and those of all machines while it leads.",
+			"Give it another disk, or move what else uses this one.")
+	}
+	if behind := machine.Behind; behind != nil && *behind > manyChanges {
+		add(fmt.Sprintf("%s is %d changes behind the others.", machine.Name, *behind),
+			"Its answers are late.", "Look at its disk, its processor and its network.")
+	}
+	if machine.Size > muchData {
+		add(fmt.Sprintf("The data of the cluster take %s on %s.", megabytes(machine.Size), machine.Name),
+			"When they reach 1 GB, nothing can be stored any more.",
+			"Set AUTHORIZE_RATE_LIMIT lower, if strangers start too many logins.")
+	}
+	if free := machine.Free; free != nil && *free < littleRoom && !machine.IsThis {
+		add(fmt.Sprintf("The disk of %s has only %d MB left.", machine.Name, *free>>20),
+			"When it is full, that machine takes no part.", "Make room there.")
+	}
+	return findings
+}
+
+// versionFindings says so if the machines run several versions.
+func versionFindings(machines []cluster.Machine) []doctor.Finding {
+	var said []string
+	versions := map[string]bool{}
+	for _, machine := range machines {
+		if machine.Version != "" {
+			said = append(said, machine.Name+" "+machine.Version)
+			versions[machine.Version] = true
+		}
+	}
+	if len(versions) < 2 {
+		return nil
+	}
+	return []doctor.Finding{warning("The machines run different versions: "+strings.Join(said, ", ")+".",
+		"That is meant for an upgrade only, one machine after the other.",
+		"Upgrade those that are behind.")}
+}
+
+// shortTime writes a time as people read it: 3 ms, 2.1 s, 5 min.
+func shortTime(d time.Duration) string {
+	switch {
+	case d < time.Second:
+		return fmt.Sprintf("%d ms", d.Round(time.Millisecond).Milliseconds())
+	case d < 2*time.Minute:
+		return fmt.Sprintf("%.1f s", d.Seconds())
+	default:
+		return fmt.Sprintf("%d min", int(d.Round(time.Minute).Minutes()))
+	}
+}
