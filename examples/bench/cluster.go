@@ -37,10 +37,11 @@ func (b *bench) newThree(provider, program string) (three machines, err error) {
 		if err != nil {
 			return nil, err
 		}
+		three = append(three, s)
 		s.command.Env = append(s.command.Env,
+			"REDIRECT_URI=http://"+three[0].command.Address+"/redirect",
 			"CLUSTER="+strings.Join(list, ","), "CLUSTER_NAME="+name,
 			"CLUSTER_SECRET=secret-of-the-machines-of-the-bench")
-		three = append(three, s)
 	}
 	return three, nil
 }
@@ -122,7 +123,7 @@ func (b *bench) measureService(name string, m machines, figures *serviceFigures)
 	if err := figures.wakes(m, b.report.Settings); err != nil {
 		return err
 	}
-	faults := max(3, *kills/3)
+	faults := min(max(3, *kills/3), maxGaps)
 	b.progress("%s: %d times kill -9, and %d times SIGTERM", name, faults, faults)
 	if err := figures.gaps(m, faults); err != nil {
 		return err

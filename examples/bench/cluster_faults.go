@@ -53,13 +53,14 @@ func (s *starts) reset() (longest time.Duration) {
 	return longest
 }
 
-// The probes of a machine start logins one after the other, so that the longest time without a start is known
-// to some milliseconds. They are few enough that the limit of logins under way is not reached.
 const (
-	probes     = 2
+	// probeEvery is how often a probe starts a login at each machine: often enough that the longest time
+	// without a start is known to some milliseconds, and so seldom that the service's limit of logins under
+	// way is not reached in maxGaps ends of each kind.
 	probeEvery = 10 * time.Millisecond
 	// probeTime is how long a start may take before it is tried anew.
 	probeTime = 5 * time.Second
+	maxGaps   = 10
 )
 
 // probe starts logins at a machine until the channel is closed, whether or not it is there.
@@ -99,9 +100,7 @@ func (f *serviceFigures) gaps(m machines, rounds int) error {
 	noted, stopped := &starts{}, make(chan struct{})
 	var probing sync.WaitGroup
 	for _, s := range m {
-		for range probes {
-			probing.Go(func() { s.probe(noted, stopped) })
-		}
+		probing.Go(func() { s.probe(noted, stopped) })
 	}
 	defer probing.Wait()
 	defer close(stopped)

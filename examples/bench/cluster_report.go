@@ -61,19 +61,19 @@ var clusterRows = []clusterRow{
 		figure: func(f serviceFigures) *float64 { return f.LoginsPerSecond },
 	},
 	{
-		name: "redirect to waiting poll, p50 ms", format: "%.1f",
+		name: "redirect to waiting poll, p50 ms", format: "%.2f",
 		figure: func(f serviceFigures) *float64 { return f.WakeP50 },
 	},
 	{
-		name: "redirect to waiting poll, p99 ms", format: "%.1f", goal: 50, hasGoal: true,
+		name: "redirect to waiting poll, p99 ms", format: "%.2f", goal: 50, hasGoal: true,
 		figure: func(f serviceFigures) *float64 { return f.WakeP99 },
 	},
 	{
-		name: "the same under load, p50 ms", format: "%.1f",
+		name: "the same under load, p50 ms", format: "%.2f",
 		figure: func(f serviceFigures) *float64 { return f.LoadedWakeP50 },
 	},
 	{
-		name: "the same under load, p99 ms", format: "%.1f", goal: 50, hasGoal: true,
+		name: "the same under load, p99 ms", format: "%.2f", goal: 50, hasGoal: true,
 		figure: func(f serviceFigures) *float64 { return f.LoadedWakeP99 },
 	},
 	{

@@ -29,7 +29,7 @@ func TestClusterTable(t *testing.T) {
 	}
 	for _, want := range []string{
 		"whole logins a second 2000 499 at least 500: missed",
-		"redirect to waiting poll, p99 ms 50.0 at most 50: met",
+		"redirect to waiting poll, p99 ms 50.00 at most 50: met",
 		"longest without a start, kill -9, ms 1001 at most 1000: missed",
 		"anonymous memory, idle, MB 20.5",
 		"kills under load 0 30",
