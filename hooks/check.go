@@ -126,7 +126,7 @@ func (s *server) bindDashboard(e *core.ServeEvent) error {
 		Check:       s.checkSetUp,
 	}
 	if shares := s.membership; shares != nil {
-		options.Report, options.Cancel = s.sharedReport, shares.sessions.Cancel
+		options.Cancel = shares.sessions.Cancel
 		options.Machines = func() []dashboard.Machine {
 			return shownMachines(shares.roster.Machines(), s.config.timing.now())
 		}
@@ -137,13 +137,9 @@ func (s *server) bindDashboard(e *core.ServeEvent) error {
 
 // report sweeps first, so that whatever is due has expired and the totals are up to date.
 func (s *server) report(ctx context.Context, asked dashboard.ReportRequest) (session.Report, error) {
+	if s.membership != nil {
+		return s.membership.sessions.Report(ctx, sqlite.ReportRequest(asked))
+	}
 	s.sweep()
 	return s.table.Report(ctx, sqlite.ReportRequest(asked))
-}
-
-// sharedReport is [server.report] of all machines.
-func (s *server) sharedReport(
-	ctx context.Context, asked dashboard.ReportRequest,
-) (session.Report, error) {
-	return s.membership.sessions.Report(ctx, sqlite.ReportRequest(asked))
 }

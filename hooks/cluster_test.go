@@ -322,3 +322,49 @@ func TestMachineWaits(t *testing.T) {
 		t.Error("it listened without the others")
 	}
 }
+
+// Every dashboard shows the whole service, and ends sign-ins of any machine.
+func TestMachinesShareDashboards(t *testing.T) {
+	t.Parallel()
+	machines := testkit.NewMachines(t, "a", "b", "c")
+	for _, p := range machines {
+		p.Env = append(p.Env, testkit.SuperuserEnv()...)
+	}
+	machines.Start()
+	a, b, c := machines[0], machines[1], machines[2]
+	_, readKey := loginAcross(machines, a, b)
+	c.Expect("poll", c.Poll(readKey), http.StatusOK, testkit.TokenResponse)
+	_, living := a.Authorize()
+	type answer struct {
+		Funnel   []struct{ Started, Claimed, Denied int }
+		Live     []struct{ ID string }
+		Machines []struct {
+			Name  string
+			Leads bool
+			Seen  *float64
+		}
+	}
+	read := func(p *testkit.Process) (got answer) {
+		readJSON(p.Backend, "/api/plugin-oauth/sign-ins?span=day", &got)
+		return got
+	}
+	for _, p := range machines {
+		eventually(t, "the dashboard has all", func() bool {
+			got := read(p)
+			seen := 0
+			for _, machine := range got.Machines {
+				if machine.Seen != nil {
+					seen++
+				}
+			}
+			return len(got.Funnel) == 1 && got.Funnel[0].Started == 2 && got.Funnel[0].Claimed == 1 &&
+				len(got.Live) == 1 && seen == 3
+		})
+	}
+	end := c.Request(http.MethodPost, "/api/plugin-oauth/sign-ins/"+read(c).Live[0].ID+"/end", "", c.Admin())
+	c.Expect("end", end, http.StatusNoContent, "")
+	b.ExpectError("poll", b.Poll(living), http.StatusBadRequest, "access_denied")
+	if got := read(c); got.Funnel[0].Denied != 1 || len(got.Live) != 0 {
+		t.Errorf("afterwards: %+v", got)
+	}
+}

@@ -264,7 +264,6 @@ func TestConfigFromEnvironment(t *testing.T) {
 	}
 }
 
-// A public client has no secret, and the token endpoint may want more than OAuth says.
 // The machines of a cluster have the same variables but for the name, which Fly.io sets.
 func TestClusterFromEnvironment(t *testing.T) {
 	const machines = "CLUSTER=a=host-a:2380,b=host-b:2380,c=host-c:2380"
@@ -297,6 +296,7 @@ func TestClusterFromEnvironment(t *testing.T) {
 	}
 }
 
+// A public client has no secret, and the token endpoint may want more than OAuth says.
 func TestTokenSettingsFromEnvironment(t *testing.T) {
 	setEnv(t, "CLIENT_SECRET=", "TOKEN_AUTH=none", "TOKEN_FORMAT=json", "REVOKE_KIND=delete",
 		"TOKEN_PARAMS=?resource=a&resource=b", "LOGIN_PARAMS=prompt, login_hint", "REDIRECT_PARAMS=realmId",

@@ -272,6 +272,9 @@ func (s *server) sweep() {
 		swept, err = s.sweepSessions(context.Background())
 		err = errors.Join(err, s.membership.sweep())
 	}
+	if s.membership != nil && sqlite.IsFull(err) {
+		s.makeRoom() // for the copy
+	}
 	s.metrics.sweep(swept, time.Since(began), err)
 	if err != nil {
 		s.log.Error("the sweep failed; it runs again in a minute", "cause", err.Error())
