@@ -66,8 +66,8 @@ const (
 	maxGaps   = 10
 )
 
-// probe starts logins at a machine until the channel is closed, whether or not it is there, and whether or not
-// those before have been answered: people do not wait for each other.
+// probe starts logins at a machine until the channel is closed, whether or not it is there, and whether or
+// not those before have been answered: people do not wait for each other.
 func (s *server) probe(noted *starts, stopped <-chan struct{}) {
 	var probing sync.WaitGroup
 	defer probing.Wait()
