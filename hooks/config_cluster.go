@@ -45,7 +45,7 @@ func findOnFly(config *cluster.Config, app, machine string) error {
 		return errors.New("CLUSTER_NAME must be left out beside CLUSTER=fly: there each machine is called " +
 			"by its FLY_MACHINE_ID")
 	}
-	address := cluster.FlyName(app, machine)
+	address := cluster.FlyAddress(app, machine)
 	config.Name, config.Machines = machine, map[string]string{machine: address}
 	if config.Listen == "" {
 		_, port, _ := net.SplitHostPort(address)

@@ -32,66 +32,88 @@ type starts struct {
 	mu      sync.Mutex
 	last    time.Time
 	longest time.Duration // between two, since it was reset
+	slowest time.Duration // that one took, likewise
 }
 
-func (s *starts) note() {
+// note notes that a login has started, and when it was asked for.
+func (s *starts) note(asked time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := time.Now()
 	if !s.last.IsZero() {
 		s.longest = max(s.longest, now.Sub(s.last))
 	}
-	s.last = now
+	s.last, s.slowest = now, max(s.slowest, now.Sub(asked))
 }
 
-// reset forgets the longest time without a start, and returns it.
-func (s *starts) reset() (longest time.Duration) {
+// reset returns the longest time without a start and the slowest start, and forgets them.
+func (s *starts) reset() (longest, slowest time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	longest = max(s.longest, time.Since(s.last))
-	s.longest = 0
-	return longest
+	longest, slowest = max(s.longest, time.Since(s.last)), s.slowest
+	s.longest, s.slowest = 0, 0
+	return longest, slowest
 }
 
 const (
-	// probeEvery is how often a probe starts a login at each machine: often enough that the longest time
-	// without a start is known to some milliseconds, and so seldom that the service's limit of logins under
-	// way is not reached in maxGaps ends of each kind.
+	// probeEvery is how often a login is started at each machine: often enough that the longest time without
+	// a start is known to some milliseconds, and so seldom that the service's limit of logins under way is
+	// not reached in maxGaps ends of each kind.
 	probeEvery = 10 * time.Millisecond
-	// probeTime is how long a start may take before it is tried anew.
+	// probeTime is how long a start may take, and maxProbes how many of a machine wait at the same time.
 	probeTime = 5 * time.Second
+	maxProbes = 500
 	maxGaps   = 10
 )
 
-// probe starts logins at a machine until the channel is closed, whether or not it is there.
+// probe starts logins at a machine until the channel is closed, whether or not it is there, and whether or
+// not those before have been answered: people do not wait for each other.
 func (s *server) probe(noted *starts, stopped <-chan struct{}) {
-	var c *client
+	var probing sync.WaitGroup
+	defer probing.Wait()
+	idle := make(chan *client, maxProbes)
+	places := make(chan struct{}, maxProbes)
 	every := time.NewTicker(probeEvery)
 	defer every.Stop()
 	for {
 		select {
 		case <-stopped:
-			if c != nil {
-				c.close()
-			}
 			return
 		case <-every.C:
 		}
-		if c == nil {
-			var err error
-			if c, err = dial(s.command.Address); err != nil {
-				c = nil
-				continue
-			}
+		select {
+		case places <- struct{}{}:
+			probing.Go(func() {
+				s.startOne(noted, idle)
+				<-places
+			})
+		default: // nobody is answered for long
 		}
-		c.conn.SetDeadline(time.Now().Add(probeTime))
-		if _, _, err := c.login(); err != nil {
-			c.close()
-			c = nil
-			continue
-		}
-		noted.note()
 	}
+}
+
+// startOne starts a login on a connection that is idle, or on a new one.
+func (s *server) startOne(noted *starts, idle chan *client) {
+	asked := time.Now()
+	var c *client
+	select {
+	case c = <-idle:
+	default:
+		var err error
+		if c, err = dial(s.command.Address); err != nil {
+			return
+		}
+	}
+	err := c.conn.SetDeadline(asked.Add(probeTime))
+	if err == nil {
+		_, _, err = c.login()
+	}
+	if err != nil {
+		c.close()
+		return
+	}
+	noted.note(asked)
+	idle <- c
 }
 
 // gaps ends the machine that leads, again and again, and measures the longest time without a start: with
@@ -106,13 +128,13 @@ func (f *serviceFigures) gaps(m machines, rounds int) error {
 	defer close(stopped)
 	last := 0
 	for _, one := range []struct {
-		signal  syscall.Signal
-		longest **float64
+		signal           syscall.Signal
+		longest, slowest **float64
 	}{
-		{signal: syscall.SIGKILL, longest: &f.GapAtKill},
-		{signal: syscall.SIGTERM, longest: &f.GapAtTerm},
+		{signal: syscall.SIGKILL, longest: &f.GapAtKill, slowest: &f.SlowestAtKill},
+		{signal: syscall.SIGTERM, longest: &f.GapAtTerm, slowest: &f.SlowestAtTerm},
 	} {
-		var worst time.Duration
+		var longest, slowest time.Duration
 		for range rounds {
 			time.Sleep(time.Second)
 			noted.reset()
@@ -121,9 +143,10 @@ func (f *serviceFigures) gaps(m machines, rounds int) error {
 				return err
 			}
 			time.Sleep(time.Second)
-			worst = max(worst, noted.reset())
+			gap, slow := noted.reset()
+			longest, slowest = max(longest, gap), max(slowest, slow)
 		}
-		*one.longest = new(milliseconds(worst))
+		*one.longest, *one.slowest = new(milliseconds(longest)), new(milliseconds(slowest))
 	}
 	return nil
 }

@@ -29,6 +29,10 @@ type serviceFigures struct {
 	GapAtKill *float64 `json:"gap_at_kill_milliseconds,omitempty"`
 	GapAtTerm *float64 `json:"gap_at_sigterm_milliseconds,omitempty"`
 
+	// SlowestAtKill and SlowestAtTerm are how long the slowest start took then, of those that succeeded.
+	SlowestAtKill *float64 `json:"slowest_at_kill_milliseconds,omitempty"`
+	SlowestAtTerm *float64 `json:"slowest_at_sigterm_milliseconds,omitempty"`
+
 	// IdleMemory and LoadedMemory are anonymous memory, in MB of 2^20 bytes.
 	IdleMemory   *float64 `json:"idle_anonymous_megabytes,omitempty"`
 	LoadedMemory *float64 `json:"loaded_anonymous_megabytes,omitempty"`
@@ -83,6 +87,14 @@ var clusterRows = []clusterRow{
 	{
 		name: "longest without a start, SIGTERM, ms", format: "%.0f", goal: 100, hasGoal: true,
 		figure: func(f serviceFigures) *float64 { return f.GapAtTerm },
+	},
+	{
+		name: "slowest start meanwhile, kill -9, ms", format: "%.0f",
+		figure: func(f serviceFigures) *float64 { return f.SlowestAtKill },
+	},
+	{
+		name: "slowest start meanwhile, SIGTERM, ms", format: "%.0f",
+		figure: func(f serviceFigures) *float64 { return f.SlowestAtTerm },
 	},
 	{
 		name: "anonymous memory, idle, MB", format: "%.1f", goal: 25, hasGoal: true,

@@ -71,12 +71,12 @@ func TestLeader(t *testing.T) {
 func TestStarts(t *testing.T) {
 	t.Parallel()
 	noted := &starts{last: time.Now().Add(-time.Minute)}
-	noted.note()
-	if longest := noted.reset(); longest < time.Minute {
-		t.Errorf("it is %s", longest)
+	noted.note(time.Now().Add(-time.Hour))
+	if longest, slowest := noted.reset(); longest < time.Minute || slowest < time.Hour {
+		t.Errorf("it is %s, and the slowest took %s", longest, slowest)
 	}
 	noted.last = time.Now().Add(-time.Second)
-	if longest := noted.reset(); longest < time.Second || longest > 30*time.Second {
-		t.Errorf("then it is %s", longest)
+	if longest, slowest := noted.reset(); longest < time.Second || longest > 30*time.Second || slowest != 0 {
+		t.Errorf("then it is %s, and the slowest took %s", longest, slowest)
 	}
 }

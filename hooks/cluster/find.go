@@ -27,8 +27,9 @@ const replaceAfter = 5 * time.Minute
 // peerPort is where the machines of Fly.io listen for each other.
 const peerPort = "2380"
 
-// FlyName is the address of a machine of Fly.io, by the ids of both. It stays the same when the machine moves.
-func FlyName(app, machine string) string {
+// FlyAddress is where a machine of an app of Fly.io listens for the others. It stays the same when the machine
+// moves to another host.
+func FlyAddress(app, machine string) string {
 	return net.JoinHostPort(machine+".vm."+app+".internal", peerPort)
 }
 
@@ -52,7 +53,7 @@ func FindOnFly(
 			case !isName(id):
 				return nil, fmt.Errorf("vms.%s.internal has %q, which is no machine", app, machine)
 			default:
-				machines[id] = FlyName(app, id)
+				machines[id] = FlyAddress(app, id)
 			}
 		}
 		return machines, nil
@@ -115,7 +116,8 @@ func (m *Member) disown() error {
 	if err != nil {
 		return err
 	}
-	m.config.Log.Warn("the data are those of another machine; this one is filled anew", "machine", string(owner))
+	m.config.Log.Warn("the data are those of another machine; this one is filled anew",
+		"machine", string(owner))
 	return errors.Join(os.RemoveAll(m.memberFolder()), os.Remove(m.ownerFile()))
 }
 
@@ -149,9 +151,9 @@ func (a *asker) reaches(ctx context.Context, urls []string) bool {
 	return false
 }
 
-// replace gives a machine that is new a place in the cluster, if there is one. A machine that is not found may
-// only be stopped, so it keeps its place until another one needs it, and until it has been gone for some time.
-// If it comes back later, it finds that it was replaced. isNew says that the machine has no place yet.
+// replace gives a machine that is new a place in the cluster, if there is one. A machine that is not found
+// may only be stopped, so it keeps its place until another one needs it, and until it has been gone for some
+// time. If it comes back later, it finds that it was replaced. isNew says that the machine had no place.
 func (m *Member) replace(ctx context.Context, name string, gone absences) (isNew bool, err error) {
 	if m.config.Find == nil {
 		return false, nil

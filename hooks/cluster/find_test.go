@@ -113,8 +113,8 @@ func (m *machines) begin(t *testing.T, name string) (done func()) {
 }
 
 // Machines that find each other make a cluster once three of them are there. A fourth has to wait as long as
-// the three are there, also if one of them is no longer found. When one is gone, the fourth takes its place, and
-// nobody else's; the one that was gone has none when it comes back.
+// the three are there, also if one of them is no longer found. When one is gone, the fourth takes its place,
+// and nobody else's; the one that was gone has none when it comes back.
 func TestFind(t *testing.T) {
 	t.Parallel()
 	m := newMachines(t, "a b c d")
