@@ -68,9 +68,14 @@ func clusterSettings(folder string) (cluster.Config, error) {
 		return cluster.Config{}, errors.New("this machine is in no cluster: CLUSTER is not set, neither in the " +
 			"environment nor in .env in the working folder")
 	}
-	settings := *config.Cluster
+	return config.clusterIn(folder), nil
+}
+
+// clusterIn returns the settings of the cluster, of which this machine's part is in a data folder.
+func (c Config) clusterIn(folder string) cluster.Config {
+	settings := *c.Cluster
 	settings.Folder = filepath.Join(folder, clusterName)
-	return settings, nil
+	return settings
 }
 
 // printCluster prints the machines as a table, and then what is wrong.

@@ -105,6 +105,10 @@ func TestClusterCommand(t *testing.T) {
 	machines[1].Stop(syscall.SIGKILL)
 	expect("two are away", 1, "no majority", "This machine cannot reach most of the machines.",
 		"plugin-oauth cluster reset")
+	if printed, code := a.Run("doctor", "--dir", "pb_data"); code != 1 ||
+		!strings.Contains(printed, "This machine cannot reach most of the machines.") {
+		t.Errorf("doctor ends with %d:\n%s", code, printed)
+	}
 	if samples := scrape(t, metrics); samples[quorumSample] != 0 {
 		t.Errorf("there is a quorum: %v", samples)
 	}
@@ -197,13 +201,13 @@ func TestOneThreeOne(t *testing.T) {
 			t.Errorf("the backup has %s", file.Name)
 		}
 	}
+	addPlugin(a.Backend, "later", nil)
 	a.Terminate()
 	mustFail(a, "restore "+backup+" --dir pb_data", "these machines run, and have newer data, which count: b, c")
 	got := b.Request(http.MethodPost, "/api/backups/backup.zip/restore", "", b.Admin())
 	if got.Status != http.StatusBadRequest || !strings.Contains(got.Body, "plugin-oauth restore") {
 		t.Errorf("the dashboard restores: %d %s", got.Status, got.Body)
 	}
-	addPlugin(b.Backend, "later", nil)
 	b.Terminate()
 	c.Terminate()
 

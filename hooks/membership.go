@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -63,8 +62,8 @@ func joinCluster(app core.App, config Config, log *slog.Logger) (*membership, er
 		},
 	})
 	defer close(joined)
-	settings := *config.Cluster
-	settings.Folder, settings.Log = filepath.Join(app.DataDir(), clusterName), log
+	settings := config.clusterIn(app.DataDir())
+	settings.Log = log
 	member, err := cluster.Start(ctx, settings)
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE):
