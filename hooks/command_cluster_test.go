@@ -120,6 +120,11 @@ func TestClusterCommand(t *testing.T) {
 // After the loss of most disks a new cluster is made of what one machine has.
 func TestClusterReset(t *testing.T) {
 	t.Parallel()
+	// One of the machines gets a disk with this later, which would come first since it is the oldest.
+	old := newBackupProcess(t)
+	old.Start()
+	addPlugin(old.Backend, "notes", func(fields map[string]any) { fields["clientId"] = "an old one" })
+	old.Terminate()
 	machines := newSharingMachines(t)
 	machines.Start()
 	a, b, c := machines[0], machines[1], machines[2]
@@ -134,14 +139,9 @@ func TestClusterReset(t *testing.T) {
 		p.Stop(syscall.SIGKILL)
 		emptyFolder(p)
 	}
-	// This one has been restored from something old, and would come first by its name.
-	old := testkit.NewProcess(t)
-	old.Dir = a.Dir
-	old.Env = append(old.Env, "ENCRYPTION_KEY="+testEncryptionKey)
-	old.Env = append(old.Env, testkit.SuperuserEnv()...)
-	old.Start()
-	addPlugin(old.Backend, "notes", func(fields map[string]any) { fields["clientId"] = "an old one" })
-	old.Terminate()
+	if err := os.Rename(filepath.Join(old.Dir, "pb_data"), filepath.Join(a.Dir, "pb_data")); err != nil {
+		t.Fatal(err)
+	}
 
 	mustFail(a, "cluster reset --yes --dir elsewhere", "there is no database in elsewhere yet")
 	mustFail(c, "cluster reset --dir pb_data", "nothing was changed; run plugin-oauth cluster reset --yes")
