@@ -27,6 +27,7 @@ func (c Config) doctorOptions() doctor.Options {
 		OldKey:              c.oldKey(),
 		TrustedProxyHeaders: c.TrustedProxyHeaders,
 		OnFly:               c.onFly,
+		InCluster:           c.Cluster != nil,
 		Found:               c.mistakes,
 		RequestTimeout:      c.timing.provider,
 		Now:                 c.timing.now,

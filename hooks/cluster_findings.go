@@ -69,7 +69,7 @@ func machineAway(name string, view cluster.View) []doctor.Finding {
 	answer := view.Answers[name]
 	finding := doctor.Finding{
 		Level: doctor.LevelWarning,
-		Why:   "If one machine more is away, nobody can sign in.",
+		Why:   "The others go on as long as they are most of the machines.",
 	}
 	switch {
 	case answer.TakesPart:
@@ -93,7 +93,8 @@ func machineFindings(machine cluster.Machine) (findings []doctor.Finding) {
 		if *off > 0 {
 			direction = "ahead of"
 		}
-		add(fmt.Sprintf("The clock of %s is %s %s this machine's.", machine.Name, shortTime(off.Abs()), direction),
+		add(fmt.Sprintf("The clock of %s is %s %s this machine's.", machine.Name, shortTime(off.Abs()),
+			direction),
 			"Logins expire too early or too late there, and the times in the dashboard are wrong.",
 			"Set the clocks of all machines, preferably with NTP.")
 	}

@@ -25,7 +25,8 @@ func NewClusterCommand(app core.App) *cobra.Command {
 		Use:   "cluster",
 		Short: "Shows the machines of the cluster, and what is wrong with them",
 		Long: `Shows the machines of the cluster, and what is wrong with them. Run it on one of them, where the
-service runs, in its working folder: it reads CLUSTER, CLUSTER_NAME and CLUSTER_SECRET as the service does.`,
+service runs, in its working folder: CLUSTER, CLUSTER_NAME and CLUSTER_SECRET are read as the service
+does it.`,
 		Args:                  cobra.ArbitraryArgs,
 		SilenceUsage:          true,
 		DisableFlagsInUseLine: true,
@@ -65,12 +66,17 @@ func clusterSettings(folder string) (cluster.Config, error) {
 		return cluster.Config{}, err
 	}
 	if config.Cluster == nil {
-		return cluster.Config{}, errors.New("this machine is in no cluster: CLUSTER is not set, neither in the " +
-			"environment nor in .env in the working folder")
+		return cluster.Config{}, errors.New("this machine is in no cluster: CLUSTER is not set, neither in " +
+			"the environment nor in .env in the working folder")
 	}
-	settings := *config.Cluster
+	return config.clusterIn(folder), nil
+}
+
+// clusterIn returns the settings of the cluster, of which this machine's part is in a data folder.
+func (c Config) clusterIn(folder string) cluster.Config {
+	settings := *c.Cluster
 	settings.Folder = filepath.Join(folder, clusterName)
-	return settings, nil
+	return settings
 }
 
 // printCluster prints the machines as a table, and then what is wrong.

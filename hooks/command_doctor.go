@@ -18,6 +18,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"plugin-oauth/hooks/alert"
+	"plugin-oauth/hooks/cluster"
 	"plugin-oauth/hooks/doctor"
 	"plugin-oauth/hooks/plugins"
 )
@@ -122,6 +123,7 @@ func runDoctor(command *cobra.Command, dataDir string) ([]doctor.Finding, int) {
 			Fix:   "Restore a backup, or choose another folder with --dir.",
 		}}
 	}
+	unreadable = append(unreadable, findInCluster(command.Context(), config, dataDir)...)
 	// The app swallows what a command writes to its error output.
 	options.Done = func(p *plugins.Plugin) {
 		fmt.Fprintf(os.Stderr, "  %s is checked.\n", plugins.DisplaySlug(p.Slug))
@@ -129,6 +131,23 @@ func runDoctor(command *cobra.Command, dataDir string) ([]doctor.Finding, int) {
 	d := doctor.New(options)
 	fmt.Fprintf(os.Stderr, "Checking %s…\n", plural(len(d.Plugins()), "plugin"))
 	return append(unreadable, d.Check(command.Context())...), len(d.Plugins())
+}
+
+// findInCluster returns what is wrong with the cluster of this machine, if it is in one.
+func findInCluster(ctx context.Context, config Config, dataDir string) []doctor.Finding {
+	if config.Cluster == nil {
+		return nil
+	}
+	view, err := cluster.Look(ctx, config.clusterIn(dataDir))
+	if err != nil {
+		return []doctor.Finding{{
+			Level: doctor.LevelError,
+			What:  "What this machine knows of the cluster cannot be read.",
+			Why:   "Whether the machines are well is not known.",
+			Fix:   plugins.Sentence(err.Error()),
+		}}
+	}
+	return clusterFindings(view)
 }
 
 // readDashboard reads the dashboard's plugins without writing anything. If there is no database yet, it

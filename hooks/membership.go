@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -70,8 +69,8 @@ func joinCluster(own ownStore, config Config, log *slog.Logger) (*membership, er
 			return e.Next()
 		},
 	})
-	settings := *config.Cluster
-	settings.Folder, settings.Log = filepath.Join(own.app.DataDir(), clusterName), log
+	settings := config.clusterIn(own.app.DataDir())
+	settings.Log = log
 	member, err := cluster.Start(ctx, settings)
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE):

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	dto "github.com/prometheus/client_model/go"
 )
 
 // newRoster makes a roster that tells much.
@@ -175,5 +177,15 @@ func TestWrites(t *testing.T) {
 	}
 	if _, known := w.add(sample{at: began.Add(time.Hour)}); known {
 		t.Error("it is known without a histogram")
+	}
+	slowest := &dto.Histogram{
+		SampleCount: new(uint64(5)),
+		Bucket:      []*dto.Bucket{{UpperBound: new(8.0), CumulativeCount: new(uint64(0))}},
+	}
+	w = &writes{}
+	w.add(sample{at: began, buckets: bucketsOf(&dto.Histogram{Bucket: slowest.Bucket})})
+	took, known := w.add(sample{at: began.Add(time.Second), buckets: bucketsOf(slowest)})
+	if !known || took != 16*time.Second {
+		t.Errorf("writes beyond all buckets take %s, %t", took, known)
 	}
 }

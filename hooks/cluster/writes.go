@@ -64,7 +64,7 @@ func (w *writes) add(latest sample) (took time.Duration, known bool) {
 	return 0, false
 }
 
-// readFsyncs returns the buckets of the histogram, without the one that has all.
+// readFsyncs returns the buckets of the histogram.
 func readFsyncs() (buckets []bucket) {
 	families, _ := prometheus.DefaultGatherer.Gather() // with what another collector fails at, too
 	for _, family := range families {
@@ -79,5 +79,9 @@ func bucketsOf(histogram *dto.Histogram) (buckets []bucket) {
 	for _, b := range histogram.GetBucket() {
 		buckets = append(buckets, bucket{seconds: b.GetUpperBound(), count: b.GetCumulativeCount()})
 	}
-	return buckets
+	if len(buckets) == 0 {
+		return nil
+	}
+	longest := 2 * buckets[len(buckets)-1].seconds // or longer
+	return append(buckets, bucket{seconds: longest, count: histogram.GetSampleCount()})
 }

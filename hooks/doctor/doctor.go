@@ -101,6 +101,9 @@ type Options struct {
 	// OnFly says that this is a machine of Fly.io, whose proxy is in front of the service.
 	OnFly bool
 
+	// InCluster says that this is one of several machines that keep the same data.
+	InCluster bool
+
 	// DataDir is the data folder, which need not exist yet. If it is blank, it is not checked.
 	DataDir string
 
@@ -145,6 +148,7 @@ type Doctor struct {
 	options   Options
 	checked   []*plugins.Plugin // the environment's first, the others by their slugs
 	freeSpace func(folder string) (bytes uint64, known bool)
+	fleeting  func(folder string) string
 }
 
 // New returns the doctor of a set-up.
@@ -162,7 +166,7 @@ func New(options Options) *Doctor {
 	if options.Done == nil {
 		options.Done = func(*plugins.Plugin) {}
 	}
-	d := &Doctor{options: options, freeSpace: FreeSpace}
+	d := &Doctor{options: options, freeSpace: FreeSpace, fleeting: fleetingFileSystem}
 	isOff := func(p *plugins.Plugin) bool { return p.State == plugins.SwitchedOff }
 	d.checked = slices.DeleteFunc(d.all(), isOff)
 	return d

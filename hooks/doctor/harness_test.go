@@ -104,6 +104,7 @@ type setup struct {
 	plugin    plugins.Plugin
 	options   Options
 	freeSpace func(folder string) (bytes uint64, known bool)
+	fleeting  func(folder string) string
 }
 
 // newSetup returns a setup in which nothing is wrong.
@@ -123,6 +124,7 @@ func newSetup(t *testing.T, at addresses) *setup {
 		},
 		options:   Options{DataDir: t.TempDir(), LookUp: lookUp},
 		freeSpace: func(string) (uint64, bool) { return littleSpace, true },
+		fleeting:  func(string) string { return "" },
 	}
 }
 
@@ -158,7 +160,7 @@ func (s *setup) check(t *testing.T) []Finding {
 	}
 	s.options.Environment = &plugin
 	d := New(s.options)
-	d.freeSpace = s.freeSpace
+	d.freeSpace, d.fleeting = s.freeSpace, s.fleeting
 	return d.Check(t.Context())
 }
 

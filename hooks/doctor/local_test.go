@@ -21,6 +21,7 @@ func TestDataDir(t *testing.T) {
 	free := func(bytes uint64) func(string) (uint64, bool) {
 		return func(string) (uint64, bool) { return bytes, true }
 	}
+	inMemory := func(string) string { return "memory (tmpfs)" }
 	for _, test := range []struct {
 		name string
 		edit func(s *setup)
@@ -36,6 +37,11 @@ func TestDataDir(t *testing.T) {
 			want: "warning : The disk with the data folder has only 99 MB left." + room},
 		{name: "no space", edit: func(s *setup) { s.freeSpace = free(10<<20 - 1) },
 			want: "error : The disk with the data folder has only 9 MB left." + room},
+		{name: "in memory", edit: func(s *setup) {
+			s.options.DataDir, s.options.InCluster, s.fleeting = folder, true, inMemory
+		}, want: "warning : The data folder " + folder + " is gone with what it is in: memory (tmpfs). Mount a " +
+			"volume there, or choose a folder on a disk with --dir."},
+		{name: "in memory, alone", edit: func(s *setup) { s.fleeting = inMemory }},
 		{name: "space unknown", edit: func(s *setup) {
 			s.freeSpace = func(string) (uint64, bool) { return 0, false }
 		}},
