@@ -267,7 +267,7 @@ func (s *server) serve(w http.ResponseWriter, r *http.Request) {
 func (s *server) sweep() {
 	began := time.Now()
 	var swept session.Swept
-	err := s.membership.check() // without a majority nothing can be swept, and an admin need not wait for that
+	err := s.membership.check() // without a majority nothing can be swept, and no admin should wait for that
 	if err == nil {
 		swept, err = s.sweepSessions(context.Background())
 		err = errors.Join(err, s.membership.sweep())

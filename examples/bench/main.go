@@ -41,7 +41,7 @@ var (
 	inCluster = flag.Bool("cluster", false, "measure only three machines as one, and one alone beside them")
 	kills     = flag.Int("kills", 30, "how often -cluster kills a machine while people sign in")
 	logins    = flag.Int("logins", 10_000, "how many logins -cluster finishes meanwhile, and at the least")
-	limit     = flag.Duration("limit", 10*time.Minute, "how long -cluster kills and counts at each of the two")
+	limit     = flag.Duration("limit", 10*time.Minute, "how long -cluster kills and counts at each of both")
 	rate      = flag.Int("rate", 50, "how many logins a second the soak starts")
 	asJSON    = flag.Bool("json", false, "print one JSON object instead of a table")
 	service   = flag.String("service", "", "be the service with full or normal durability\n"+

@@ -27,8 +27,8 @@ const replaceAfter = 5 * time.Minute
 // peerPort is where the machines of Fly.io listen for each other.
 const peerPort = "2380"
 
-// FlyAddress is where a machine of an app of Fly.io listens for the others. It stays the same when the machine
-// moves to another host.
+// FlyAddress is where a machine of an app of Fly.io listens for the others. It stays the same when the
+// machine moves to another host.
 func FlyAddress(app, machine string) string {
 	return net.JoinHostPort(machine+".vm."+app+".internal", peerPort)
 }
