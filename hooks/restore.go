@@ -81,8 +81,8 @@ func (r restore) run(ctx context.Context) (content backupContent, aside string, 
 	return content, aside, err
 }
 
-// refuseBesideOthers fails if other machines have the data of this one's cluster: those count, and the plugins
-// of the backup would be gone again at the next start.
+// refuseBesideOthers fails if other machines have the data of this one's cluster: those count, and the
+// plugins of the backup would be gone again at the next start.
 func (r restore) refuseBesideOthers(ctx context.Context) error {
 	if r.cluster == nil {
 		return nil

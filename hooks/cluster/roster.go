@@ -309,7 +309,8 @@ func (r *Roster) relieve(ctx context.Context) {
 		r.member.config.Log.Warn("the disk of this machine is slow, and no other could lead", "cause", err)
 		return
 	}
-	r.member.config.Log.Warn("the disk of this machine is slow, so another leads now", "machine", quickest.Name)
+	r.member.config.Log.Warn("the disk of this machine is slow, so another leads now",
+		"machine", quickest.Name)
 }
 
 // isFresh reports whether a machine was heard lately.

@@ -17,8 +17,8 @@ import (
 // A cluster that is new has no records, and each of its machines may have some. All of them are kept, but two
 // may have the same slug or address, and there is only one secret that the sessions of admins are signed
 // with. So one machine comes first: that of [ComeFirst], then one with plugins before one without, then one
-// with admins, then the one whose data are the oldest. Then an admin whom the environment makes on a new machine does not take the
-// place of one who has changed their password.
+// with admins, then the one whose data are the oldest. Then an admin whom the environment makes on a new
+// machine does not take the place of one who has changed their password.
 const (
 	// foundedKey is there when the first machine has brought its records.
 	foundedKey = "records"
