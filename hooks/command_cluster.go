@@ -24,9 +24,8 @@ func NewClusterCommand(app core.App) *cobra.Command {
 	command := &cobra.Command{
 		Use:   "cluster",
 		Short: "Shows the machines of the cluster, and what is wrong with them",
-		Long: `Shows the machines of the cluster, and what is wrong with them. Run it on one of them, where the
-service runs, in its working folder: CLUSTER, CLUSTER_NAME and CLUSTER_SECRET are read as the service
-does it.`,
+		Long: `Shows the machines of the cluster, and what is wrong with them. Run it on one of them, where
+the service runs, in its working folder: it reads the variables and .env as the service does.`,
 		Args:                  cobra.ArbitraryArgs,
 		SilenceUsage:          true,
 		DisableFlagsInUseLine: true,
@@ -175,8 +174,8 @@ func newResetCommand(app core.App) *cobra.Command {
 		Use:   "reset",
 		Short: "Makes a new cluster of this machine's plugins and admins, when most disks are lost",
 		Long: `Makes a new cluster of this machine's plugins and admins. It is for the day when the disks of most
-machines are lost, so that the others cannot go on. Logins that are under way are lost with them: people
-start again. The service must not run. What is moved away stays in the data folder.`,
+machines are lost, so that the others cannot go on. Logins that are under way are lost with them:
+people start again. The service must not run. What is moved away stays in the data folder.`,
 		Args:         cobra.NoArgs,
 		SilenceUsage: true,
 		RunE: func(command *cobra.Command, _ []string) error {

@@ -133,8 +133,8 @@ func (s *server) refuseRestore(e *core.ServeEvent) error {
 		if !isRestore || !e.HasSuperuserAuth() {
 			return e.Next()
 		}
-		return e.BadRequestError("The other machines have newer data, which would count. Stop the service on "+
-			"all machines, and run plugin-oauth restore on one of them; it says what to do then.", nil)
+		return e.BadRequestError("The other machines have newer data, which would count. Stop the service "+
+			"on all machines, and run plugin-oauth restore on one of them; it says what to do then.", nil)
 	})
 	return nil
 }

@@ -47,8 +47,8 @@ func (r reset) run(ctx context.Context, confirmed bool) (said string, err error)
 	}
 	has := plural(content.plugins, "plugin") + " and " + plural(content.admins, "admin")
 	if !confirmed {
-		return fmt.Sprintf("This makes a new cluster, with the %s of this machine.\nLogins that are under way "+
-				"are lost: people start again.\nWhat the other machines have is lost, too: choose the one "+
+		return fmt.Sprintf("This makes a new cluster, with the %s of this machine.\nLogins that are under "+
+				"way are lost: people start again.\nWhat the other machines have is lost, too: choose the one "+
 				"whose data are the newest.\n", has),
 			errors.New("nothing was changed; run plugin-oauth cluster reset --yes to do it")
 	}
@@ -127,7 +127,7 @@ func (r reset) advice(has, aside string) string {
 
 // onTheOthers says what is to be done there, before a new cluster is made of what this machine has.
 func onTheOthers(settings cluster.Config) string {
-	return "On " + strings.Join(otherMachines(settings), " and ") + ": stop the service, and empty its data " +
-		"folder, if there is anything in it.\nThen start the service on all machines. They wait for each " +
+	return "On " + strings.Join(otherMachines(settings), " and ") + ": stop the service, and empty its " +
+		"data folder, if there is anything in it.\nThen start the service on all machines. They wait for each " +
 		"other, and get what is here."
 }

@@ -44,8 +44,8 @@ func (d *Doctor) checkDataDir() (findings []Finding) {
 		findings = append(findings, Finding{
 			Level: LevelWarning,
 			What:  "The data folder " + d.options.DataDir + " is gone with what it is in: " + within + ".",
-			Why: "A restart empties it. The other machines fill it again, but if most of them start anew at " +
-				"the same time, the plugins and admins are lost.",
+			Why: "A restart empties it. The other machines fill it again, but if most of them start anew " +
+				"at the same time, the plugins and admins are lost.",
 			Fix: "Mount a volume there, or choose a folder on a disk with --dir.",
 		})
 	}

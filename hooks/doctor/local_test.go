@@ -39,8 +39,8 @@ func TestDataDir(t *testing.T) {
 			want: "error : The disk with the data folder has only 9 MB left." + room},
 		{name: "in memory", edit: func(s *setup) {
 			s.options.DataDir, s.options.InCluster, s.fleeting = folder, true, inMemory
-		}, want: "warning : The data folder " + folder + " is gone with what it is in: memory (tmpfs). Mount a " +
-			"volume there, or choose a folder on a disk with --dir."},
+		}, want: "warning : The data folder " + folder + " is gone with what it is in: memory (tmpfs). " +
+			"Mount a volume there, or choose a folder on a disk with --dir."},
 		{name: "in memory, alone", edit: func(s *setup) { s.fleeting = inMemory }},
 		{name: "space unknown", edit: func(s *setup) {
 			s.freeSpace = func(string) (uint64, bool) { return 0, false }

@@ -20,7 +20,8 @@ func ComeFirst(db dbx.Builder) error {
 		return err
 	}
 	_, err = db.NewQuery("INSERT OR REPLACE INTO " + seenTable +
-		" (key, revision, own, value) VALUES ({:key}, 0, 0, NULL)").Bind(dbx.Params{"key": firstKey}).Execute()
+		" (key, revision, own, value) VALUES ({:key}, 0, 0, NULL)").
+		Bind(dbx.Params{"key": firstKey}).Execute()
 	return err
 }
 
