@@ -122,12 +122,8 @@ func (s *server) createSuperuser(e *core.ServeEvent) error {
 	if s.config.SuperuserEmail == "" {
 		return nil
 	}
-	isThere := func() (bool, error) {
-		sameEmail := dbx.NewExp("email = {:email} COLLATE NOCASE", dbx.Params{"email": s.config.SuperuserEmail})
-		admins, err := e.App.CountRecords(core.CollectionNameSuperusers, sameEmail)
-		return admins > 0, err
-	}
-	if found, err := isThere(); found || err != nil {
+	sameEmail := dbx.NewExp("email = {:email} COLLATE NOCASE", dbx.Params{"email": s.config.SuperuserEmail})
+	if admins, err := e.App.CountRecords(core.CollectionNameSuperusers, sameEmail); err != nil || admins > 0 {
 		return err
 	}
 	collection, err := e.App.FindCollectionByNameOrId(core.CollectionNameSuperusers)
@@ -142,9 +138,6 @@ func (s *server) createSuperuser(e *core.ServeEvent) error {
 		return nil // another machine has just made it, and it is on its way here
 	}
 	if err != nil {
-		if found, _ := isThere(); found {
-			return nil // and it has just come
-		}
 		return fmt.Errorf("the admin of SUPERUSER_EMAIL cannot be made: %w", err)
 	}
 	return nil
