@@ -150,7 +150,7 @@ func TestPageOfAnErrorWithoutWords(t *testing.T) {
 		},
 		"restarting": {
 			err:    &responseError{Status: http.StatusServiceUnavailable, page: pageRestarting},
-			wanted: []string{"Der Dienst startet gerade neu.", `http-equiv="refresh"`},
+			wanted: []string{"Einen Moment, bitte", "Diese Seite lädt von selbst neu.", `http-equiv="refresh"`},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

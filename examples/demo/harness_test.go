@@ -139,7 +139,7 @@ func newRelay(t *testing.T) *relay {
 		t:   t,
 		url: strings.Replace(address, "127.0.0.1", "http://localhost", 1),
 		command: &testkit.Command{
-			Args:    []string{"serve", "--http", address},
+			Args:    []string{"serve", "--http", address, "--dir", testkit.MigratedDir(t)},
 			Dir:     t.TempDir(),
 			Address: address,
 			Output:  printed,
