@@ -77,6 +77,7 @@ func (a *App) serve(options Options) error {
 	// The hook that is bound first returns last, so by then the service is ready, too.
 	a.OnServe().BindFunc(func(e *core.ServeEvent) error {
 		e.Listener = options.Listener
+		e.InstallerFunc = nil // it would use the app in the background, also when that is stopped
 		err := e.Next()
 		if err == nil {
 			close(ready)
