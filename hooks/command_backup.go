@@ -66,8 +66,11 @@ backup, or of the dashboard. What is in the folder now is kept in it, in a folde
 			restoring := restore{
 				folder: app.DataDir(), source: files[0], now: time.Now(), progress: newProgress(os.Stderr),
 			}
-			if settings, err := clusterSettings(app.DataDir()); err == nil {
+			settings, err := clusterSettings(app.DataDir())
+			if err == nil {
 				restoring.cluster = &settings
+			} else if !errors.Is(err, errNoCluster) {
+				return err // what is restored may have to be brought to other machines
 			}
 			content, aside, err := restoring.run(ctx)
 			if err != nil {

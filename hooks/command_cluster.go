@@ -55,7 +55,10 @@ the service runs, in its working folder: it reads the variables and .env as the 
 	return command
 }
 
-// clusterSettings returns the cluster that the service would be in.
+var errNoCluster = errors.New("this machine is in no cluster: CLUSTER is not set, neither in the environment " +
+	"nor in .env in the working folder")
+
+// clusterSettings returns the cluster that the service would be in. Without one it fails with errNoCluster.
 func clusterSettings(folder string) (cluster.Config, error) {
 	config, err := LoadConfig(".")
 	if err == nil {
@@ -65,8 +68,7 @@ func clusterSettings(folder string) (cluster.Config, error) {
 		return cluster.Config{}, err
 	}
 	if config.Cluster == nil {
-		return cluster.Config{}, errors.New("this machine is in no cluster: CLUSTER is not set, neither in " +
-			"the environment nor in .env in the working folder")
+		return cluster.Config{}, errNoCluster
 	}
 	return config.clusterIn(folder), nil
 }
@@ -94,8 +96,7 @@ func printCluster(
 	fmt.Fprintln(&b)
 	writeFindings(&b, findings, 0)
 	if len(findings) == 0 {
-		fmt.Fprintf(&b, "All is well: %d machines of %d take part.\n", len(settings.Machines),
-			len(settings.Machines))
+		fmt.Fprintf(&b, "All is well: %d machines of %d take part.\n", settings.Size(), settings.Size())
 	}
 	_, err := io.WriteString(out, b.String())
 	return err

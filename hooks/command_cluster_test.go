@@ -4,6 +4,7 @@ package hooks
 
 import (
 	"archive/zip"
+	"context"
 	"errors"
 	"maps"
 	"net/http"
@@ -117,6 +118,36 @@ func TestClusterCommand(t *testing.T) {
 	expect("it has ended", 1, "The service does not run on this machine")
 }
 
+// refuseReset checks that a machine which finds the others is told that they run, and that nothing is done
+// where they cannot be found.
+func refuseReset(t *testing.T, p *testkit.Process) {
+	t.Helper()
+	list := p.Env[slices.IndexFunc(p.Env, func(variable string) bool {
+		return strings.HasPrefix(variable, "CLUSTER=")
+	})]
+	machines, err := cluster.ParseMachines(strings.TrimPrefix(list, "CLUSTER="))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var lost error
+	folder := filepath.Join(p.Dir, "pb_data")
+	r := reset{folder: folder, settings: cluster.Config{
+		Name:     "c",
+		Machines: map[string]string{"c": machines["c"]},
+		Secret:   testkit.ClusterSecret,
+		Folder:   filepath.Join(folder, clusterName),
+		Find:     func(context.Context) (map[string]string, error) { return machines, lost },
+	}}
+	_, err = r.run(t.Context(), true)
+	if err == nil || !strings.Contains(err.Error(), "a and b run, and have the data") {
+		t.Errorf("beside machines that run: %v", err)
+	}
+	lost = errors.New("no such host")
+	if _, err := r.run(t.Context(), true); !errors.Is(err, lost) {
+		t.Errorf("without a way to find them: %v", err)
+	}
+}
+
 // After the loss of most disks a new cluster is made of what one machine has.
 func TestClusterReset(t *testing.T) {
 	t.Parallel()
@@ -135,6 +166,7 @@ func TestClusterReset(t *testing.T) {
 	c.Terminate()
 	const resetCommand = "cluster reset --yes --dir pb_data"
 	mustFail(c, resetCommand, "a and b run, and have the data of the cluster")
+	refuseReset(t, c)
 	for _, p := range []*testkit.Process{a, b} {
 		p.Stop(syscall.SIGKILL)
 		emptyFolder(p)

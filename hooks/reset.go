@@ -63,7 +63,7 @@ func (r reset) run(ctx context.Context, confirmed bool) (said string, err error)
 // one.
 func (r reset) refuseIfNeedless(ctx context.Context) error {
 	run, err := othersThatRun(ctx, r.settings)
-	if err != nil || len(run) <= len(r.settings.Machines)/2 {
+	if err != nil || len(run) <= r.settings.Size()/2 {
 		return err
 	}
 	return fmt.Errorf("%s run, and have the data of the cluster, so it goes on without this machine: start "+
@@ -77,19 +77,12 @@ func othersThatRun(ctx context.Context, settings cluster.Config) (run []string, 
 	if err != nil {
 		return nil, err
 	}
-	for _, name := range otherMachines(settings) {
-		if view.Answers[name].TakesPart {
+	for _, name := range slices.Sorted(maps.Keys(view.Answers)) {
+		if name != settings.Name && view.Answers[name].TakesPart {
 			run = append(run, name)
 		}
 	}
 	return run, nil
-}
-
-// otherMachines returns the names of the other machines, sorted.
-func otherMachines(settings cluster.Config) []string {
-	return slices.DeleteFunc(slices.Sorted(maps.Keys(settings.Machines)), func(name string) bool {
-		return name == settings.Name
-	})
 }
 
 // leave moves this machine's part in its cluster aside, and makes the machine the first of the next one. It
@@ -127,7 +120,11 @@ func (r reset) advice(has, aside string) string {
 
 // onTheOthers says what is to be done there, before a new cluster is made of what this machine has.
 func onTheOthers(settings cluster.Config) string {
-	return "On " + strings.Join(otherMachines(settings), " and ") + ": stop the service, and empty its " +
-		"data folder, if there is anything in it.\nThen start the service on all machines. They wait for each " +
-		"other, and get what is here."
+	others := "the other machines"
+	if settings.Find == nil {
+		others = strings.Join(slices.DeleteFunc(slices.Sorted(maps.Keys(settings.Machines)),
+			func(name string) bool { return name == settings.Name }), " and ")
+	}
+	return "On " + others + ": stop the service, and empty its data folder, if there is anything in it.\n" +
+		"Then start the service on all machines. They wait for each other, and get what is here."
 }

@@ -112,6 +112,24 @@ func (m *machines) begin(t *testing.T, name string) (done func()) {
 	}
 }
 
+// expectLook checks which machines a command on another one sees taking part.
+func (m *machines) expectLook(t *testing.T, at, want string) {
+	t.Helper()
+	view, err := Look(t.Context(), m.config(at))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, name := range slices.Sorted(maps.Keys(view.Answers)) {
+		if view.Answers[name].TakesPart {
+			got = append(got, name)
+		}
+	}
+	if strings.Join(got, " ") != want {
+		t.Errorf("%s sees %v, not %s", at, got, want)
+	}
+}
+
 // Machines that find each other make a cluster once three of them are there. A fourth has to wait as long as
 // the three are there, also if one of them is no longer found. When one is gone, the fourth takes its place,
 // and nobody else's; the one that was gone has none when it comes back.
@@ -129,6 +147,7 @@ func TestFind(t *testing.T) {
 	c()
 	m.put(t, "a", "key", "value")
 	m.expectMachines(t, "a", "a b c")
+	m.expectLook(t, "d", "a b c")
 
 	d := m.begin(t, "d")
 	m.names.set("a b d") // c is not found, and runs

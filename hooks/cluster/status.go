@@ -73,7 +73,7 @@ func (r *Roster) Status() *Status {
 func (r *Roster) View(ctx context.Context) View { return r.member.ask.view(ctx, r.Status()) }
 
 // Look returns what is known of a cluster at this machine, for a process that is no member: it reads what the
-// service here has noted, and asks the machines.
+// service here has noted, and asks the machines. It fails if they cannot be found.
 func Look(ctx context.Context, config Config) (View, error) {
 	if err := config.Check(); err != nil {
 		return View{}, err
@@ -86,7 +86,11 @@ func Look(ctx context.Context, config Config) (View, error) {
 	if err != nil {
 		return View{}, err
 	}
-	return newAsker(config, identity).view(ctx, status), nil
+	view := newAsker(config.finding(), identity).view(ctx, status)
+	if answer, isLost := view.Answers[nobody]; isLost {
+		return View{}, answer.Err
+	}
+	return view, nil
 }
 
 func (a *asker) view(ctx context.Context, status *Status) View {
