@@ -88,7 +88,7 @@ func TestRequestsCostTheirSize(t *testing.T) {
 				costly, usual = min(costly, s.took(t, test.costly)), min(usual, s.took(t, test.usual))
 			}
 			t.Log(costly, usual)
-			if costly > 6*usual+200*time.Microsecond {
+			if costly > 4*usual+100*time.Microsecond {
 				t.Errorf("%v, and %v for what is usual", costly, usual)
 			}
 		})

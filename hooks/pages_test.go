@@ -149,7 +149,11 @@ func TestPageOfAnErrorWithoutWords(t *testing.T) {
 			},
 		},
 		"restarting": {
-			err:    &responseError{Status: http.StatusServiceUnavailable, page: pageRestarting},
+			err:    errRestarting,
+			wanted: []string{"Der Dienst startet gerade neu.", `http-equiv="refresh"`},
+		},
+		"no majority": {
+			err:    errNoMajority,
 			wanted: []string{"Einen Moment, bitte", "Diese Seite lädt von selbst neu.", `http-equiv="refresh"`},
 		},
 	} {
