@@ -156,6 +156,7 @@ type crowd struct {
 	machines   machines
 	client     *http.Client
 	generation atomic.Int64 // how often a machine was ended
+	kills      int          // how often with kill -9
 
 	acknowledged, lost, twice atomic.Int64
 }
@@ -181,32 +182,32 @@ func (f *serviceFigures) faults(m machines, kills, logins int) error {
 			}
 		})
 	}
-	err := people.suffer(f, kills, logins)
+	err := people.suffer(kills, logins)
 	close(stopped)
 	signIns.Wait()
-	f.Acknowledged, f.Lost, f.Twice =
-		people.acknowledged.Load(), people.lost.Load(), people.twice.Load()
+	f.Kills, f.Acknowledged = new(float64(people.kills)), new(float64(people.acknowledged.Load()))
+	f.Lost, f.Twice = new(float64(people.lost.Load())), new(float64(people.twice.Load()))
 	return err
 }
 
 // suffer kills machines at random moments, each second time the one that leads, until there were enough kills
 // and logins, or the time is over.
-func (c *crowd) suffer(f *serviceFigures, kills, logins int) error {
+func (c *crowd) suffer(kills, logins int) error {
 	last := 0
-	isEnough := func() bool { return f.Kills >= kills && c.acknowledged.Load() >= int64(logins) }
+	isEnough := func() bool { return c.kills >= kills && c.acknowledged.Load() >= int64(logins) }
 	for deadline := time.Now().Add(*limit); !isEnough(); {
 		if time.Now().After(deadline) {
 			return errors.New("-limit is over before there were enough kills and logins")
 		}
 		time.Sleep(time.Duration(300+rand.IntN(700)) * time.Millisecond)
-		if f.Kills >= kills {
+		if c.kills >= kills {
 			continue
 		}
 		last = c.machines.leader(last)
-		if f.Kills%2 == 1 {
+		if c.kills%2 == 1 {
 			last = rand.IntN(len(c.machines))
 		}
-		f.Kills++
+		c.kills++
 		c.generation.Add(1)
 		away := time.Duration(rand.IntN(1000)) * time.Millisecond
 		if err := c.machines.end(last, syscall.SIGKILL, away); err != nil {

@@ -40,12 +40,12 @@ type serviceFigures struct {
 	// IdleCPU is in percent of a core.
 	IdleCPU *float64 `json:"idle_cpu_percent,omitempty"`
 
-	// Kills are those under load. Of the logins whose page said that the person is signed in, Lost are those
-	// whose plugin got no tokens, and Twice those whose plugin got them again.
-	Kills        int   `json:"kills"`
-	Acknowledged int64 `json:"acknowledged"`
-	Lost         int64 `json:"lost"`
-	Twice        int64 `json:"twice"`
+	// Kills are those under load. Of the logins whose page said that the person is signed in, which are
+	// Acknowledged, Lost are those whose plugin got no tokens, and Twice those whose plugin got them again.
+	Kills        *float64 `json:"kills,omitempty"`
+	Acknowledged *float64 `json:"acknowledged,omitempty"`
+	Lost         *float64 `json:"lost,omitempty"`
+	Twice        *float64 `json:"twice,omitempty"`
 }
 
 // clusterRow is one line of the table.
@@ -110,19 +110,19 @@ var clusterRows = []clusterRow{
 	},
 	{
 		name: "kills under load", format: "%.0f",
-		figure: func(f serviceFigures) *float64 { return new(float64(f.Kills)) },
+		figure: func(f serviceFigures) *float64 { return f.Kills },
 	},
 	{
 		name: "logins acknowledged meanwhile", format: "%.0f",
-		figure: func(f serviceFigures) *float64 { return new(float64(f.Acknowledged)) },
+		figure: func(f serviceFigures) *float64 { return f.Acknowledged },
 	},
 	{
 		name: "of them lost", format: "%.0f", hasGoal: true,
-		figure: func(f serviceFigures) *float64 { return new(float64(f.Lost)) },
+		figure: func(f serviceFigures) *float64 { return f.Lost },
 	},
 	{
 		name: "of them given twice", format: "%.0f", hasGoal: true,
-		figure: func(f serviceFigures) *float64 { return new(float64(f.Twice)) },
+		figure: func(f serviceFigures) *float64 { return f.Twice },
 	},
 }
 
