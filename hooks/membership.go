@@ -15,12 +15,15 @@ import (
 
 	"github.com/pocketbase/pocketbase/core"
 	"github.com/pocketbase/pocketbase/tools/hook"
+	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"plugin-oauth/hooks/cluster"
 	"plugin-oauth/hooks/doctor"
 	"plugin-oauth/hooks/plugins"
 	"plugin-oauth/hooks/replica"
 	"plugin-oauth/hooks/rotation"
+	"plugin-oauth/hooks/session"
+	"plugin-oauth/hooks/session/etcd"
 	"plugin-oauth/hooks/session/shared"
 	"plugin-oauth/hooks/session/sqlite"
 )
@@ -50,10 +53,10 @@ type ownStore struct {
 }
 
 // joinCluster makes this machine a member of its cluster, and returns when it takes part. Without a cluster
-// it returns nil. The app's termination ends the wait, and later the membership.
+// it returns nil, and the machine leaves the one that it was in. The app's termination ends the wait, and later the membership.
 func joinCluster(own ownStore, config Config, log *slog.Logger) (*membership, error) {
 	if config.Cluster == nil {
-		return nil, nil
+		return nil, leaveCluster(own.app, log)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	joined := make(chan struct{})
@@ -94,7 +97,10 @@ func (m *membership) share(ctx context.Context, own ownStore, config Config) err
 		Machine:  config.Cluster.Name,
 		Machines: config.Cluster.Size(),
 		Changed:  func(ids []string) { own.records.Reload(ids...) },
-		Log:      m.log,
+		First: func(ctx context.Context, isNew clientv3.Cmp) error {
+			return m.bringSessions(ctx, own.sessions, config, isNew)
+		},
+		Log: m.log,
 	})
 	if err != nil {
 		return fmt.Errorf("the plugins and admins of the other machines cannot be had: %w", err)
@@ -119,6 +125,44 @@ func (m *membership) share(ctx context.Context, own ownStore, config Config) err
 	})
 	m.ends = append(m.ends, m.roster.Close)
 	return nil
+}
+
+// bringSessions lets the sign-ins that are under way on this machine go on on all machines of a new cluster.
+// The log says so.
+func (m *membership) bringSessions(
+	ctx context.Context, own *sqlite.Table, config Config, isNew clientv3.Cmp,
+) error {
+	underWay := 0
+	err := own.MoveOut(ctx, config.timing.now(), func(some []session.Moved) error {
+		held, err := etcd.MoveIn(ctx, m.member.Client(), config.Cluster.Name, some, isNew)
+		if err == nil && !held {
+			err = errNotFirst
+		}
+		underWay += countUnderWay(some)
+		return err
+	})
+	switch {
+	case errors.Is(err, errNotFirst):
+		m.log.Warn("another machine was faster, so the sign-ins that were under way here end")
+		return nil
+	case err != nil:
+		return fmt.Errorf("the sign-ins that are under way cannot be brought to the other machines: %w", err)
+	case underWay > 0:
+		m.log.Info("the sign-ins that were under way here go on on all machines", "count", underWay)
+	}
+	return nil
+}
+
+var errNotFirst = errors.New("another machine comes first")
+
+// countUnderWay counts the sessions that wait for the person or for the plugin.
+func countUnderWay(sessions []session.Moved) (count int) {
+	for _, moved := range sessions {
+		if moved.Status == session.StatusPending || moved.Status == session.StatusReady {
+			count++
+		}
+	}
+	return count
 }
 
 // refuseRestore makes the dashboard restore no backup on a machine of a cluster: at the restart that follows,

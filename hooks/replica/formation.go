@@ -121,10 +121,13 @@ func (r *Replica) founded(ctx context.Context) (cluster string, revision int64, 
 	return cluster, response.Header.Revision, nil
 }
 
+// isNew is the condition that no machine has brought its records.
+func isNew() clientv3.Cmp { return clientv3.Compare(clientv3.CreateRevision(foundedKey), "=", 0) }
+
 // found says that this machine has brought its records.
 func (r *Replica) found(ctx context.Context) (cluster string, err error) {
 	_, err = r.do(ctx, clientv3.OpTxn(
-		[]clientv3.Cmp{clientv3.Compare(clientv3.CreateRevision(foundedKey), "=", 0)},
+		[]clientv3.Cmp{isNew()},
 		[]clientv3.Op{
 			clientv3.OpPut(foundedKey, rand.Text()), clientv3.OpDelete(greetings, clientv3.WithPrefix()),
 		}, nil))

@@ -51,6 +51,7 @@ type machine struct {
 	watcher *heldWatcher
 	log     *logged
 	times   timing
+	first   func(ctx context.Context, isNew clientv3.Cmp) error
 }
 
 // newMachine opens an app on a new data folder, which shares nothing yet.
@@ -90,6 +91,7 @@ func (m *machine) tryStart(machines int) (err error) {
 		Machine:  m.name,
 		Machines: machines,
 		Changed:  func(ids []string) { m.plugins.Reload(ids...) },
+		First:    m.first,
 		Log:      slog.New(slog.NewTextHandler(m.log, nil)),
 	}, m.times)
 	if err == nil {

@@ -55,6 +55,48 @@ func (m *machine) options() string {
 	return superusers.AuthToken.Secret
 }
 
+// The machine that comes first brings what else it has before the cluster counts as made, and again if it was
+// killed meanwhile. No other machine does, nor does the same one later.
+func TestFirst(t *testing.T) {
+	t.Parallel()
+	killed := errors.New("killed")
+	var brought []string
+	var failure error
+	var isNew clientv3.Cmp
+	watched := func(m *machine) *machine {
+		m.first = func(_ context.Context, condition clientv3.Cmp) error {
+			brought = append(brought, m.name)
+			isNew = condition
+			return failure
+		}
+		return m
+	}
+	prefix := newPrefix()
+	a := watched(newMachine(t, prefix, "a"))
+	failure = killed
+	if err := a.tryStart(1); !errors.Is(err, killed) {
+		t.Fatal(err)
+	}
+	expectHolds := func(want bool) {
+		t.Helper()
+		response, err := a.kv.Do(t.Context(), clientv3.OpTxn([]clientv3.Cmp{isNew}, nil, nil))
+		if err != nil || response.Txn().Succeeded != want {
+			t.Errorf("the condition holds: %v, %v", response.Txn(), err)
+		}
+	}
+	expectHolds(true)
+	failure = nil
+	a.start(1)
+	expectHolds(false)
+	b := watched(newMachine(t, prefix, "b"))
+	b.start(1)
+	a.Close()
+	a.start(1)
+	if !slices.Equal(brought, []string{"a", "a"}) {
+		t.Errorf("%v have brought something", brought)
+	}
+}
+
 // Whichever machine is first, the one with plugins fills the new cluster. What the others have is kept.
 func TestFormation(t *testing.T) {
 	t.Parallel()

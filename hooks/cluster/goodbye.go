@@ -1,0 +1,60 @@
+package cluster
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"plugin-oauth/internal/etcdtry"
+)
+
+// goodbyes is what the keys begin with by which machines say that they have ended, and do nothing more. A
+// machine that was killed has said nothing. By these keys, one of which all others are gone knows whether
+// they may have gone on without it: see [Remains.KnowsAll].
+const goodbyes = "left/"
+
+func (c Config) goodbyeKey() string { return goodbyes + c.Name }
+
+// goodbyeTime bounds how long a machine waits to say goodbye. The others may just be gone.
+const goodbyeTime = time.Second
+
+// sayGoodbye tells the others that this machine does nothing more.
+func (m *Member) sayGoodbye() {
+	if m.Check() != nil {
+		return // nobody hears it
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), goodbyeTime)
+	defer cancel()
+	if _, err := m.client.Put(ctx, m.config.goodbyeKey(), ""); err != nil {
+		m.config.Log.Info("the others do not know that this machine has ended", "cause", err.Error())
+	}
+}
+
+// takeBackGoodbye says that this machine is back, before it does anything.
+func (m *Member) takeBackGoodbye(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	go func() {
+		select {
+		case <-m.Done():
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	kv := etcdtry.KV{KV: m.client.KV}
+	for {
+		_, err := kv.Do(ctx, clientv3.OpDelete(m.config.goodbyeKey()))
+		if err == nil || etcdtry.IsFinal(err) {
+			return err
+		}
+	}
+}
+
+// cannotGoOn reports whether the machines that have not said goodbye are too few to be a majority of all.
+func cannotGoOn(others []string, goodbye func(name string) bool) bool {
+	present := slices.DeleteFunc(slices.Clone(others), goodbye)
+	majority := (len(others)+1)/2 + 1
+	return len(present) < majority
+}
