@@ -90,11 +90,12 @@ func (u underWay) expectGiven(poll *testkit.Process) {
 	}
 }
 
-// killWhile starts a machine, and kills it some time after a file has appeared in its data folder. It reports
-// whether that came before it listened.
+// killWhile starts a machine again, and kills it some time after a file has appeared in its data folder. It
+// reports whether that came before it listened.
 func killWhile(p *testkit.Process, name string, later time.Duration) (killed bool) {
 	p.T.Helper()
 	p.Output = p.Out
+	before := p.PID()
 	started := make(chan error, 1)
 	go func() { started <- p.Command.Start() }()
 	for {
@@ -107,7 +108,7 @@ func killWhile(p *testkit.Process, name string, later time.Duration) (killed boo
 			return false
 		case <-time.After(time.Millisecond):
 		}
-		if _, err := os.Stat(filepath.Join(p.Dir, "pb_data", name)); err == nil {
+		if _, err := os.Stat(filepath.Join(p.Dir, "pb_data", name)); err == nil && p.PID() != before {
 			break
 		}
 	}
