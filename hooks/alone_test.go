@@ -68,18 +68,10 @@ func (u underWay) expect(back, poll *testkit.Process) {
 	poll.Expect("pending", poll.Poll(u.pendingKey), http.StatusNotFound, bodyPending)
 	page := back.Get(u.At(back, back.Agree(u.pending)))
 	back.ExpectPage("pending", page, http.StatusOK, "You are signed in")
-	poll.Expect("pending, then", pollUntil(poll.Backend, u.pendingKey), http.StatusOK, testkit.TokenResponse)
+	poll.Expect("pending, then", poll.PollUntilEnded(u.pendingKey), http.StatusOK, testkit.TokenResponse)
 	poll.Expect("ready", poll.Poll(u.readyKey), http.StatusOK, testkit.TokenResponse)
 	poll.ExpectError("denied", poll.Poll(u.deniedKey), http.StatusBadRequest, "access_denied")
 	u.expectGiven(poll)
-}
-
-// pollUntil polls a sign-in that has ended on another machine, which this one may hear a moment later.
-func pollUntil(p *testkit.Backend, readKey string) testkit.Answer {
-	p.T.Helper()
-	got := p.Post("/poll?wait=30&readKey=" + readKey)
-	p.Get("/") // see Poll
-	return got
 }
 
 // expectGiven checks that no tokens are given a second time.
@@ -229,7 +221,7 @@ func TestOldFolderJoins(t *testing.T) {
 	if printed := first.Out.String() + third.Out.String(); !strings.Contains(printed, "go on on all machines") {
 		t.Errorf("nobody has brought the sign-ins:\n%s", printed)
 	}
-	fresh.Expect("poll", pollUntil(fresh.Backend, readKey), http.StatusOK, testkit.TokenResponse)
+	fresh.Expect("poll", fresh.PollUntilEnded(readKey), http.StatusOK, testkit.TokenResponse)
 	page := fresh.Get(machines.At(fresh, fresh.Agree(pending)))
 	fresh.ExpectPage("pending", page, http.StatusOK, "You are signed in")
 	fresh.Expect("poll", fresh.Poll(pendingKey), http.StatusOK, testkit.TokenResponse)
