@@ -26,7 +26,7 @@ const leftName = ".left-cluster"
 // leaveCluster makes a machine that starts without CLUSTER, and was in one, go on alone, with the sign-ins
 // that were under way there. Its part of the cluster is deleted then: what becomes of the sign-ins stands in
 // SQLite from now on. It fails if another machine runs, which could give the same tokens.
-func leaveCluster(app core.App, log *slog.Logger) error {
+func leaveCluster(app core.App, now time.Time, log *slog.Logger) error {
 	folder, left := filepath.Join(app.DataDir(), clusterName), filepath.Join(app.DataDir(), leftName)
 	if err := os.RemoveAll(left); err != nil { // of a start that was killed
 		return err
@@ -36,7 +36,7 @@ func leaveCluster(app core.App, log *slog.Logger) error {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), leaveTime)
 	defer cancel()
-	brought, err := leaveWithSessions(ctx, folder, app.NonconcurrentDB())
+	brought, err := leaveWithSessions(ctx, folder, app.NonconcurrentDB(), now)
 	run, othersRun := errors.AsType[errOthersRun](err)
 	switch {
 	case othersRun:
@@ -73,10 +73,12 @@ func (r errOthersRun) Error() string { return strings.Join(r, ", ") }
 
 // leaveWithSessions stores in a database what was under way in the cluster of which a folder has a part. It
 // fails with errOthersRun.
-func leaveWithSessions(ctx context.Context, folder string, db dbx.Builder) (broughtAlong, error) {
+func leaveWithSessions(
+	ctx context.Context, folder string, db dbx.Builder, now time.Time,
+) (broughtAlong, error) {
 	remains, err := cluster.OpenRemains(ctx, folder)
-	if errors.Is(err, fs.ErrNotExist) {
-		return broughtAlong{}, nil // it never was a member
+	if errors.Is(err, cluster.ErrNoRemains) {
+		return broughtAlong{}, nil
 	}
 	if err != nil {
 		return broughtAlong{}, err
@@ -84,7 +86,7 @@ func leaveWithSessions(ctx context.Context, folder string, db dbx.Builder) (brou
 	if running := remains.Running(ctx); len(running) > 0 {
 		return broughtAlong{}, errors.Join(errOthersRun(running), remains.Close())
 	}
-	brought, err := takeSessionsAlong(ctx, remains, db)
+	brought, err := takeSessionsAlong(ctx, remains, db, now)
 	return brought, errors.Join(err, remains.Close())
 }
 
@@ -96,7 +98,7 @@ type broughtAlong struct {
 
 // takeSessionsAlong stores in a database what was under way in a cluster, as far as this machine knows.
 func takeSessionsAlong(
-	ctx context.Context, remains *cluster.Remains, db dbx.Builder,
+	ctx context.Context, remains *cluster.Remains, db dbx.Builder, now time.Time,
 ) (brought broughtAlong, err error) {
 	knowsAll, err := remains.KnowsAll(ctx)
 	if err != nil {
@@ -108,12 +110,12 @@ func takeSessionsAlong(
 				continue
 			}
 			some[i] = moved.WithoutTokens()
-			if some[i].Status != moved.Status {
+			if some[i].Status != moved.Status && now.Before(moved.Expires) {
 				brought.ended++
 			}
 		}
-		brought.underWay += countUnderWay(some)
-		return sqlite.MoveIn(ctx, db, some)
+		brought.underWay += countUnderWay(some, now)
+		return sqlite.MoveIn(ctx, db, some, now)
 	})
 	return brought, err
 }

@@ -78,7 +78,7 @@ func (u underWay) expect(back, poll *testkit.Process) {
 func (u underWay) expectGiven(poll *testkit.Process) {
 	poll.T.Helper()
 	for _, readKey := range []string{u.pendingKey, u.readyKey, u.givenKey} {
-		poll.Expect("given", poll.Poll(readKey), http.StatusNotFound, bodyUnknown)
+		poll.Expect("given", poll.PollUntilEnded(readKey), http.StatusNotFound, bodyUnknown)
 	}
 }
 
@@ -227,7 +227,7 @@ func TestOldFolderJoins(t *testing.T) {
 	fresh.Expect("poll", fresh.Poll(pendingKey), http.StatusOK, testkit.TokenResponse)
 	for _, p := range machines.Machines {
 		for _, key := range []string{readKey, pendingKey} {
-			p.Expect("again", p.Poll(key), http.StatusNotFound, bodyUnknown)
+			p.Expect("again", p.PollUntilEnded(key), http.StatusNotFound, bodyUnknown)
 		}
 	}
 }

@@ -56,7 +56,7 @@ type ownStore struct {
 // it returns nil, and the machine leaves the one that it was in. The app's termination ends the wait, and later the membership.
 func joinCluster(own ownStore, config Config, log *slog.Logger) (*membership, error) {
 	if config.Cluster == nil {
-		return nil, leaveCluster(own.app, log)
+		return nil, leaveCluster(own.app, config.timing.now(), log)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	joined := make(chan struct{})
@@ -133,12 +133,13 @@ func (m *membership) bringSessions(
 	ctx context.Context, own *sqlite.Table, config Config, isNew clientv3.Cmp,
 ) error {
 	underWay := 0
-	err := own.MoveOut(ctx, config.timing.now(), func(some []session.Moved) error {
+	now := config.timing.now()
+	err := own.MoveOut(ctx, now, func(some []session.Moved) error {
 		held, err := etcd.MoveIn(ctx, m.member.Client(), config.Cluster.Name, some, isNew)
 		if err == nil && !held {
 			err = errNotFirst
 		}
-		underWay += countUnderWay(some)
+		underWay += countUnderWay(some, now)
 		return err
 	})
 	switch {
@@ -156,9 +157,10 @@ func (m *membership) bringSessions(
 var errNotFirst = errors.New("another machine comes first")
 
 // countUnderWay counts the sessions that wait for the person or for the plugin.
-func countUnderWay(sessions []session.Moved) (count int) {
+func countUnderWay(sessions []session.Moved, now time.Time) (count int) {
 	for _, moved := range sessions {
-		if moved.Status == session.StatusPending || moved.Status == session.StatusReady {
+		waits := moved.Status == session.StatusPending || moved.Status == session.StatusReady
+		if waits && now.Before(moved.Expires) {
 			count++
 		}
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
@@ -101,12 +100,12 @@ func (r reset) takeSessions(ctx context.Context, database string) (said string, 
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
 	remains, err := cluster.OpenRemains(ctx, r.settings.Folder)
-	if errors.Is(err, fs.ErrNotExist) {
+	if errors.Is(err, cluster.ErrNoRemains) {
 		return "", nil
 	}
 	var brought broughtAlong
 	if err == nil {
-		brought, err = takeSessionsAlong(ctx, remains, db)
+		brought, err = takeSessionsAlong(ctx, remains, db, r.now)
 		err = errors.Join(err, remains.Close())
 	}
 	if err != nil {

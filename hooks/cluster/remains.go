@@ -41,11 +41,13 @@ type Remains struct {
 // copyName is the folder in the cluster's folder with the copy that is read.
 const copyName = "reading"
 
-// OpenRemains reads the data in a cluster's folder that no process uses. It fails with [fs.ErrNotExist] if
-// there are none.
+// ErrNoRemains says that there are no data in a folder: the machine never was a member.
+var ErrNoRemains = errors.New("there are no data of a cluster")
+
+// OpenRemains reads the data in a cluster's folder that no process uses. It fails with ErrNoRemains.
 func OpenRemains(ctx context.Context, folder string) (*Remains, error) {
 	if !wal.Exist(filepath.Join(folder, "member", "wal")) {
-		return nil, fmt.Errorf("the folder %s has no data: %w", folder, fs.ErrNotExist)
+		return nil, ErrNoRemains
 	}
 	r := &Remains{copy: filepath.Join(folder, copyName)}
 	if err := r.open(ctx, folder); err != nil {

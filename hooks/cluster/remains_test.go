@@ -122,7 +122,7 @@ func TestRemainsAfterKill(t *testing.T) {
 // There is nothing to read for a machine that was never a member.
 func TestNoRemains(t *testing.T) {
 	t.Parallel()
-	if _, err := OpenRemains(t.Context(), t.TempDir()); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := OpenRemains(t.Context(), t.TempDir()); !errors.Is(err, ErrNoRemains) {
 		t.Error(err)
 	}
 }

@@ -149,7 +149,7 @@ func (m *machine) goAlone(change func(session.Moved) session.Moved) {
 		for i := range some {
 			some[i] = change(some[i])
 		}
-		return sqlite.MoveIn(context.Background(), m.app.NonconcurrentDB(), some)
+		return sqlite.MoveIn(context.Background(), m.app.NonconcurrentDB(), some, m.clock())
 	})
 	if err != nil {
 		m.t.Fatal(err)
@@ -185,6 +185,16 @@ func TestMoveOut(t *testing.T) {
 	}
 	if got := b.totals(); got != allStages {
 		t.Errorf("the totals are\n%s\nwant\n%s", got, allStages)
+	}
+	s.advance(retention + 20*time.Minute)
+	for range 2 {
+		if _, err := b.sessions.Sweep(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if rows := b.rows(); rows != "" || b.totals() != allStages {
+			t.Errorf("later there are\n%s\nand the totals are\n%s", rows, b.totals())
+		}
+		b.goAlone(asItIs)
 	}
 }
 

@@ -3,7 +3,6 @@ package sqlite
 import (
 	"context"
 	"database/sql"
-	"errors"
 	"time"
 
 	"github.com/pocketbase/dbx"
@@ -92,9 +91,11 @@ func readMoved(rows *sql.Rows, now time.Time) (m session.Moved, err error) {
 }
 
 // moveIn gives a record back what is secret in it, if it is one that a [Copy] has left, and inserts one that
-// the copy did not have yet. What has ended here stays so.
+// the copy did not have yet and that expires after the last parameter. What has ended here stays so, and what
+// was removed does not come again: it would be counted twice.
 const moveIn = `INSERT INTO sessions (` + movedColumns + `)
-	VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+	SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19
+		WHERE ?11 > ?20 OR EXISTS (SELECT 1 FROM sessions WHERE id = ?1)
 	ON CONFLICT (id) DO UPDATE SET client = excluded.client, status = excluded.status, error = excluded.error,
 		errorDescription = excluded.errorDescription, cause = excluded.cause, expires = excluded.expires,
 		redirected = excluded.redirected, completed = excluded.completed, claimed = excluded.claimed,
@@ -105,7 +106,7 @@ const moveIn = `INSERT INTO sessions (` + movedColumns + `)
 // MoveIn stores sessions that this machine has shared with others, in the database of an app, or in one that
 // no app has open. It may be called again with the same ones, as long as nothing is served: what is here has
 // its secrets already, and stays as it is.
-func MoveIn(ctx context.Context, builder dbx.Builder, sessions []session.Moved) error {
+func MoveIn(ctx context.Context, builder dbx.Builder, sessions []session.Moved, now time.Time) error {
 	db, err := database(builder)
 	if err != nil {
 		return err
@@ -124,9 +125,9 @@ func MoveIn(ctx context.Context, builder dbx.Builder, sessions []session.Moved) 
 		_, err := statement.ExecContext(ctx, m.ID, m.Owner.Slug, m.Owner.Fingerprint, m.Tenant, m.Origin,
 			m.Status, m.Code, m.Description, m.Cause, timestamp(m.Created), timestamp(m.Expires),
 			optionalTimestamp(m.Redirected), optionalTimestamp(m.Completed), optionalTimestamp(m.Claimed),
-			m.StateHash, m.ReadKeyHash, m.PublicKey, m.Network, m.Sealed)
+			m.StateHash, m.ReadKeyHash, m.PublicKey, m.Network, m.Sealed, timestamp(now))
 		if err != nil {
-			return errors.Join(errors.New("a sign-in that was under way cannot be stored"), err)
+			return err
 		}
 	}
 	return tx.Commit()
