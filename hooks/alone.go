@@ -40,19 +40,19 @@ func leaveCluster(app core.App, now time.Time, log *slog.Logger) error {
 	run, othersRun := errors.AsType[errOthersRun](err)
 	switch {
 	case othersRun:
-		return fmt.Errorf("this machine was in a cluster, and others of it run: %w. Set CLUSTER again, and it "+
-			"takes part. To go on without them, stop them first; or delete %s, and the sign-ins that are "+
-			"under way stay with them", run, folder)
+		return fmt.Errorf("this machine was in a cluster, and others of it run: %w. Set CLUSTER again, and "+
+			"it takes part. To go on without them, stop them first; or delete %s, and the sign-ins that "+
+			"are under way stay with them", run, folder)
 	case err != nil:
-		log.Error("this machine was in a cluster, and the sign-ins that were under way there cannot be read, "+
-			"so they end. Delete the folder; nothing else is lost", "folder", folder, "cause", err.Error())
+		log.Error("this machine was in a cluster, and the sign-ins that were under way there cannot be "+
+			"read, so they end. Delete the folder; nothing else is lost", "folder", folder, "cause", err.Error())
 		return nil
 	}
 	log.Info("this machine was in a cluster, and goes on alone; sign-ins that were under way go on",
 		"count", brought.underWay)
 	if brought.ended > 0 {
-		log.Warn("the other machines may have gone on after this one, so the tokens that waited here are not "+
-			"given; people start again", "count", brought.ended)
+		log.Warn("the other machines may have gone on after this one, so the tokens that waited here are "+
+			"not given; people start again", "count", brought.ended)
 	}
 	// Nothing of it may count again, not even if it cannot be deleted as a whole.
 	if err := os.Rename(folder, left); err != nil {

@@ -202,8 +202,8 @@ func mustNotStart(p *testkit.Process, words ...string) {
 	}
 }
 
-// An old data folder brings nothing back: a sign-in that was given elsewhere is not given again by the machine
-// that joins with it.
+// An old data folder brings nothing back: a sign-in that was given elsewhere is not given again by the
+// machine that joins with it.
 func TestOldFolderJoins(t *testing.T) {
 	t.Parallel()
 	machines, first, together := newCrossing(t)
@@ -218,7 +218,8 @@ func TestOldFolderJoins(t *testing.T) {
 	first.Env = together
 	fresh := machines.Machines[1]
 	machines.Start()
-	if printed := first.Out.String() + third.Out.String(); !strings.Contains(printed, "go on on all machines") {
+	printed := first.Out.String() + third.Out.String()
+	if !strings.Contains(printed, "go on on all machines") {
 		t.Errorf("nobody has brought the sign-ins:\n%s", printed)
 	}
 	fresh.Expect("poll", fresh.PollUntilEnded(readKey), http.StatusOK, testkit.TokenResponse)

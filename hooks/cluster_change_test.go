@@ -28,8 +28,8 @@ func TestNewClusterSecret(t *testing.T) {
 	machines[2].Expect("poll", machines[2].PollUntilEnded(readKey), http.StatusOK, testkit.TokenResponse)
 }
 
-// One machine becomes three, and another one of them goes on alone: plugins, admins, and what is under way come
-// along.
+// One machine becomes three, and another one of them goes on alone: plugins, admins, and what is under way
+// come along.
 func TestOneToThreeAndBack(t *testing.T) {
 	t.Parallel()
 	machines := crossing{testkit.NewMachines(t, "a", "b", "c")}

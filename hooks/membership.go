@@ -53,7 +53,8 @@ type ownStore struct {
 }
 
 // joinCluster makes this machine a member of its cluster, and returns when it takes part. Without a cluster
-// it returns nil, and the machine leaves the one that it was in. The app's termination ends the wait, and later the membership.
+// it returns nil, and the machine leaves the one that it was in. The app's termination ends the wait, and
+// later the membership.
 func joinCluster(own ownStore, config Config, log *slog.Logger) (*membership, error) {
 	if config.Cluster == nil {
 		return nil, leaveCluster(own.app, config.timing.now(), log)

@@ -102,12 +102,13 @@ func (r *Remains) Close() error {
 	return os.RemoveAll(r.copy)
 }
 
-// acceptAll makes everything in etcd's log count. A machine stores what another one asks it to, and hears only
-// then that most have it. If it is killed in between, etcd would leave out what the others relied on: that
-// tokens were given, for example.
+// acceptAll makes everything in etcd's log count. A machine stores what another one asks it to, and hears
+// only then that most have it. If it is killed in between, etcd would leave out what the others relied on:
+// that tokens were given, for example.
 func acceptAll(folder string) error {
 	log, entries, state, err := readLog(folder)
-	if errors.Is(err, io.ErrUnexpectedEOF) && wal.Repair(zap.NewNop(), folder) { // it was killed while it wrote
+	// It may have been killed while it wrote.
+	if errors.Is(err, io.ErrUnexpectedEOF) && wal.Repair(zap.NewNop(), folder) {
 		log, entries, state, err = readLog(folder)
 	}
 	if err != nil {

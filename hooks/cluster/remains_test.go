@@ -100,8 +100,8 @@ func (m *machines) copyLog(t *testing.T, to, from string) {
 	}
 }
 
-// What a machine has stored counts, though it was killed before it heard that others have it: it may have been
-// said to somebody.
+// What a machine has stored counts, though it was killed before it heard that others have it: it may have
+// been said to somebody.
 func TestRemainsAfterKill(t *testing.T) {
 	t.Parallel()
 	m := newMachines(t, "a b c")

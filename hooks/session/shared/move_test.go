@@ -76,7 +76,8 @@ func (m *machine) expectStages(at stages) {
 	fails("failed", at.failed, "invalid_scope: The scope is wrong.")
 	fails("claimed", at.claimed, session.ErrUnknown.Error())
 	fails("expired", at.expired, session.ErrExpired.Error())
-	if _, err := m.sessions.Consume(m.t.Context(), owner, at.claimed.State); !errors.Is(err, session.ErrUsed) {
+	_, err := m.sessions.Consume(m.t.Context(), owner, at.claimed.State)
+	if !errors.Is(err, session.ErrUsed) {
 		m.t.Errorf("a state that was used: %v", err)
 	}
 	m.complete(owner, at.pending)
@@ -111,8 +112,8 @@ func (m *machine) countSecrets() string {
 	return m.column("SELECT count(*) FROM sessions WHERE readKeyHash IS NOT NULL OR sealed IS NOT NULL")
 }
 
-// A machine that was alone brings all that is under way to the others, though it is killed meanwhile. Nothing is
-// given or counted twice.
+// A machine that was alone brings all that is under way to the others, though it is killed meanwhile. Nothing
+// is given or counted twice.
 func TestMoveIn(t *testing.T) {
 	t.Parallel()
 	s := newService(t)
@@ -156,8 +157,8 @@ func (m *machine) goAlone(change func(session.Moved) session.Moved) {
 	}
 }
 
-// A machine that goes on alone takes along all that is under way, also if it does so twice since it was killed.
-// What it has given since is not given again.
+// A machine that goes on alone takes along all that is under way, also if it does so twice since it was
+// killed. What it has given since is not given again.
 func TestMoveOut(t *testing.T) {
 	t.Parallel()
 	s := newService(t)
@@ -176,7 +177,8 @@ func TestMoveOut(t *testing.T) {
 	b.goAlone(asItIs)
 	b.startAlone()
 	for _, given := range []session.Started{at.pending, at.kept, at.claimed} {
-		if _, err := b.sessions.Claim(t.Context(), owner, given.ReadKey); !errors.Is(err, session.ErrUnknown) {
+		_, err := b.sessions.Claim(t.Context(), owner, given.ReadKey)
+		if !errors.Is(err, session.ErrUnknown) {
 			t.Errorf("claimed again: %v", err)
 		}
 	}

@@ -40,7 +40,8 @@ func (t *Table) MoveOut(
 		return err
 	}
 	_, err = t.app.NonconcurrentDB().NewQuery(`UPDATE sessions
-		SET client = NULL, stateHash = NULL, readKeyHash = NULL, publicKey = NULL, sealed = NULL, network = NULL
+		SET client = NULL, stateHash = NULL, readKeyHash = NULL, publicKey = NULL, sealed = NULL,
+			network = NULL
 		WHERE ` + hasSecrets + ` AND expires > {:after}`).Bind(dbx.Params{"after": after}).Execute()
 	return err
 }
