@@ -28,9 +28,6 @@ const leftName = ".left-cluster"
 // SQLite from now on. It fails if another machine runs, which could give the same tokens.
 func leaveCluster(app core.App, now time.Time, log *slog.Logger) error {
 	folder, left := filepath.Join(app.DataDir(), clusterName), filepath.Join(app.DataDir(), leftName)
-	if err := os.RemoveAll(left); err != nil { // of a start that was killed
-		return err
-	}
 	if _, err := os.Stat(folder); errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}

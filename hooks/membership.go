@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -56,6 +58,10 @@ type ownStore struct {
 // it returns nil, and the machine leaves the one that it was in. The app's termination ends the wait, and
 // later the membership.
 func joinCluster(own ownStore, config Config, log *slog.Logger) (*membership, error) {
+	// A start may have been killed before it was gone.
+	if err := os.RemoveAll(filepath.Join(own.app.DataDir(), leftName)); err != nil {
+		return nil, err
+	}
 	if config.Cluster == nil {
 		return nil, leaveCluster(own.app, config.timing.now(), log)
 	}

@@ -2,7 +2,6 @@ package cluster
 
 import (
 	"context"
-	"slices"
 	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
@@ -34,27 +33,16 @@ func (m *Member) sayGoodbye() {
 
 // takeBackGoodbye says that this machine is back, before it does anything.
 func (m *Member) takeBackGoodbye(ctx context.Context) error {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	go func() {
-		select {
-		case <-m.Done():
-			cancel()
-		case <-ctx.Done():
-		}
-	}()
 	kv := etcdtry.KV{KV: m.client.KV}
 	for {
 		_, err := kv.Do(ctx, clientv3.OpDelete(m.config.goodbyeKey()))
 		if err == nil || etcdtry.IsFinal(err) {
 			return err
 		}
+		select {
+		case <-m.Done():
+			return m.stoppedBy(m.ask.all(ctx))
+		default:
+		}
 	}
-}
-
-// cannotGoOn reports whether the machines that have not said goodbye are too few to be a majority of all.
-func cannotGoOn(others []string, goodbye func(name string) bool) bool {
-	present := slices.DeleteFunc(slices.Clone(others), goodbye)
-	majority := (len(others)+1)/2 + 1
-	return len(present) < majority
 }

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"maps"
 	"net"
 	"net/url"
 	"os"
@@ -33,9 +32,9 @@ type Remains struct {
 	// Client finds the data. What it changes, it changes in the copy.
 	Client *clientv3.Client
 
-	etcd   *embed.Etcd
-	copy   string
-	others map[string]string // the addresses of the other members, by their names
+	etcd    *embed.Etcd
+	copy    string
+	members []knownMember // this machine among them
 }
 
 // copyName is the folder in the cluster's folder with the copy that is read.
@@ -63,8 +62,8 @@ func (r *Remains) open(ctx context.Context, folder string) error {
 	if err := copyFolder(filepath.Join(r.copy, "member"), filepath.Join(folder, "member")); err != nil {
 		return err
 	}
-	members, err := readMembers(filepath.Join(r.copy, "member", "snap", "db"))
-	if err != nil {
+	var err error
+	if r.members, err = readMembers(filepath.Join(r.copy, "member", "snap", "db")); err != nil {
 		return err
 	}
 	if err := acceptAll(filepath.Join(r.copy, "member", "wal")); err != nil {
@@ -81,13 +80,11 @@ func (r *Remains) open(ctx context.Context, folder string) error {
 		return ctx.Err()
 	}
 	r.Client = v3client.New(r.etcd.Server)
-	r.others = map[string]string{}
-	for _, member := range members {
-		if member.ID != uint64(r.etcd.Server.MemberID()) {
-			r.others[nameOrNumber(member)] = address(member)
-		}
-	}
 	return nil
+}
+
+func (r *Remains) isThis(member knownMember) bool {
+	return member.ID == uint64(r.etcd.Server.MemberID())
 }
 
 // Close ends the reading, and removes the copy. It may be called again.
@@ -209,12 +206,27 @@ func (r *Remains) KnowsAll(ctx context.Context) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	left := map[string]bool{}
+	hasLeft := map[string]bool{}
 	for _, kv := range said.Kvs {
-		left[strings.TrimPrefix(string(kv.Key), goodbyes)] = true
+		hasLeft[strings.TrimPrefix(string(kv.Key), goodbyes)] = true
 	}
-	others := slices.Collect(maps.Keys(r.others))
-	return cannotGoOn(others, func(name string) bool { return left[name] }), nil
+	present := func(member knownMember) bool { return !r.isThis(member) && !hasLeft[member.Name] }
+	return !isMajority(r.members, present), nil
+}
+
+// isMajority reports whether those of the members that match are most of those that vote.
+func isMajority(members []knownMember, match func(knownMember) bool) bool {
+	voters, matching := 0, 0
+	for _, member := range members {
+		if member.IsLearner {
+			continue
+		}
+		voters++
+		if match(member) {
+			matching++
+		}
+	}
+	return matching > voters/2
 }
 
 // Running returns the other machines at whose addresses something listens, as name (address), sorted.
@@ -223,7 +235,11 @@ func (r *Remains) Running(ctx context.Context) (running []string) {
 	defer cancel()
 	var mu sync.Mutex
 	var done sync.WaitGroup
-	for name, at := range r.others {
+	for _, member := range r.members {
+		at := address(member)
+		if r.isThis(member) {
+			continue
+		}
 		done.Go(func() {
 			connection, err := (&net.Dialer{}).DialContext(ctx, "tcp", at)
 			if err != nil {
@@ -232,7 +248,7 @@ func (r *Remains) Running(ctx context.Context) (running []string) {
 			connection.Close()
 			mu.Lock()
 			defer mu.Unlock()
-			running = append(running, name+" ("+at+")")
+			running = append(running, nameOrNumber(member)+" ("+at+")")
 		})
 	}
 	done.Wait()

@@ -126,3 +126,33 @@ func TestNoRemains(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// A majority is one of those that vote. A machine that is being filled does not.
+func TestIsMajority(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		members, matching string
+		want              bool
+	}{
+		{members: "a b c", matching: "b", want: false},
+		{members: "a b c", matching: "b c", want: true},
+		{members: "a b c D", matching: "b c", want: true},
+		{members: "a b c D", matching: "b D", want: false},
+		{members: "a b c d e", matching: "b c", want: false},
+		{members: "a b c d e", matching: "b c d", want: true},
+	} {
+		t.Run(test.matching+" of "+test.members, func(t *testing.T) {
+			t.Parallel()
+			var members []knownMember
+			for name := range strings.FieldsSeq(test.members) {
+				members = append(members, knownMember{Name: name, IsLearner: name == strings.ToUpper(name)})
+			}
+			got := isMajority(members, func(member knownMember) bool {
+				return strings.Contains(test.matching, member.Name)
+			})
+			if got != test.want {
+				t.Errorf("got %t", got)
+			}
+		})
+	}
+}

@@ -27,11 +27,11 @@ func MoveIn(
 	while clientv3.Cmp,
 ) (held bool, err error) {
 	kv := etcdtry.KV{KV: client.KV}
-	var puts []clientv3.Op
+	var changes []clientv3.Op
 	size := 0
 	flush := func() (bool, error) {
-		for len(puts) > 0 {
-			response, err := kv.Transact(ctx, []clientv3.Cmp{while}, puts, nil)
+		for len(changes) > 0 {
+			response, err := kv.Transact(ctx, []clientv3.Cmp{while}, changes, nil)
 			switch {
 			case etcdtry.IsFinal(err):
 				return false, err
@@ -40,7 +40,7 @@ func MoveIn(
 			case !response.Succeeded:
 				return false, nil
 			}
-			puts, size = nil, 0
+			changes, size = nil, 0
 		}
 		return true, nil
 	}
@@ -48,16 +48,17 @@ func MoveIn(
 		if !canBeFound(m.Row) {
 			continue
 		}
-		if len(puts) >= 2*moveStep || size+len(m.Sealed) > moveBytes {
+		if len(changes) >= 2*moveStep || size+len(m.Sealed) > moveBytes {
 			if held, err := flush(); err != nil || !held {
 				return false, err
 			}
 		}
-		puts = append(puts, clientv3.OpPut(rowKeys+m.ID, movedIn(m, machine).encode()))
+		tokens := *deleteTokens(m.ID) // it may have had some the last time
 		if m.Sealed != nil {
-			puts = append(puts, clientv3.OpPut(tokenKeys+m.ID, string(m.Sealed)))
-			size += len(m.Sealed)
+			tokens = clientv3.OpPut(tokenKeys+m.ID, string(m.Sealed))
 		}
+		changes = append(changes, clientv3.OpPut(rowKeys+m.ID, movedIn(m, machine).encode()), tokens)
+		size += len(m.Sealed)
 	}
 	return flush()
 }

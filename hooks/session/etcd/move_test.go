@@ -14,10 +14,10 @@ import (
 	"plugin-oauth/internal/etcdtry"
 )
 
-// isEmpty is a condition as long as nobody has put this key.
-const isEmptyKey = "somebody"
-
+// isEmpty holds as long as nobody has put the key.
 var isEmpty = clientv3.Compare(clientv3.CreateRevision(isEmptyKey), "=", 0)
+
+const isEmptyKey = "somebody"
 
 // readySession returns a session of a machine that was alone, with large tokens.
 func readySession(number, size int) session.Moved {
@@ -98,6 +98,18 @@ func TestMoveIn(t *testing.T) {
 		t.Fatal(held, err)
 	}
 	s.expectMoved(t, []session.Moved{exchanged})
+	late := readySession(3, 10)
+	for range 2 { // the second time it has expired
+		if _, err := MoveIn(t.Context(), s.client, "a", []session.Moved{late}, isEmpty); err != nil {
+			t.Fatal(err)
+		}
+		late.Status, late.Sealed = session.StatusExpired, nil
+	}
+	s.expectMoved(t, []session.Moved{exchanged, late})
+	tokens, err := s.client.Get(t.Context(), tokenKeys, clientv3.WithPrefix())
+	if err != nil || len(tokens.Kvs) > 0 {
+		t.Errorf("there are tokens: %v, %v", tokens, err)
+	}
 	kv := etcdtry.KV{KV: s.client.KV}
 	stored, err := kv.Get(t.Context(), rowKeys+exchanged.ID)
 	if err != nil {
