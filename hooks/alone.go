@@ -13,12 +13,53 @@ import (
 
 	"github.com/pocketbase/dbx"
 	"github.com/pocketbase/pocketbase/core"
+	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"plugin-oauth/hooks/cluster"
 	"plugin-oauth/hooks/session"
 	"plugin-oauth/hooks/session/etcd"
 	"plugin-oauth/hooks/session/sqlite"
 )
+
+// bringSessions lets the sign-ins that are under way on this machine go on on all machines of a new cluster.
+// The log says so.
+func (m *membership) bringSessions(
+	ctx context.Context, own *sqlite.Table, config Config, isNew clientv3.Cmp,
+) error {
+	underWay := 0
+	now := config.timing.now()
+	err := own.MoveOut(ctx, now, func(some []session.Moved) error {
+		held, err := etcd.MoveIn(ctx, m.member.Client(), config.Cluster.Name, some, isNew)
+		if err == nil && !held {
+			err = errNotFirst
+		}
+		underWay += countUnderWay(some, now)
+		return err
+	})
+	switch {
+	case errors.Is(err, errNotFirst):
+		m.log.Warn("another machine was faster, so the sign-ins that were under way here end")
+		return nil
+	case err != nil:
+		return fmt.Errorf("the sign-ins that are under way cannot be brought to the other machines: %w", err)
+	case underWay > 0:
+		m.log.Info("the sign-ins that were under way here go on on all machines", "count", underWay)
+	}
+	return nil
+}
+
+var errNotFirst = errors.New("another machine comes first")
+
+// countUnderWay counts the sessions that wait for the person or for the plugin.
+func countUnderWay(sessions []session.Moved, now time.Time) (count int) {
+	for _, moved := range sessions {
+		waits := moved.Status == session.StatusPending || moved.Status == session.StatusReady
+		if waits && now.Before(moved.Expires) {
+			count++
+		}
+	}
+	return count
+}
 
 // leftName is the folder in the data folder that was a machine's part in a cluster, until it is deleted.
 const leftName = ".left-cluster"
