@@ -102,6 +102,7 @@ func (m *membership) share(ctx context.Context, own ownStore, config Config) err
 		Machine:  config.Cluster.Name,
 		Machines: config.Cluster.Size(),
 		Changed:  func(ids []string) { own.records.Reload(ids...) },
+		Latest:   own.sessions.Latest,
 		First: func(ctx context.Context, isNew clientv3.Cmp) error {
 			return m.bringSessions(ctx, own.sessions, config, isNew)
 		},

@@ -52,6 +52,7 @@ type machine struct {
 	log     *logged
 	times   timing
 	first   func(ctx context.Context, isNew clientv3.Cmp) error
+	latest  time.Time
 }
 
 // newMachine opens an app on a new data folder, which shares nothing yet.
@@ -91,6 +92,7 @@ func (m *machine) tryStart(machines int) (err error) {
 		Machine:  m.name,
 		Machines: machines,
 		Changed:  func(ids []string) { m.plugins.Reload(ids...) },
+		Latest:   func(context.Context) (time.Time, error) { return m.latest, nil },
 		First:    m.first,
 		Log:      slog.New(slog.NewTextHandler(m.log, nil)),
 	}, m.times)

@@ -97,6 +97,43 @@ func TestFirst(t *testing.T) {
 	}
 }
 
+// Of machines with copies of the same data, the one that has gone on comes first, whatever its name is.
+func TestCopies(t *testing.T) {
+	t.Parallel()
+	prefix := newPrefix()
+	var first atomic.Pointer[string]
+	var copies []*machine
+	var created any
+	for name, latest := range map[string]time.Time{
+		"a": {}, "b": time.UnixMilli(1_800_000_000_000), "c": time.UnixMilli(1_800_000_000_001), "d": {},
+	} {
+		m := newMachine(t, prefix, name)
+		superusers, err := m.app.FindCollectionByNameOrId(core.CollectionNameSuperusers)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if created == nil {
+			created = superusers.Created.String()
+		}
+		m.behind("UPDATE _collections SET created = {:created} WHERE name = '_superusers'",
+			dbx.Params{"created": created})
+		if err := m.app.ReloadCachedCollections(); err != nil {
+			t.Fatal(err)
+		}
+		m.latest = latest
+		m.first = func(context.Context, clientv3.Cmp) error {
+			first.CompareAndSwap(nil, &m.name)
+			return nil
+		}
+		copies = append(copies, m)
+	}
+	startAtOnce(copies...)
+	name := first.Load()
+	if name == nil || *name != "c" {
+		t.Errorf("c did not come first: %v", copies[0].log)
+	}
+}
+
 // Whichever machine is first, the one with plugins fills the new cluster. What the others have is kept.
 func TestFormation(t *testing.T) {
 	t.Parallel()

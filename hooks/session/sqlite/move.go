@@ -20,6 +20,14 @@ const moveStep = 40
 // hasSecrets finds what was begun here, and not elsewhere: a [Copy] has no hashes.
 const hasSecrets = `readKeyHash IS NOT NULL`
 
+// Latest returns when something last happened to a session here. The zero time: never.
+func (t *Table) Latest(ctx context.Context) (time.Time, error) {
+	var latest string
+	err := t.app.ConcurrentDB().NewQuery(`SELECT coalesce(max(max(created, redirected, completed, claimed)), '')
+		FROM sessions`).WithContext(ctx).Row(&latest)
+	return readTime(latest), err
+}
+
 // MoveOut passes on the sessions that machines share, some at a time: all that are under way, and those that
 // have not long expired. When all have been passed on, their records stay here without anything that is
 // secret, so that they count in one place only. If that fails, call it again. It is for a process that does
