@@ -83,7 +83,8 @@ func leaveCluster(app core.App, now time.Time, log *slog.Logger) error {
 			"are under way stay with them", run, folder)
 	case err != nil:
 		log.Error("this machine was in a cluster, and the sign-ins that were under way there cannot be "+
-			"read, so they end. Delete the folder; nothing else is lost", "folder", folder, "cause", err.Error())
+			"read, so they end. Delete the folder; nothing else is lost",
+			"folder", folder, "cause", err.Error())
 		return nil
 	}
 	log.Info("this machine was in a cluster, and goes on alone; sign-ins that were under way go on",

@@ -3,10 +3,6 @@ package cluster
 import (
 	"context"
 	"time"
-
-	clientv3 "go.etcd.io/etcd/client/v3"
-
-	"plugin-oauth/internal/etcdtry"
 )
 
 // goodbyes is what the keys begin with by which machines say that they have ended, and do nothing more. A
@@ -16,7 +12,7 @@ const goodbyes = "left/"
 
 func (c Config) goodbyeKey() string { return goodbyes + c.Name }
 
-// goodbyeTime bounds how long a machine waits to say goodbye. The others may just be gone.
+// goodbyeTime bounds a try to say goodbye, or to take it back. The others may just be gone.
 const goodbyeTime = time.Second
 
 // sayGoodbye tells the others that this machine does nothing more.
@@ -33,16 +29,19 @@ func (m *Member) sayGoodbye() {
 
 // takeBackGoodbye says that this machine is back, before it does anything.
 func (m *Member) takeBackGoodbye(ctx context.Context) error {
-	kv := etcdtry.KV{KV: m.client.KV}
 	for {
-		_, err := kv.Do(ctx, clientv3.OpDelete(m.config.goodbyeKey()))
-		if err == nil || etcdtry.IsFinal(err) {
-			return err
+		once, cancel := context.WithTimeout(ctx, goodbyeTime)
+		_, err := m.client.Delete(once, m.config.goodbyeKey())
+		cancel()
+		if err == nil {
+			return nil
 		}
 		select {
+		case <-time.After(goodbyeTime / 20): // the leader is a new one
 		case <-m.Done():
 			return m.stoppedBy(m.ask.all(ctx))
-		default:
+		case <-ctx.Done():
+			return ctx.Err()
 		}
 	}
 }

@@ -23,8 +23,8 @@ const hasSecrets = `readKeyHash IS NOT NULL`
 // Latest returns when something last happened to a session here. The zero time: never.
 func (t *Table) Latest(ctx context.Context) (time.Time, error) {
 	var latest string
-	err := t.app.ConcurrentDB().NewQuery(`SELECT coalesce(max(max(created, redirected, completed, claimed)), '')
-		FROM sessions`).WithContext(ctx).Row(&latest)
+	err := t.app.ConcurrentDB().NewQuery(`SELECT
+		coalesce(max(max(created, redirected, completed, claimed)), '') FROM sessions`).WithContext(ctx).Row(&latest)
 	return readTime(latest), err
 }
 
