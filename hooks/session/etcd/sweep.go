@@ -46,7 +46,7 @@ func (t *Table) Sweep(ctx context.Context, now, removeBefore time.Time) (swept s
 
 // forgetKept erases the tokens that nobody has acknowledged in time.
 func (t *Table) forgetKept(ctx context.Context, now time.Time) error {
-	isDue := func(e entry) bool { return e.isKept() && e.row().CheckClaim(now) != nil }
+	isDue := func(e entry) bool { return e.isKept() && t.claimable(e, now).CheckClaim(now) != nil }
 	for _, due := range t.memory.all(isDue) {
 		_, _, err := t.doIf(ctx, newRequest(byID(due.id), t.timing.short, func(e entry) (change, error) {
 			if !isDue(e) {
