@@ -86,6 +86,17 @@ const maxLag = 1000
 
 // Check returns why this machine should be sent no requests, or nil. It asks nobody.
 func (m *Member) Check() error {
+	if err := m.checkPart(); err != nil {
+		return err
+	}
+	if _, isFull := m.full(); isFull {
+		return errFull
+	}
+	return nil
+}
+
+// checkPart returns why this machine does not take part, or nil.
+func (m *Member) checkPart() error {
 	server := m.etcd.Server
 	select {
 	case <-server.StopNotify():
@@ -209,7 +220,7 @@ func (m *Member) takePart(ctx context.Context) error {
 			// It fails until this machine has caught up, and for the first seconds of a connection.
 			_, _ = server.PromoteMember(ctx, uint64(server.MemberID()))
 		}
-		if ready == nil && m.Check() == nil {
+		if ready == nil && m.checkPart() == nil {
 			if err := m.publishAddress(ctx); err != nil {
 				m.config.Log.Warn("the others do not know this machine's new address", "cause", err)
 				continue
@@ -292,9 +303,12 @@ func (m *Member) etcdConfig() *embed.Config {
 	config.SnapshotCount, config.SnapshotCatchUpEntries = 500, 100
 	config.MaxWalFiles, config.MaxSnapFiles = 1, 1
 	config.MaxRequestBytes = 4 << 20
-	config.QuotaBackendBytes = 1 << 30
+	config.QuotaBackendBytes = quota
 	config.AutoCompactionMode, config.AutoCompactionRetention = embed.CompactorModePeriodic, "1m"
 	config.AuthToken = "" // nobody signs in
+	if m.config.tune != nil {
+		m.config.tune(config)
+	}
 	return config
 }
 

@@ -25,7 +25,7 @@ func (m *Member) tend(ctx context.Context) {
 	defer every.Stop()
 	waiting := map[types.ID]time.Time{} // since when a place is not taken
 	gone := absences{}
-	hadMajority := true
+	hadMajority, wasFull := true, false
 	for {
 		select {
 		case <-every.C:
@@ -38,6 +38,13 @@ func (m *Member) tend(ctx context.Context) {
 		if has := m.etcd.Server.Leader() != 0; has != hadMajority {
 			hadMajority = has
 			m.logMajority(has)
+		}
+		if _, isFull := m.full(); isFull != wasFull {
+			wasFull = isFull
+			m.logRoom(isFull)
+		}
+		if err := m.freeSpace(ctx); err != nil && ctx.Err() == nil {
+			m.config.Log.Warn("no room could be made for the data that the machines share", "cause", err)
 		}
 		if m.etcd.Server.Leader() != m.etcd.Server.MemberID() {
 			clear(gone)
