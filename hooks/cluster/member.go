@@ -12,7 +12,6 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"go.etcd.io/etcd/client/pkg/v3/types"
@@ -32,9 +31,9 @@ type Member struct {
 	etcd     *embed.Etcd
 	client   *clientv3.Client
 
-	stop     context.CancelFunc
-	stopping atomic.Bool // etcd says much then that is no news
-	tending  sync.WaitGroup
+	stop    context.CancelFunc
+	phase   phase
+	tending sync.WaitGroup
 }
 
 // Start makes this machine a member, and returns when it takes part: it votes, and there is a leader. Until
@@ -142,14 +141,15 @@ func (m *Member) Stop() {
 	m.stop()
 	m.tending.Wait()
 	m.HandOver()
-	m.stopping.Store(true)
+	m.phase.stopping.Store(true)
 	m.client.Close() // that its context has ended is no news
 	m.etcd.Close()
 }
 
 // enter starts etcd, and waits until this machine takes part.
 func (m *Member) enter(ctx context.Context) error {
-	m.stopping.Store(false)
+	m.phase.stopping.Store(false)
+	m.phase.running.Store(false)
 	etcd := m.etcdConfig()
 	if err := m.disown(); err != nil {
 		return err
@@ -173,8 +173,9 @@ func (m *Member) enter(ctx context.Context) error {
 		return err
 	}
 	m.etcd = started
+	m.phase.running.Store(true)
 	if err := m.takePart(ctx); err != nil {
-		m.stopping.Store(true)
+		m.phase.stopping.Store(true)
 		started.Close()
 		return err
 	}
@@ -185,7 +186,10 @@ func (m *Member) enter(ctx context.Context) error {
 // leaves its files and its port open then: this process cannot try again.
 func startEtcd(config *embed.Config) (started *embed.Etcd, err error) {
 	defer func() {
-		if reason := recover(); reason != nil {
+		reason := recover()
+		if cause, isError := reason.(error); isError && isFull(cause) {
+			err = fmt.Errorf("the data in %s cannot be written: %w", config.Dir, cause)
+		} else if reason != nil {
 			err = fmt.Errorf("the data in %s cannot be used: %v; delete the folder on this machine, and "+
 				"the others fill it again", config.Dir, reason)
 		}
@@ -293,7 +297,7 @@ func (m *Member) etcdConfig() *embed.Config {
 	config.ListenPeerUrls = []url.URL{{Scheme: "https", Host: m.config.listenAddress()}}
 	config.AdvertisePeerUrls = []url.URL{own}
 	config.ListenClientUrls, config.AdvertiseClientUrls = nil, nil // see Client
-	config.ZapLoggerBuilder = embed.NewZapLoggerBuilder(newZapLogger(m.config.Log, &m.stopping))
+	config.ZapLoggerBuilder = embed.NewZapLoggerBuilder(newZapLogger(m.config.Log, &m.phase))
 	config.PeerTLSInfo = m.identity.tlsInfo()
 	config.TickMs, config.ElectionMs = 100, 500
 	if m.config.election != 0 {
