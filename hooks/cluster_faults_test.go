@@ -292,7 +292,13 @@ func (c *crowd) expectNoneLost() {
 // leading returns the machine that leads at the moment, and the others, as those say that run.
 func leading(t *testing.T, machines testkit.Machines) (leads *testkit.Process, others testkit.Machines) {
 	t.Helper()
-	var name string
+	i := strings.Index("abc", leaderOf(t, machines))
+	return machines[i], slices.Delete(slices.Clone(machines), i, i+1)
+}
+
+// leaderOf returns the name of the machine that leads, as some machines say.
+func leaderOf(t *testing.T, machines testkit.Machines) (name string) {
+	t.Helper()
 	eventually(t, "one leads", func() bool {
 		name = ""
 		for _, p := range machines {
@@ -304,8 +310,7 @@ func leading(t *testing.T, machines testkit.Machines) (leads *testkit.Process, o
 		}
 		return true
 	})
-	i := strings.Index("abc", name)
-	return machines[i], slices.Delete(slices.Clone(machines), i, i+1)
+	return name
 }
 
 // readClusterStatus returns what a machine has noted of its cluster, or a status that says nothing.
