@@ -27,6 +27,21 @@ func (m *Member) full() (ids []types.ID, isFull bool) {
 var errFull = fmt.Errorf("the data that the machines share have reached %d GB, and nothing can be stored "+
 	"until old ones are removed, which is being done", quota>>30)
 
+// keepRoom makes room if there is none, and tells the admin once of each. It returns whether there is none.
+func (m *Member) keepRoom(ctx context.Context, wasFull bool) (isFull bool) {
+	if _, isFull = m.full(); isFull && !wasFull {
+		m.config.Log.Error(errFull.Error())
+	}
+	if err := m.freeSpace(ctx); err != nil && ctx.Err() == nil {
+		m.config.Log.Warn("no room could be made for the data that the machines share", "cause", err)
+	}
+	hadNone := wasFull || isFull
+	if _, isFull = m.full(); hadNone && !isFull {
+		m.config.Log.Info("there is room for the data that the machines share again")
+	}
+	return isFull
+}
+
 // freeSpace removes old data while nothing can be stored, so that something can be again. etcd itself waits for
 // an admin then.
 func (m *Member) freeSpace(ctx context.Context) error {
@@ -62,13 +77,4 @@ func (m *Member) freeSpace(ctx context.Context) error {
 		}
 	}
 	return nil
-}
-
-// logRoom tells the admin once that nothing can be stored, and once that something can be again.
-func (m *Member) logRoom(isFull bool) {
-	if isFull {
-		m.config.Log.Error(errFull.Error())
-		return
-	}
-	m.config.Log.Info("there is room for the data that the machines share again")
 }

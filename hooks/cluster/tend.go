@@ -39,13 +39,7 @@ func (m *Member) tend(ctx context.Context) {
 			hadMajority = has
 			m.logMajority(has)
 		}
-		if _, isFull := m.full(); isFull != wasFull {
-			wasFull = isFull
-			m.logRoom(isFull)
-		}
-		if err := m.freeSpace(ctx); err != nil && ctx.Err() == nil {
-			m.config.Log.Warn("no room could be made for the data that the machines share", "cause", err)
-		}
+		wasFull = m.keepRoom(ctx, wasFull)
 		if m.etcd.Server.Leader() != m.etcd.Server.MemberID() {
 			clear(gone)
 			continue
