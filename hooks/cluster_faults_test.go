@@ -324,3 +324,43 @@ func readClusterStatus(p *testkit.Process) (status cluster.Status) {
 	}
 	return status
 }
+
+// Three machines get this version instead of another one, whose program PREVIOUS_PROGRAM names, one after the
+// other while people sign in. What was under way goes on.
+func TestMachinesUpgrade(t *testing.T) {
+	t.Parallel()
+	previous := os.Getenv("PREVIOUS_PROGRAM")
+	if previous == "" {
+		t.Skip("there is no other version; set PREVIOUS_PROGRAM to the path of one")
+	}
+	machines := testkit.NewMachines(t, "a", "b", "c")
+	for _, p := range machines {
+		p.Env = append(p.Env, "AUTHORIZE_RATE_LIMIT=off")
+		p.Path = previous
+	}
+	machines.Start()
+	waiting, waitingKey := machines[0].Authorize()
+	_, readyKey := loginAcross(machines, machines[1], machines[2])
+	people := &crowd{Process: machines[0], machines: machines, stop: make(chan struct{})}
+	people.Client.Timeout = 15 * time.Second
+	signIns := people.signInAgainAndAgain(4)
+	for _, p := range machines {
+		before := people.acknowledged.Load()
+		eventually(t, "people sign in", func() bool { return people.acknowledged.Load() >= before+30 })
+		if code := p.Terminate(); code != 0 {
+			t.Errorf("it ended with %d:\n%s", code, p.Out)
+		}
+		people.generation.Add(1)
+		p.Path, p.Out = "", &testkit.Printed{}
+		p.Start()
+	}
+	close(people.stop)
+	signIns.Wait()
+	people.expectNoneLost()
+	page := machines[1].Get(machines.At(machines[1], machines[0].Agree(waiting)))
+	machines[1].ExpectPage("the page", page, http.StatusOK, "You are signed in")
+	for _, readKey := range []string{waitingKey, readyKey} {
+		got := machines[2].Post("/poll?wait=10&readKey=" + readKey)
+		machines[2].Expect("the poll", got, http.StatusOK, testkit.TokenResponse)
+	}
+}
