@@ -78,8 +78,8 @@ func largeResponse(code string) string {
 }
 
 // Thirty people at once whose tokens take a megabyte each: all plugins get theirs, byte for byte, at any
-// machine, and no machine needs more memory than a small one has, though one of them is frozen for a while and
-// the others keep for it what it has missed.
+// machine, and no machine needs more memory than a small one has, though one of them is frozen for a while
+// and the others keep for it what it has missed.
 func TestMachinesLargeTokens(t *testing.T) {
 	t.Parallel()
 	needFaults(t)
@@ -110,7 +110,8 @@ func TestMachinesLargeTokens(t *testing.T) {
 	}
 	refresh := func(i int) {
 		token := fmt.Sprint("RT-", i/3)
-		if got := people.ask(http.MethodPost, people.URL+"/refresh?code="+token); got.body != largeResponse(token) {
+		got := people.ask(http.MethodPost, people.URL+"/refresh?code="+token)
+		if got.body != largeResponse(token) {
 			t.Errorf("a refresh is answered %d with %d bytes", got.status, len(got.body))
 		}
 	}

@@ -44,7 +44,11 @@ func (n *network) address(i int) string { return fmt.Sprintf("10.77.0.%d", i+1) 
 // newNetwork starts three machines. It needs the right to make network namespaces.
 func newNetwork(t *testing.T) *network {
 	t.Helper()
-	n := &network{t: t, prefix: fmt.Sprintf("po%06d-", rand.IntN(1e6)), machines: testkit.NewMachines(t, "a", "b", "c")}
+	n := &network{
+		t:        t,
+		prefix:   fmt.Sprintf("po%06d-", rand.IntN(1e6)),
+		machines: testkit.NewMachines(t, "a", "b", "c"),
+	}
 	if output, err := exec.Command("ip", "netns", "add", n.namespace(0)).CombinedOutput(); err != nil {
 		testkit.Missing(t, "NETNS_TEST", fmt.Sprintf("no network namespace can be made: %v %s", err, output))
 	}

@@ -15,9 +15,9 @@ import (
 
 // phase says how far etcd is, for what it logs.
 type phase struct {
-	running  atomic.Bool // what is fatal ends the process; before, it is a panic for startEtcd
-	stopping atomic.Bool // etcd says much then that is no news
-	toldFull atomic.Int64
+	running  atomic.Bool  // what is fatal ends the process; before, it is a panic for startEtcd
+	stopping atomic.Bool  // etcd says much then that is no news
+	toldFull atomic.Int64 // when the admin was last told that the disk is full, in nanoseconds since 1970
 
 	exit func(code int) // nil: os.Exit
 }
@@ -42,12 +42,12 @@ func (f fatal) OnWrite(entry *zapcore.CheckedEntry, fields []zapcore.Field) {
 	if !f.phase.running.Load() {
 		panic(err)
 	}
-	if isFull(err) {
-		f.log.Error("this machine ends: "+fullDisk+"; "+goesOn, "cause", err.Error())
-	} else {
-		f.log.Error("this machine ends, since its share of the data cannot be used; "+goesOn+", and if not, "+
-			"delete the folder cluster in its data folder, and the others fill it again", "cause", err.Error())
+	words := "this machine ends: " + fullDisk + "; " + goesOn
+	if !isFull(err) {
+		words = "this machine ends, since its share of the data cannot be used; " + goesOn + ", and if " +
+			"not, delete the folder cluster in its data folder, and the others fill it again"
 	}
+	f.log.Error(words, "cause", err.Error())
 	if f.phase.exit != nil {
 		f.phase.exit(1)
 		return
@@ -67,8 +67,9 @@ func errorOf(message string, fields []zapcore.Field) error {
 
 // isFull reports whether an error says that there is no room on the disk. etcd writes some errors as text.
 func isFull(err error) bool {
+	text := err.Error()
 	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) ||
-		strings.Contains(err.Error(), syscall.ENOSPC.Error()) || strings.HasPrefix(err.Error(), "writeAt failed")
+		strings.Contains(text, syscall.ENOSPC.Error()) || strings.HasPrefix(text, "writeAt failed")
 }
 
 // tellsFull reports whether a line is about a full disk, and whether the admin is to be told of that now: one

@@ -36,7 +36,8 @@ func newZapLogger(log *slog.Logger, phase *phase) *zap.Logger {
 var ourWords = map[string]string{
 	"rejected connection on peer endpoint": "a connection was refused; if it came from one of the " +
 		"machines, that one has another CLUSTER_SECRET",
-	// Each request that is refused would be a line. Whoever has sent it is told, and freeSpace tells the admin.
+	// Each request that is refused would be a line. Whoever has sent it is told, and keepRoom tells the
+	// admin.
 	"failed to apply request":                       "",
 	"message exceeded backend quota; raising alarm": "",
 	// It has no clients.

@@ -60,7 +60,8 @@ func TestFatal(t *testing.T) {
 	log := newZapLogger(slog.New(slog.NewTextHandler(&said, nil)), &phase)
 	func() {
 		defer func() {
-			if err, isError := recover().(error); !isError || !strings.Contains(err.Error(), "damaged: here") {
+			err, _ := recover().(error)
+			if err == nil || !strings.Contains(err.Error(), "damaged: here") {
 				t.Errorf("at the start: %v", err)
 			}
 		}()

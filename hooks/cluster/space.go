@@ -42,8 +42,8 @@ func (m *Member) keepRoom(ctx context.Context, wasFull bool) (isFull bool) {
 	return isFull
 }
 
-// freeSpace removes old data while nothing can be stored, so that something can be again. etcd itself waits for
-// an admin then.
+// freeSpace removes old data while nothing can be stored, so that something can be again. etcd itself waits
+// for an admin then. It takes some calls: the old revisions are removed in the background.
 func (m *Member) freeSpace(ctx context.Context) error {
 	ids, isFull := m.full()
 	if !isFull {
@@ -52,7 +52,7 @@ func (m *Member) freeSpace(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, changeTime)
 	defer cancel()
 	server := m.etcd.Server
-	_, err := server.Compact(ctx, &etcdserverpb.CompactionRequest{Revision: server.KV().Rev(), Physical: true})
+	_, err := server.Compact(ctx, &etcdserverpb.CompactionRequest{Revision: server.KV().Rev()})
 	if err != nil && !errors.Is(err, mvcc.ErrCompacted) {
 		return err
 	}

@@ -14,8 +14,8 @@ import (
 )
 
 // ErrUnavailable says that etcd did not answer in time: most of the machines cannot be reached, or have no
-// leader. Or their data have reached the quota, until the machines have made room. What was asked for may have
-// happened, also then.
+// leader. Or their data have reached the quota, until the machines have made room. What was asked for may
+// have happened, also then.
 var ErrUnavailable = errors.New("most of the machines do not answer, or can store nothing at the moment")
 
 // KV asks etcd. The context of each call bounds all tries.

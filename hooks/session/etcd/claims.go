@@ -14,8 +14,8 @@ import (
 // claimTime is how long a claim is held. If its machine dies, the next poll gets the tokens after that.
 const claimTime = 3 * time.Second
 
-// isHeld reports whether somebody holds the claim of a row. How long another machine has held it, this process
-// measures itself, since the clocks of two machines differ: with one that is fast, tokens would be given twice.
+// isHeld reports whether somebody holds the claim of a row. How long another machine has held it, this
+// process measures itself, since the clocks of two machines differ: tokens would be given twice.
 func (t *Table) isHeld(e entry, now time.Time) bool {
 	if e.Clock == t.options.Machine {
 		return milliseconds(now) < e.Until

@@ -496,7 +496,8 @@ func TestNoRoom(t *testing.T) {
 	if swept, err := table.Sweep(t.Context(), later, now); err != nil || swept.Expired != 2 {
 		t.Errorf("a sweep with room: %+v, %v", swept, err)
 	}
-	if row, err := table.load(t.Context(), byID(rows[0].ID)); err != nil || row.Status != session.StatusClaimed {
-		t.Errorf("what was given is %+v, %v", row, err)
+	given, err := table.load(t.Context(), byID(rows[0].ID))
+	if err != nil || given.Status != session.StatusClaimed {
+		t.Errorf("what was given is %+v, %v", given, err)
 	}
 }
