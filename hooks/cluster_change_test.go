@@ -22,7 +22,7 @@ func TestNewClusterSecret(t *testing.T) {
 		p.Env = append(p.Env, "CLUSTER_SECRET="+strings.ToUpper(testkit.ClusterSecret))
 	}
 	machines.Start()
-	machines[2].Expect("poll", machines[2].Poll(readKey), http.StatusOK, testkit.TokenResponse)
+	machines[2].Expect("poll", machines[2].PollUntilEnded(readKey), http.StatusOK, testkit.TokenResponse)
 }
 
 // One machine becomes three, and another one of them goes on alone: plugins and admins come along.
@@ -45,7 +45,7 @@ func TestOneToThreeAndBack(t *testing.T) {
 		authorizationURL, readKey := at.Authorize()
 		page := at.Get(machines.At(back, at.Agree(authorizationURL)))
 		at.ExpectPage("the page", page, http.StatusOK, "You are signed in")
-		at.Expect("poll", at.Poll(readKey), http.StatusOK, testkit.TokenResponse)
+		at.Expect("poll", at.PollUntilEnded(readKey), http.StatusOK, testkit.TokenResponse)
 	}
 
 	together := first.Env

@@ -338,7 +338,7 @@ func TestMachinesShareDashboards(t *testing.T) {
 	machines.Start()
 	a, b, c := machines[0], machines[1], machines[2]
 	_, readKey := loginAcross(machines, a, b)
-	c.Expect("poll", c.Poll(readKey), http.StatusOK, testkit.TokenResponse)
+	c.Expect("poll", c.PollUntilEnded(readKey), http.StatusOK, testkit.TokenResponse)
 	_, living := a.Authorize()
 	type answer struct {
 		Funnel   []struct{ Started, Claimed, Denied int }
@@ -368,7 +368,7 @@ func TestMachinesShareDashboards(t *testing.T) {
 	}
 	end := c.Request(http.MethodPost, "/api/plugin-oauth/sign-ins/"+read(c).Live[0].ID+"/end", "", c.Admin())
 	c.Expect("end", end, http.StatusNoContent, "")
-	b.ExpectError("poll", b.Poll(living), http.StatusBadRequest, "access_denied")
+	b.ExpectError("poll", b.PollUntilEnded(living), http.StatusBadRequest, "access_denied")
 	if got := read(c); got.Funnel[0].Denied != 1 || len(got.Live) != 0 {
 		t.Errorf("afterwards: %+v", got)
 	}

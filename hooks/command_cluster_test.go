@@ -97,6 +97,7 @@ func TestClusterCommand(t *testing.T) {
 	if samples[quorumSample] != 1 || samples["etcd_disk_wal_fsync_duration_seconds{}"] == 0 {
 		t.Errorf("the metrics are %v", samples)
 	}
+	expectClusterPanels(t, metrics)
 	printed, code := a.Run("cluster", "rest")
 	if code != 1 || !strings.Contains(printed, "did you mean reset?") {
 		t.Errorf("it ends with %d:\n%s", code, printed)

@@ -219,12 +219,20 @@ func TestPrometheusAlerts(t *testing.T) {
 }
 
 // grafanaDashboard is what the tests read of examples/grafana.json.
-type grafanaDashboard struct {
-	Panels []struct {
-		Title       string
-		FieldConfig struct{ Defaults struct{ Unit string } }
-		Targets     []struct{ Expr string }
-	}
+type grafanaDashboard struct{ Panels []grafanaPanel }
+
+// grafanaPanel is a panel, or a row that has panels of a cluster.
+type grafanaPanel struct {
+	Title       string
+	FieldConfig struct{ Defaults struct{ Unit string } }
+	Targets     []struct{ Expr string }
+	Panels      []grafanaPanel
+}
+
+// query returns a query of the dashboard, as it is for a job and for all plugins.
+func (panel grafanaPanel) query(target int, job string) string {
+	return strings.NewReplacer("$job", job, "$plugin", ".*", "$__rate_interval", "4m").
+		Replace(panel.Targets[target].Expr)
 }
 
 func readGrafanaDashboard(t *testing.T) grafanaDashboard {
@@ -250,11 +258,8 @@ func TestGrafanaQueries(t *testing.T) {
 		test.expect = append(test.expect, promExpect{query: query, minute: minute, value: value})
 	}
 	for _, panel := range readGrafanaDashboard(t).Panels {
-		for _, target := range panel.Targets {
-			query := func(job string) string {
-				return strings.NewReplacer("$job", job, "$plugin", ".*", "$__rate_interval", "4m").
-					Replace(target.Expr)
-			}
+		for i := range panel.Targets {
+			query := func(job string) string { return panel.query(i, job) }
 			add(5, "count("+query("plugin-oauth")+") > bool 0", "1")
 			add(5, "count("+query("another")+")", "")
 			add(5, "count("+query(".+")+") > bool 0", "1")
@@ -277,6 +282,25 @@ func TestGrafanaQueries(t *testing.T) {
 	runPromTests(t, []promTest{test})
 }
 
+// expectClusterPanels checks that each query of the dashboard's row of a cluster has a series of a machine.
+func expectClusterPanels(t *testing.T, metrics string) {
+	t.Helper()
+	test := promTest{name: "cluster", data: scraped{}}
+	test.data.addScrape(t, metrics, promMinutes)
+	for _, row := range readGrafanaDashboard(t).Panels {
+		for _, panel := range row.Panels {
+			for i := range panel.Targets {
+				query := "count(" + panel.query(i, "plugin-oauth") + ")"
+				test.expect = append(test.expect, promExpect{query: query, minute: 50, value: "1"})
+			}
+		}
+	}
+	if len(test.expect) == 0 {
+		t.Error("the dashboard has no row for a cluster")
+	}
+	runPromTests(t, []promTest{test})
+}
+
 // The units of the dashboard for Grafana are those of its queries.
 func TestGrafanaUnits(t *testing.T) {
 	t.Parallel()
@@ -289,10 +313,15 @@ func TestGrafanaUnits(t *testing.T) {
 		{query: regexp.MustCompile(`seconds_sum.* / .*seconds_count`), unit: "s"},
 		{query: regexp.MustCompile(`^histogram_quantile\(.*seconds_bucket`), unit: "s"},
 		{query: regexp.MustCompile(`_bytes\{`), unit: "bytes"},
+		{query: regexp.MustCompile(`^plugin_oauth_cluster_watch_lag_seconds`), unit: "s"},
 		{query: regexp.MustCompile(`rate\(plugin_oauth_polls_total`), unit: "reqps"},
 		{query: regexp.MustCompile(``), unit: "short"},
 	}
-	for _, panel := range readGrafanaDashboard(t).Panels {
+	panels := readGrafanaDashboard(t).Panels
+	for _, row := range panels {
+		panels = append(panels, row.Panels...)
+	}
+	for _, panel := range panels {
 		for _, target := range panel.Targets {
 			for _, known := range units {
 				if !known.query.MatchString(target.Expr) {

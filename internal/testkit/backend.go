@@ -172,6 +172,13 @@ func (b *Backend) Poll(readKey string) Answer {
 	return got
 }
 
+// PollUntilEnded is a poll that waits until the login has ended: a machine hears a moment later of what
+// happened at another.
+func (b *Backend) PollUntilEnded(readKey string) Answer {
+	b.T.Helper()
+	return b.Post("/poll?wait=30&readKey=" + readKey)
+}
+
 // Expect compares an answer's status and body. what names the answer in the error.
 func (b *Backend) Expect(what string, got Answer, status int, body string) {
 	b.T.Helper()
