@@ -109,7 +109,7 @@ func machineFindings(machine cluster.Machine) (findings []doctor.Finding) {
 	}
 	if machine.Size > muchData {
 		add(fmt.Sprintf("The data of the cluster take %s on %s.", megabytes(machine.Size), machine.Name),
-			"When they reach 1 GB, nothing can be stored any more.",
+			"When they reach 1 GB, nothing can be stored until the machines have removed old ones.",
 			"Set AUTHORIZE_RATE_LIMIT lower, if strangers start too many logins.")
 	}
 	if free := machine.Free; free != nil && *free < littleRoom && !machine.IsThis {

@@ -64,6 +64,11 @@ func TestMachines(t *testing.T) {
 		t.Errorf("the held poll was answered after %s at the earliest", quickest)
 	}
 	t.Logf("from the page to the poll that waits elsewhere: %v", waits)
+	for _, p := range machines {
+		if strings.Contains(p.Out.String(), "level=ERROR") {
+			t.Errorf("nothing is wrong, and the log says:\n%s", p.Out)
+		}
+	}
 	for range 3 {
 		_, readKey := loginAcross(machines, b, c)
 		var polls sync.WaitGroup

@@ -95,8 +95,8 @@ var (
 	errNoMajority = &responseError{
 		Status: http.StatusServiceUnavailable,
 		Code:   "temporarily_unavailable",
-		Description: "The service cannot reach most of its machines at the moment. Try again in some " +
-			"seconds.",
+		Description: "The service cannot reach most of its machines at the moment, or they can store " +
+			"nothing. Try again in some seconds.",
 		page:       pageRestarting,
 		retryAfter: retryBusy,
 	}

@@ -84,6 +84,9 @@ func joinCluster(own ownStore, config Config, log *slog.Logger) (*membership, er
 	case errors.Is(err, syscall.EADDRINUSE):
 		return nil, errors.New("another program uses the address where this machine listens for the " +
 			"others: end it, or choose another address with CLUSTER or CLUSTER_LISTEN")
+	case isFull(err):
+		return nil, fmt.Errorf("this machine cannot take part in its cluster, since the disk with the data "+
+			"folder is full: make room on it, and start it again (%w)", err)
 	case err != nil:
 		return nil, fmt.Errorf("this machine cannot take part in its cluster: %w", err)
 	}

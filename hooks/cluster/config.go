@@ -22,6 +22,8 @@ import (
 	"strings"
 	"time"
 
+	"go.etcd.io/etcd/server/v3/embed"
+
 	"plugin-oauth/internal/typo"
 )
 
@@ -50,6 +52,7 @@ type Config struct {
 	replaceAfter time.Duration // see the constant; zero: its value
 	// How long nobody has heard of the leader before another is elected; zero: 0.5 s.
 	election time.Duration
+	tune     func(*embed.Config) // changes other settings of etcd; nil: nothing
 }
 
 // minSecret is the length of the shortest secret, in bytes.

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
+	"go.etcd.io/etcd/server/v3/embed"
 )
 
 // secret is that of the machines of the tests.
@@ -27,6 +28,7 @@ type machines struct {
 	logs   map[string]*output
 
 	election time.Duration
+	tune     func(*embed.Config)
 	names    *names // by which the machines find each other; nil: they have the list
 
 	mu      sync.Mutex
@@ -95,6 +97,7 @@ func (m *machines) config(name string) Config {
 		Folder:   filepath.Join(m.folder, name),
 		Log:      slog.New(slog.NewTextHandler(m.logs[name], nil)),
 		election: m.election,
+		tune:     m.tune,
 	}
 	if m.names != nil {
 		config.Machines = map[string]string{name: m.list[name]}

@@ -9,7 +9,6 @@ import (
 	"maps"
 	"net"
 	"slices"
-	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
@@ -25,25 +24,30 @@ const (
 )
 
 // newZapLogger returns a logger for etcd that passes on its warnings and errors, each once a minute, until
-// etcd is told to stop. What it calls fatal is a panic, which says more than an exit.
-func newZapLogger(log *slog.Logger, stopping *atomic.Bool) *zap.Logger {
-	passOn := slogCore{log: log.With("from", "etcd"), stopping: stopping}
+// etcd is told to stop.
+func newZapLogger(log *slog.Logger, phase *phase) *zap.Logger {
+	passOn := slogCore{log: log.With("from", "etcd"), phase: phase}
 	core := zapcore.NewSamplerWithOptions(passOn, sampled, 1, 0)
-	return zap.New(core, zap.WithFatalHook(zapcore.WriteThenPanic))
+	end := fatal{log: log, phase: phase}
+	return zap.New(core, zap.WithFatalHook(end), zap.WithPanicHook(end))
 }
 
 // ourWords has what the admin is told instead of a message of etcd's. An empty one is left out.
 var ourWords = map[string]string{
 	"rejected connection on peer endpoint": "a connection was refused; if it came from one of the " +
 		"machines, that one has another CLUSTER_SECRET",
+	// Each request that is refused would be a line. Whoever has sent it is told, and keepRoom tells the
+	// admin.
+	"failed to apply request":                       "",
+	"message exceeded backend quota; raising alarm": "",
 	// It has no clients.
 	"Running http and grpc server on single port. This is not recommended for production.": "",
 }
 
 // slogCore passes lines of zap on to slog.
 type slogCore struct {
-	log      *slog.Logger
-	stopping *atomic.Bool
+	log   *slog.Logger
+	phase *phase
 }
 
 func (slogCore) Enabled(level zapcore.Level) bool { return level >= zapcore.WarnLevel }
@@ -65,7 +69,12 @@ func (c slogCore) Write(entry zapcore.Entry, fields []zapcore.Field) error {
 	if words, found := ourWords[message]; found {
 		message = words
 	}
-	if c.stopping.Load() || message == "" {
+	if c.phase.stopping.Load() || message == "" || entry.Level > zapcore.DPanicLevel { // see fatal
+		return nil
+	}
+	if isAbout, isDue := c.phase.tellsFull(message, fields); isDue {
+		message = fullDisk
+	} else if isAbout {
 		return nil
 	}
 	level := slog.LevelWarn

@@ -2,10 +2,11 @@ package cluster
 
 import (
 	"errors"
+	"io/fs"
 	"log/slog"
 	"slices"
 	"strings"
-	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -16,8 +17,8 @@ import (
 func TestLog(t *testing.T) {
 	t.Parallel()
 	var said output
-	var stopping atomic.Bool
-	log := newZapLogger(slog.New(slog.NewTextHandler(&said, nil)), &stopping)
+	var phase phase
+	log := newZapLogger(slog.New(slog.NewTextHandler(&said, nil)), &phase)
 	log.Info("all is well")
 	for range 1000 {
 		log.Named("raft").Warn("a disk is slow", zap.String("took", "2s"), zap.Error(errors.New("cause")))
@@ -25,7 +26,11 @@ func TestLog(t *testing.T) {
 	log.Error("a disk is full")
 	log.Warn("rejected connection on peer endpoint", zap.String("remote-addr", "192.0.2.1:1"))
 	log.Warn("Running http and grpc server on single port. This is not recommended for production.")
-	stopping.Store(true)
+	for range 3 { // one write that fails makes some lines
+		log.Warn("it is not written", zap.Error(&fs.PathError{Op: "write", Path: "db", Err: syscall.ENOSPC}))
+		log.Error("writing failed: " + syscall.ENOSPC.Error())
+	}
+	phase.stopping.Store(true)
 	log.Error("a listener is closed")
 	lines := strings.Split(strings.TrimSpace(said.String()), "\n")
 	for i, want := range []string{
@@ -33,20 +38,43 @@ func TestLog(t *testing.T) {
 		`level=ERROR msg="a disk is full" from=etcd`,
 		`msg="a connection was refused; if it came from one of the machines, that one has another ` +
 			`CLUSTER_SECRET" from=etcd remote-addr=192.0.2.1:1`,
+		`level=WARN msg="` + fullDisk,
 	} {
 		if i >= len(lines) || !strings.Contains(lines[i], want) {
 			t.Fatalf("line %d is not %s:\n%s", i+1, want, said.String())
 		}
 	}
-	if len(lines) != 3 {
+	if len(lines) != 4 {
 		t.Errorf("there are %d lines:\n%s", len(lines), said.String())
 	}
-	defer func() {
-		if recover() == nil {
-			t.Error("what is fatal to etcd ends the process without a word")
-		}
+}
+
+// What etcd cannot go on after ends the start with an error, and later the process, with one line that says
+// what to do.
+func TestFatal(t *testing.T) {
+	t.Parallel()
+	var said output
+	var phase phase
+	var codes []int
+	phase.exit = func(code int) { codes = append(codes, code) }
+	log := newZapLogger(slog.New(slog.NewTextHandler(&said, nil)), &phase)
+	func() {
+		defer func() {
+			err, _ := recover().(error)
+			if err == nil || !strings.Contains(err.Error(), "damaged: here") {
+				t.Errorf("at the start: %v", err)
+			}
+		}()
+		log.Fatal("the log is damaged", zap.Error(errors.New("here")))
 	}()
-	log.Fatal("the log is damaged")
+	phase.running.Store(true)
+	log.Fatal("the log is damaged", zap.Error(errors.New("here")))
+	log.Panic("it is not written", zap.Error(&fs.PathError{Op: "write", Path: "db", Err: syscall.ENOSPC}))
+	lines := strings.Split(strings.TrimSpace(said.String()), "\n")
+	if len(codes) != 2 || codes[0] != 1 || len(lines) != 2 || !strings.Contains(lines[0], "damaged: here") ||
+		!strings.Contains(lines[0], "the others fill it again") || !strings.Contains(lines[1], fullDisk) {
+		t.Errorf("it ends with %v:\n%s", codes, said.String())
+	}
 }
 
 // The log of the dashboard has all that etcd says.

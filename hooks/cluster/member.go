@@ -12,7 +12,6 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"go.etcd.io/etcd/client/pkg/v3/types"
@@ -32,9 +31,9 @@ type Member struct {
 	etcd     *embed.Etcd
 	client   *clientv3.Client
 
-	stop     context.CancelFunc
-	stopping atomic.Bool // etcd says much then that is no news
-	tending  sync.WaitGroup
+	stop    context.CancelFunc
+	phase   phase
+	tending sync.WaitGroup
 }
 
 // Start makes this machine a member, and returns when it takes part: it votes, and there is a leader. Until
@@ -91,6 +90,17 @@ const maxLag = 1000
 
 // Check returns why this machine should be sent no requests, or nil. It asks nobody.
 func (m *Member) Check() error {
+	if err := m.checkPart(); err != nil {
+		return err
+	}
+	if _, isFull := m.full(); isFull {
+		return errFull
+	}
+	return nil
+}
+
+// checkPart returns why this machine does not take part, or nil.
+func (m *Member) checkPart() error {
 	server := m.etcd.Server
 	select {
 	case <-server.StopNotify():
@@ -137,14 +147,15 @@ func (m *Member) Stop() {
 	m.tending.Wait()
 	m.sayGoodbye()
 	m.HandOver()
-	m.stopping.Store(true)
+	m.phase.stopping.Store(true)
 	m.client.Close() // that its context has ended is no news
 	m.etcd.Close()
 }
 
 // enter starts etcd, and waits until this machine takes part.
 func (m *Member) enter(ctx context.Context) error {
-	m.stopping.Store(false)
+	m.phase.stopping.Store(false)
+	m.phase.running.Store(false)
 	etcd := m.etcdConfig()
 	if err := m.disown(); err != nil {
 		return err
@@ -168,8 +179,9 @@ func (m *Member) enter(ctx context.Context) error {
 		return err
 	}
 	m.etcd = started
+	m.phase.running.Store(true)
 	if err := m.takePart(ctx); err != nil {
-		m.stopping.Store(true)
+		m.phase.stopping.Store(true)
 		started.Close()
 		return err
 	}
@@ -180,7 +192,10 @@ func (m *Member) enter(ctx context.Context) error {
 // leaves its files and its port open then: this process cannot try again.
 func startEtcd(config *embed.Config) (started *embed.Etcd, err error) {
 	defer func() {
-		if reason := recover(); reason != nil {
+		reason := recover()
+		if cause, isError := reason.(error); isError && isFull(cause) {
+			err = fmt.Errorf("the data in %s cannot be written: %w", config.Dir, cause)
+		} else if reason != nil {
 			err = fmt.Errorf("the data in %s cannot be used: %v; delete the folder on this machine, and "+
 				"the others fill it again", config.Dir, reason)
 		}
@@ -215,7 +230,7 @@ func (m *Member) takePart(ctx context.Context) error {
 			// It fails until this machine has caught up, and for the first seconds of a connection.
 			_, _ = server.PromoteMember(ctx, uint64(server.MemberID()))
 		}
-		if ready == nil && m.Check() == nil {
+		if ready == nil && m.checkPart() == nil {
 			if err := m.publishAddress(ctx); err != nil {
 				m.config.Log.Warn("the others do not know this machine's new address", "cause", err)
 				continue
@@ -288,7 +303,7 @@ func (m *Member) etcdConfig() *embed.Config {
 	config.ListenPeerUrls = []url.URL{{Scheme: "https", Host: m.config.listenAddress()}}
 	config.AdvertisePeerUrls = []url.URL{own}
 	config.ListenClientUrls, config.AdvertiseClientUrls = nil, nil // see Client
-	config.ZapLoggerBuilder = embed.NewZapLoggerBuilder(newZapLogger(m.config.Log, &m.stopping))
+	config.ZapLoggerBuilder = embed.NewZapLoggerBuilder(newZapLogger(m.config.Log, &m.phase))
 	config.PeerTLSInfo = m.identity.tlsInfo()
 	config.TickMs, config.ElectionMs = 100, 500
 	if m.config.election != 0 {
@@ -298,9 +313,12 @@ func (m *Member) etcdConfig() *embed.Config {
 	config.SnapshotCount, config.SnapshotCatchUpEntries = 500, 100
 	config.MaxWalFiles, config.MaxSnapFiles = 1, 1
 	config.MaxRequestBytes = 4 << 20
-	config.QuotaBackendBytes = 1 << 30
+	config.QuotaBackendBytes = quota
 	config.AutoCompactionMode, config.AutoCompactionRetention = embed.CompactorModePeriodic, "1m"
 	config.AuthToken = "" // nobody signs in
+	if m.config.tune != nil {
+		m.config.tune(config)
+	}
 	return config
 }
 

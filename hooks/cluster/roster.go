@@ -63,8 +63,9 @@ type Roster struct {
 	lag   watchLag
 }
 
-// machineKeys is what the keys of machines begin with. They go with no lease: an election would prolong it.
-const machineKeys = "m/"
+// machineKeys is what the keys of machines begin with, and no key of another package does. They go with no
+// lease: an election would prolong it.
+const machineKeys = "machine/"
 
 // presence is the value of a key. A version reads what the next one writes.
 type presence struct {

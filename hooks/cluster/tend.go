@@ -25,7 +25,7 @@ func (m *Member) tend(ctx context.Context) {
 	defer every.Stop()
 	waiting := map[types.ID]time.Time{} // since when a place is not taken
 	gone := absences{}
-	hadMajority := true
+	hadMajority, wasFull := true, false
 	for {
 		select {
 		case <-every.C:
@@ -39,6 +39,7 @@ func (m *Member) tend(ctx context.Context) {
 			hadMajority = has
 			m.logMajority(has)
 		}
+		wasFull = m.keepRoom(ctx, wasFull)
 		if m.etcd.Server.Leader() != m.etcd.Server.MemberID() {
 			clear(gone)
 			continue

@@ -317,12 +317,12 @@ func (k kind) answer(err error) error {
 		field := validation.Errors{k.unique: validation.NewError(codeTaken, fix)}
 		return router.NewApiError(http.StatusConflict, "Another machine has a record with this "+k.unique+".",
 			errors.Join(errTaken, field))
+	case errors.Is(err, rpctypes.ErrNoSpace):
+		return router.NewApiError(http.StatusServiceUnavailable, "The storage that the machines share is "+
+			"full, so nothing can be saved. They make room: try again in some seconds.", err)
 	case errors.Is(err, etcdtry.ErrUnavailable): // whether it was saved is not known
 		return router.NewApiError(http.StatusServiceUnavailable, "Most of the machines cannot be reached at "+
 			"the moment, so the dashboard is read-only. Load it again when they can.", err)
-	case errors.Is(err, rpctypes.ErrNoSpace):
-		return router.NewApiError(http.StatusServiceUnavailable, "The storage that the machines share is "+
-			"full, so nothing can be saved.", err)
 	default:
 		return err
 	}

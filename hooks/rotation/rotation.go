@@ -106,6 +106,7 @@ func (s *Store) Do(
 ) ([]byte, error) {
 	ctx = context.WithoutCancel(ctx)
 	sealing := newSealing(hash, refreshToken)
+	hasWaited := false // and so knows that an answer is new, whatever the clocks of the machines say
 	for present := (place{}); ; {
 		taken, isOurs, err := s.take(ctx, hash, present.revision)
 		if err != nil {
@@ -115,7 +116,7 @@ func (s *Store) Do(
 			return s.redeem(ctx, hash, sealing, taken, redeem)
 		}
 		switch {
-		case s.options.Now().UnixMilli() >= taken.Until && taken.Sealed != nil:
+		case s.options.Now().UnixMilli() >= taken.Until && taken.Sealed != nil && !hasWaited:
 			present = taken // it is old, and is replaced
 		case taken.Sealed != nil:
 			tokens, err := sealing.open(taken.Sealed)
@@ -125,7 +126,7 @@ func (s *Store) Do(
 			return tokens, nil
 		default:
 			present = place{}
-			if !s.await(ctx, hash, taken.revision) {
+			if hasWaited = s.await(ctx, hash, taken.revision); !hasWaited {
 				present = taken // its machine has died
 			}
 		}

@@ -121,6 +121,38 @@ func TestKept(t *testing.T) {
 	}
 }
 
+// Two windows that refresh at the same time ask the provider once, also if the clock of the machine that asks
+// it is five minutes slow, and the answer looks old to the other one.
+func TestClocksApart(t *testing.T) {
+	t.Parallel()
+	stores, _ := machines(t, 2, Options{Kept: 30 * time.Second})
+	stores[0].options.Now = func() time.Time { return time.Now().Add(-5 * time.Minute) }
+	provider := provider{started: make(chan struct{}), release: make(chan struct{})}
+	watched := make(chan struct{})
+	stores[1].watcher = watchedWatcher{Watcher: stores[1].watcher, watched: watched}
+	var done sync.WaitGroup
+	done.Go(func() { expect(t, stores[0], &provider, "tokens 1") })
+	<-provider.started
+	done.Go(func() { expect(t, stores[1], &provider, "tokens 1") })
+	<-watched
+	provider.release <- struct{}{}
+	done.Wait()
+}
+
+// watchedWatcher says when somebody watches.
+type watchedWatcher struct {
+	clientv3.Watcher
+	watched chan<- struct{}
+}
+
+func (w watchedWatcher) Watch(
+	ctx context.Context, key string, options ...clientv3.OpOption,
+) clientv3.WatchChan {
+	events := w.Watcher.Watch(ctx, key, options...)
+	w.watched <- struct{}{}
+	return events
+}
+
 // What does not use up the old token is not kept, and neither is what is too large.
 func TestNotKept(t *testing.T) {
 	t.Parallel()

@@ -14,8 +14,9 @@ import (
 )
 
 // ErrUnavailable says that etcd did not answer in time: most of the machines cannot be reached, or have no
-// leader. What was asked for may have happened.
-var ErrUnavailable = errors.New("the machines have no majority at the moment")
+// leader. Or their data have reached the quota, until the machines have made room. What was asked for may
+// have happened, also then.
+var ErrUnavailable = errors.New("most of the machines do not answer, or can store nothing at the moment")
 
 // KV asks etcd. The context of each call bounds all tries.
 type KV struct {
@@ -58,8 +59,9 @@ func (kv KV) Do(ctx context.Context, op clientv3.Op) (clientv3.OpResponse, error
 	switch {
 	case err == nil:
 		return response, nil
-	case errors.Is(err, rpctypes.ErrNoSpace), errors.Is(err, rpctypes.ErrRequestTooLarge),
-		errors.Is(err, rpctypes.ErrCompacted):
+	case errors.Is(err, rpctypes.ErrNoSpace):
+		return response, finalError{fmt.Errorf("%w: %w", ErrUnavailable, err)}
+	case errors.Is(err, rpctypes.ErrRequestTooLarge), errors.Is(err, rpctypes.ErrCompacted):
 		return response, finalError{err}
 	}
 	if once.Err() == nil {

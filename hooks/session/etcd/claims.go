@@ -14,6 +14,25 @@ import (
 // claimTime is how long a claim is held. If its machine dies, the next poll gets the tokens after that.
 const claimTime = 3 * time.Second
 
+// isHeld reports whether somebody holds the claim of a row. How long another machine has held it, this
+// process measures itself, since the clocks of two machines differ: tokens would be given twice.
+func (t *Table) isHeld(e entry, now time.Time) bool {
+	if e.Clock == t.options.Machine {
+		return milliseconds(now) < e.Until
+	}
+	return e.Until != 0 && time.Since(e.seen) < t.timing.hold
+}
+
+// claimable returns a row as [session.Row.CheckClaim] of this machine takes it: how long another machine has
+// kept the tokens is measured likewise.
+func (t *Table) claimable(e entry, now time.Time) session.Row {
+	row := e.row()
+	if e.isKept() && e.Clock != t.options.Machine {
+		row.KeptUntil = now.Add(session.AckWindow - time.Since(e.kept))
+	}
+	return row
+}
+
 // errAsItIs says that a row has no tokens, for a reason that stands in it.
 var errAsItIs = errors.New("the session has no tokens to claim")
 
@@ -25,17 +44,20 @@ func (t *Table) TakeClaim(
 	var row session.Row
 	where := byReadKey(owner, readKeyHash)
 	r := newRequest(where, t.timing.short, func(e entry) (change, error) {
-		row = e.row()
+		row = t.claimable(e, now)
 		switch {
 		case t.isDelivered(e.id):
 			return change{}, session.ErrUnknown
 		case row.CheckClaim(now) != nil:
 			return change{}, errAsItIs
-		case e.isHeld(now):
+		case t.isHeld(e, now):
 			return change{}, session.ErrTaken
 		}
 		next := e.record
-		next.Until = milliseconds(now.Add(claimTime))
+		next.Until, next.Clock = milliseconds(now.Add(claimTime)), t.options.Machine
+		if e.isKept() {
+			next.KeptUntil = milliseconds(row.KeptUntil)
+		}
 		read := clientv3.OpGet(tokenKeys + e.id)
 		return change{record: next, tokens: &read}, nil
 	})
@@ -116,6 +138,7 @@ func (t *Table) Keep(ctx context.Context, hold session.Hold, now time.Time) erro
 			if e.Status == session.StatusReady {
 				next.Status, next.Claimed = session.StatusClaimed, milliseconds(now)
 				next.KeptUntil = milliseconds(now.Add(session.AckWindow))
+				next.Clock = t.options.Machine
 			}
 			return change{record: next}, nil
 		}))

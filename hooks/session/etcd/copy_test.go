@@ -83,7 +83,7 @@ func (s *store) copied(t *testing.T, machine string) (*Table, *book) {
 
 func (s *store) copiedTo(t *testing.T, machine string, b *book) *Table {
 	kv := etcdtry.KV{KV: s.client.KV, Try: time.Minute, Pause: time.Millisecond}
-	patient := timing{short: time.Minute, long: time.Minute, claim: time.Minute}
+	patient := timing{short: time.Minute, long: time.Minute, claim: time.Minute, hold: claimTime}
 	options := Options{Machine: machine, Log: logger(t), Copy: b}
 	table := newTable(kv, s.client.Watcher, options, patient)
 	t.Cleanup(table.Close)
@@ -292,7 +292,7 @@ func TestDeleteWithoutMajority(t *testing.T) {
 	kv := etcdtry.KV{KV: cut, Try: 5 * time.Millisecond}
 	patience := 20 * time.Millisecond
 	table := newTable(kv, client.Watcher, Options{Machine: "a", Log: logger(t)},
-		timing{short: patience, long: patience, claim: patience})
+		timing{short: patience, long: patience, claim: patience, hold: claimTime})
 	t.Cleanup(table.Close)
 	cut.gone.Store(true)
 	err := table.Delete(t.Context(), newRow("000001").ID, session.CancelledByAdmin(), time.Now())

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"plugin-oauth/hooks/session"
@@ -25,6 +26,8 @@ type faultyKV struct {
 	lose func(op clientv3.Op) bool
 	// gone says that no request arrives.
 	gone atomic.Bool
+	// full says that nothing can be written, as etcd does at its quota.
+	full atomic.Bool
 }
 
 var errLost = errors.New("the answer was lost")
@@ -33,6 +36,12 @@ func (kv *faultyKV) Do(ctx context.Context, op clientv3.Op) (clientv3.OpResponse
 	if kv.gone.Load() {
 		<-ctx.Done()
 		return clientv3.OpResponse{}, ctx.Err()
+	}
+	if kv.full.Load() && op.IsTxn() {
+		_, then, otherwise := op.Txn()
+		if slices.ContainsFunc(slices.Concat(then, otherwise), clientv3.Op.IsPut) {
+			return clientv3.OpResponse{}, rpctypes.ErrNoSpace
+		}
 	}
 	response, err := kv.KV.Do(ctx, op)
 	if err == nil && kv.lose != nil && kv.lose(op) {
@@ -443,5 +452,52 @@ func TestAbandonedExchange(t *testing.T) {
 		if len(here.abandoned) != 0 {
 			t.Error("it is remembered for ever")
 		}
+	}
+}
+
+// While etcd is full, every method says so, and the sweep erases what only deletions are needed for. When
+// there is room again, it does the rest.
+func TestNoRoom(t *testing.T) {
+	t.Parallel()
+	s := newStore(t)
+	full := &faultyKV{KV: s.client.KV}
+	s.client.KV = full
+	table := s.table(t, "a")
+	rows := []session.Row{insert(t, table, "000001"), insert(t, table, "000002"), insert(t, table, "000003")}
+	now := rows[0].Created
+	for _, row := range rows[:2] {
+		if done, err := table.Complete(t.Context(), row.ID, []byte("sealed"), now); err != nil || !done {
+			t.Fatal(done, err)
+		}
+	}
+	hold, err := table.TakeClaim(t.Context(), rows[0].Owner, rows[0].ReadKeyHash, now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	full.full.Store(true)
+	if _, err := table.Consume(t.Context(), rows[2].Owner, rows[2].StateHash, now); !errors.Is(err,
+		etcdtry.ErrUnavailable) {
+		t.Errorf("consume: %v", err)
+	}
+	if _, err := table.TakeClaim(t.Context(), rows[1].Owner, rows[1].ReadKeyHash, now); !errors.Is(err,
+		etcdtry.ErrUnavailable) {
+		t.Errorf("poll: %v", err)
+	}
+	if err := table.Ack(t.Context(), hold, now); !errors.Is(err, etcdtry.ErrUnavailable) {
+		t.Errorf("ack: %v", err)
+	}
+	later := rows[2].Expires.Add(time.Minute)
+	swept, err := table.Sweep(t.Context(), later, now)
+	tokens, getErr := s.client.Get(t.Context(), tokenKeys, clientv3.WithPrefix(), clientv3.WithCountOnly())
+	if err != nil || getErr != nil || swept.Expired != 0 || tokens.Count != 0 {
+		t.Errorf("a sweep without room: %+v, %v; %d tokens are left", swept, err, tokens.Count)
+	}
+	full.full.Store(false)
+	if swept, err := table.Sweep(t.Context(), later, now); err != nil || swept.Expired != 2 {
+		t.Errorf("a sweep with room: %+v, %v", swept, err)
+	}
+	given, err := table.load(t.Context(), byID(rows[0].ID))
+	if err != nil || given.Status != session.StatusClaimed {
+		t.Errorf("what was given is %+v, %v", given, err)
 	}
 }

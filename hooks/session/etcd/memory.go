@@ -46,18 +46,20 @@ func (m *memory) all(match func(e entry) bool) (matching []entry) {
 	return matching
 }
 
-// learn takes in a row that was read, or that this process has written. What the watch has told of already
-// may have been deleted since.
-func (m *memory) learn(e entry) {
+// learn takes in a row that was read, or that this process has written, and returns it with the time since
+// when this process knows of it. What the watch has told of already may have been deleted since.
+func (m *memory) learn(e entry) entry {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.learned = max(m.learned, e.revision)
-	if e.revision <= m.watched {
-		return
+	rows := m.byTime[e.time()]
+	if i := slices.IndexFunc(rows, byID(e.id).match); i >= 0 {
+		e = e.after(rows[i])
 	}
-	if m.put(e) {
+	if e.revision > m.watched && m.put(e) {
 		m.notify(e)
 	}
+	return e
 }
 
 // put takes in a row, and reports whether it is news. The caller holds the lock, also while it notifies the
@@ -73,7 +75,7 @@ func (m *memory) put(e entry) (isNews bool) {
 		m.drop(e.time(), i)
 	case e.isOver():
 	case i >= 0:
-		rows[i] = e
+		rows[i] = e.after(rows[i])
 	default:
 		m.byTime[e.time()] = append(rows, e)
 	}

@@ -20,8 +20,10 @@ type record struct {
 	CompletedBy string `json:"completedBy,omitempty"`
 	// Machine is the one that exchanges the code.
 	Machine string `json:"machine,omitempty"`
-	// Until is when another may take the claim over.
-	Until int64 `json:"until,omitempty"`
+	// Until is when another may take the claim over, and Clock is the machine by whose clock that is so, and
+	// by whose clock KeptUntil is.
+	Until int64  `json:"until,omitempty"`
+	Clock string `json:"clock,omitempty"`
 
 	Status      session.Status `json:"status"`
 	Plugin      string         `json:"plugin,omitempty"`
@@ -55,6 +57,7 @@ type entry struct {
 	id       string
 	revision int64     // of the record's last change
 	seen     time.Time // when this process learned of it
+	kept     time.Time // if the tokens are kept: when this process learned of that
 }
 
 func newRecord(row session.Row, nonce string) record {
@@ -94,7 +97,19 @@ func decode(key string, value []byte, revision int64) (entry, error) {
 }
 
 func newEntry(key string, revision int64) entry {
-	return entry{id: strings.TrimPrefix(key, rowKeys), revision: revision, seen: time.Now()}
+	now := time.Now()
+	return entry{id: strings.TrimPrefix(key, rowKeys), revision: revision, seen: now, kept: now}
+}
+
+// after returns the entry with what is known of its age from what this process knew before.
+func (e entry) after(known entry) entry {
+	if e.revision == known.revision {
+		e.seen = known.seen
+	}
+	if e.isKept() && known.isKept() {
+		e.kept = known.kept
+	}
+	return e
 }
 
 // row returns the row as the sessions know it.
@@ -174,9 +189,6 @@ func (r record) isOver() bool {
 
 // isKept reports whether the plugin was sent the tokens, and they are still there.
 func (r record) isKept() bool { return r.Status == session.StatusClaimed && r.KeptUntil != 0 }
-
-// isHeld reports whether somebody holds the claim.
-func (r record) isHeld(now time.Time) bool { return milliseconds(now) < r.Until }
 
 // isBeingExchanged reports whether a machine exchanges the code.
 func (r record) isBeingExchanged() bool {

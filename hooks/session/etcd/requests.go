@@ -20,10 +20,14 @@ type timing struct {
 	// claim bounds the taking of a claim. One that took longer is given back: by the time that the tokens
 	// have been sent, another may have them.
 	claim time.Duration
+	// hold is how long a claim of another machine counts.
+	hold time.Duration
 }
 
 // A short request is answered within two seconds.
-var defaultTiming = timing{short: 1800 * time.Millisecond, long: 10 * time.Second, claim: claimTime / 2}
+var defaultTiming = timing{
+	short: 1800 * time.Millisecond, long: 10 * time.Second, claim: claimTime / 2, hold: claimTime,
+}
 
 // change is what a request makes of a row.
 type change struct {
@@ -115,18 +119,17 @@ func (t *Table) commit(
 	if response.Succeeded {
 		stored := newEntry(key, response.Header.Revision)
 		stored.record = next.record
-		t.memory.learn(stored)
-		return stored, response, nil
+		return t.memory.learn(stored), response, nil
 	}
 	present := response.Responses[0].GetResponseRange().Kvs
 	if len(present) == 0 {
 		return entry{}, nil, nil
 	}
 	found, err := decode(key, present[0].Value, present[0].ModRevision)
-	if err == nil {
-		t.memory.learn(found)
+	if err != nil {
+		return entry{}, nil, err
 	}
-	return found, nil, err
+	return t.memory.learn(found), nil, nil
 }
 
 // load reads a row as it is now, wherever it was written. It fails with ErrUnknown.
@@ -144,8 +147,7 @@ func (t *Table) load(ctx context.Context, where lookup) (entry, error) {
 			return entry{}, err
 		}
 		if where.match(found) {
-			t.memory.learn(found)
-			return found, nil
+			return t.memory.learn(found), nil
 		}
 	}
 	return entry{}, session.ErrUnknown

@@ -3,9 +3,11 @@ package etcd
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"slices"
 	"time"
 
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"plugin-oauth/hooks/session"
@@ -25,15 +27,12 @@ func (t *Table) Sweep(ctx context.Context, now, removeBefore time.Time) (swept s
 	case <-ctx.Done():
 		return swept, ctx.Err()
 	}
-	for _, hold := range t.delivered() {
-		if err := t.Ack(ctx, hold, now); err != nil {
-			return swept, err
-		}
+	swept.Expired, err = t.endDue(ctx, now)
+	if errors.Is(err, rpctypes.ErrNoSpace) {
+		// Nothing can be written until there is room, and only what is deleted makes room.
+		err = t.eraseDue(ctx, now)
 	}
-	if err := t.forgetKept(ctx, now); err != nil {
-		return swept, err
-	}
-	if swept.Expired, err = t.expireDue(ctx, now); err != nil {
+	if err != nil {
 		return swept, err
 	}
 	if swept.Removed, err = t.removeDue(ctx, now, removeBefore); err != nil {
@@ -44,9 +43,40 @@ func (t *Table) Sweep(ctx context.Context, now, removeBefore time.Time) (swept s
 	return swept, err
 }
 
+// endDue stores what is to be stored about the sessions whose time is over, and about those that the plugin
+// has the tokens of.
+func (t *Table) endDue(ctx context.Context, now time.Time) (expired int64, err error) {
+	for _, hold := range t.delivered() {
+		if err := t.Ack(ctx, hold, now); err != nil {
+			return 0, err
+		}
+	}
+	if err := t.forgetKept(ctx, now); err != nil {
+		return 0, err
+	}
+	return t.expireDue(ctx, now)
+}
+
+// eraseDue erases the tokens of the sessions whose time is over, without noting that in their rows.
+func (t *Table) eraseDue(ctx context.Context, now time.Time) error {
+	var deletions []clientv3.Op
+	for _, due := range t.memory.all(func(e entry) bool {
+		return e.Status == session.StatusReady && milliseconds(now) >= e.Expires || t.isForgotten(e, now)
+	}) {
+		deletions = append(deletions, *deleteTokens(due.id))
+	}
+	_, err := t.remove(ctx, deletions)
+	return err
+}
+
+// isForgotten reports whether tokens that were kept are no longer given.
+func (t *Table) isForgotten(e entry, now time.Time) bool {
+	return e.isKept() && t.claimable(e, now).CheckClaim(now) != nil
+}
+
 // forgetKept erases the tokens that nobody has acknowledged in time.
 func (t *Table) forgetKept(ctx context.Context, now time.Time) error {
-	isDue := func(e entry) bool { return e.isKept() && e.row().CheckClaim(now) != nil }
+	isDue := func(e entry) bool { return t.isForgotten(e, now) }
 	for _, due := range t.memory.all(isDue) {
 		_, _, err := t.doIf(ctx, newRequest(byID(due.id), t.timing.short, func(e entry) (change, error) {
 			if !isDue(e) {

@@ -51,7 +51,7 @@ func (s *store) table(t testing.TB, machine string) *Table { return s.open(t, s.
 
 func (s *store) open(t testing.TB, client *clientv3.Client, machine string) *Table {
 	kv := etcdtry.KV{KV: client.KV, Try: time.Minute, Pause: time.Millisecond}
-	patient := timing{short: time.Minute, long: time.Minute, claim: time.Minute}
+	patient := timing{short: time.Minute, long: time.Minute, claim: time.Minute, hold: claimTime}
 	table := newTable(kv, client.Watcher, Options{Machine: machine, Log: logger(t)}, patient)
 	t.Cleanup(table.Close)
 	s.opened = append(s.opened, table)
