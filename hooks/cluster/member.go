@@ -65,8 +65,11 @@ func Start(ctx context.Context, config Config) (*Member, error) {
 		break
 	}
 	m.client = v3client.New(m.etcd.Server)
+	reigns := newReigns(m.client.KV)
+	m.client.KV = reigns
 	tend, stop := context.WithCancel(context.Background())
 	m.stop = stop
+	m.tending.Go(func() { reigns.follow(tend, m.etcd.Server.LeaderChangedNotify) })
 	m.tending.Go(func() { m.tend(tend) })
 	return m, nil
 }
