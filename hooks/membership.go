@@ -47,9 +47,10 @@ type membership struct {
 
 // ownStore is what a machine has by itself, and what a cluster makes equal on all machines.
 type ownStore struct {
-	app      core.App
-	records  *plugins.Records
-	sessions *sqlite.Table
+	app       core.App
+	records   *plugins.Records
+	sessions  *sqlite.Table
+	refreshes *refreshCache
 }
 
 // joinCluster makes this machine a member of its cluster, and returns when it takes part. Without a cluster
@@ -128,12 +129,26 @@ func (m *membership) share(ctx context.Context, own ownStore, config Config) err
 		Now:  config.timing.now,
 		Log:  m.log,
 	})
+	m.follow(own.refreshes)
 	m.roster = m.member.NewRoster(cluster.RosterOptions{
 		Version: config.Version,
 		Free:    func() (bytes uint64, known bool) { return doctor.FreeSpace(own.app.DataDir()) },
 	})
 	m.ends = append(m.ends, m.roster.Close)
 	return nil
+}
+
+// follow makes this machine forget the answers to refreshes that the others no longer give.
+func (m *membership) follow(refreshes *refreshCache) {
+	ctx, cancel := context.WithCancel(context.Background())
+	var following sync.WaitGroup
+	following.Go(func() {
+		m.rotations.Follow(ctx, func(hash rotation.Hash) { refreshes.forgetKey(refreshKey(hash)) })
+	})
+	m.ends = append(m.ends, func() {
+		cancel()
+		following.Wait()
+	})
 }
 
 // refuseRestore makes the dashboard restore no backup on a machine of a cluster: at the restart that follows,

@@ -174,7 +174,8 @@ func (s *server) askOnce(
 		})
 }
 
-// forgetAnswers removes the answers to refreshes about a token, on the other machines as well.
+// forgetAnswers removes the answers to refreshes about a token, on the other machines as well: these hear of
+// it a moment later.
 func (s *server) forgetAnswers(e *request, token tokenKey) {
 	s.refreshes.forget(token)
 	if s.membership == nil {
@@ -241,6 +242,7 @@ type refreshCache struct {
 
 	mu      sync.Mutex
 	answers map[refreshKey]*refreshAnswer
+	asking  map[refreshKey]bool  // what is under way, and whether its answer must not be kept
 	size    int                  // of the answers, in bytes
 	sites   map[netip.Prefix]int // the same for those of each site
 }
@@ -273,6 +275,7 @@ func newRefreshCache(kept time.Duration) *refreshCache {
 	return &refreshCache{
 		kept:    kept,
 		answers: map[refreshKey]*refreshAnswer{},
+		asking:  map[refreshKey]bool{},
 		sites:   map[netip.Prefix]int{},
 	}
 }
@@ -282,6 +285,8 @@ func (c *refreshCache) do(key refreshKey, send func() (refreshAnswer, error)) ([
 		if tokens, found := c.find(key); found {
 			return tokens, nil
 		}
+		c.begin(key)
+		defer c.finish(key)
 		answer, err := send()
 		if err == nil && len(answer.about) > 0 {
 			c.keep(key, &answer)
@@ -292,6 +297,19 @@ func (c *refreshCache) do(key refreshKey, send func() (refreshAnswer, error)) ([
 		return nil, err
 	}
 	return tokens.([]byte), nil
+}
+
+// begin notes that a refresh is under way, and finish that it no longer is.
+func (c *refreshCache) begin(key refreshKey) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.asking[key] = false
+}
+
+func (c *refreshCache) finish(key refreshKey) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.asking, key)
 }
 
 // find returns the tokens of an answer that is kept.
@@ -310,7 +328,7 @@ func (c *refreshCache) keep(key refreshKey, answer *refreshAnswer) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	size := answer.size()
-	if c.size+size > maxRefreshAnswers || c.sites[answer.site]+size > siteRefreshAnswers {
+	if c.asking[key] || c.size+size > maxRefreshAnswers || c.sites[answer.site]+size > siteRefreshAnswers {
 		return
 	}
 	c.answers[key] = answer
@@ -333,6 +351,18 @@ func (c *refreshCache) forget(token tokenKey) {
 		if slices.Contains(answer.about, token) {
 			c.remove(key, answer)
 		}
+	}
+}
+
+// forgetKey removes the answer to a refresh, also if it is under way.
+func (c *refreshCache) forgetKey(key refreshKey) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if answer := c.answers[key]; answer != nil {
+		c.remove(key, answer)
+	}
+	if _, found := c.asking[key]; found {
+		c.asking[key] = true
 	}
 }
 

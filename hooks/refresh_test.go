@@ -776,6 +776,39 @@ func TestRefreshCacheIsBounded(t *testing.T) {
 	}
 }
 
+// An answer that another machine no longer gives is forgotten, also if it was under way meanwhile.
+func TestRefreshCacheForgetsKey(t *testing.T) {
+	t.Parallel()
+	c := newRefreshCache(time.Hour)
+	forgotten, other := refreshKey{1}, refreshKey{2}
+	answer := refreshAnswer{tokens: []byte("tokens"), about: []tokenKey{{1}}}
+	for _, forgetsMeanwhile := range []bool{false, true} {
+		for _, key := range []refreshKey{forgotten, other} {
+			_, err := c.do(key, func() (refreshAnswer, error) {
+				if forgetsMeanwhile {
+					c.forgetKey(forgotten)
+				}
+				return answer, nil
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		if !forgetsMeanwhile {
+			c.forgetKey(forgotten)
+		}
+		if _, found := c.find(forgotten); found {
+			t.Error("it is still given")
+		}
+		if _, found := c.find(other); !found {
+			t.Error("another one is forgotten")
+		}
+	}
+	if c.size != answer.size() || len(c.asking) != 0 {
+		t.Errorf("it has %d bytes, and %d are under way", c.size, len(c.asking))
+	}
+}
+
 // What is known of tokens has a bounded size, and the latest is always known.
 func TestRecentIsBounded(t *testing.T) {
 	t.Parallel()

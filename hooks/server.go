@@ -76,7 +76,9 @@ func newServer(app core.App, config Config, records *plugins.Records) (*server, 
 	table.Now = config.timing.now
 	dashboardLines := &repeats{}
 	log := newLogger(config.Log, app.Logger().Handler(), dashboardLines)
-	membership, err := joinCluster(ownStore{app: app, records: records, sessions: table}, config, log)
+	refreshes := newRefreshCache(config.timing.refreshKept)
+	own := ownStore{app: app, records: records, sessions: table, refreshes: refreshes}
+	membership, err := joinCluster(own, config, log)
 	if err != nil {
 		return nil, err
 	}
@@ -87,7 +89,7 @@ func newServer(app core.App, config Config, records *plugins.Records) (*server, 
 		membership:       membership,
 		table:            table,
 		providers:        oauth.NewHTTPClient(config.timing.provider),
-		refreshes:        newRefreshCache(config.timing.refreshKept),
+		refreshes:        refreshes,
 		log:              log,
 		failedRequests:   &repeats{},
 		dashboardLines:   dashboardLines,

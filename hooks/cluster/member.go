@@ -69,8 +69,11 @@ func Start(ctx context.Context, config Config) (*Member, error) {
 		m.etcd.Close()
 		return nil, err
 	}
+	reigns := newReigns(m.client.KV)
+	m.client.KV = reigns
 	tend, stop := context.WithCancel(context.Background())
 	m.stop = stop
+	m.tending.Go(func() { reigns.follow(tend, m.etcd.Server.LeaderChangedNotify) })
 	m.tending.Go(func() { m.tend(tend) })
 	return m, nil
 }

@@ -8,6 +8,7 @@
 package rotation
 
 import (
+	"bytes"
 	"context"
 	"crypto/aes"
 	"crypto/cipher"
@@ -71,7 +72,7 @@ func New(client *clientv3.Client, options Options) *Store {
 	if options.Now == nil {
 		options.Now = time.Now
 	}
-	return &Store{kv: etcdtry.KV{KV: client.KV}, watcher: client.Watcher, options: options}
+	return &Store{kv: etcdtry.KV{KV: etcdtry.Gather(client.KV)}, watcher: client.Watcher, options: options}
 }
 
 // keys is what all keys begin with.
@@ -222,6 +223,29 @@ func (s *Store) await(ctx context.Context, hash Hash, revision int64) (inTime bo
 // Forget removes the answers about a token, which was revoked.
 func (s *Store) Forget(ctx context.Context, token Hash) error {
 	return s.remove(ctx, func(r record) bool { return slices.Contains(r.About, token) })
+}
+
+// followAgainAfter is how long to wait if the other machines cannot be followed.
+const followAgainAfter = time.Second
+
+// Follow reports until the context ends which answers are no longer given, by the hashes that [Store.Do] has
+// for them: one of their tokens was revoked on some machine, or they are old. So whoever keeps answers
+// besides can forget them.
+func (s *Store) Follow(ctx context.Context, gone func(Hash)) {
+	for ctx.Err() == nil {
+		for response := range s.watcher.Watch(ctx, keys, clientv3.WithPrefix(), clientv3.WithFilterPut()) {
+			for _, event := range response.Events {
+				var hash Hash
+				if hash.UnmarshalText(bytes.TrimPrefix(event.Kv.Key, []byte(keys))) == nil {
+					gone(hash)
+				}
+			}
+		}
+		select {
+		case <-time.After(followAgainAfter):
+		case <-ctx.Done():
+		}
+	}
 }
 
 // Sweep removes what is no longer given. Any number of machines may do so.

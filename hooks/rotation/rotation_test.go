@@ -287,6 +287,45 @@ func TestForget(t *testing.T) {
 	}
 }
 
+// Each machine hears which answers are no longer given, and of nothing else.
+func TestFollow(t *testing.T) {
+	t.Parallel()
+	stores, prefix := machines(t, 2, Options{})
+	ctx, cancel := context.WithCancel(t.Context())
+	gone, ended := make(chan Hash, 10), make(chan struct{})
+	go func() {
+		defer close(ended)
+		stores[1].Follow(ctx, func(hash Hash) { gone <- hash })
+	}()
+	// A watch begins some time after it is asked for.
+	client := etcdtest.Connect(t, prefix)
+	marker := Hash{9}
+	for begun := false; !begun; {
+		for _, op := range []clientv3.Op{clientv3.OpPut(marker.key(), ""), clientv3.OpDelete(marker.key())} {
+			if _, err := client.Do(t.Context(), op); err != nil {
+				t.Fatal(err)
+			}
+		}
+		select {
+		case <-gone:
+			begun = true
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
+	var provider provider
+	expect(t, stores[0], &provider, "tokens 1")
+	if err := stores[0].Forget(t.Context(), Hash{2}); err != nil {
+		t.Fatal(err)
+	}
+	for said := marker; said != hash; {
+		if said = <-gone; said != hash && said != marker {
+			t.Errorf("it hears of %x", said)
+		}
+	}
+	cancel()
+	<-ended
+}
+
 // etcd has neither the tokens nor the one that they replace, and another token does not open them.
 func TestSealed(t *testing.T) {
 	t.Parallel()

@@ -13,8 +13,9 @@ import (
 )
 
 const (
-	// copyAfter is how long the copier waits for more changes, so that the copy is written in batches.
-	copyAfter = 250 * time.Millisecond
+	// copyAfter is how long the copier waits for more changes, so that the copy is written in batches, and of
+	// most logins once for all of their steps. A report does not wait: see [Table.AwaitCopy].
+	copyAfter = time.Second
 	// copyAtMost bounds the changes that wait to be written.
 	copyAtMost = 2000
 	// copyAgainAfter is how long the copier waits after an error, of etcd or of the copy. After another one
