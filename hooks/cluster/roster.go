@@ -64,7 +64,7 @@ type Roster struct {
 }
 
 // machineKeys is what the keys of machines begin with. They go with no lease: an election would prolong it.
-const machineKeys = "m/"
+const machineKeys = "machine/"
 
 // presence is the value of a key. A version reads what the next one writes.
 type presence struct {
