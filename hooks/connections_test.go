@@ -15,6 +15,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/pocketbase/pocketbase/ui"
@@ -489,6 +490,60 @@ func TestReceivedBytes(t *testing.T) {
 	if one.receive(64 << 10); c.open != 0 || c.kept != 0 {
 		t.Errorf("a closed connection takes %d KB", c.open)
 	}
+}
+
+// Without TLS what was received counts as headers that have not ended, and never as more than they may have:
+// the body of a request that is not read comes after its answer.
+func TestReceivedHeaders(t *testing.T) {
+	t.Parallel()
+	c := newConnections(1000)
+	one := &connection{counted: c, memory: plainMemory}
+	c.add(one)
+	for _, step := range []struct{ bytes, want int }{
+		{bytes: usualHead << 10, want: 0},
+		{bytes: 3 << 10, want: 3 * headMemory},
+		{bytes: 200 << 10, want: headMemory * (maxHeaders>>10 + 4 - usualHead)},
+	} {
+		if one.receive(step.bytes); c.open != plainMemory+step.want {
+			t.Errorf("%d more bytes: they count as %d KB, not %d", step.bytes, c.open-plainMemory, step.want)
+		}
+	}
+}
+
+// In a flood no more are accepted until those that were closed for others have ended, since they take their
+// memory until then.
+func TestConnectionsThatLeave(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		const room = 10
+		c := newConnections(room * plainMemory)
+		var victims []*connection
+		accepted := 0
+		const all = room + 2*maxLeaving/plainMemory
+		go func() {
+			for accepted < all {
+				conn, _ := net.Pipe()
+				added := &connection{Conn: conn, counted: c, memory: plainMemory}
+				victims = append(victims, c.add(added)...)
+				accepted++
+			}
+		}()
+		for accepted < all {
+			before := accepted
+			synctest.Wait()
+			if accepted == before || len(victims) > maxLeaving/plainMemory+1 {
+				t.Fatalf("%d were accepted while %d leave", accepted-before, len(victims))
+			}
+			leaving := victims
+			victims = nil
+			for _, victim := range leaving {
+				victim.Close()
+			}
+		}
+		if c.leaving > maxLeaving || c.open != room*plainMemory {
+			t.Errorf("%d KB leave, and %d are open", c.leaving, c.open)
+		}
+	})
 }
 
 // beginHello returns the beginning of a ClientHello of 64 KB, in records of 1,000 bytes each.
