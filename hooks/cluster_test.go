@@ -368,6 +368,9 @@ func TestMachinesShareDashboards(t *testing.T) {
 	}
 	end := c.Request(http.MethodPost, "/api/plugin-oauth/sign-ins/"+read(c).Live[0].ID+"/end", "", c.Admin())
 	c.Expect("end", end, http.StatusNoContent, "")
+	eventually(t, "another machine has heard of it", func() bool {
+		return b.Poll(living).Status != http.StatusNotFound
+	})
 	b.ExpectError("poll", b.Poll(living), http.StatusBadRequest, "access_denied")
 	if got := read(c); got.Funnel[0].Denied != 1 || len(got.Live) != 0 {
 		t.Errorf("afterwards: %+v", got)

@@ -51,8 +51,9 @@ const (
 	// read into slices, and a name of one letter takes two bytes there.
 	helloMemory = 12
 
-	// maxHello bounds a ClientHello, in bytes. One of 60 KB takes ten times as long to read as the rest of
-	// the handshake.
+	// maxHello bounds a ClientHello, in bytes, and all that a client says of the handshake in the clear: that
+	// may be two (RFC 8446 section 4.1.4). One of 60 KB takes ten times as long to read as the rest of the
+	// handshake.
 	maxHello = 8 << 10
 )
 
@@ -102,6 +103,7 @@ type connection struct {
 	unread  int           // bytes received since a request, or with TLS a piece of its body, was read
 	handled bool          // whether a request is being handled
 	greeted bool          // whether TLS has read its ClientHello
+	records records       // of TLS
 	asked   bool          // whether a request has come on it
 	list    *list.List    // nil if it keeps its place whatever comes
 	element *list.Element // in that list
@@ -214,10 +216,45 @@ func (c *connection) Read(into []byte) (n int, err error) {
 	n, err = c.Conn.Read(into)
 	victims, tooLong := c.receive(n)
 	closeAll(victims)
+	if c.speaksTLS() && c.records.read(into[:n]) > maxHello {
+		tooLong = true
+	}
 	if tooLong {
 		return 0, errHelloTooLong
 	}
 	return n, err
+}
+
+// records follows the records of TLS (RFC 8446 section 5.1) as their bytes come.
+type records struct {
+	header    [5]byte // as far as it has come
+	come      int     // how much of that has
+	rest      int     // of the record's content
+	handshake int     // how much content of a handshake has come in the clear, or is announced
+}
+
+// read takes in bytes, and returns how long the handshake in the clear has become. What is encrypted has
+// another type, but for one message that ends a handshake of TLS 1.2.
+func (r *records) read(received []byte) (handshake int) {
+	const typeOfHandshake = 22
+	for len(received) > 0 {
+		if r.rest > 0 {
+			skipped := min(r.rest, len(received))
+			r.rest -= skipped
+			received = received[skipped:]
+			continue
+		}
+		copied := copy(r.header[r.come:], received)
+		r.come += copied
+		received = received[copied:]
+		if r.come == len(r.header) {
+			r.come, r.rest = 0, int(r.header[3])<<8|int(r.header[4])
+			if r.header[0] == typeOfHandshake {
+				r.handshake += r.rest
+			}
+		}
+	}
+	return r.handshake
 }
 
 // speaksTLS reports whether TLS is spoken on the connection.

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -12,6 +13,7 @@ import (
 	"net/http/httptest"
 	"net/netip"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -489,6 +491,49 @@ func TestReceivedBytes(t *testing.T) {
 	one.put(nil, 0)
 	if one.receive(64 << 10); c.open != 0 || c.kept != 0 {
 		t.Errorf("a closed connection takes %d KB", c.open)
+	}
+}
+
+// A second ClientHello counts with the first one, in whatever pieces both come. What is encrypted does not.
+func TestRecords(t *testing.T) {
+	t.Parallel()
+	record := func(kind byte, length int) []byte {
+		return append([]byte{kind, 3, 3, byte(length >> 8), byte(length)}, make([]byte, length)...)
+	}
+	const handshake, changeCipherSpec, encrypted = 22, 20, 23
+	sent := slices.Concat(record(handshake, 2000), record(changeCipherSpec, 1), record(handshake, 7000),
+		record(encrypted, 16_000), record(handshake, 0), record(encrypted, 300))
+	for _, piece := range []int{1, 3, 5, 1000, len(sent)} {
+		var r records
+		var got int
+		for some := range slices.Chunk(sent, piece) {
+			got = r.read(some)
+		}
+		if got != 9000 || r.rest != 0 || r.come != 0 {
+			t.Errorf("in pieces of %d bytes: %+v", piece, r)
+		}
+	}
+}
+
+// A client that says more than one ClientHello may have is cut off, also after the server has read one.
+func TestLongSecondHello(t *testing.T) {
+	t.Parallel()
+	c := newConnections(1000)
+	client, server := net.Pipe()
+	one := &connection{Conn: server, counted: c, memory: tlsMemory, greeted: true}
+	c.add(one)
+	go func() {
+		defer client.Close()
+		_, _ = client.Write(beginHello(maxHello/1000 + 1))
+	}()
+	defer server.Close()
+	for {
+		if _, err := one.Read(make([]byte, 512)); err != nil {
+			if !errors.Is(err, errHelloTooLong) {
+				t.Error(err)
+			}
+			return
+		}
 	}
 }
 

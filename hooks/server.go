@@ -209,11 +209,16 @@ func (s *server) endpoint(plugin *plugins.Plugin) *oauth.Endpoint {
 // and its patterns do not allow /{plugin}/redirect beside its own routes.
 func (s *server) handler(pocketbase http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		sent := r.URL.EscapedPath()
 		cleanPath(r.URL)
 		first, _, _ := strings.Cut(r.URL.Path[1:], "/")
+		// A proxy in front may keep people from /_/ and /api/, and knows neither as //_/, nor as /%5F/.
+		isPlain := sent == "/"+first || strings.HasPrefix(sent, "/"+first+"/")
 		r, end := s.connections.begin(r)
 		defer end()
 		switch {
+		case !isPlain && (first == "api" || first == "_"):
+			s.serve(w, r) // there is no such address
 		case r.URL.Path == "/_":
 			// Relative, since a proxy may take a path away that the browser knows. PocketBase's is not.
 			w.Header().Set("Location", "_/")

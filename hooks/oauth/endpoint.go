@@ -18,8 +18,9 @@ const (
 	// DefaultTimeout bounds one request to a provider, its answer included.
 	DefaultTimeout = 10 * time.Second
 
-	// maxAnswer bounds an answer of a provider, in bytes: 128 KB. The largest tokens that people reported have
-	// nearly 20 KB, and an answer has three. Hundreds may be under way, at a provider that never ends them.
+	// maxAnswer bounds an answer of a provider, in bytes: 128 KB. The largest tokens that people reported
+	// have nearly 20 KB, and an answer has three. Hundreds may be under way, at a provider that never ends
+	// them.
 	maxAnswer = 128 << 10
 
 	// maxAnswerHeaders is the same for its headers: 64 KB. net/http would take 10 MB.

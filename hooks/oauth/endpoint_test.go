@@ -144,7 +144,8 @@ func TestBrokenAnswers(t *testing.T) {
 			want: unreachable,
 		},
 		"100 KB of early hints": {
-			answer: raw(strings.Repeat("HTTP/1.1 103 Early Hints\r\nX: "+strings.Repeat("x", 1<<10)+"\r\n\r\n", 100) +
+			answer: raw(strings.Repeat("HTTP/1.1 103 Early Hints\r\nX: "+
+				strings.Repeat("x", 1<<10)+"\r\n\r\n", 100) +
 				"HTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\n" + `{"access_token":"x"}`),
 			want: unreachable,
 		},

@@ -80,8 +80,9 @@ const (
 	// keys is what the keys of the answers begin with.
 	keys = "r/"
 
-	// aboutKeys is what the keys begin with that say which answers are about a token: f/, the token's hash, /,
-	// and that of the answer's key. Anybody may send tokens to revoke, so no answer is looked through for one.
+	// aboutKeys is what the keys begin with that say which answers are about a token: f/, the token's hash,
+	// /, and that of the answer's key. Anybody may send tokens to revoke, so no answer is looked through for
+	// one.
 	aboutKeys = "f/"
 
 	// maxAbout bounds the tokens that an answer can be found by. Those of providers have three, and the one
@@ -305,8 +306,8 @@ func (s *Store) sweep(ctx context.Context, prefix string) error {
 
 // distinct returns hashes without those that repeat others.
 func distinct(hashes []Hash) []Hash {
-	sorted := slices.SortedFunc(slices.Values(hashes), func(a, b Hash) int { return bytes.Compare(a[:], b[:]) })
-	return slices.Compact(sorted)
+	compare := func(a, b Hash) int { return bytes.Compare(a[:], b[:]) }
+	return slices.Compact(slices.SortedFunc(slices.Values(hashes), compare))
 }
 
 func (h Hash) text() string { return hex.EncodeToString(h[:]) }
