@@ -90,6 +90,11 @@ func TestMachines(t *testing.T) {
 			eventually(t, "the tokens are gone", func() bool { return p.Poll(readKey).Body == bodyUnknown })
 		}
 	}
+	for _, p := range machines {
+		if printed := p.Out.String(); strings.Contains(printed, "is not taken over") {
+			t.Errorf("%s takes a key for another's:\n%s", p.URL, printed)
+		}
+	}
 }
 
 // A refresh token that several machines get at once is redeemed once, and all of them have the answer, until

@@ -34,6 +34,16 @@ const (
 	// usualReceived is what of the bytes that TLS has received is counted with its connection.
 	usualReceived = 16
 
+	// usualHead is the same without TLS, of a request whose headers have not ended.
+	usualHead = 4
+
+	// headMemory is what each further byte takes then: a long line is copied as it grows.
+	headMemory = 2
+
+	// maxLeaving is how much those may take together that were closed while they waited, and whose goroutine
+	// has not ended. In a flood more are accepted than end, and what they hold is still there.
+	maxLeaving = 6_000
+
 	// usualHandshake is the same before the first request. Browsers send 2 until then, beside the request.
 	usualHandshake = 4
 
@@ -41,8 +51,9 @@ const (
 	// read into slices, and a name of one letter takes two bytes there.
 	helloMemory = 12
 
-	// maxHello bounds a ClientHello, in bytes. One of 60 KB takes ten times as long to read as the rest of
-	// the handshake.
+	// maxHello bounds a ClientHello, in bytes, and all that a client says of the handshake in the clear: that
+	// may be two (RFC 8446 section 4.1.4). One of 60 KB takes ten times as long to read as the rest of the
+	// handshake.
 	maxHello = 8 << 10
 )
 
@@ -67,12 +78,16 @@ type connections struct {
 	handling list.List
 	held     list.List
 	kept     int // what those take that keep their places: those in held, and those in no list
+	leaving  int // what those take that were closed while they waited, until their goroutine has ended
+	left     *sync.Cond
 }
 
 // newConnections returns a bound in KB, of which the connections that keep their places may take eleven
 // twelfths.
 func newConnections(limit int) *connections {
-	return &connections{limit: limit, maxKept: limit - limit/12}
+	c := &connections{limit: limit, maxKept: limit - limit/12}
+	c.left = sync.NewCond(&c.mu)
+	return c
 }
 
 // connection is a connection that is counted until it is closed.
@@ -82,10 +97,13 @@ type connection struct {
 	counted *connections
 	memory  int           // what it takes in general, in KB
 	weight  int           // what it takes now; zero once it is closed
+	leaving int           // its part in what those take that leave
 	request int           // what its request takes besides, which is much if the headers are long
 	line    int           // the part of that which stays until the next request, or the end
-	unread  int           // bytes that TLS has received since a request or a piece of its body was read
+	unread  int           // bytes received since a request, or with TLS a piece of its body, was read
+	handled bool          // whether a request is being handled
 	greeted bool          // whether TLS has read its ClientHello
+	records records       // of TLS
 	asked   bool          // whether a request has come on it
 	list    *list.List    // nil if it keeps its place whatever comes
 	element *list.Element // in that list
@@ -116,10 +134,14 @@ func (l *countedListener) Accept() (net.Conn, error) {
 	return added, nil
 }
 
-// add counts a connection. The caller must close the victims.
+// add counts a connection, once most of those that were closed for others have ended. The caller must close
+// the victims.
 func (c *connections) add(added *connection) (victims []*connection) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	for c.leaving > maxLeaving {
+		c.left.Wait()
+	}
 	added.put(&c.waiting, added.memory)
 	return c.makeRoom()
 }
@@ -137,6 +159,10 @@ func (c *connections) makeRoom() (victims []*connection) {
 			return victims
 		}
 		victim := first.Value.(*connection)
+		if longer == &c.waiting { // others may take until their handler returns
+			victim.leaving = victim.weight
+			c.leaving += victim.leaving
+		}
 		victim.put(nil, 0)
 		victims = append(victims, victim)
 	}
@@ -175,36 +201,79 @@ func (c *connection) isKept() bool { return c.list == nil || c.list == &c.counte
 func (c *connection) Close() error {
 	c.counted.mu.Lock()
 	c.put(nil, 0)
+	c.counted.leaving -= c.leaving
+	c.leaving = 0
+	c.counted.left.Broadcast()
 	c.counted.mu.Unlock()
 	return c.Conn.Close()
 }
 
-// Read reads from the client. TLS keeps up to 64 KB of what it takes for one message of a handshake, which
-// may come at any time, and what it reads in the first one, so that counts with the connection until a
-// request or a piece of its body has been read.
+// Read reads from the client. What it has read counts with the connection until the headers of a request have
+// ended, since net/http keeps them. TLS keeps up to 64 KB of what it takes for one message of a handshake,
+// which may come at any time, and what it reads in the first one, so there it counts until a piece of the
+// body has been read, too.
 func (c *connection) Read(into []byte) (n int, err error) {
 	n, err = c.Conn.Read(into)
-	if c.memory == tlsMemory {
-		victims, tooLong := c.receive(n)
-		closeAll(victims)
-		if tooLong {
-			return 0, errHelloTooLong
-		}
+	victims, tooLong := c.receive(n)
+	closeAll(victims)
+	if c.speaksTLS() && c.records.read(into[:n]) > maxHello {
+		tooLong = true
+	}
+	if tooLong {
+		return 0, errHelloTooLong
 	}
 	return n, err
 }
 
-// receive counts bytes that TLS has received, and reports whether they are too many for a ClientHello. The
+// records follows the records of TLS (RFC 8446 section 5.1) as their bytes come.
+type records struct {
+	header    [5]byte // as far as it has come
+	come      int     // how much of that has
+	rest      int     // of the record's content
+	handshake int     // how much content of a handshake has come in the clear, or is announced
+}
+
+// read takes in bytes, and returns how long the handshake in the clear has become. What is encrypted has
+// another type, but for one message that ends a handshake of TLS 1.2.
+func (r *records) read(received []byte) (handshake int) {
+	const typeOfHandshake = 22
+	for len(received) > 0 {
+		if r.rest > 0 {
+			skipped := min(r.rest, len(received))
+			r.rest -= skipped
+			received = received[skipped:]
+			continue
+		}
+		copied := copy(r.header[r.come:], received)
+		r.come += copied
+		received = received[copied:]
+		if r.come == len(r.header) {
+			r.come, r.rest = 0, int(r.header[3])<<8|int(r.header[4])
+			if r.header[0] == typeOfHandshake {
+				r.handshake += r.rest
+			}
+		}
+	}
+	return r.handshake
+}
+
+// speaksTLS reports whether TLS is spoken on the connection.
+func (c *connection) speaksTLS() bool { return c.memory == tlsMemory }
+
+// receive counts bytes that were received, and reports whether they are too many for a ClientHello. The
 // caller must close the victims.
 func (c *connection) receive(bytes int) (victims []*connection, tooLong bool) {
 	c.counted.mu.Lock()
 	defer c.counted.mu.Unlock()
+	if c.handled && !c.speaksTLS() {
+		return nil, false // it is the body, which has bounds of its own
+	}
 	before := c.weight
 	c.setUnread(c.unread + bytes)
 	if c.list == &c.counted.held && c.weight > before { // it is no poll as others are
 		c.giveUp()
 	}
-	return c.counted.makeRoom(), !c.greeted && c.unread > maxHello
+	return c.counted.makeRoom(), c.speaksTLS() && !c.greeted && c.unread > maxHello
 }
 
 // setUnread counts the connection with other unread bytes, unless it is closed. The caller holds the lock.
@@ -234,9 +303,15 @@ func (c *connections) greet(hello *tls.ClientHelloInfo) (*tls.Config, error) {
 
 // size is what the connection takes, unless it is a held poll. The caller holds the lock.
 func (c *connection) size() int {
-	received := max(0, c.unread>>10-usualReceived)
-	if !c.asked {
-		received = helloMemory * max(0, c.unread>>10-usualHandshake)
+	unread, received := c.unread>>10, 0
+	switch {
+	case !c.speaksTLS():
+		const longest = maxHeaders>>10 + 4 // the rest is the end of a body that nobody reads
+		received = headMemory * max(0, min(unread, longest)-usualHead)
+	case c.asked:
+		received = max(0, unread-usualReceived)
+	default:
+		received = helloMemory * max(0, unread-usualHandshake)
 	}
 	return c.memory + c.request + received
 }
@@ -294,10 +369,10 @@ func (c *connections) begin(r *http.Request) (counting *http.Request, end func()
 	}
 	c.mu.Lock()
 	counted.line, counted.request = max(0, line>>10-usualRequest), max(0, size>>10-usualRequest)
-	counted.unread = 0
+	counted.unread, counted.handled = 0, true
 	c.mu.Unlock()
 	closeAll(counted.move(&c.handling))
-	if counted.memory == tlsMemory && r.Body != http.NoBody {
+	if counted.speaksTLS() && r.Body != http.NoBody {
 		body := bodyOf{ReadCloser: r.Body, connection: counted}
 		r = r.WithContext(r.Context()) // net/http looks at the type of the body of its own
 		r.Body = body
@@ -312,7 +387,7 @@ func (c *connections) begin(r *http.Request) (counting *http.Request, end func()
 
 // forget says that the request is not needed any more. net/http keeps its method, and with it the line of
 // which that is a part. The caller holds the lock.
-func (c *connection) forget() { c.request = c.line }
+func (c *connection) forget() { c.request, c.handled = c.line, false }
 
 // isQuiet reports whether no request is being answered, nor expected on a new connection. Those that keep
 // their places do not count, held polls aside.

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -12,9 +13,11 @@ import (
 	"net/http/httptest"
 	"net/netip"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/pocketbase/pocketbase/ui"
@@ -489,6 +492,103 @@ func TestReceivedBytes(t *testing.T) {
 	if one.receive(64 << 10); c.open != 0 || c.kept != 0 {
 		t.Errorf("a closed connection takes %d KB", c.open)
 	}
+}
+
+// A second ClientHello counts with the first one, in whatever pieces both come. What is encrypted does not.
+func TestRecords(t *testing.T) {
+	t.Parallel()
+	record := func(kind byte, length int) []byte {
+		return append([]byte{kind, 3, 3, byte(length >> 8), byte(length)}, make([]byte, length)...)
+	}
+	const handshake, changeCipherSpec, encrypted = 22, 20, 23
+	sent := slices.Concat(record(handshake, 2000), record(changeCipherSpec, 1), record(handshake, 7000),
+		record(encrypted, 16_000), record(handshake, 0), record(encrypted, 300))
+	for _, piece := range []int{1, 3, 5, 1000, len(sent)} {
+		var r records
+		var got int
+		for some := range slices.Chunk(sent, piece) {
+			got = r.read(some)
+		}
+		if got != 9000 || r.rest != 0 || r.come != 0 {
+			t.Errorf("in pieces of %d bytes: %+v", piece, r)
+		}
+	}
+}
+
+// A client that says more than one ClientHello may have is cut off, also after the server has read one.
+func TestLongSecondHello(t *testing.T) {
+	t.Parallel()
+	c := newConnections(1000)
+	client, server := net.Pipe()
+	one := &connection{Conn: server, counted: c, memory: tlsMemory, greeted: true}
+	c.add(one)
+	go func() {
+		defer client.Close()
+		_, _ = client.Write(beginHello(maxHello/1000 + 1))
+	}()
+	defer server.Close()
+	for {
+		if _, err := one.Read(make([]byte, 512)); err != nil {
+			if !errors.Is(err, errHelloTooLong) {
+				t.Error(err)
+			}
+			return
+		}
+	}
+}
+
+// Without TLS what was received counts as headers that have not ended, and never as more than they may have:
+// the body of a request that is not read comes after its answer.
+func TestReceivedHeaders(t *testing.T) {
+	t.Parallel()
+	c := newConnections(1000)
+	one := &connection{counted: c, memory: plainMemory}
+	c.add(one)
+	for _, step := range []struct{ bytes, want int }{
+		{bytes: usualHead << 10, want: 0},
+		{bytes: 3 << 10, want: 3 * headMemory},
+		{bytes: 200 << 10, want: headMemory * (maxHeaders>>10 + 4 - usualHead)},
+	} {
+		if one.receive(step.bytes); c.open != plainMemory+step.want {
+			t.Errorf("%d more bytes: they count as %d KB, not %d", step.bytes, c.open-plainMemory, step.want)
+		}
+	}
+}
+
+// In a flood no more are accepted until those that were closed for others have ended, since they take their
+// memory until then.
+func TestConnectionsThatLeave(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		const room = 10
+		c := newConnections(room * plainMemory)
+		var victims []*connection
+		accepted := 0
+		const all = room + 2*maxLeaving/plainMemory
+		go func() {
+			for accepted < all {
+				conn, _ := net.Pipe()
+				added := &connection{Conn: conn, counted: c, memory: plainMemory}
+				victims = append(victims, c.add(added)...)
+				accepted++
+			}
+		}()
+		for accepted < all {
+			before := accepted
+			synctest.Wait()
+			if accepted == before || len(victims) > maxLeaving/plainMemory+1 {
+				t.Fatalf("%d were accepted while %d leave", accepted-before, len(victims))
+			}
+			leaving := victims
+			victims = nil
+			for _, victim := range leaving {
+				victim.Close()
+			}
+		}
+		if c.leaving > maxLeaving || c.open != room*plainMemory {
+			t.Errorf("%d KB leave, and %d are open", c.leaving, c.open)
+		}
+	})
 }
 
 // beginHello returns the beginning of a ClientHello of 64 KB, in records of 1,000 bytes each.

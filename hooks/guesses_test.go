@@ -69,7 +69,8 @@ func TestGuessLimit(t *testing.T) {
 		}
 	}
 	for _, path := range []string{
-		signInPath, "/" + signInPath, strings.Replace(signInPath, "_sup", "%5Fsup", 1),
+		signInPath, "/api/." + strings.TrimPrefix(signInPath, "/api"),
+		strings.Replace(signInPath, "_sup", "%5Fsup", 1),
 		"/api/collections/_superusers/request-otp", "/api/collections/_superusers/auth-with-otp",
 	} {
 		got := s.Request(http.MethodPost, path, strangersBody, asJSON, "X-Forwarded-For: 192.0.2.1")

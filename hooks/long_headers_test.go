@@ -61,6 +61,13 @@ func TestLongHeadersAreCounted(t *testing.T) {
 	counted("headers of a request under way", plainMemory+extra)
 	connection.Close()
 	counted("it has left", 0)
+
+	unfinished := s.dial(t)
+	_, _ = io.WriteString(unfinished, "GET / HTTP/1.1\r\nX-Long: "+strings.Repeat("a", long))
+	counted("headers that have not ended", plainMemory+headMemory*(long>>10-usualHead))
+	_, _ = io.WriteString(unfinished, "\r\nHost: localhost\r\n\r\n")
+	counted("they have ended, and are forgotten", plainMemory)
+	unfinished.Close()
 }
 
 // A poll that is held takes more if its line is long.

@@ -40,6 +40,18 @@ func TestRoutes(t *testing.T) {
 		{method: "GET", path: "/favicon.ico", status: 404, contentType: json},
 		{method: "GET", path: "/nothing", accept: browser, status: 404, contentType: page},
 		{method: "GET", path: "/redirectXYZ?code=x&state=y", accept: browser, status: 404, contentType: page},
+		// What a proxy keeps people from has one spelling.
+		{method: "GET", path: "/_/", status: 200, contentType: page},
+		{method: "GET", path: "//_/", accept: browser, status: 404, contentType: page},
+		{method: "GET", path: "/x/../_/", status: 404, contentType: json},
+		{method: "GET", path: "/x%2f..%2f_/", status: 404, contentType: json},
+		{method: "GET", path: "/%5F/", status: 404, contentType: json},
+		{method: "GET", path: "/api/../_/", status: 404, contentType: json},
+		{method: "GET", path: "/_/../api/health", status: 404, contentType: json},
+		{method: "GET", path: "//_", status: 404, contentType: json},
+		{method: "GET", path: "/%61pi/health", status: 404, contentType: json},
+		{method: "GET", path: "//api/health", status: 404, contentType: json},
+		{method: "GET", path: "/api/health", status: 200, contentType: json},
 		// Wrong methods.
 		{method: "GET", path: "/authorize", status: 405, contentType: json},
 		{method: "GET", path: "/authorize", accept: browser, status: 405, contentType: page},

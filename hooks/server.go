@@ -67,6 +67,10 @@ type server struct {
 // leave room in the memory of fly.toml's machine. In ten minutes that is 50 logins a second.
 const maxPending = 30_000
 
+// sharedPending is the same for all machines of a cluster together. Each has all of them twice, in the memory
+// of its table and in the index of etcd, which keeps those of the last hour, too.
+const sharedPending = 15_000
+
 // newServer returns the server of an app that has its tables. The configuration is complete and valid.
 func newServer(app core.App, config Config, records *plugins.Records) (*server, error) {
 	table, err := sqlite.New(app)
@@ -115,7 +119,8 @@ func newServer(app core.App, config Config, records *plugins.Records) (*server, 
 		TTL:        config.SessionTTL,
 		Retention:  s.retention(),
 		OnOutcome:  s.loginEnded,
-		MaxPending: maxPending,
+		Machine:    s.machine(),
+		MaxPending: s.maxPending(),
 		Now:        config.timing.now,
 	})
 	s.metrics = newMetrics(s.sessions, config.Version)
@@ -133,6 +138,23 @@ func (s *server) logins() session.Table {
 		return s.membership.sessions.Table
 	}
 	return s.table
+}
+
+// machine names this machine among those of its cluster.
+func (s *server) machine() string {
+	if s.membership == nil {
+		return ""
+	}
+	return s.config.Cluster.Name
+}
+
+// maxPending is how many logins of this machine may be under way. Each machine of a cluster has a share of
+// its own, since it knows only of its own logins who has started them.
+func (s *server) maxPending() int {
+	if s.membership == nil {
+		return maxPending
+	}
+	return sharedPending / s.config.Cluster.Size()
 }
 
 // retention is how long the row of a login stays in that table after it has expired.
@@ -189,11 +211,16 @@ func (s *server) endpoint(plugin *plugins.Plugin) *oauth.Endpoint {
 // and its patterns do not allow /{plugin}/redirect beside its own routes.
 func (s *server) handler(pocketbase http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		sent := r.URL.EscapedPath()
 		cleanPath(r.URL)
 		first, _, _ := strings.Cut(r.URL.Path[1:], "/")
+		// A proxy in front may keep people from /_/ and /api/, and knows neither as //_/, nor as /%5F/.
+		isPlain := sent == "/"+first || strings.HasPrefix(sent, "/"+first+"/")
 		r, end := s.connections.begin(r)
 		defer end()
 		switch {
+		case !isPlain && (first == "api" || first == "_"):
+			s.serve(w, r) // there is no such address
 		case r.URL.Path == "/_":
 			// Relative, since a proxy may take a path away that the browser knows. PocketBase's is not.
 			w.Header().Set("Location", "_/")

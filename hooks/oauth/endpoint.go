@@ -18,8 +18,13 @@ const (
 	// DefaultTimeout bounds one request to a provider, its answer included.
 	DefaultTimeout = 10 * time.Second
 
-	// maxAnswer bounds an answer of a provider, in bytes.
-	maxAnswer = 1 << 20
+	// maxAnswer bounds an answer of a provider, in bytes: 128 KB. The largest tokens that people reported
+	// have nearly 20 KB, and an answer has three. Hundreds may be under way, at a provider that never ends
+	// them.
+	maxAnswer = 128 << 10
+
+	// maxAnswerHeaders is the same for its headers: 64 KB. net/http would take 10 MB.
+	maxAnswerHeaders = 64 << 10
 
 	grantCode         = "authorization_code" // RFC 6749 section 4.1.3
 	grantRefreshToken = "refresh_token"      // RFC 6749 section 6
@@ -57,6 +62,8 @@ func NewHTTPClient(timeout time.Duration) *http.Client {
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.IdleConnTimeout = 500 * time.Millisecond
 	transport.MaxIdleConnsPerHost = 32
+	transport.MaxResponseHeaderBytes = maxAnswerHeaders
+	transport.HTTP2 = &http.HTTP2Config{MaxReceiveBufferPerStream: 2 * maxAnswer}
 	return &http.Client{
 		Transport:     transport,
 		Timeout:       timeout,

@@ -138,6 +138,17 @@ func TestBrokenAnswers(t *testing.T) {
 		},
 		"malformed header": {answer: raw("HTTP/1.1 200 OK\r\ncode=HIDDEN\r\n\r\n"), want: unreachable},
 		"not HTTP":         {answer: raw("HIDDEN\r\n"), want: unreachable},
+		"100 KB of headers": {
+			answer: raw("HTTP/1.1 200 OK\r\nContent-Length: 20\r\nX: " + strings.Repeat("x", 100<<10) +
+				"\r\n\r\n" + `{"access_token":"x"}`),
+			want: unreachable,
+		},
+		"100 KB of early hints": {
+			answer: raw(strings.Repeat("HTTP/1.1 103 Early Hints\r\nX: "+
+				strings.Repeat("x", 1<<10)+"\r\n\r\n", 100) +
+				"HTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\n" + `{"access_token":"x"}`),
+			want: unreachable,
+		},
 		"reset": {
 			answer: func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) },
 			want:   unreachable,

@@ -17,6 +17,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"log/slog"
 	"slices"
 	"time"
@@ -75,8 +76,19 @@ func New(client *clientv3.Client, options Options) *Store {
 	return &Store{kv: etcdtry.KV{KV: etcdtry.Gather(client.KV)}, watcher: client.Watcher, options: options}
 }
 
-// keys is what all keys begin with.
-const keys = "r/"
+const (
+	// keys is what the keys of the answers begin with.
+	keys = "r/"
+
+	// aboutKeys is what the keys begin with that say which answers are about a token: f/, the token's hash,
+	// /, and that of the answer's key. Anybody may send tokens to revoke, so no answer is looked through for
+	// one.
+	aboutKeys = "f/"
+
+	// maxAbout bounds the tokens that an answer can be found by. Those of providers have three, and the one
+	// that they replace; etcd takes 128 operations at a time.
+	maxAbout = 20
+)
 
 // maxShared bounds an answer that is shared, in bytes: many times what providers send.
 const maxShared = 64 << 10
@@ -146,14 +158,14 @@ func (s *Store) redeem(
 	ctx context.Context, hash Hash, sealing sealing, own place, ask func() (Answer, error),
 ) ([]byte, error) {
 	answer, err := ask()
-	then := clientv3.OpDelete(hash.key())
-	if err == nil && answer.Rotated && len(answer.Tokens) <= maxShared {
-		then = clientv3.OpPut(hash.key(), record{
-			By:     own.By,
-			Until:  s.options.Now().Add(s.options.Kept).UnixMilli(),
-			Sealed: sealing.seal(answer.Tokens),
-			About:  answer.About,
-		}.encode())
+	then := []clientv3.Op{clientv3.OpDelete(hash.key())}
+	if err == nil && answer.Rotated && len(answer.Tokens) <= maxShared && len(answer.About) <= maxAbout {
+		until := s.options.Now().Add(s.options.Kept).UnixMilli()
+		shared := record{By: own.By, Until: until, Sealed: sealing.seal(answer.Tokens), About: answer.About}
+		then = []clientv3.Op{clientv3.OpPut(hash.key(), shared.encode())}
+		for _, token := range distinct(answer.About) {
+			then = append(then, clientv3.OpPut(hash.keyAbout(token), record{Until: until}.encode()))
+		}
 	}
 	if err := s.replace(ctx, hash, own.revision, then); err != nil {
 		s.options.Log.Warn("the answer to a refresh is not shared with the other machines",
@@ -196,11 +208,11 @@ func (s *Store) take(ctx context.Context, hash Hash, revision int64) (present pl
 
 // replace does something with a key that is as it was at a revision. If it is not, nothing happens: another
 // machine has taken it, or the answer of etcd to an earlier try was lost.
-func (s *Store) replace(ctx context.Context, hash Hash, revision int64, then clientv3.Op) error {
+func (s *Store) replace(ctx context.Context, hash Hash, revision int64, then []clientv3.Op) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.options.Patience)
 	defer cancel()
 	for {
-		_, err := s.kv.Transact(ctx, unchanged(hash, revision), []clientv3.Op{then}, nil)
+		_, err := s.kv.Transact(ctx, unchanged(hash, revision), then, nil)
 		if err == nil || etcdtry.IsFinal(err) {
 			return err
 		}
@@ -222,7 +234,37 @@ func (s *Store) await(ctx context.Context, hash Hash, revision int64) (inTime bo
 
 // Forget removes the answers about a token, which was revoked.
 func (s *Store) Forget(ctx context.Context, token Hash) error {
-	return s.remove(ctx, func(r record) bool { return slices.Contains(r.About, token) })
+	about := aboutKeys + token.text() + "/"
+	response, err := s.kv.Get(ctx, about, clientv3.WithPrefix(), clientv3.WithKeysOnly())
+	if err != nil {
+		return err
+	}
+	for _, kv := range response.Kvs {
+		var hash Hash
+		if err := hash.UnmarshalText(kv.Key[len(about):]); err != nil {
+			continue // it is none of ours
+		}
+		if err := s.forget(ctx, hash, token); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// forget removes an answer, if it is still about a token.
+func (s *Store) forget(ctx context.Context, hash, token Hash) error {
+	response, err := s.kv.Get(ctx, hash.key())
+	if err != nil || len(response.Kvs) == 0 {
+		return err
+	}
+	var found record
+	err = json.Unmarshal(response.Kvs[0].Value, &found)
+	if err != nil || !slices.Contains(found.About, token) {
+		return nil // it is another one by now
+	}
+	_, err = s.kv.Transact(ctx, unchanged(hash, response.Kvs[0].ModRevision),
+		[]clientv3.Op{clientv3.OpDelete(hash.key())}, nil)
+	return err
 }
 
 // followAgainAfter is how long to wait if the other machines cannot be followed.
@@ -250,26 +292,25 @@ func (s *Store) Follow(ctx context.Context, gone func(Hash)) {
 
 // Sweep removes what is no longer given. Any number of machines may do so.
 func (s *Store) Sweep(ctx context.Context) error {
-	now := s.options.Now()
-	// A clock of another machine may differ. What is old is not given anyway.
-	old := now.Add(-s.options.Busy).UnixMilli()
-	return s.remove(ctx, func(r record) bool { return r.Until < old })
+	return errors.Join(s.sweep(ctx, keys), s.sweep(ctx, aboutKeys))
 }
 
 // step bounds what one request reads.
 const step = 100
 
-// remove removes the keys that match.
-func (s *Store) remove(ctx context.Context, match func(record) bool) error {
-	end := clientv3.GetPrefixRangeEnd(keys)
-	for from := keys; ; {
+// sweep is Sweep for the keys with a prefix.
+func (s *Store) sweep(ctx context.Context, prefix string) error {
+	// A clock of another machine may differ. What is old is not given anyway.
+	old := s.options.Now().Add(-s.options.Busy).UnixMilli()
+	end := clientv3.GetPrefixRangeEnd(prefix)
+	for from := prefix; ; {
 		response, err := s.kv.Get(ctx, from, clientv3.WithRange(end), clientv3.WithLimit(step))
 		if err != nil {
 			return err
 		}
 		for _, kv := range response.Kvs {
 			var found record // one that cannot be read goes, too
-			if err := json.Unmarshal(kv.Value, &found); err == nil && !match(found) {
+			if err := json.Unmarshal(kv.Value, &found); err == nil && found.Until >= old {
 				continue
 			}
 			key := string(kv.Key)
@@ -287,7 +328,18 @@ func (s *Store) remove(ctx context.Context, match func(record) bool) error {
 	}
 }
 
-func (h Hash) key() string { return keys + hex.EncodeToString(h[:]) }
+// distinct returns hashes without those that repeat others.
+func distinct(hashes []Hash) []Hash {
+	compare := func(a, b Hash) int { return bytes.Compare(a[:], b[:]) }
+	return slices.Compact(slices.SortedFunc(slices.Values(hashes), compare))
+}
+
+func (h Hash) text() string { return hex.EncodeToString(h[:]) }
+
+func (h Hash) key() string { return keys + h.text() }
+
+// keyAbout is the key that says that the answer at key is about a token.
+func (h Hash) keyAbout(token Hash) string { return aboutKeys + token.text() + "/" + h.text() }
 
 // MarshalText makes the hash readable in JSON.
 func (h Hash) MarshalText() ([]byte, error) { return hex.AppendEncode(nil, h[:]), nil }

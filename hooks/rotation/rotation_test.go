@@ -109,12 +109,12 @@ func TestKept(t *testing.T) {
 	for _, step := range []struct {
 		after int64
 		left  int64
-	}{{after: 30_000, left: 1}, {after: 60_000, left: 0}} {
+	}{{after: 30_000, left: 3}, {after: 60_000, left: 0}} { // with those about its two tokens
 		now.Add(step.after)
 		if err := stores[0].Sweep(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		left, err := stores[0].kv.Get(t.Context(), keys, clientv3.WithPrefix(), clientv3.WithCountOnly())
+		left, err := stores[0].kv.Get(t.Context(), "", clientv3.WithPrefix(), clientv3.WithCountOnly())
 		if err != nil || left.Count != step.left {
 			t.Errorf("%d keys are left, not %d: %v", left.Count, step.left, err)
 		}
@@ -326,6 +326,68 @@ func TestFollow(t *testing.T) {
 	<-ended
 }
 
+// readKV counts the keys that are read.
+type readKV struct {
+	clientv3.KV
+
+	read int
+}
+
+func (kv *readKV) Do(ctx context.Context, op clientv3.Op) (clientv3.OpResponse, error) {
+	response, err := kv.KV.Do(ctx, op)
+	if err == nil && op.IsGet() {
+		kv.read += len(response.Get().Kvs)
+	}
+	return response, err
+}
+
+// However many answers are kept, none is read to forget those about a token that has none: anybody may make
+// up tokens to revoke.
+func TestForgetReadsNoOthers(t *testing.T) {
+	t.Parallel()
+	stores, _ := machines(t, 1, Options{})
+	var provider provider
+	for i := range 5 {
+		other := Hash(sha256.Sum256([]byte{byte(i)}))
+		if _, err := stores[0].Do(t.Context(), other, token, provider.redeem); err != nil {
+			t.Fatal(err)
+		}
+	}
+	counting := &readKV{KV: stores[0].kv.KV}
+	stores[0].kv.KV = counting
+	if err := stores[0].Forget(t.Context(), Hash{3}); err != nil || counting.read > 0 {
+		t.Errorf("%d keys were read: %v", counting.read, err)
+	}
+	if err := stores[0].Forget(t.Context(), Hash{2}); err != nil || counting.read == 0 {
+		t.Errorf("%d keys were read of those about the token: %v", counting.read, err)
+	}
+}
+
+// What a provider answers may have any number of tokens in it.
+func TestManyTokens(t *testing.T) {
+	t.Parallel()
+	stores, _ := machines(t, 2, Options{})
+	for _, many := range []int{maxAbout, maxAbout + 1} {
+		provider := &provider{answer: func(count int32) (Answer, error) {
+			answer := Answer{Tokens: fmt.Append(nil, count), Rotated: true}
+			for i := range many {
+				answer.About = append(answer.About, Hash{byte(i)}, Hash{byte(i)})
+			}
+			answer.About = answer.About[:many]
+			return answer, nil
+		}}
+		other := Hash{byte(many)}
+		for _, store := range stores {
+			if _, err := store.Do(t.Context(), other, token, provider.redeem); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if shared := provider.asked.Load() == 1; shared != (many <= maxAbout) {
+			t.Errorf("with %d tokens it was shared: %t", many, shared)
+		}
+	}
+}
+
 // etcd has neither the tokens nor the one that they replace, and another token does not open them.
 func TestSealed(t *testing.T) {
 	t.Parallel()
@@ -333,12 +395,14 @@ func TestSealed(t *testing.T) {
 	var provider provider
 	expect(t, stores[0], &provider, "tokens 1")
 	all, err := etcdtest.Connect(t, prefix).Get(t.Context(), "", clientv3.WithPrefix())
-	if err != nil || len(all.Kvs) != 1 {
+	if err != nil || len(all.Kvs) != 3 {
 		t.Fatal(all, err)
 	}
 	for _, secret := range []string{token, "tokens 1"} {
-		if strings.Contains(string(all.Kvs[0].Key)+string(all.Kvs[0].Value), secret) {
-			t.Errorf("etcd has %q", secret)
+		for _, kv := range all.Kvs {
+			if strings.Contains(string(kv.Key)+string(kv.Value), secret) {
+				t.Errorf("etcd has %q", secret)
+			}
 		}
 	}
 	sealed := newSealing(hash, token).seal([]byte("tokens"))

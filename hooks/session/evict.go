@@ -7,10 +7,10 @@ import (
 	"net/netip"
 )
 
-// evictable holds the pending logins whose state has not been used, by where they were started. When there is
-// no room for another login, the site with the most of them loses one: the oldest of the network that has the
-// most of the site. So a flood costs nobody else anything, a neighbor at the same site included. Its zero
-// value is ready for use; Sessions.mu guards it.
+// evictable holds the pending logins of this machine whose state has not been used, by where they were
+// started. When there is no room for another login, the site with the most of them loses one: the oldest of
+// the network that has the most of the site. So a flood costs nobody else anything, a neighbor at the same
+// site included. Its zero value is ready for use; Sessions.mu guards it.
 type evictable struct {
 	groups map[netip.Prefix]*group
 	most   groupHeap // the sites
@@ -185,7 +185,7 @@ func (s *Sessions) makeRoom(ctx context.Context, id string, starting source) err
 func (s *Sessions) reserve(id string, starting source) (login *Login, reserved bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if len(s.byID)+len(s.starting) < s.maxPending {
+	if s.own+len(s.starting) < s.maxPending {
 		s.starting[id] = starting
 		return nil, true
 	}

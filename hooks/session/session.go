@@ -67,8 +67,12 @@ type Options struct {
 	TTL time.Duration
 	// Retention is how long the row of a session stays after that, without secrets.
 	Retention time.Duration
-	// MaxPending is how many logins may be under way at a time. Zero means 100,000. When there is no room for
-	// one more, the site that has started the most loses its oldest; see [Sessions.Start].
+	// Machine names this process among those that share the table. It may be empty if none does.
+	Machine string
+	// MaxPending is how many logins of this machine may be under way at a time. Zero means 100,000. When
+	// there is no room for one more, the site that has started the most loses its oldest; see
+	// [Sessions.Start]. Those of other machines make no room: nobody here knows from which networks they were
+	// started, so one of a person would be as likely to go as one of a flood.
 	MaxPending int
 	// OnOutcome is called once for every login that ended here, when the table has stored it. Calls may be
 	// concurrent. It may be nil.
@@ -80,6 +84,7 @@ type Options struct {
 // Sessions are the logins of all plugins. It is safe for concurrent use.
 type Sessions struct {
 	table          Table
+	machine        string
 	ttl, retention time.Duration
 	maxPending     int
 	onOutcome      func(Outcome)
@@ -91,6 +96,7 @@ type Sessions struct {
 	byReadKey map[string]*Login // the pending logins, by the hash of their read key
 	byState   map[string]*Login // the pending logins whose state is known to be unused, by its hash
 	byID      map[string]*Login
+	own       int               // how many of byID this machine has started
 	starting  map[string]source // of the logins that are being stored, by their ID
 	evictable evictable
 }
@@ -100,6 +106,7 @@ type Sessions struct {
 func New(table Table, options Options) *Sessions {
 	s := &Sessions{
 		table:      table,
+		machine:    options.Machine,
 		ttl:        options.TTL,
 		retention:  options.Retention,
 		maxPending: cmp.Or(options.MaxPending, defaultMaxPending),

@@ -33,6 +33,10 @@ type service struct {
 
 // open starts a process on a store.
 func open(t *testing.T, store *sessiontest.Memory, options session.Options) *service {
+	return openTable(t, store.Open(t), options)
+}
+
+func openTable(t *testing.T, table session.Table, options session.Options) *service {
 	s := &service{t: t, now: time.Now()}
 	options.TTL, options.Retention = 10*time.Minute, time.Hour
 	options.Now = s.clock
@@ -41,7 +45,7 @@ func open(t *testing.T, store *sessiontest.Memory, options session.Options) *ser
 		defer s.mu.Unlock()
 		s.outcomes = append(s.outcomes, outcome)
 	}
-	s.Sessions = session.New(store.Open(t), options)
+	s.Sessions = session.New(table, options)
 	if err := s.Resume(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -388,6 +392,40 @@ func TestFloodEndsItsOwnLogins(t *testing.T) {
 	}
 	if _, err := s.Sweep(t.Context()); err != nil {
 		t.Error(err)
+	}
+}
+
+// A flood on one machine ends no login that others have started, and one there ends its own only: no machine
+// knows from which networks the logins of another come.
+func TestFloodEndsNoLoginOfAnotherMachine(t *testing.T) {
+	t.Parallel()
+	const capacity = 10
+	store := sessiontest.NewMemory()
+	a := openTable(t, store.Open(t), session.Options{Machine: "a", MaxPending: capacity})
+	b := openTable(t, store.Join(t), session.Options{Machine: "b", MaxPending: capacity})
+	before := map[*service]session.Started{a: a.startFrom(100), b: b.startFrom(101)}
+	for _, flooded := range []*service{a, b} {
+		for i := range 3 * capacity {
+			flooded.startFrom(i % 3)
+		}
+	}
+	for _, s := range []*service{a, b} {
+		if count := s.PendingCount(); count != 2*capacity {
+			t.Errorf("%d logins are under way", count)
+		}
+	}
+	for at, login := range before {
+		for _, s := range []*service{a, b} {
+			s.expectUnderWay("a login from elsewhere", login, true)
+		}
+		if err := at.Complete(t.Context(), at.consume(login), response); err != nil {
+			t.Error(err)
+		}
+	}
+	// The room of a machine is its own again once its logins have ended.
+	a.startFrom(102)
+	if count := a.PendingCount(); count != 2*capacity-1 {
+		t.Errorf("%d logins are under way", count)
 	}
 }
 

@@ -51,6 +51,7 @@ func (s *Sessions) Start(ctx context.Context, owner Owner, request StartRequest)
 	row := Row{
 		ID:          newID(now),
 		Owner:       owner,
+		StartedBy:   s.machine,
 		Status:      StatusPending,
 		Tenant:      request.Tenant,
 		Origin:      request.Origin,

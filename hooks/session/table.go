@@ -112,6 +112,8 @@ type Row struct {
 	ID string
 	// Owner is the plugin that started the session.
 	Owner Owner
+	// StartedBy is the machine that started the session. A table of one process does not keep it.
+	StartedBy string
 	// Status is what has become of it.
 	Status Status
 	// Tenant is the shop, directory or subdomain at the provider, or empty.

@@ -14,7 +14,7 @@ type Login struct {
 	ended  chan struct{}
 	newest atomic.Pointer[chan struct{}] // of the poll that waits
 
-	group *group        // of the network that started it; nil if its state was used before that was known
+	group *group        // of the network that started it, if this machine did
 	place *list.Element // among the evictable logins of the group, or nil
 }
 
@@ -102,10 +102,16 @@ func (s *Sessions) add(row Row) {
 		return
 	}
 	s.byReadKey[string(row.ReadKeyHash)], s.byID[row.ID] = login, login
+	isOwn := row.StartedBy == s.machine
+	if isOwn {
+		s.own++
+	}
 	if !row.Redirected.IsZero() {
 		return
 	}
-	s.evictable.add(login, from)
+	if isOwn {
+		s.evictable.add(login, from)
+	}
 	if row.StateHash != nil {
 		s.byState[string(row.StateHash)] = login
 	}
@@ -144,6 +150,9 @@ func (s *Sessions) remove(login *Login) {
 	delete(s.byReadKey, string(login.row.ReadKeyHash))
 	delete(s.byState, string(login.row.StateHash))
 	delete(s.byID, login.row.ID)
+	if login.row.StartedBy == s.machine {
+		s.own--
+	}
 	s.evictable.remove(login)
 	close(login.ended)
 }

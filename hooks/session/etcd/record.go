@@ -18,6 +18,8 @@ type record struct {
 	By string `json:"by"`
 	// CompletedBy is the nonce of the request that ended the login at the provider.
 	CompletedBy string `json:"completedBy,omitempty"`
+	// StartedBy is the machine that started the login.
+	StartedBy string `json:"startedBy,omitempty"`
 	// Machine is the one that exchanges the code.
 	Machine string `json:"machine,omitempty"`
 	// Until is when another may take the claim over, and Clock is the machine by whose clock that is so, and
@@ -63,6 +65,7 @@ type entry struct {
 func newRecord(row session.Row, nonce string) record {
 	return record{
 		By:          nonce,
+		StartedBy:   row.StartedBy,
 		Status:      session.StatusPending,
 		Plugin:      row.Owner.Slug,
 		Client:      row.Owner.Fingerprint,
@@ -117,6 +120,7 @@ func (e entry) row() session.Row {
 	return session.Row{
 		ID:          e.id,
 		Owner:       session.Owner{Slug: e.Plugin, Fingerprint: e.Client},
+		StartedBy:   e.StartedBy,
 		Status:      e.Status,
 		Tenant:      e.Tenant,
 		Origin:      e.Origin,

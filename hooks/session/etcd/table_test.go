@@ -73,3 +73,27 @@ func TestTable(t *testing.T) {
 	t.Parallel()
 	sessiontest.Run(t, func(t *testing.T) sessiontest.Store { return newStore(t) })
 }
+
+// startedBy gets the machines that have started what is pending.
+type startedBy chan string
+
+func (s startedBy) Pending(row session.Row) { s <- row.StartedBy }
+func (startedBy) Woken(string)              {}
+func (startedBy) Ended(session.Outcome)     {}
+
+// Other machines know which one has started a login.
+func TestStartedBy(t *testing.T) {
+	t.Parallel()
+	s := newStore(t)
+	a, b := s.table(t, "a"), s.table(t, "b")
+	got := make(startedBy, 10)
+	b.Watch(got)
+	row := newRow("starts")
+	row.StartedBy = "a"
+	if err := a.Insert(t.Context(), row); err != nil {
+		t.Fatal(err)
+	}
+	if machine := <-got; machine != "a" {
+		t.Errorf("it was started by %q", machine)
+	}
+}
