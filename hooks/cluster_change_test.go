@@ -3,8 +3,11 @@
 package hooks
 
 import (
+	"errors"
+	"io/fs"
 	"net/http"
-	"slices"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -25,18 +28,14 @@ func TestNewClusterSecret(t *testing.T) {
 	machines[2].Expect("poll", machines[2].PollUntilEnded(readKey), http.StatusOK, testkit.TokenResponse)
 }
 
-// One machine becomes three, and another one of them goes on alone: plugins and admins come along.
+// One machine becomes three, and another one of them goes on alone: plugins, admins, and what is under way
+// come along.
 func TestOneToThreeAndBack(t *testing.T) {
 	t.Parallel()
-	machines := testkit.NewMachines(t, "a", "b", "c")
-	first, third := machines[0], machines[2]
-	for _, p := range machines {
+	machines := crossing{testkit.NewMachines(t, "a", "b", "c")}
+	first, third := machines.Machines[0], machines.Machines[2]
+	for _, p := range machines.Machines {
 		p.Env = append(p.Env, "ENCRYPTION_KEY="+testEncryptionKey, "PUBLIC_URL="+first.URL)
-	}
-	withoutCluster := func(p *testkit.Process) []string {
-		return slices.DeleteFunc(slices.Clone(p.Env), func(variable string) bool {
-			return strings.HasPrefix(variable, "CLUSTER")
-		})
 	}
 	expectLogin := func(plugin *testkit.Backend, start, back *testkit.Process) {
 		t.Helper()
@@ -53,16 +52,27 @@ func TestOneToThreeAndBack(t *testing.T) {
 	first.Start()
 	plugin := addPlugin(first.Backend, "shop", nil)
 	expectLogin(plugin, first, first)
+	alone := machines.begin(first)
 	first.Terminate()
 	first.Env = together
 	machines.Start()
-	expectLogin(plugin, third, machines[1])
+	alone.expect(machines.Machines[1], third)
+	expectLogin(plugin, third, machines.Machines[1])
 	third.Admin() // whom the first one made
 
-	for _, p := range machines {
+	shared := machines.begin(machines.Machines[1])
+	for _, p := range machines.Machines {
 		p.Terminate()
 	}
 	third.Env = withoutCluster(third)
 	third.Start()
+	shared.expect(third, third)
 	expectLogin(plugin, third, third)
+	if _, err := os.Stat(filepath.Join(third.Dir, "pb_data", clusterName)); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("its part of the cluster is still there: %v", err)
+	}
+	again := machines.begin(third)
+	third.Crash()
+	again.expect(third, third)
+	shared.expectGiven(third)
 }

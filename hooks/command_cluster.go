@@ -175,8 +175,8 @@ func newResetCommand(app core.App) *cobra.Command {
 		Use:   "reset",
 		Short: "Makes a new cluster of this machine's plugins and admins, when most disks are lost",
 		Long: `Makes a new cluster of this machine's plugins and admins. It is for the day when the disks of most
-machines are lost, so that the others cannot go on. Logins that are under way are lost with them:
-people start again. The service must not run. What is moved away stays in the data folder.`,
+machines are lost, so that the others cannot go on. Logins that are under way go on, as far as this
+machine knows them. The service must not run. What is moved away stays in the data folder.`,
 		Args:         cobra.NoArgs,
 		SilenceUsage: true,
 		RunE: func(command *cobra.Command, _ []string) error {

@@ -149,7 +149,7 @@ func refuseReset(t *testing.T, p *testkit.Process) {
 	}
 }
 
-// After the loss of most disks a new cluster is made of what one machine has.
+// After the loss of most disks a new cluster is made of what one machine has, and of what is under way there.
 func TestClusterReset(t *testing.T) {
 	t.Parallel()
 	// One of the machines gets a disk with this later, which would come first since it is the oldest.
@@ -164,6 +164,8 @@ func TestClusterReset(t *testing.T) {
 	eventually(t, "the plugin is at c", func() bool {
 		return c.Request(http.MethodPost, "/notes/authorize", "").Status == http.StatusOK
 	})
+	pending, pendingKey := c.Authorize()
+	_, ready := loginAcross(machines, c, c)
 	c.Terminate()
 	const resetCommand = "cluster reset --yes --dir pb_data"
 	mustFail(c, resetCommand, "a and b run, and have the data of the cluster")
@@ -178,12 +180,17 @@ func TestClusterReset(t *testing.T) {
 
 	mustFail(a, "cluster reset --yes --dir elsewhere", "there is no database in elsewhere yet")
 	mustFail(c, "cluster reset --dir pb_data", "nothing was changed; run plugin-oauth cluster reset --yes")
-	mustRun(c, resetCommand, "c begins a new cluster, with its 1 plugin and 1 admin", "On a and b: stop",
+	mustRun(c, resetCommand, "c begins a new cluster, with its 1 plugin and 1 admin",
+		"2 logins under way there can go on", "may have given the tokens of 1 login", "On a and b: stop",
 		"before-reset-")
 	machines.Start()
 	for _, p := range machines {
 		expectPlugin(p, "notes")
 	}
+	page := b.Get(machines.At(b, c.Agree(pending)))
+	b.ExpectPage("what was under way", page, http.StatusOK, "You are signed in")
+	a.Expect("what was under way", a.PollUntilEnded(pendingKey), http.StatusOK, testkit.TokenResponse)
+	a.ExpectError("tokens that may have been given", a.Poll(ready), http.StatusBadRequest, "server_error")
 	plugin := c.Plugin("notes")
 	authorizationURL, _ := plugin.Authorize()
 	if id := authorizationURL.Query().Get("client_id"); id != testkit.ClientID {

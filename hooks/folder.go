@@ -160,6 +160,7 @@ func isOurs(name string) bool {
 	ours := []string{
 		core.LocalBackupsDirName, core.LocalStorageDirName, core.LocalTempDirName, core.LocalNotifyDirName,
 		core.LocalAutocertCacheDirName, reserveName, probeName, lockName, restoringName, clusterName,
+		leftName,
 	}
 	return slices.Contains(ours, name) || strings.HasPrefix(name, asidePrefix) ||
 		strings.HasPrefix(name, resetPrefix)

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -15,6 +17,7 @@ import (
 
 	"github.com/pocketbase/pocketbase/core"
 	"github.com/pocketbase/pocketbase/tools/hook"
+	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"plugin-oauth/hooks/cluster"
 	"plugin-oauth/hooks/doctor"
@@ -50,10 +53,15 @@ type ownStore struct {
 }
 
 // joinCluster makes this machine a member of its cluster, and returns when it takes part. Without a cluster
-// it returns nil. The app's termination ends the wait, and later the membership.
+// it returns nil, and the machine leaves the one that it was in. The app's termination ends the wait, and
+// later the membership.
 func joinCluster(own ownStore, config Config, log *slog.Logger) (*membership, error) {
+	// A start may have been killed before it was gone.
+	if err := os.RemoveAll(filepath.Join(own.app.DataDir(), leftName)); err != nil {
+		return nil, err
+	}
 	if config.Cluster == nil {
-		return nil, nil
+		return nil, leaveCluster(own.app, config.timing.now(), log)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	joined := make(chan struct{})
@@ -94,7 +102,11 @@ func (m *membership) share(ctx context.Context, own ownStore, config Config) err
 		Machine:  config.Cluster.Name,
 		Machines: config.Cluster.Size(),
 		Changed:  func(ids []string) { own.records.Reload(ids...) },
-		Log:      m.log,
+		Latest:   own.sessions.Latest,
+		First: func(ctx context.Context, isNew clientv3.Cmp) error {
+			return m.bringSessions(ctx, own.sessions, config, isNew)
+		},
+		Log: m.log,
 	})
 	if err != nil {
 		return fmt.Errorf("the plugins and admins of the other machines cannot be had: %w", err)

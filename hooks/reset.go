@@ -18,7 +18,8 @@ import (
 // resetPrefix is how the folders begin in which the part of a cluster is kept that a reset has given up.
 const resetPrefix = "before-reset-"
 
-// reset makes a machine one that begins a new cluster, with the plugins and admins of its SQLite.
+// reset makes a machine one that begins a new cluster, with the plugins and admins of its SQLite, and with
+// the logins that were under way in the old one.
 type reset struct {
 	folder   string
 	settings cluster.Config
@@ -47,16 +48,20 @@ func (r reset) run(ctx context.Context, confirmed bool) (said string, err error)
 	}
 	has := plural(content.plugins, "plugin") + " and " + plural(content.admins, "admin")
 	if !confirmed {
-		return fmt.Sprintf("This makes a new cluster, with the %s of this machine.\nLogins that are under "+
-				"way are lost: people start again.\nWhat the other machines have is lost, too: choose the one "+
+		return fmt.Sprintf("This makes a new cluster, with the %s of this machine, and the logins\nthat are "+
+				"under way as far as it knows them. What the other machines have is lost:\nchoose the one "+
 				"whose data are the newest.\n", has),
 			errors.New("nothing was changed; run plugin-oauth cluster reset --yes to do it")
+	}
+	said, err = r.takeSessions(ctx, database)
+	if err != nil {
+		return "", err
 	}
 	aside, err := r.leave(database)
 	if err != nil {
 		return "", err
 	}
-	return r.advice(has, aside), nil
+	return r.advice(has, said, aside), nil
 }
 
 // refuseIfNeedless fails if most of the machines have their data: then they are the cluster, and fill this
@@ -85,6 +90,35 @@ func othersThatRun(ctx context.Context, settings cluster.Config) (run []string, 
 	return run, nil
 }
 
+// takeSessions stores in the database what was under way in the cluster, and says what has become of it. When
+// the machine comes first in the next cluster, it brings that as well. If it cannot be read, it is lost: a
+// reset is for the day when disks are.
+func (r reset) takeSessions(ctx context.Context, database string) (said string, err error) {
+	db, err := openFile(database)
+	if err != nil {
+		return "", err
+	}
+	defer func() { err = errors.Join(err, db.Close()) }()
+	remains, err := cluster.OpenRemains(ctx, r.settings.Folder)
+	if errors.Is(err, cluster.ErrNoRemains) {
+		return "", nil
+	}
+	var brought broughtAlong
+	if err == nil {
+		brought, err = takeSessionsAlong(ctx, remains, db, r.now)
+		err = errors.Join(err, remains.Close())
+	}
+	if err != nil {
+		return "The logins that were under way are lost: " + err.Error() + ".\n", nil
+	}
+	said = plural(brought.underWay, "login") + " under way there can go on.\n"
+	if brought.ended > 0 {
+		said += "Another machine may have given the tokens of " + plural(brought.ended, "login") +
+			", so these are not given: people start again.\n"
+	}
+	return said, nil
+}
+
 // leave moves this machine's part in its cluster aside, and makes the machine the first of the next one. It
 // returns the folder with what was moved, or "" if there was nothing.
 func (r reset) leave(database string) (aside string, err error) {
@@ -107,10 +141,9 @@ func (r reset) leave(database string) (aside string, err error) {
 }
 
 // advice says what was done, and what is to be done on the other machines.
-func (r reset) advice(has, aside string) string {
+func (r reset) advice(has, sessions, aside string) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s begins a new cluster, with its %s. The logins that were under way are lost.\n",
-		r.settings.Name, has)
+	fmt.Fprintf(&b, "%s begins a new cluster, with its %s.\n%s", r.settings.Name, has, sessions)
 	fmt.Fprintln(&b, onTheOthers(r.settings))
 	if aside != "" {
 		fmt.Fprintf(&b, "What was there of the old cluster is in %s. Delete it once all is well.\n", aside)

@@ -40,6 +40,9 @@ type knownMember struct {
 	ID       uint64   `json:"id"`
 	PeerURLs []string `json:"peerURLs"`
 	Name     string   `json:"name"` // empty if it has never run
+
+	// IsLearner says that it is being filled, and does not vote.
+	IsLearner bool `json:"isLearner"`
 }
 
 // asker asks the other machines.

@@ -65,6 +65,11 @@ func Start(ctx context.Context, config Config) (*Member, error) {
 		break
 	}
 	m.client = v3client.New(m.etcd.Server)
+	if err := m.takeBackGoodbye(ctx); err != nil {
+		m.client.Close()
+		m.etcd.Close()
+		return nil, err
+	}
 	tend, stop := context.WithCancel(context.Background())
 	m.stop = stop
 	m.tending.Go(func() { m.tend(tend) })
@@ -126,10 +131,11 @@ func (m *Member) HandOver() {
 	}
 }
 
-// Stop hands over, and ends the member.
+// Stop says goodbye, hands over, and ends the member.
 func (m *Member) Stop() {
 	m.stop()
 	m.tending.Wait()
+	m.sayGoodbye()
 	m.HandOver()
 	m.stopping.Store(true)
 	m.client.Close() // that its context has ended is no news

@@ -42,6 +42,11 @@ func (r *Replica) enter(ctx context.Context) ([]int64, error) {
 		return nil, err
 	}
 	if cluster == "" {
+		if r.options.First != nil {
+			if err := r.options.First(ctx, isNew()); err != nil {
+				return nil, err
+			}
+		}
 		if cluster, err = r.found(ctx); err != nil {
 			return nil, err
 		}

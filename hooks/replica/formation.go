@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -17,8 +18,8 @@ import (
 // A cluster that is new has no records, and each of its machines may have some. All of them are kept, but two
 // may have the same slug or address, and there is only one secret that the sessions of admins are signed
 // with. So one machine comes first: that of [ComeFirst], then one with plugins before one without, then one
-// with admins, then the one whose data are the oldest. Then an admin whom the environment makes on a new
-// machine does not take the place of one who has changed their password.
+// with admins, then the one whose data are the oldest, and of copies the one that has gone on. Then an admin
+// whom the environment makes on a new machine does not take the place of one who has changed their password.
 const (
 	// foundedKey is there when the first machine has brought its records.
 	foundedKey = "records"
@@ -35,7 +36,7 @@ func (r *Replica) awaitTurn(ctx context.Context) (cluster string, revision int64
 	if cluster, revision, err = r.founded(ctx); cluster != "" || err != nil {
 		return cluster, revision, err
 	}
-	rank, err := r.rank()
+	rank, err := r.rank(ctx)
 	if err != nil {
 		return "", 0, err
 	}
@@ -70,7 +71,7 @@ func (r *Replica) awaitTurn(ctx context.Context) (cluster string, revision int64
 }
 
 // rank is the lower the sooner this machine comes.
-func (r *Replica) rank() (string, error) {
+func (r *Replica) rank(ctx context.Context) (string, error) {
 	var none [2]bool
 	for i, table := range []string{pluginRows.table, adminRows.table} {
 		var count int
@@ -87,8 +88,15 @@ func (r *Replica) rank() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	// False comes before true.
-	return fmt.Sprintf("%-5t %-5t %-5t %s", !first, none[0], none[1], superusers.Created), nil
+	var latest time.Time
+	if r.options.Latest != nil {
+		if latest, err = r.options.Latest(ctx); err != nil {
+			return "", err
+		}
+	}
+	// False comes before true, and what is later before what is earlier.
+	return fmt.Sprintf("%-5t %-5t %-5t %s %016x", !first, none[0], none[1], superusers.Created,
+		math.MaxInt64-max(0, latest.UnixMilli())), nil
 }
 
 // firstOf returns the key of the machine that comes first, and how many have said what they have.
@@ -121,10 +129,13 @@ func (r *Replica) founded(ctx context.Context) (cluster string, revision int64, 
 	return cluster, response.Header.Revision, nil
 }
 
+// isNew is the condition that no machine has brought its records.
+func isNew() clientv3.Cmp { return clientv3.Compare(clientv3.CreateRevision(foundedKey), "=", 0) }
+
 // found says that this machine has brought its records.
 func (r *Replica) found(ctx context.Context) (cluster string, err error) {
 	_, err = r.do(ctx, clientv3.OpTxn(
-		[]clientv3.Cmp{clientv3.Compare(clientv3.CreateRevision(foundedKey), "=", 0)},
+		[]clientv3.Cmp{isNew()},
 		[]clientv3.Op{
 			clientv3.OpPut(foundedKey, rand.Text()), clientv3.OpDelete(greetings, clientv3.WithPrefix()),
 		}, nil))

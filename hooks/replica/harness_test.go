@@ -51,6 +51,8 @@ type machine struct {
 	watcher *heldWatcher
 	log     *logged
 	times   timing
+	first   func(ctx context.Context, isNew clientv3.Cmp) error
+	latest  time.Time
 }
 
 // newMachine opens an app on a new data folder, which shares nothing yet.
@@ -90,6 +92,8 @@ func (m *machine) tryStart(machines int) (err error) {
 		Machine:  m.name,
 		Machines: machines,
 		Changed:  func(ids []string) { m.plugins.Reload(ids...) },
+		Latest:   func(context.Context) (time.Time, error) { return m.latest, nil },
+		First:    m.first,
 		Log:      slog.New(slog.NewTextHandler(m.log, nil)),
 	}, m.times)
 	if err == nil {

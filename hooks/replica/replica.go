@@ -34,6 +34,13 @@ type Options struct {
 	// Changed is told the ids of plugins that another machine has changed or deleted, when that is stored
 	// here. Nil: nobody is told.
 	Changed func(ids []string)
+	// Latest returns when something last happened here. Of machines with copies of the same data, the one
+	// that has gone on comes first. Nil: that is not known.
+	Latest func(ctx context.Context) (time.Time, error)
+	// First is called on the machine that comes first in a new cluster, when it has brought its records and
+	// before the others go on. Whatever else it brings, it writes as long as the condition holds: nobody has
+	// gone on yet. It may be called again if the machine is killed meanwhile. Nil: nothing is called.
+	First func(ctx context.Context, isNew clientv3.Cmp) error
 	// Log is told what the admin should know.
 	Log *slog.Logger
 }

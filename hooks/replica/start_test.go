@@ -55,6 +55,85 @@ func (m *machine) options() string {
 	return superusers.AuthToken.Secret
 }
 
+// The machine that comes first brings what else it has before the cluster counts as made, and again if it was
+// killed meanwhile. No other machine does, nor does the same one later.
+func TestFirst(t *testing.T) {
+	t.Parallel()
+	killed := errors.New("killed")
+	var brought []string
+	var failure error
+	var isNew clientv3.Cmp
+	watched := func(m *machine) *machine {
+		m.first = func(_ context.Context, condition clientv3.Cmp) error {
+			brought = append(brought, m.name)
+			isNew = condition
+			return failure
+		}
+		return m
+	}
+	prefix := newPrefix()
+	a := watched(newMachine(t, prefix, "a"))
+	failure = killed
+	if err := a.tryStart(1); !errors.Is(err, killed) {
+		t.Fatal(err)
+	}
+	expectHolds := func(want bool) {
+		t.Helper()
+		response, err := a.kv.Do(t.Context(), clientv3.OpTxn([]clientv3.Cmp{isNew}, nil, nil))
+		if err != nil || response.Txn().Succeeded != want {
+			t.Errorf("the condition holds: %v, %v", response.Txn(), err)
+		}
+	}
+	expectHolds(true)
+	failure = nil
+	a.start(1)
+	expectHolds(false)
+	b := watched(newMachine(t, prefix, "b"))
+	b.start(1)
+	a.Close()
+	a.start(1)
+	if !slices.Equal(brought, []string{"a", "a"}) {
+		t.Errorf("%v have brought something", brought)
+	}
+}
+
+// Of machines with copies of the same data, the one that has gone on comes first, whatever its name is.
+func TestCopies(t *testing.T) {
+	t.Parallel()
+	prefix := newPrefix()
+	var first atomic.Pointer[string]
+	var copies []*machine
+	var created any
+	for name, latest := range map[string]time.Time{
+		"a": {}, "b": time.UnixMilli(1_800_000_000_000), "c": time.UnixMilli(1_800_000_000_001), "d": {},
+	} {
+		m := newMachine(t, prefix, name)
+		superusers, err := m.app.FindCollectionByNameOrId(core.CollectionNameSuperusers)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if created == nil {
+			created = superusers.Created.String()
+		}
+		m.behind("UPDATE _collections SET created = {:created} WHERE name = '_superusers'",
+			dbx.Params{"created": created})
+		if err := m.app.ReloadCachedCollections(); err != nil {
+			t.Fatal(err)
+		}
+		m.latest = latest
+		m.first = func(context.Context, clientv3.Cmp) error {
+			first.CompareAndSwap(nil, &m.name)
+			return nil
+		}
+		copies = append(copies, m)
+	}
+	startAtOnce(copies...)
+	name := first.Load()
+	if name == nil || *name != "c" {
+		t.Errorf("c did not come first: %v", copies[0].log)
+	}
+}
+
 // Whichever machine is first, the one with plugins fills the new cluster. What the others have is kept.
 func TestFormation(t *testing.T) {
 	t.Parallel()

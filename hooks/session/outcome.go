@@ -66,6 +66,16 @@ func CancelledByPlugin() Failure {
 	}
 }
 
+// Interrupted returns the failure of a login that cannot go on, for a cause that is a fault of the service.
+func Interrupted(cause string) Failure {
+	return Failure{
+		Status:      StatusFailed,
+		Code:        "server_error",
+		Description: "The sign-in was interrupted. Please start again.",
+		Cause:       cause,
+	}
+}
+
 // Complete seals the provider's token response for the plugin to claim. It fails with ErrExpired or
 // ErrCancelled if the session expired, or was cancelled or deleted, while the code was exchanged.
 func (s *Sessions) Complete(ctx context.Context, pending Pending, tokens []byte) error {

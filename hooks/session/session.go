@@ -123,11 +123,6 @@ func New(table Table, options Options) *Sessions {
 // Resume takes up the sessions that an earlier process left behind: a login whose code was being exchanged
 // has failed, and the others are pending again.
 func (s *Sessions) Resume(ctx context.Context) error {
-	interrupted := Failure{
-		Status:      StatusFailed,
-		Code:        "server_error",
-		Description: "The sign-in was interrupted. Please start again.",
-		Cause:       "the service ended while the code was exchanged",
-	}
+	interrupted := Interrupted("the service ended while the code was exchanged")
 	return s.table.Resume(ctx, interrupted, s.now())
 }
