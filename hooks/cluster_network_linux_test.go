@@ -117,6 +117,9 @@ func (n *network) start() {
 func status(p *testkit.Process, path string) int {
 	response, err := p.Client.Get(p.URL + path)
 	if err != nil {
+		if os.IsTimeout(err) {
+			p.T.Errorf("%v\n%s", err, p.Out)
+		}
 		return 0
 	}
 	response.Body.Close()

@@ -513,3 +513,35 @@ func TestNoRoom(t *testing.T) {
 		t.Errorf("what was given is %+v, %v", given, err)
 	}
 }
+
+// A machine that starts while etcd is full waits until there is room: it is one of those that make it.
+func TestResumeWithoutRoom(t *testing.T) {
+	t.Parallel()
+	s := newStore(t)
+	interrupted := session.Failure{Status: session.StatusFailed}
+	full := &faultyKV{KV: s.client.KV}
+	s.client.KV = full
+	killed := s.table(t, "a")
+	row := insert(t, killed, "000001")
+	if _, err := killed.Consume(t.Context(), row.Owner, row.StateHash, row.Created); err != nil {
+		t.Fatal(err)
+	}
+	killed.Close()
+	again := s.table(t, "a")
+	full.full.Store(true)
+	resumed := make(chan error, 1)
+	go func() { resumed <- again.Resume(t.Context(), interrupted, row.Created) }()
+	select {
+	case err := <-resumed:
+		t.Fatalf("it does not wait: %v", err)
+	case <-time.After(relistAfter / 2):
+	}
+	full.full.Store(false)
+	if err := <-resumed; err != nil {
+		t.Error(err)
+	}
+	ended, err := again.load(t.Context(), byID(row.ID))
+	if err != nil || ended.Status != session.StatusFailed {
+		t.Errorf("what it was exchanging is %+v, %v", ended, err)
+	}
+}

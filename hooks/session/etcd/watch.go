@@ -2,9 +2,11 @@ package etcd
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"go.etcd.io/etcd/api/v3/mvccpb"
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"plugin-oauth/hooks/session"
@@ -171,7 +173,13 @@ func (t *Table) Resume(ctx context.Context, interrupted session.Failure, now tim
 	for _, e := range t.memory.all(func(e entry) bool {
 		return e.isBeingExchanged() && e.Machine == t.options.Machine
 	}) {
-		if _, err := t.interrupt(ctx, e, interrupted, now); err != nil {
+		_, err := t.interrupt(ctx, e, interrupted, now)
+		// A machine that ended now could not make the room either.
+		for errors.Is(err, rpctypes.ErrNoSpace) && ctx.Err() == nil {
+			time.Sleep(relistAfter)
+			_, err = t.interrupt(ctx, e, interrupted, now)
+		}
+		if err != nil {
 			return err
 		}
 	}
