@@ -382,8 +382,8 @@ func TestRedirectRealAnswers(t *testing.T) {
 		"created": {answer: providerAnswer{
 			status: http.StatusCreated, contentType: inJSON, body: testkit.TokenResponse,
 		}},
-		"nearly 128 KB": {answer: providerAnswer{
-			contentType: inJSON, body: `{"access_token":"` + strings.Repeat("x", 128<<10-100) + `"}`,
+		"nearly a megabyte": {answer: providerAnswer{
+			contentType: inJSON, body: `{"access_token":"` + strings.Repeat("x", 1<<20-100) + `"}`,
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -18,7 +18,7 @@ import (
 // sends it, is turned into JSON. At a refresh, a grant that is dead in whatever words is invalid_grant.
 func readTokenResponse(answer Answer, grantType string) ([]byte, error) {
 	if len(answer.Body) > maxAnswer {
-		return nil, notOAuth("is larger than 128 KB")
+		return nil, notOAuth("is larger than 1 MB")
 	}
 	body := answer.Body
 	found, isObject := readOutline(body)

@@ -50,7 +50,7 @@ var tokenResponses = map[string]recorded{
 	"duplicate name":  same(`{"access_token":"x","scope":"a","scope":"b"}`),
 	"not UTF-8":       same("{\"access_token\":\"x\",\"name\":\"M\xfcller\"}"),
 	"dead words":      same(`{"access_token":"x","scope":"refresh token is invalid"}`),
-	"exactly 128 KB":  same(`{"access_token":"` + strings.Repeat("x", maxAnswer-19) + `"}`),
+	"exactly 1 MB":    same(`{"access_token":"` + strings.Repeat("x", maxAnswer-19) + `"}`),
 	"GitHub, form": {
 		body:   "access_token=gho_1&scope=repo%2Cgist&token_type=bearer",
 		tokens: `{"access_token":"gho_1","scope":"repo,gist","token_type":"bearer"}`,
@@ -182,7 +182,7 @@ var notOAuthResponses = map[string]recorded{
 	"cut off":                {body: `{"access_token":"HIDDEN"`},
 	"cut off, like a form":   {body: `{"u":"a&access_token=HIDDEN"`},
 	"form without tokens":    {body: "token_type=HIDDEN"},
-	"128 KB and a byte":      {body: `{"access_token":"x"}` + strings.Repeat(" ", maxAnswer-19)},
+	"1 MB and a byte":        {body: `{"access_token":"x"}` + strings.Repeat(" ", maxAnswer-19)},
 	"redirect":               {status: 302, body: ""},
 	"redirect with tokens":   {status: 307, body: goodTokens},
 	"no token":               {body: `{}`},

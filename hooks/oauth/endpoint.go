@@ -18,12 +18,18 @@ const (
 	// DefaultTimeout bounds one request to a provider, its answer included.
 	DefaultTimeout = 10 * time.Second
 
-	// maxAnswer bounds an answer of a provider, in bytes: 128 KB. The largest tokens that people reported
-	// have nearly 20 KB, and an answer has three. Hundreds may be under way, at a provider that never ends
-	// them.
-	maxAnswer = 128 << 10
+	// maxAnswer bounds an answer of a provider, in bytes: 1 MB.
+	maxAnswer = 1 << 20
 
-	// maxAnswerHeaders is the same for its headers: 64 KB. net/http would take 10 MB.
+	// usualAnswer is how much of it is read at any time: 128 KB. The largest tokens that people reported have
+	// nearly 20 KB, and an answer has three.
+	usualAnswer = 128 << 10
+
+	// maxLarge is how many answers are read at a time of which there is more. Hundreds may be under way, at a
+	// provider that never ends them.
+	maxLarge = 16
+
+	// maxAnswerHeaders bounds the headers of an answer, in bytes: 64 KB. net/http would take 10 MB.
 	maxAnswerHeaders = 64 << 10
 
 	grantCode         = "authorization_code" // RFC 6749 section 4.1.3
@@ -63,7 +69,7 @@ func NewHTTPClient(timeout time.Duration) *http.Client {
 	transport.IdleConnTimeout = 500 * time.Millisecond
 	transport.MaxIdleConnsPerHost = 32
 	transport.MaxResponseHeaderBytes = maxAnswerHeaders
-	transport.HTTP2 = &http.HTTP2Config{MaxReceiveBufferPerStream: 2 * maxAnswer}
+	transport.HTTP2 = &http.HTTP2Config{MaxReceiveBufferPerStream: 2 * usualAnswer}
 	return &http.Client{
 		Transport:     transport,
 		Timeout:       timeout,
@@ -248,7 +254,7 @@ func (e *Endpoint) Do(request *http.Request) (Answer, error) {
 		// The client's time limit does not reach the body of this one.
 		return Answer{}, notOAuth("has the status 101")
 	}
-	body, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer+1))
+	body, err := readAnswer(response.Body, e.HTTP.Timeout)
 	if err != nil {
 		return Answer{}, noAnswer(err)
 	}
@@ -259,6 +265,26 @@ func (e *Endpoint) Do(request *http.Request) (Answer, error) {
 		RetryAfter: readRetryAfter(response.Header, time.Now()),
 		Server:     response.Header.Get("Server"),
 	}, nil
+}
+
+// large has an element for each answer that is read and has more than usualAnswer.
+var large = make(chan struct{}, maxLarge)
+
+// readAnswer reads the body of an answer, and not more than a byte too many. It waits for its turn if there is
+// much, as long as an answer may take.
+func readAnswer(body io.Reader, limit time.Duration) ([]byte, error) {
+	usual, err := io.ReadAll(io.LimitReader(body, usualAnswer))
+	if err != nil || len(usual) < usualAnswer {
+		return usual, err
+	}
+	select {
+	case large <- struct{}{}:
+		defer func() { <-large }()
+	case <-time.After(limit):
+		return nil, context.DeadlineExceeded
+	}
+	rest, err := io.ReadAll(io.LimitReader(body, maxAnswer+1-usualAnswer))
+	return append(usual, rest...), err
 }
 
 var (
