@@ -125,11 +125,15 @@ func TestMachinesRefreshOnce(t *testing.T) {
 	before = a.Provider.Exchanges()
 	a.Expect("refresh", a.Post("/refresh?code=RT-9"), http.StatusOK, testkit.TokenResponse)
 	b.Expect("revoke", b.Post("/revoke?token=RT-9"), http.StatusOK, "{}")
-	// It has the answer in memory, until it hears of the revocation.
+	// It has the answer in memory for 30 seconds, unless it hears of the revocation.
+	revoked := time.Now()
 	eventually(t, "the provider is asked again", func() bool {
 		a.Expect("refresh", a.Post("/refresh?code=RT-9"), http.StatusOK, testkit.TokenResponse)
 		return a.Provider.Exchanges()-before == 2
 	})
+	if took := time.Since(revoked); took > 20*time.Second {
+		t.Errorf("it heard of the revocation after %s", took)
+	}
 	c.Expect("refresh", c.Post("/refresh?code=RT-9"), http.StatusOK, testkit.TokenResponse)
 	if asked := a.Provider.Exchanges() - before; asked != 2 {
 		t.Errorf("around a revocation the provider was asked %d times", asked)
