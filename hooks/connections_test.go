@@ -16,6 +16,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -562,27 +563,28 @@ func TestConnectionsThatLeave(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const room = 10
 		c := newConnections(room * plainMemory)
-		var victims []*connection
-		accepted := 0
 		const all = room + 2*maxLeaving/plainMemory
+		var accepted atomic.Int64
+		victims := make(chan *connection, all)
 		go func() {
-			for accepted < all {
+			for accepted.Load() < all {
 				conn, _ := net.Pipe()
 				added := &connection{Conn: conn, counted: c, memory: plainMemory}
-				victims = append(victims, c.add(added)...)
-				accepted++
+				for _, victim := range c.add(added) {
+					victims <- victim
+				}
+				accepted.Add(1)
 			}
 		}()
-		for accepted < all {
-			before := accepted
+		for before := int64(0); before < all; {
 			synctest.Wait()
-			if accepted == before || len(victims) > maxLeaving/plainMemory+1 {
-				t.Fatalf("%d were accepted while %d leave", accepted-before, len(victims))
+			now, leaving := accepted.Load(), len(victims)
+			if now == before || leaving > maxLeaving/plainMemory+1 {
+				t.Fatalf("%d were accepted while %d leave", now-before, leaving)
 			}
-			leaving := victims
-			victims = nil
-			for _, victim := range leaving {
-				victim.Close()
+			before = now
+			for range leaving {
+				(<-victims).Close()
 			}
 		}
 		if c.leaving > maxLeaving || c.open != room*plainMemory {
