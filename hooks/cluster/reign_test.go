@@ -58,8 +58,7 @@ func TestReigns(t *testing.T) {
 				began := time.Now()
 				_, err := reigns.Do(t.Context(), clientv3.OpGet("key"))
 				if took := time.Since(began); !errors.Is(err, test.want) || took != test.wantAfter {
-					t.Errorf("it fails with %v after %s; want %v after %s",
-						err, took, test.want, test.wantAfter)
+					t.Errorf("it fails with %v after %s, want %v after %s", err, took, test.want, test.wantAfter)
 				}
 			})
 		})

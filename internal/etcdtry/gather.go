@@ -12,9 +12,9 @@ import (
 const (
 	// gatherTime bounds how long a transaction waits for the requests before its own to be answered.
 	gatherTime = 20 * time.Millisecond
-	// maxAsking is how many requests are under way before transactions wait for each other. With fewer, they
-	// wait for longer than it takes etcd to store them one after the other; with more, little is gathered.
-	maxAsking = 4
+	// maxAsking is how many requests are under way before transactions wait for each other. With one, each
+	// would wait for the whole way of the one before; etcd stores the second while the first is answered.
+	maxAsking = 2
 	// maxGathered and maxGatheredBytes bound what is asked for in one request, of which etcd takes 128
 	// operations, those of the transactions in it included.
 	maxGathered      = 64
@@ -23,9 +23,10 @@ const (
 	maxOperations = 4
 )
 
-// Gather returns a connection that asks in one request for the transactions that come while some requests
-// are under way. Each has its own conditions and its own answer, as if it had been asked for alone. But for
-// all of them together each machine writes, sends and wakes what it does for one request.
+// Gather returns a connection that asks in one request for the transactions that come while another request
+// is under way. Each has its own conditions and its own answer, as if it had been asked for alone. But for
+// all of them together each machine writes its log once, and sends and wakes what it does for a request:
+// that takes more of a processor than the transaction itself.
 //
 // What it does not gather goes through as it is: reads, large transactions, those with ranges, and those that
 // store nothing, which etcd allows when its disk is full.
@@ -37,9 +38,8 @@ type gathering struct {
 	time time.Duration // see the constant
 
 	mu      sync.Mutex
-	asking  int         // how many requests are under way
 	waiting []*gathered // in the order in which they came
-	late    *time.Timer // asks for what waits, though nothing is answered; nil: nothing has waited yet
+	asking  int         // how many calls of send there are
 }
 
 // gathered is a transaction that waits for its answer.
@@ -58,14 +58,17 @@ type answered struct {
 
 // Do asks for an operation.
 func (g *gathering) Do(ctx context.Context, op clientv3.Op) (clientv3.OpResponse, error) {
-	if !canGather(op) {
+	own, can := newGathered(ctx, op)
+	if !can {
 		return g.KV.Do(ctx, op)
 	}
-	own := g.enter(ctx, op)
-	if own == nil {
-		defer g.next()
-		return g.KV.Do(ctx, op)
+	g.mu.Lock()
+	g.waiting = append(g.waiting, own)
+	if g.asking < maxAsking {
+		g.asking++
+		go g.send()
 	}
+	g.mu.Unlock()
 	select {
 	case answered := <-own.answered:
 		return answered.response, answered.err
@@ -74,94 +77,49 @@ func (g *gathering) Do(ctx context.Context, op clientv3.Op) (clientv3.OpResponse
 	}
 }
 
-// enter returns nil if a transaction can be asked for at once. Otherwise it waits from now on.
-func (g *gathering) enter(ctx context.Context, op clientv3.Op) *gathered {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if g.asking < maxAsking {
-		g.asking++
-		return nil
-	}
-	own := newGathered(ctx, op)
-	g.waiting = append(g.waiting, own)
-	if len(g.waiting) == 1 {
-		g.remind()
-	}
-	return own
-}
-
-// remind makes what waits be asked for after some time. The caller holds the lock.
-func (g *gathering) remind() {
-	if g.late == nil {
-		g.late = time.AfterFunc(g.time, g.askMore)
-	} else {
-		g.late.Reset(g.time)
-	}
-}
-
-// canGather reports whether an operation is a transaction that is gathered.
-func canGather(op clientv3.Op) bool {
+// newGathered returns a transaction as one that is gathered, if it can be.
+func newGathered(ctx context.Context, op clientv3.Op) (own *gathered, can bool) {
 	if !op.IsTxn() {
-		return false
+		return nil, false
 	}
 	conditions, then, otherwise := op.Txn()
-	isLarge := max(len(conditions), len(then), len(otherwise)) > maxOperations
-	hasRange := func(condition clientv3.Cmp) bool { return condition.GetCompare().RangeEnd != nil }
-	isOther := func(part clientv3.Op) bool { return part.IsTxn() || part.RangeBytes() != nil }
-	return !isLarge && slices.ContainsFunc(then, clientv3.Op.IsPut) &&
-		!slices.ContainsFunc(conditions, hasRange) &&
-		!slices.ContainsFunc(then, isOther) && !slices.ContainsFunc(otherwise, isOther)
-}
-
-func newGathered(ctx context.Context, op clientv3.Op) *gathered {
-	own := &gathered{ctx: ctx, op: op, answered: make(chan answered, 1)}
-	conditions, then, otherwise := op.Txn()
+	if max(len(conditions), len(then), len(otherwise)) > maxOperations ||
+		!slices.ContainsFunc(then, clientv3.Op.IsPut) {
+		return nil, false
+	}
+	own = &gathered{ctx: ctx, op: op, answered: make(chan answered, 1)}
 	for _, condition := range conditions {
+		if condition.GetCompare().RangeEnd != nil {
+			return nil, false
+		}
 		own.keys = append(own.keys, string(condition.KeyBytes()))
 	}
 	for _, part := range slices.Concat(then, otherwise) {
+		if part.IsTxn() || part.RangeBytes() != nil {
+			return nil, false
+		}
 		own.keys = append(own.keys, string(part.KeyBytes()))
 		own.size += len(part.KeyBytes()) + len(part.ValueBytes())
 	}
-	return own
+	return own, true
 }
 
-// next asks for what waits in place of a request that has been answered.
-func (g *gathering) next() {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.asking--
-	g.askWaiting()
-}
-
-// askMore asks for what waits though no request has been answered.
-func (g *gathering) askMore() {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.askWaiting()
-}
-
-// askWaiting asks for what waits, if anything does. The caller holds the lock.
-func (g *gathering) askWaiting() {
-	batch := g.take()
-	if len(g.waiting) > 0 {
-		g.remind()
-	} else if g.late != nil {
-		g.late.Stop()
-	}
-	if len(batch) == 0 {
-		return
-	}
-	g.asking++
-	go func() {
-		defer g.next()
+// send asks for what waits until nothing does. If a request takes long, another call goes on in its place.
+func (g *gathering) send() {
+	for batch := g.take(); batch != nil; batch = g.take() {
+		next := time.AfterFunc(g.time, g.send)
 		g.ask(batch)
-	}()
+		if !next.Stop() {
+			return
+		}
+	}
 }
 
-// take takes out the next transactions that can be asked for in one request. No two of them have a key in
-// common: etcd looks at all conditions before it changes anything. The caller holds the lock.
+// take takes out the next transactions that can be asked for in one request, or nil if none waits. No two of
+// them have a key in common: etcd looks at all conditions before it changes anything.
 func (g *gathering) take() (batch []*gathered) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
 	keys, size := map[string]bool{}, 0
 	g.waiting = slices.DeleteFunc(g.waiting, func(next *gathered) bool {
 		if next.ctx.Err() != nil {
@@ -179,6 +137,9 @@ func (g *gathering) take() (batch []*gathered) {
 		batch = append(batch, next)
 		return true
 	})
+	if batch == nil {
+		g.asking--
+	}
 	return batch
 }
 
