@@ -73,7 +73,7 @@ func New(client *clientv3.Client, options Options) *Store {
 	if options.Now == nil {
 		options.Now = time.Now
 	}
-	return &Store{kv: etcdtry.KV{KV: etcdtry.Gather(client.KV)}, watcher: client.Watcher, options: options}
+	return &Store{kv: etcdtry.KV{KV: client.KV}, watcher: client.Watcher, options: options}
 }
 
 const (

@@ -61,27 +61,15 @@ func (l *lossy) connection(t *testing.T) *clientv3.Client {
 		if !op.IsTxn() {
 			return false
 		}
+		_, then, _ := op.Txn()
 		mu.Lock()
 		defer mu.Unlock()
-		request := requestOf(op)
+		request := string(then[0].KeyBytes()) + string(then[0].ValueBytes())
 		isFirst := !lost[request]
 		lost[request] = true
 		return isFirst
 	}}
 	return client
-}
-
-// requestOf names what a transaction is asked to do, or those that are asked for together.
-func requestOf(op clientv3.Op) (request string) {
-	_, then, _ := op.Txn()
-	for _, part := range then {
-		if part.IsTxn() {
-			request += requestOf(part)
-		} else {
-			request += string(part.KeyBytes()) + string(part.ValueBytes())
-		}
-	}
-	return request
 }
 
 func (l *lossy) Open(t *testing.T) session.Table {

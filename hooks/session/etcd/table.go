@@ -83,7 +83,6 @@ func newTable(kv etcdtry.KV, watcher clientv3.Watcher, options Options, timing t
 	if options.ExchangeTime == 0 {
 		options.ExchangeTime = 15 * time.Second
 	}
-	kv.KV = etcdtry.Gather(kv.KV)
 	t := &Table{
 		kv:        kv,
 		watcher:   watcher,
