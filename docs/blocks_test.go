@@ -68,7 +68,7 @@ var blocks = map[string]run{
 	"docs/contributing.md: go test ./hooks/oauth":   notRun("likewise; see TestNamedTests"),
 
 	"docs/contributing.md: BROWSER_TEST=required go test ./examples": notRun("likewise"),
-	"docs/contributing.md: FAULTS_TEST=1 go test ./hooks ./hooks/cl": notRun("likewise"),
+	"docs/contributing.md: go test -tags faults ./hooks ./hooks/clu": notRun("likewise"),
 
 	"docs/deploying.md: fly secrets set SUPERUSER_EMAIL='…' SUPE": notRun("it needs an account at Fly.io"),
 	`docs/deploying.md: const auth = createAuth({ backend: "http`: inBrowser,

@@ -1,3 +1,5 @@
+//go:build faults
+
 package hooks
 
 import (
@@ -19,7 +21,6 @@ import (
 // what to do in one line, also if it is started on the full disk. When there is room again, it comes back.
 func TestMachinesFullDisk(t *testing.T) {
 	t.Parallel()
-	needFaults(t)
 	machines := testkit.NewMachines(t, "a", "b", "c")
 	for _, p := range machines {
 		p.Env = append(p.Env, "AUTHORIZE_RATE_LIMIT=off")
@@ -134,7 +135,6 @@ func slowDown(t *testing.T, pid int, device string, often int) (restore func()) 
 // admin is told which disk it is.
 func TestMachinesSlowDisk(t *testing.T) {
 	t.Parallel()
-	needFaults(t)
 	machines := testkit.NewMachines(t, "a", "b", "c")
 	var devices []string
 	for _, p := range machines {

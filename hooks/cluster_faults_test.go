@@ -1,4 +1,4 @@
-//go:build unix
+//go:build unix && faults
 
 package hooks
 
@@ -21,14 +21,6 @@ import (
 	"plugin-oauth/hooks/cluster"
 	"plugin-oauth/internal/testkit"
 )
-
-// needFaults skips a test that takes long, or much of this machine, unless FAULTS_TEST is set.
-func needFaults(t *testing.T) {
-	t.Helper()
-	if os.Getenv("FAULTS_TEST") == "" {
-		t.Skip("this takes long; set FAULTS_TEST=1")
-	}
-}
 
 // mostMemory notes the most anonymous memory that each process takes, in MB, until stop is called.
 func mostMemory(machines testkit.Machines) (stop func() map[string]int) {
@@ -82,7 +74,6 @@ func largeResponse(code string) string {
 // and the others keep for it what it has missed.
 func TestMachinesLargeTokens(t *testing.T) {
 	t.Parallel()
-	needFaults(t)
 	machines := testkit.NewMachines(t, "a", "b", "c")
 	for _, p := range machines {
 		p.Env = append(p.Env, "AUTHORIZE_RATE_LIMIT=off", "GOMEMLIMIT=175MiB")
@@ -239,7 +230,6 @@ const freezeTime = 15 * time.Second
 // one: the others go on, and when it wakes, it gives nothing that the others have given.
 func TestMachinesFrozen(t *testing.T) {
 	t.Parallel()
-	needFaults(t)
 	machines := startMachines(t)
 	people := &crowd{Process: machines[0], machines: machines, stop: make(chan struct{})}
 	people.Client = testkit.NewClient()
@@ -327,13 +317,10 @@ func readClusterStatus(p *testkit.Process) (status cluster.Status) {
 }
 
 // Three machines get this version instead of another one, whose program PREVIOUS_PROGRAM names, one after the
-// other while people sign in. What was under way goes on.
+// other while people sign in. What was under way goes on. Without that variable it is a restart of each.
 func TestMachinesUpgrade(t *testing.T) {
 	t.Parallel()
 	previous := os.Getenv("PREVIOUS_PROGRAM")
-	if previous == "" {
-		t.Skip("there is no other version; set PREVIOUS_PROGRAM to the path of one")
-	}
 	machines := testkit.NewMachines(t, "a", "b", "c")
 	for _, p := range machines {
 		p.Env = append(p.Env, "AUTHORIZE_RATE_LIMIT=off")

@@ -1,3 +1,5 @@
+//go:build faults
+
 package hooks
 
 import (
@@ -226,7 +228,6 @@ func (n *network) cut(i int, sends, receives bool) (mend func()) {
 // machine says so and gives nothing, and all goes on when the network does.
 func TestMachinesCutOff(t *testing.T) {
 	t.Parallel()
-	needFaults(t)
 	n := newNetwork(t)
 	people := &crowd{Process: n.machines[0], machines: n.machines, stop: make(chan struct{})}
 	signIns := people.signInAgainAndAgain(4)

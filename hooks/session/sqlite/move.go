@@ -24,7 +24,8 @@ const hasSecrets = `readKeyHash IS NOT NULL`
 func (t *Table) Latest(ctx context.Context) (time.Time, error) {
 	var latest string
 	err := t.app.ConcurrentDB().NewQuery(`SELECT
-		coalesce(max(max(created, redirected, completed, claimed)), '') FROM sessions`).WithContext(ctx).Row(&latest)
+		coalesce(max(max(created, redirected, completed, claimed)), '') FROM sessions`).
+		WithContext(ctx).Row(&latest)
 	return readTime(latest), err
 }
 
