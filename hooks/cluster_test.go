@@ -184,6 +184,18 @@ func leader(t *testing.T, machines testkit.Machines) (leads *testkit.Process, ot
 	return machines[i], slices.Delete(slices.Clone(machines), i, i+1)
 }
 
+// expectNoStart checks that a machine without a majority begins no login, and says so in time.
+func expectNoStart(alone *testkit.Process) {
+	alone.T.Helper()
+	began := time.Now()
+	refused := alone.Post("/authorize")
+	took := time.Since(began)
+	alone.ExpectError("/authorize", refused, http.StatusServiceUnavailable, "temporarily_unavailable")
+	if refused.Header.Get("Retry-After") == "" || took > 3*time.Second {
+		alone.T.Errorf("the answer has the headers %v, and took %s", refused.Header, took)
+	}
+}
+
 // Without a majority a machine says so in time, uses up nothing, and goes on to refresh. All is there when
 // there is a majority again.
 func TestNoMajority(t *testing.T) {
@@ -207,13 +219,7 @@ func TestNoMajority(t *testing.T) {
 		return got.Status == http.StatusServiceUnavailable &&
 			strings.Contains(got.Body, "Most of the machines cannot be reached.")
 	})
-	began := time.Now()
-	refused := alone.Post("/authorize")
-	took := time.Since(began)
-	alone.ExpectError("/authorize", refused, http.StatusServiceUnavailable, "temporarily_unavailable")
-	if refused.Header.Get("Retry-After") == "" || took > 3*time.Second {
-		t.Errorf("the answer has the headers %v, and took %s", refused.Header, took)
-	}
+	expectNoStart(alone)
 	alone.Expect("a ready poll", alone.Poll(readyKey), http.StatusNotFound, bodyPending)
 	alone.Expect("a pending poll", alone.Poll(waitingKey), http.StatusNotFound, bodyPending)
 	page := alone.Get(callback)
