@@ -270,8 +270,8 @@ func (e *Endpoint) Do(request *http.Request) (Answer, error) {
 // large has an element for each answer that is read and has more than usualAnswer.
 var large = make(chan struct{}, maxLarge)
 
-// readAnswer reads the body of an answer, and not more than a byte too many. It waits for its turn if there is
-// much, as long as an answer may take.
+// readAnswer reads the body of an answer, and not more than a byte too many. It waits for its turn if there
+// is much, as long as an answer may take.
 func readAnswer(body io.Reader, limit time.Duration) ([]byte, error) {
 	usual, err := io.ReadAll(io.LimitReader(body, usualAnswer))
 	if err != nil || len(usual) < usualAnswer {

@@ -109,8 +109,8 @@ func TestHostileAnswersAreReadInTime(t *testing.T) {
 	}
 }
 
-// expectLinear says so if what is done with so many bytes takes 16 times as long with 16 times as many, as far
-// as that can be told from 256 times.
+// expectLinear fails if what is done with so many bytes takes more than 16 times as long with 16 times as
+// many, as far as that can be told from 256 times.
 func expectLinear(t *testing.T, do func(size int)) {
 	t.Helper()
 	const small, times, limit = maxAnswer / 128, 16, 64

@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// Of answers that are large and do not end, some are read at a time. Another large one waits for its turn, and
-// usual ones for nothing.
+// Of answers that are large and do not end, some are read at a time. Another large one waits for its turn,
+// and usual ones for nothing.
 func TestLargeAnswersTakeTurns(t *testing.T) { // not in parallel: the others have large answers, too
 	large := strings.Repeat("x", usualAnswer+1)
 	read := func(limit time.Duration) (got []byte, err error) {
