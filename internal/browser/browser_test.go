@@ -117,3 +117,20 @@ func TestKeysArriveBesideOtherWindows(t *testing.T) {
 		}
 	})
 }
+
+// A button that has just come where an iframe was gets the click.
+func TestClickWhereAFrameWas(t *testing.T) {
+	t.Parallel()
+	Each(t, func(t *testing.T, engine Engine) {
+		page := Open(t, engine, servePages(t)+"/outer")
+		page.Frame(t, "#other")
+		for range 20 {
+			painted := `new Promise(done => requestAnimationFrame(() => setTimeout(done, 50, "")))`
+			page.Run(t, "window.clicked = false, document.querySelector('#late').hidden = true")
+			Evaluate[string](t, page, painted)
+			page.Run(t, "document.querySelector('#late').hidden = false")
+			page.Click(t, "#late")
+			page.Until(t, "window.clicked")
+		}
+	})
+}

@@ -2,6 +2,7 @@ package browser
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -227,10 +228,28 @@ func (c *chromium) evaluate(
 	return []byte(text), err
 }
 
+// click moves the pointer there before it presses. The browser tells the frames apart by what was painted
+// last, which may be older than the page: a press would go to the iframe that was there.
 func (c *chromium) click(ctx context.Context, at place, element string) error {
-	x, y, err := middle(ctx, c, at, element)
-	if err != nil {
+	if err := c.show(ctx, at.window); err != nil {
 		return err
+	}
+	var x, y float64
+	var err error
+	isUnder := askUntil(ctx, func() bool {
+		var under []byte
+		if x, y, err = middle(ctx, c, at, element); err == nil {
+			err = c.run(ctx, at, chromedp.Steps(
+				chromedp.MouseEvent(chromedp.MouseMoved, 0, 0),
+				chromedp.MouseEvent(chromedp.MouseMoved, x, y)))
+		}
+		if err == nil {
+			under, err = c.evaluate(ctx, at, "("+element+`).matches(":hover")`)
+		}
+		return err == nil && string(under) == "true"
+	})
+	if !isUnder {
+		return errors.Join(fmt.Errorf("the pointer does not come to %s", element), err)
 	}
 	return c.run(ctx, at, chromedp.MouseClickXY(x, y))
 }
@@ -244,16 +263,24 @@ func (c *chromium) press(ctx context.Context, at place, keys string) error {
 }
 
 func (c *chromium) screenshot(ctx context.Context, id string) ([]byte, error) {
+	if err := c.show(ctx, id); err != nil {
+		return nil, err
+	}
 	limited, cancel, err := c.at(ctx, place{window: id})
 	if err != nil {
 		return nil, err
 	}
 	defer cancel()
-	// A tab in the background is not painted, and a screenshot of it may never come.
-	if _, err := chromedp.Call(limited, page.BringToFront, cdp.Empty{}); err != nil {
-		return nil, err
-	}
 	return chromedp.Run(limited, chromedp.CaptureScreenshot())
+}
+
+// show brings a window to the front. One in the background is not painted: a screenshot of it may never come,
+// and it hears of the pointer only seconds later.
+func (c *chromium) show(ctx context.Context, id string) error {
+	return c.run(ctx, place{window: id}, chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {
+		_, err := cdp.Call(ctx, t, page.BringToFront, cdp.Empty{})
+		return err
+	}))
 }
 
 func (c *chromium) close(ctx context.Context, id string) error {
