@@ -131,12 +131,13 @@ func (p *plugin) holdRefresh() (release func()) {
 func testSignedInDuringRefresh(t *testing.T, p *plugin) {
 	p.signIn()
 	p.expireIn(-1000)
+	opened := p.click() // before the refresh, which ends by itself after ten seconds
 	release := p.holdRefresh()
 	before := p.provider.refreshes.Load()
 	p.run("late = '', auth.accessToken().then(token => late = token, error => late = error.message)")
 	p.waitForRefresh(before)
 	old := p.stored().Tokens
-	p.submit(p.click())
+	p.submit(opened)
 	p.tab.Until(t, "outcome !== ''")
 	now := p.stored().Tokens
 	if now == old {
