@@ -153,7 +153,10 @@ func formToJSON(body []byte) ([]byte, bool) {
 
 var formName = regexp.MustCompile(`^[A-Za-z0-9_.-]+$`)
 
-var codeForm = regexp.MustCompile(`^[a-z_]{1,40}$`)
+var codeForm = regexp.MustCompile(`^[a-z_]+$`)
+
+// isCode reports whether a value has the form of an error code.
+func isCode(value string) bool { return len(value) <= 40 && codeForm.MatchString(value) }
 
 // safeCode returns a provider's error code if it may be passed on, else "". What is not of a code's form may
 // be prose, or quote a secret; and a plugin must not take the provider's words for those that /poll has for
@@ -161,7 +164,7 @@ var codeForm = regexp.MustCompile(`^[a-z_]{1,40}$`)
 // up what a code means.
 func safeCode(code string) string {
 	taken := []string{"authorization_pending", "slow_down", "expired_token", "not_found", "constructor"}
-	if !codeForm.MatchString(code) || slices.Contains(taken, code) || strings.HasPrefix(code, "__") {
+	if !isCode(code) || slices.Contains(taken, code) || strings.HasPrefix(code, "__") {
 		return ""
 	}
 	return code

@@ -82,7 +82,7 @@ func (t *Tenant) matchesAPIHost(entry, host string) bool {
 	before, after, found := strings.Cut(entry, t.placeholder())
 	label, hasBefore := strings.CutPrefix(host, before)
 	label, hasAfter := strings.CutSuffix(label, after)
-	return found && hasBefore && hasAfter && tenantLabel.MatchString(label) &&
+	return found && hasBefore && hasAfter && isTenantLabel(label) &&
 		label == strings.ToLower(label)
 }
 

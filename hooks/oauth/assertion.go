@@ -23,8 +23,10 @@ type SignedSecret struct {
 // signedSecretLife is the life of one JWT. It allows for a clock that is wrong.
 const signedSecretLife = 10 * time.Minute
 
-// keyIDForm is what Apple's ids of teams and keys look like.
-var keyIDForm = regexp.MustCompile(`^[A-Za-z0-9]{1,64}$`)
+var keyIDForm = regexp.MustCompile(`^[A-Za-z0-9]+$`)
+
+// isKeyID reports whether a value looks like Apple's ids of teams and keys.
+func isKeyID(id string) bool { return len(id) <= 64 && keyIDForm.MatchString(id) }
 
 var errNotSigningKey = errors.New("the client secret is not a private key for ES256")
 
@@ -77,9 +79,9 @@ func (c *Client) validateSignedSecret(errs *FieldErrors) {
 		errs.Check("keyId", c.KeyID == "", fix)
 		return
 	}
-	errs.Check("teamId", keyIDForm.MatchString(c.TeamID),
+	errs.Check("teamId", isKeyID(c.TeamID),
 		"must be set to the id of your team, such as ABCDE12345")
-	errs.Check("keyId", keyIDForm.MatchString(c.KeyID),
+	errs.Check("keyId", isKeyID(c.KeyID),
 		"must be set to the id of the key, such as ABC123DEFG")
 	_, err := parseSigningKey(c.ClientSecret)
 	errs.Check("clientSecret", err == nil, "must be the whole content of the .p8 file that belongs to keyId")

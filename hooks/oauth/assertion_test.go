@@ -199,6 +199,8 @@ func TestSigningIDs(t *testing.T) {
 	client := appleClient(p8(t, newKey(t, elliptic.P256())))
 	client.TeamID, client.KeyID = "", "a b"
 	expectFieldErrors(t, client.Validate(), "teamId must be set to the id of your team\nkeyId must be set")
+	client.TeamID, client.KeyID = strings.Repeat("A", 64), strings.Repeat("A", 65)
+	expectFieldErrors(t, client.Validate(), "keyId must be set")
 	plain := validClient(func(c *Client) { c.TeamID, c.KeyID = "TEAM", "KEY" })
 	expectFieldErrors(t, plain.Validate(), "teamId must be blank\nkeyId must be blank")
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"sync"
 )
 
 // AuthorizationResponse is what the browser brings from the provider (RFC 6749 sections 4.1.2 and 4.1.2.1).
@@ -78,10 +79,12 @@ func refusalOf(param func(name string) string) *Error {
 const maxWords = 500
 
 // personSaidNo matches the codes of providers for a person who says no, such as user_denied and
-// user_cancelled_login, and sentences about that.
-var personSaidNo = regexp.MustCompile(`(?i)` +
-	`^(access|user|consent|authori[sz]ation|login|permissions?)?[_ -]?(denied|cancell?ed|declined)$` +
-	`|(user|consumer|person|customer|owner)\b.{0,40}` +
-	`(denie[sd]|cancell?(ed|s)\b|declined|did not (allow|authorize))` +
-	`|^user[_-](denied|cancell?(ed)?|declined)` +
-	`|access[_ -]denied`)
+// user_cancelled_login, and sentences about that. Few processes need it, and it takes long to compile.
+var personSaidNo = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`(?i)` +
+		`^(access|user|consent|authori[sz]ation|login|permissions?)?[_ -]?(denied|cancell?ed|declined)$` +
+		`|(user|consumer|person|customer|owner)\b.{0,40}` +
+		`(denie[sd]|cancell?(ed|s)\b|declined|did not (allow|authorize))` +
+		`|^user[_-](denied|cancell?(ed)?|declined)` +
+		`|access[_ -]denied`)
+})

@@ -85,7 +85,7 @@ func readRefusal(body []byte) (said refusalReading, isJSON bool) {
 			return
 		}
 		code := strings.ToLower(strings.TrimSpace(value.text))
-		if value.depth == 1 && value.name == "error" && codeForm.MatchString(value.text) {
+		if value.depth == 1 && value.name == "error" && isCode(value.text) {
 			own = code
 		}
 		if first == "" && hasMeaning(code) {

@@ -326,7 +326,7 @@ var errRedirected = errors.New("the provider redirected with this error")
 // AuthorizationError returns the error of an authorization error response (RFC 6749 section 4.1.2.1). Some
 // providers have a code of their own for a person who says no.
 func AuthorizationError(code string) *Error {
-	if len(code) <= maxWords && personSaidNo.MatchString(code) {
+	if len(code) <= maxWords && personSaidNo().MatchString(code) {
 		code = "access_denied"
 	}
 	code = cmp.Or(safeCode(code), "server_error")

@@ -51,15 +51,17 @@ func (c *Client) validateTokenParams(errs *FieldErrors) {
 	}
 }
 
-// paramName is the name of a parameter in a list of them.
-var paramName = regexp.MustCompile(`^[A-Za-z0-9._~:\[\]-]{1,64}$`)
+var paramName = regexp.MustCompile(`^[A-Za-z0-9._~:\[\]-]+$`)
+
+// isParamName reports whether a value is the name of a parameter in a list of them.
+func isParamName(name string) bool { return len(name) <= 64 && paramName.MatchString(name) }
 
 // checkNames checks a list of names of parameters, without those that are refused.
 func checkNames(errs *FieldErrors, field string, list nameList) {
 	seen := map[string]bool{}
 	for i, name := range list.names {
-		errs.Check(field, paramName.MatchString(name), fmt.Sprintf("must be names of parameters such as %s, "+
-			"with commas between; number %d is none", list.example, i+1))
+		errs.Check(field, isParamName(name), fmt.Sprintf("must be names of parameters such as %s, with "+
+			"commas between; number %d is none", list.example, i+1))
 		refused := slices.Contains(list.refused, name)
 		errs.Check(field, !refused, fmt.Sprintf("must not name %s, %s", name, list.why))
 		errs.Check(field, !seen[name], fmt.Sprintf("must name each parameter once; number %d is there "+

@@ -80,9 +80,11 @@ func (c *Client) OpenTenant() *Tenant { return c.tenant }
 // The name of a tenant becomes a part of an address that the client secret is sent to. In a host it is one
 // label, and the preset's fixed part behind it says whose host that is.
 var (
-	tenantLabel = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9-]{0,62}$`)
-	tenantPath  = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,254}$`)
+	tenantLabel = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9-]*$`)
+	tenantPath  = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]*$`)
 )
+
+func isTenantLabel(name string) bool { return len(name) <= maxLabel && tenantLabel.MatchString(name) }
 
 // checkTenant returns the name that goes in place of the placeholder, and whether it is valid. People also
 // write the whole host, my-store.myshopify.com for my-store.
@@ -97,9 +99,9 @@ func (c *Client) checkTenant(name string) (string, bool) {
 	domain, inHost := strings.CutPrefix(host, c.tenant.placeholder())
 	if inHost {
 		name = strings.TrimSuffix(name, domain)
-		return name, tenantLabel.MatchString(name)
+		return name, isTenantLabel(name)
 	}
-	return name, tenantPath.MatchString(name)
+	return name, len(name) <= 255 && tenantPath.MatchString(name)
 }
 
 // TenantError says that a request does not name a tenant that it can be for. Its text is for the author of
@@ -216,8 +218,7 @@ func (t *Tenant) replacer(name string) *strings.Replacer {
 }
 
 var (
-	hostName = regexp.MustCompile(
-		`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*$`)
+	hostLabel = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]*[a-z0-9])?$`)
 
 	// numberLabel is what browsers and resolvers read as a part of an IPv4 address, in whatever notation.
 	numberLabel = regexp.MustCompile(`^([0-9]+|0x[0-9a-f]*)$`)
@@ -271,7 +272,20 @@ func isHostAndPort(value string) bool {
 		return value == spelled && address.Zone() == "" && !address.Is4In6()
 	}
 	last := host[strings.LastIndex(host, ".")+1:]
-	return value == host && len(host) <= 253 && hostName.MatchString(host) && !numberLabel.MatchString(last)
+	return value == host && isHostName(host) && !numberLabel.MatchString(last)
+}
+
+// maxLabel bounds a label of a DNS name, in bytes.
+const maxLabel = 63
+
+// isHostName reports whether a value is a DNS name in lower case.
+func isHostName(value string) bool {
+	for label := range strings.SplitSeq(value, ".") {
+		if len(label) > maxLabel || !hostLabel.MatchString(label) {
+			return false
+		}
+	}
+	return len(value) <= 253
 }
 
 const (

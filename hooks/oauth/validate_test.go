@@ -194,6 +194,13 @@ func TestValidate(t *testing.T) {
 			want: "redirectParams must be names of parameters such as realmId, with commas between; " +
 				"number 2 is none",
 		},
+		"redirect params with a long one": {
+			change: func(c *Client) {
+				c.RedirectParams = []string{strings.Repeat("a", 64), strings.Repeat("a", 65)}
+			},
+			want: "redirectParams must be names of parameters such as realmId, with commas between; " +
+				"number 2 is none",
+		},
 		"redirect params twice": {
 			change: func(c *Client) { c.RedirectParams = []string{"a", "a"} },
 			want:   "redirectParams must name each parameter once; number 2 is there already",
@@ -512,6 +519,11 @@ var hostTests = map[string]struct {
 	"example.com/a/":                 {fix: "must be"},
 	"example.com/{host}":             {fix: "must be"},
 	"/":                              {fix: "must be"},
+
+	"git." + strings.Repeat("a", 63): {good: true},
+	"git." + strings.Repeat("a", 64): {fix: "must be a host"},
+	strings.Repeat("a.", 126) + "a":  {good: true},
+	strings.Repeat("a.", 126) + "aa": {fix: "must be a host"},
 }
 
 // A host is what every program reads alike. Only an admin names it: a request that names another is refused.

@@ -76,7 +76,7 @@ func (p *Plugin) isPublished(origin string) bool {
 }
 
 var (
-	originScheme = regexp.MustCompile(`^[a-z][a-z0-9+.-]{0,62}$`)
+	originScheme = regexp.MustCompile(`^[a-z][a-z0-9+.-]*$`)
 
 	// originHost is a host as browsers send it, in ASCII. Apps' own schemes have hosts such as obsidian.md,
 	// localhost or the id of an extension.
@@ -98,7 +98,7 @@ func OriginOf(address string) (string, error) {
 	}
 	u, err := url.Parse(address)
 	if err != nil || u.User != nil || u.Hostname() == "" || slices.Contains(notOrigins, u.Scheme) ||
-		!originScheme.MatchString(u.Scheme) || !originHost.MatchString(u.Host) {
+		len(u.Scheme) > 63 || !originScheme.MatchString(u.Scheme) || !originHost.MatchString(u.Host) {
 		return "", errNotOrigin
 	}
 	host := u.Host

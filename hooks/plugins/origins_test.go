@@ -178,6 +178,8 @@ func TestOriginOf(t *testing.T) {
 		"javascript://a.example/%0aalert":   "",
 		"data://a.example":                  "",
 		"1app://a":                          "",
+		strings.Repeat("a", 63) + "://a":    strings.Repeat("a", 63) + "://a",
+		strings.Repeat("a", 64) + "://a":    "",
 		"https://plugin.example,a":          "",
 		"":                                  "",
 		"https://":                          "",

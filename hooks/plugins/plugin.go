@@ -241,7 +241,7 @@ func (p *Plugin) WhereElse(field string) string {
 	return field
 }
 
-var slugForm = regexp.MustCompile(`^[a-z0-9-]{1,63}$`)
+var slugForm = regexp.MustCompile(`^[a-z0-9-]+$`)
 
 // reservedSlugs are taken: by PocketBase, or by the routes of the plugin at the root.
 var reservedSlugs = []string{"api", "_", "authorize", "redirect", "poll", "refresh", "revoke", "cancel",
@@ -260,7 +260,7 @@ var formOrder = []string{
 func (p *Plugin) Validate() []oauth.FieldError {
 	errs := oauth.FieldErrors(p.Client.Validate())
 	if p.Slug != "" {
-		errs.Check("slug", slugForm.MatchString(p.Slug),
+		errs.Check("slug", len(p.Slug) <= 63 && slugForm.MatchString(p.Slug),
 			"must consist of a-z, 0-9 and -, such as google-sheets-plugin")
 		errs.Check("slug", !slices.Contains(reservedSlugs, p.Slug),
 			"must be another: plugin-oauth uses this address itself")
