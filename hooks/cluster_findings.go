@@ -18,6 +18,8 @@ const (
 	machineClockTolerance = time.Second
 	// slowWrites is how long writes to a disk take that make people wait.
 	slowWrites = 100 * time.Millisecond
+	// longSilence is how long a machine says nothing that cannot do what it should: it reports every 10 s.
+	longSilence = 30 * time.Second
 	// manyChanges is how many changes a machine is behind that is not only busy.
 	manyChanges = 1000
 	// muchData is how many bytes the cluster's data take when something is wrong. Beyond 1 GB nothing can be
@@ -60,6 +62,9 @@ func clusterFindings(view cluster.View) (findings []doctor.Finding) {
 	}
 	for _, machine := range view.Status.Machines {
 		findings = append(findings, machineFindings(machine)...)
+		if view.Answers[machine.Name].TakesPart && machine.Silent > longSilence {
+			findings = append(findings, machineSilent(machine))
+		}
 	}
 	return append(findings, versionFindings(view.Status.Machines)...)
 }
@@ -83,6 +88,16 @@ func machineAway(name string, view cluster.View) []doctor.Finding {
 		finding.Fix = "Start the service there, and let the network pass its port to the other machines."
 	}
 	return []doctor.Finding{finding}
+}
+
+// machineSilent says that a machine runs and tells the others nothing. etcd stores nothing for a machine that
+// is thousands of changes behind, so the others may never hear why.
+func machineSilent(machine cluster.Machine) doctor.Finding {
+	return warning(
+		fmt.Sprintf("%s runs, and has told the others nothing for %s.", machine.Name,
+			shortTime(machine.Silent)),
+		"It is being filled, or too slow to keep up with the others. Then its requests wait, or fail.",
+		"Run plugin-oauth cluster there: it says how far behind it is, and how slow its disk.")
 }
 
 // machineFindings returns what is wrong with a machine by what it has told the others.

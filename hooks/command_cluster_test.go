@@ -303,13 +303,17 @@ func TestClusterFindings(t *testing.T) {
 		"The disk of b has only 50 MB left.": func(_ *cluster.View, b *cluster.Machine) {
 			b.Free = new(uint64(50 << 20))
 		},
+		"b runs, and has told the others nothing for 90.0 s.": func(_ *cluster.View, b *cluster.Machine) {
+			b.Silent = 90 * time.Second
+		},
 		"The machines run different versions: a v1, b v2, c v1.": func(_ *cluster.View, b *cluster.Machine) {
 			b.Version = "v2"
 		},
 		"b has no data, and waits for the others.": func(view *cluster.View, _ *cluster.Machine) {
 			view.Answers["b"] = cluster.Answer{Waits: true}
 		},
-		"b has another CLUSTER_SECRET.": func(view *cluster.View, _ *cluster.Machine) {
+		"b has another CLUSTER_SECRET.": func(view *cluster.View, b *cluster.Machine) {
+			b.Silent = time.Hour
 			view.Answers["b"] = cluster.Answer{Err: errors.New("b has another CLUSTER_SECRET")}
 		},
 		"This machine is being filled by the others.": func(view *cluster.View, _ *cluster.Machine) {

@@ -23,11 +23,15 @@ type Machine struct {
 	IsThis, Leads bool
 	// Seen is when this machine last heard of it. Zero: never.
 	Seen time.Time
+	// Silent is how long it has told nothing, while this machine heard of others, or of itself. It is not
+	// known of the time before this machine's start.
+	Silent time.Duration
 	// Free is how many bytes its disk with the data has left, or nil if that is not known.
 	Free *uint64
 	// Size is how many bytes the cluster's data take there. Zero: that is not known.
 	Size int64
-	// Slow is how long 99 of 100 writes to its disk took at most in the last minute, or nil.
+	// Slow is how long it waited for a write to its disk in the worst ten seconds of the last minute, or nil:
+	// half of that waiting was for writes that took as long.
 	Slow *time.Duration
 	// Behind is how many changes it had not stored when it was last heard, or nil until then.
 	Behind *uint64
@@ -57,10 +61,12 @@ type Roster struct {
 	stop    context.CancelFunc
 	running sync.WaitGroup
 
-	mu    sync.Mutex
-	heard map[string]*heard // by the name of the machine
-	own   presence          // what this machine has said last
-	lag   watchLag
+	mu     sync.Mutex
+	heard  map[string]*heard // by the name of the machine
+	latest time.Time         // when any machine was heard, this one too
+	own    presence          // what this machine has said last
+	lag    watchLag
+	began  time.Time
 }
 
 // machineKeys is what the keys of machines begin with, and no key of another package does. They go with no
@@ -115,7 +121,9 @@ func (m *Member) NewRoster(options RosterOptions) *Roster {
 		options.slow = func() (time.Duration, bool) { return disk.slow(time.Now()) }
 	}
 	ctx, stop := context.WithCancel(context.Background())
-	r := &Roster{member: m, options: options, stop: stop, heard: map[string]*heard{}}
+	r := &Roster{
+		member: m, options: options, stop: stop, heard: map[string]*heard{}, began: options.now(),
+	}
 	r.running.Go(func() { r.tell(ctx) })
 	r.running.Go(func() { r.follow(ctx) })
 	r.running.Go(func() { r.note(ctx) })
@@ -249,7 +257,7 @@ func (r *Roster) hear(name string, value []byte) {
 		known = &heard{}
 		r.heard[name] = known
 	}
-	known.presence, known.at = present, now
+	known.presence, known.at, r.latest = present, now, now
 	known.ahead = append(known.ahead, time.UnixMilli(present.Time).Sub(now))
 	known.ahead = slices.Clone(known.ahead[max(0, len(known.ahead)-aheadSamples):])
 	if present.Applied > 0 {
@@ -275,6 +283,7 @@ func (r *Roster) Machines() (machines []Machine) {
 				machine.Ahead = new(slices.Max(known.ahead))
 			}
 		}
+		machine.Silent = r.silent(name)
 		if name == r.member.config.Name {
 			machine.IsThis, machine.Version = true, r.options.Version
 			machine.Seen, machine.Free, machine.Ahead = r.options.now(), r.free(), new(time.Duration(0))
@@ -285,6 +294,16 @@ func (r *Roster) Machines() (machines []Machine) {
 		machines = append(machines, machine)
 	}
 	return machines
+}
+
+// silent returns how long a machine has told nothing. If this one hears nobody, not even itself, then it is
+// this one that is cut off, or behind. The caller holds the lock.
+func (r *Roster) silent(name string) time.Duration {
+	since := r.began
+	if known := r.heard[name]; known != nil && len(known.ahead) > 0 { // else it was only recalled
+		since = known.at
+	}
+	return max(0, r.latest.Sub(since))
 }
 
 // slowLeader is how slow the writes of a machine get before another should lead: all wait for them.

@@ -52,6 +52,13 @@ func TestRoster(t *testing.T) {
 		}
 		return fmt.Sprint(rosters["a"].Machines())
 	})
+	eventually(t, "c is silent", func() string {
+		machines := rosters["a"].Machines()
+		if machines[2].Silent > time.Second && machines[1].Silent < time.Second/2 {
+			return "c is silent"
+		}
+		return fmt.Sprint(machines)
+	})
 	rosters["a"].Close()
 	rosters["a"] = m.members["a"].NewRoster(RosterOptions{
 		Version: "next", Free: func() (uint64, bool) { return 0, false }, every: 20 * time.Millisecond,

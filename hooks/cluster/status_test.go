@@ -89,13 +89,16 @@ func TestLook(t *testing.T) {
 	if problem := rosters["a"].Status().Problem; problem == "" {
 		t.Error("it says that it takes requests")
 	}
-	lag := rosters["a"].WatchLag()
+	lag, silent := rosters["a"].WatchLag(), rosters["a"].Machines()[1].Silent
 	eventually(t, "it grows", func() string {
 		if rosters["a"].WatchLag() > lag {
 			return "it grows"
 		}
 		return "it stays"
 	})
+	if longer := rosters["a"].Machines()[1].Silent; longer != silent {
+		t.Errorf("a hears nobody, and calls b silent for %s, and then for %s", silent, longer)
+	}
 	rosters["a"].Close()
 	if got := m.look(t, "a"); got != "no status, a takes part, b is away, c is away" {
 		t.Errorf("after its end: %s", got)
@@ -144,7 +147,8 @@ func TestSlowLeader(t *testing.T) {
 	})
 }
 
-// Only what was written in the last minute says how slow a disk is.
+// The writes of the last minute that were waited for most say how slow a disk is, however many quick ones
+// there were before it got stuck.
 func TestWrites(t *testing.T) {
 	t.Parallel()
 	began := time.Now()
@@ -156,18 +160,20 @@ func TestWrites(t *testing.T) {
 	}{
 		{second: 0, quick: 1000, slower: 1000, want: "nothing"},
 		{second: 10, quick: 1000, slower: 1000, want: "nothing"},
-		{second: 20, quick: 1098, medium: 2, slower: 1000, want: "10ms"},
-		{second: 30, quick: 1198, medium: 2, slower: 1000, want: "1ms"},
-		{second: 40, quick: 1198, medium: 2, slower: 1100, want: "1s"},
-		{second: 95, quick: 1300, medium: 2, slower: 1100, want: "1s"},
-		{second: 150, quick: 1400, medium: 2, slower: 1100, want: "1ms"},
+		{second: 20, quick: 1098, medium: 2, slower: 1000, want: "1ms"},
+		{second: 30, quick: 1108, medium: 3, slower: 1000, want: "10ms"},
+		{second: 40, quick: 3108, medium: 3, slower: 1003, want: "1s"},
+		{second: 50, quick: 3108, medium: 3, slower: 1003, want: "1s"},
+		{second: 95, quick: 4200, medium: 3, slower: 1003, want: "1s"},
+		{second: 105, quick: 4300, medium: 3, slower: 1003, want: "1ms"},
+		{second: 170, quick: 4300, medium: 3, slower: 1003, want: "nothing"},
 	} {
 		got := "nothing"
-		took, known := w.add(sample{at: began.Add(time.Duration(step.second) * time.Second), buckets: []bucket{
+		took, known := w.add(began.Add(time.Duration(step.second)*time.Second), []bucket{
 			{seconds: .001, count: step.quick},
 			{seconds: .01, count: step.quick + step.medium},
 			{seconds: 1, count: step.quick + step.medium + step.slower},
-		}})
+		})
 		if known {
 			got = took.String()
 		}
@@ -175,7 +181,7 @@ func TestWrites(t *testing.T) {
 			t.Errorf("after %d s it is %s, not %s", step.second, got, step.want)
 		}
 	}
-	if _, known := w.add(sample{at: began.Add(time.Hour)}); known {
+	if _, known := w.add(began.Add(time.Hour), nil); known {
 		t.Error("it is known without a histogram")
 	}
 	slowest := &dto.Histogram{
@@ -183,8 +189,8 @@ func TestWrites(t *testing.T) {
 		Bucket:      []*dto.Bucket{{UpperBound: new(8.0), CumulativeCount: new(uint64(0))}},
 	}
 	w = &writes{}
-	w.add(sample{at: began, buckets: bucketsOf(&dto.Histogram{Bucket: slowest.Bucket})})
-	took, known := w.add(sample{at: began.Add(time.Second), buckets: bucketsOf(slowest)})
+	w.add(began, bucketsOf(&dto.Histogram{Bucket: slowest.Bucket}))
+	took, known := w.add(began.Add(time.Second), bucketsOf(slowest))
 	if !known || took != 16*time.Second {
 		t.Errorf("writes beyond all buckets take %s, %t", took, known)
 	}

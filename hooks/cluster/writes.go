@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"slices"
 	"sync"
 	"time"
 
@@ -13,14 +14,15 @@ const fsyncs = "etcd_disk_wal_fsync_duration_seconds"
 
 // writes knows how slow the disk of this machine was lately. It is safe for concurrent use.
 type writes struct {
-	mu      sync.Mutex
-	samples []sample // the oldest first
+	mu     sync.Mutex
+	before []bucket // when it was asked last
+	spells []spell  // those of the last minute, the oldest first
 }
 
-// sample is the histogram at some time.
-type sample struct {
-	at      time.Time
-	buckets []bucket
+// spell is how slow the disk was between two questions.
+type spell struct {
+	until time.Time
+	took  time.Duration
 }
 
 // bucket says how many writes took no longer than a time.
@@ -32,32 +34,45 @@ type bucket struct {
 // writesWindow is how far back a slow write counts.
 const writesWindow = time.Minute
 
-// slow returns how long 99 of 100 writes took at most in the last minute, or since it was first called. It is
-// not known if nothing was written.
+// slow returns how long it was waited for writes in the worst time between two questions, in the last minute.
+// It is not known if nothing was written, or at the first question.
 func (w *writes) slow(now time.Time) (took time.Duration, known bool) {
-	return w.add(sample{at: now, buckets: readFsyncs()})
+	return w.add(now, readFsyncs())
 }
 
-func (w *writes) add(latest sample) (took time.Duration, known bool) {
+func (w *writes) add(now time.Time, latest []bucket) (took time.Duration, known bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.samples = append(w.samples, latest)
-	for len(w.samples) > 1 && !w.samples[1].at.After(latest.at.Add(-writesWindow)) {
-		w.samples = w.samples[1:]
+	if took, known := waitedFor(w.before, latest); known {
+		w.spells = append(w.spells, spell{until: now, took: took})
 	}
-	before := w.samples[0].buckets
-	since := func(i int) uint64 {
-		if i >= len(before) {
-			return latest.buckets[i].count
-		}
-		return latest.buckets[i].count - before[i].count
+	w.before = latest
+	isOld := func(s spell) bool { return !s.until.After(now.Add(-writesWindow)) }
+	w.spells = slices.DeleteFunc(w.spells, isOld)
+	for _, s := range w.spells {
+		took = max(took, s.took)
 	}
-	last := len(latest.buckets) - 1
-	if last < 0 || since(last) == 0 {
+	return took, len(w.spells) > 0
+}
+
+// waitedFor returns how long the writes took, at least, that half of the waiting between two histograms was
+// for. By their number those that take seconds would not count beside a thousand quick ones, which a disk
+// wrote just before it got stuck. A histogram without buckets is one that is not there.
+func waitedFor(before, latest []bucket) (took time.Duration, known bool) {
+	if len(before) == 0 {
 		return 0, false
 	}
-	for i, b := range latest.buckets {
-		if since(i)*100 >= since(last)*99 {
+	var all float64
+	var quicker uint64
+	waited := make([]float64, len(latest))
+	for i, b := range latest {
+		count := b.count - before[i].count
+		waited[i] = float64(count-quicker) * b.seconds
+		all, quicker = all+waited[i], count
+	}
+	var slower float64
+	for i, b := range slices.Backward(latest) {
+		if slower += waited[i]; slower > 0 && slower >= all/2 {
 			return time.Duration(b.seconds * float64(time.Second)), true
 		}
 	}
