@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -130,6 +131,30 @@ func TestCrashDuringTheExchange(t *testing.T) {
 	<-held.asked
 	p.Crash()
 	p.ExpectError("poll", p.Poll(readKey), http.StatusBadRequest, "server_error")
+}
+
+// The heap may grow to 12 MB until the program serves; then it is collected, and as small as usual.
+func TestStartCollectsNoGarbage(t *testing.T) {
+	t.Parallel()
+	p := testkit.NewProcess(t)
+	p.Env = append(p.Env, "GODEBUG=gctrace=1")
+	p.Start()
+	// The last column says why: nothing, or that the program asked for it.
+	atTheEnd := regexp.MustCompile(`(?m)^gc .* ([0-9]+) MB goal.* P \(forced\)$`)
+	later := regexp.MustCompile(`(?m)^gc .* ([0-9]+) MB goal.* P$`)
+	var end []int
+	eventually(t, "the garbage is collected once it serves", func() bool {
+		end = atTheEnd.FindStringSubmatchIndex(p.Out.String())
+		return end != nil
+	})
+	if goal := p.Out.String()[end[2]:end[3]]; len(goal) < 2 {
+		t.Errorf("at the end of the start it would have collected at %s MB:\n%s", goal, p.Out)
+	}
+	eventually(t, "the heap is as small as usual", func() bool {
+		p.Get("/?" + strings.Repeat("garbage", 1000))
+		got := later.FindStringSubmatch(p.Out.String()[end[1]:])
+		return got != nil && len(got[1]) == 1
+	})
 }
 
 // A first start prints no token, no SQL, and says how to make an admin.

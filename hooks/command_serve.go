@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/signal"
 	"regexp"
+	"runtime/debug"
 	"strconv"
 	"strings"
 	"syscall"
@@ -41,6 +42,10 @@ func NewServeCommand(app core.App, version string) *cobra.Command {
 		if err != nil {
 			return err
 		}
+		collect := debug.FreeOSMemory
+		if config.Cluster == nil { // else the start may wait for other machines
+			collect = delayGarbageCollection()
+		}
 		config.Version, config.CheckAtStart = version, true
 		if config.handed, err = takeHandedSockets(); err != nil {
 			return err
@@ -57,6 +62,7 @@ func NewServeCommand(app core.App, version string) *cobra.Command {
 			if err := e.Next(); err != nil {
 				return err
 			}
+			go collect()
 			base := config.reachedAt(scheme, e)
 			if len(domains) > 0 {
 				base = "https://" + domains[0]
@@ -76,6 +82,16 @@ func NewServeCommand(app core.App, version string) *cobra.Command {
 		})
 	}
 	return serve
+}
+
+// delayGarbageCollection lets the heap grow to 12 MB before its garbage is collected, instead of 4, until
+// collect is called: a start makes 8 MB, and collecting them on the way takes a tenth of its processor time.
+func delayGarbageCollection() (collect func()) {
+	usual := debug.SetGCPercent(300)
+	return func() {
+		debug.FreeOSMemory() // what the start has needed is needed no more
+		debug.SetGCPercent(usual)
+	}
 }
 
 // explainServeFlags says what PocketBase's flags do here.

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"runtime/debug"
 	"slices"
 	"strings"
 	"time"
@@ -61,7 +60,6 @@ func (s *server) start(e *core.ServeEvent, certificate *certificateFiles) error 
 	if err := s.sessions.Resume(context.Background()); err != nil {
 		return err
 	}
-	go debug.FreeOSMemory() // what the start has needed, 2 MB, is needed no more
 	go s.reload(certificate, s.closing)
 	if s.config.CheckAtStart {
 		// The listener accepts connections by now; the check's request to the service itself waits until it
