@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"syscall"
@@ -165,12 +166,14 @@ func TestMachinesSlowDisk(t *testing.T) {
 			return isOther && time.Since(began) > 10*time.Second
 		})
 		took := time.Since(began)
+		// The others' may take some milliseconds longer than they should, since they share a computer.
+		name := string("abc"[i])
+		isNamed := regexp.MustCompile("The disk of " + name + ` takes up to [0-9.]+ s for a write|` +
+			name + " runs, and has told the others nothing for")
 		var said string
 		eventually(t, "the admin is told", func() bool {
 			said, _ = others[0].Run(strings.Fields(clusterCommand)...)
-			name := string("abc"[i])
-			return strings.Contains(said, "The disk of "+name+" takes up to") ||
-				strings.Contains(said, name+" runs, and has told the others nothing for")
+			return isNamed.MatchString(said)
 		})
 		told, longest := time.Since(began), starts.end()
 		t.Logf("the disk of %s is slow: another leads after %s at most; longest time without a start at the "+
