@@ -103,7 +103,10 @@ func machineSilent(machine cluster.Machine) doctor.Finding {
 // machineFindings returns what is wrong with a machine by what it has told the others.
 func machineFindings(machine cluster.Machine) (findings []doctor.Finding) {
 	add := func(what, why, fix string) { findings = append(findings, warning(what, why, fix)) }
-	if off := machine.Ahead; off != nil && off.Abs() > machineClockTolerance {
+	isSlow := machine.Slow != nil && *machine.Slow > slowWrites
+	// What waited for a slow disk is late, and makes the clock look as if it were behind.
+	canTell := machine.Ahead != nil && (*machine.Ahead > 0 || !isSlow)
+	if off := machine.Ahead; canTell && off.Abs() > machineClockTolerance {
 		direction := "behind"
 		if *off > 0 {
 			direction = "ahead of"
@@ -113,8 +116,8 @@ func machineFindings(machine cluster.Machine) (findings []doctor.Finding) {
 			"Logins expire too early or too late there, and the times in the dashboard are wrong.",
 			"Set the clocks of all machines, preferably with NTP.")
 	}
-	if slow := machine.Slow; slow != nil && *slow > slowWrites {
-		add(fmt.Sprintf("The disk of %s takes up to %s for a write.", machine.Name, shortTime(*slow)),
+	if isSlow {
+		add(fmt.Sprintf("The disk of %s takes up to %s for a write.", machine.Name, shortTime(*machine.Slow)),
 			"Its requests wait that long, and those of all machines while it leads.",
 			"Give it another disk, or move what else uses this one.")
 	}

@@ -294,6 +294,9 @@ func TestClusterFindings(t *testing.T) {
 		"The disk of b takes up to 512 ms for a write.": func(_ *cluster.View, b *cluster.Machine) {
 			b.Slow = new(512 * time.Millisecond)
 		},
+		"The disk of b takes up to 4.1 s for a write.": func(_ *cluster.View, b *cluster.Machine) {
+			b.Slow, b.Ahead = new(4096*time.Millisecond), new(-5*time.Second)
+		},
 		"b is 1001 changes behind the others.": func(_ *cluster.View, b *cluster.Machine) {
 			b.Behind = new(uint64(1001))
 		},
