@@ -40,6 +40,9 @@ var ourWords = map[string]string{
 	// admin.
 	"failed to apply request":                       "",
 	"message exceeded backend quota; raising alarm": "",
+	// A first start may look for it before anything is stored, and looks again.
+	"Failed to detect schema version":  "",
+	"failed to update storage version": "",
 	// It has no clients.
 	"Running http and grpc server on single port. This is not recommended for production.": "",
 }

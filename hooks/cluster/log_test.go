@@ -26,6 +26,7 @@ func TestLog(t *testing.T) {
 	log.Error("a disk is full")
 	log.Warn("rejected connection on peer endpoint", zap.String("remote-addr", "192.0.2.1:1"))
 	log.Warn("Running http and grpc server on single port. This is not recommended for production.")
+	log.Error("failed to update storage version", zap.String("cluster-version", "3.7.0"))
 	for range 3 { // one write that fails makes some lines
 		log.Warn("it is not written", zap.Error(&fs.PathError{Op: "write", Path: "db", Err: syscall.ENOSPC}))
 		log.Error("writing failed: " + syscall.ENOSPC.Error())
