@@ -118,7 +118,10 @@ func slowDown(t *testing.T, pid int, device string, often int) (restore func()) 
 	move := func(to string) error {
 		return os.WriteFile(filepath.Join(to, "cgroup.procs"), []byte(fmt.Sprint(pid)), 0o600)
 	}
-	t.Cleanup(func() { os.Remove(group) })
+	t.Cleanup(func() {
+		_ = move(root) // a test that fails leaves the process in it
+		os.Remove(group)
+	})
 	if err == nil {
 		err = move(group)
 	}
