@@ -30,8 +30,8 @@ type Machine struct {
 	Free *uint64
 	// Size is how many bytes the cluster's data take there. Zero: that is not known.
 	Size int64
-	// Slow is how long it waited for a write to its disk in the worst ten seconds of the last minute, or nil:
-	// half of that waiting was for writes that took as long.
+	// Slow is how long writes to its disk took in the worst ten seconds of the last minute, or nil. Half of
+	// the time that it waited for its disk then, it was for writes that took this long or longer.
 	Slow *time.Duration
 	// Behind is how many changes it had not stored when it was last heard, or nil until then.
 	Behind *uint64

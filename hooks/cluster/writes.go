@@ -34,8 +34,8 @@ type bucket struct {
 // writesWindow is how far back a slow write counts.
 const writesWindow = time.Minute
 
-// slow returns how long it was waited for writes in the worst time between two questions, in the last minute.
-// It is not known if nothing was written, or at the first question.
+// slow returns how long writes took in the worst time between two questions of the last minute. It is not
+// known if nothing was written, or at the first question.
 func (w *writes) slow(now time.Time) (took time.Duration, known bool) {
 	return w.add(now, readFsyncs())
 }
@@ -55,9 +55,10 @@ func (w *writes) add(now time.Time, latest []bucket) (took time.Duration, known 
 	return took, len(w.spells) > 0
 }
 
-// waitedFor returns how long the writes took, at least, that half of the waiting between two histograms was
-// for. By their number those that take seconds would not count beside a thousand quick ones, which a disk
-// wrote just before it got stuck. A histogram without buckets is one that is not there.
+// waitedFor returns how long writes took between two histograms: half of the time that was spent waiting, it
+// was for writes that took this long or longer. To count them would hide a disk that gets stuck: its few
+// writes of some seconds are nothing beside the thousand quick ones just before. Without a histogram there
+// are no buckets.
 func waitedFor(before, latest []bucket) (took time.Duration, known bool) {
 	if len(before) == 0 {
 		return 0, false
