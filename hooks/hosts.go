@@ -23,7 +23,8 @@ var errMisdirected = &responseError{
 // ownHostsOnly lets a listener on loopback answer only to names that lead there. The owner of any other name
 // can make it lead to this machine. A page of theirs, in a browser on this machine, then has the same origin
 // as the service and can read every answer (DNS rebinding). A listener on another address answers to every
-// name: whoever can reach it needs no such trick.
+// name, since whoever can reach it needs no such trick, but for a login from the person's network: see
+// mayBeForeign.
 func (s *server) ownHostsOnly(listener net.Addr, next http.Handler) http.Handler {
 	address, ok := listener.(*net.TCPAddr)
 	if !ok || !address.IP.IsLoopback() {

@@ -2,12 +2,15 @@ package hooks
 
 import (
 	"cmp"
+	"crypto/tls"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"strings"
 	"testing"
 
+	"plugin-oauth/hooks/doctor"
 	"plugin-oauth/internal/testkit"
 )
 
@@ -114,5 +117,67 @@ func TestEveryHost(t *testing.T) {
 		if recorder.Code != http.StatusNoContent {
 			t.Errorf("%v answers %d", listener, recorder.Code)
 		}
+	}
+}
+
+// A page at a name that was made to lead here has the origin of the service in a person's browser: it starts
+// a login from the person's network and reads the answer. So the person is asked, unless the name cannot be
+// somebody else's.
+func TestLoginsStartedAtForeignNames(t *testing.T) {
+	t.Parallel()
+	root := serve(t, func(c *Config) { c.PublicURL = "http://backend.lan.example:8787" })
+	for host, asked := range map[string]bool{
+		"evil.example:8787":        true,
+		"EVIL.example.":            true,
+		"192.0.2.1.evil.example":   true,
+		"localhost.evil.example":   true,
+		"backend.lan.example:8787": false,
+		"BACKEND.lan.example.":     false,
+		"localhost:8787":           false,
+		"192.0.2.1:8787":           false,
+		"[2001:db8::1]:8787":       false,
+		"nas":                      false,
+		"nas.local:8787":           false,
+		"":                         false,
+	} {
+		t.Run(cmp.Or(host, "none"), func(t *testing.T) {
+			t.Parallel()
+			s := root.in(t)
+			// Past the handler that lets a listener on loopback answer to its own names only.
+			ask := func(method, target, host string) *httptest.ResponseRecorder {
+				r := httptest.NewRequest(method, target, nil)
+				r.Host, r.RemoteAddr = host, aClient
+				recorder := httptest.NewRecorder()
+				s.server.serve(recorder, r)
+				return recorder
+			}
+			started := ask(http.MethodPost, "/authorize", host)
+			authorizationURL, _ := s.ParseLogin(testkit.Answer{
+				Status: started.Code, Header: started.Header(), Body: started.Body.String(),
+			})
+			callback, err := url.Parse(s.Agree(authorizationURL))
+			if err != nil {
+				t.Fatal(err)
+			}
+			page := ask(http.MethodGet, callback.RequestURI(), "localhost").Body.String()
+			if got := strings.Contains(page, questionTitle); got != asked {
+				t.Errorf("asked: %t\n%s", got, page)
+			}
+		})
+	}
+}
+
+// With TLS, no browser takes somebody else's name for the service's.
+func TestNamesWithTLS(t *testing.T) {
+	t.Parallel()
+	s := serve(t, nil)
+	e := requestFrom(aClient)
+	e.Request.Host = "evil.example"
+	if _, why := s.server.knownNetwork(e); why != doctor.UnknownName {
+		t.Errorf("without TLS it says %q", why)
+	}
+	e.Request.TLS = &tls.ConnectionState{}
+	if network, _ := s.server.knownNetwork(e); network == unknownNetwork {
+		t.Error("with TLS the network is not known")
 	}
 }

@@ -38,11 +38,22 @@ func (s *server) knownNetwork(e *request) (network netip.Prefix, why doctor.Unkn
 	if doctor.HasProxyHeader(header) {
 		return unknownNetwork, doctor.UnknownUntrusted
 	}
+	if e.Request.TLS == nil && s.mayBeForeign(hostname(e.Request.Host)) {
+		return unknownNetwork, doctor.UnknownName
+	}
 	address, _ := parseClient(e.Request.RemoteAddr)
 	if s.isHidden(e, address) {
 		return unknownNetwork, doctor.UnknownPrivate
 	}
 	return networkOf(address), unlessKnown(networkOf(address), doctor.UnknownUnreadable)
+}
+
+// mayBeForeign reports whether a host may be somebody else's name that leads here. A page of theirs in a
+// person's browser then has the same origin as the service (DNS rebinding): it can start a login from the
+// person's network, and read the answer. With TLS no browser takes such a name for ours.
+func (s *server) mayBeForeign(host string) bool {
+	_, err := netip.ParseAddr(host)
+	return err != nil && reachOf(host) == everywhere && !s.isOwnHost(host)
 }
 
 // unlessKnown returns why, unless the network is known.

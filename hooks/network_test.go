@@ -44,7 +44,7 @@ const aClient = "203.0.113.5:1234"
 
 // requestFrom returns a request that is connected from an address.
 func requestFrom(connected string, headers ...string) *request {
-	e := &request{Request: httptest.NewRequest(http.MethodPost, "/authorize", nil)}
+	e := &request{Request: httptest.NewRequest(http.MethodPost, "http://localhost/authorize", nil)}
 	e.Request.RemoteAddr = connected
 	for _, header := range headers {
 		name, value, _ := strings.Cut(header, ": ")

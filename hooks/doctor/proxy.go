@@ -77,6 +77,8 @@ const (
 	// UnknownPrivate is that the request came from this machine or a private network, without a proxy's
 	// header, though the service's address is public.
 	UnknownPrivate Unknown = "private"
+	// UnknownName is that the request came by plain HTTP to a public name that is not configured.
+	UnknownName Unknown = "name"
 )
 
 // Text says it in a sentence. It is blank if the network is known, or for a reason of another version.
@@ -91,6 +93,8 @@ func (u Unknown) Text() string {
 	case UnknownPrivate:
 		return "A request came from this machine or a private network, without a proxy's header, though " +
 			"the address of the service is public."
+	case UnknownName:
+		return "A request came by plain http to a name that is in neither PUBLIC_URL nor REDIRECT_URI."
 	}
 	return ""
 }
@@ -106,6 +110,15 @@ const howToSend = "nginx: proxy_set_header X-Real-IP $remote_addr; and TRUSTED_P
 
 // UnknownNetwork returns the finding for requests whose network is not known.
 func UnknownNetwork(why Unknown) Finding {
+	if why == UnknownName {
+		return Finding{
+			Level: LevelWarning,
+			What:  why.Text(),
+			Why: "Whoever owns the name may have led a person's browser here, so each who comes that way is " +
+				"asked whether the login is their own.",
+			Fix: "If the name is the service's own, set PUBLIC_URL to the address that plugins use.",
+		}
+	}
 	return Finding{
 		Level: LevelWarning,
 		What:  why.Text(),
