@@ -33,6 +33,14 @@ func TestRequestsCostTheirSize(t *testing.T) {
 		return fmt.Sprintf("%s HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n%s\r\n\r\n%s",
 			line, len(body), strings.Join(headers, "\r\n"), body)
 	}
+	const parts = "Content-Type: multipart/form-data; boundary=b"
+	disposition := func(parameter string, count int) string { // of a part
+		text := "--b\r\nContent-Disposition: form-data"
+		for i := range count {
+			text += fmt.Sprintf(parameter, 'g'<<8+i)
+		}
+		return text + "\r\n\r\nx\r\n"
+	}
 	const form, object = "Content-Type: application/x-www-form-urlencoded", "Content-Type: application/json"
 	key := strings.Repeat("%41", 90) + "=1&"
 	for _, test := range []struct{ name, costly, usual string }{
@@ -60,6 +68,21 @@ func TestRequestsCostTheirSize(t *testing.T) {
 			name:   "objects",
 			costly: request("POST /redirect", fill(`{"a":`, 45_000)+"1"+fill("}", 9_000), object),
 			usual:  request("POST /redirect", `{"a":"`+fill("x", 54_000)+`"}`, object),
+		},
+		{
+			name:   "headers of a part",
+			costly: request("POST /poll", "--b\r\n"+fill("A:\r\n", 54_000)+"\r\nx\r\n--b--", parts),
+			usual:  request("POST /poll", fill("x", 54_000), parts),
+		},
+		{
+			name:   "parameters of parts",
+			costly: request("POST /poll", fill(disposition("; n%x*=b", 60), 54_000)+"--b--", parts),
+			usual:  request("POST /poll", fill("x", 54_000), parts),
+		},
+		{
+			name:   "parameters of parts that are read",
+			costly: request("POST /poll", fill(disposition(";%x=b", 35), 54_000)+"--b--", parts),
+			usual:  request("POST /poll", fill("x", 54_000), parts),
 		},
 		{
 			name:   "type of a body",

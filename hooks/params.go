@@ -123,14 +123,30 @@ func (e *request) bodyReader() (read func(name string) string) {
 // tells.
 func isObject(body []byte) bool { return bytes.HasPrefix(bytes.TrimSpace(body), []byte("{")) }
 
+const (
+	// maxPartLines bounds the lines of a form with parts. Browsers send four for each part, and each line of
+	// a part's headers takes as long to read as a kilobyte of text.
+	maxPartLines = 10 * maxParams
+
+	// maxDisposition bounds the header Content-Disposition of a part, in bytes. One that is longer is not
+	// read: each of its parameters takes half a microsecond.
+	maxDisposition = 200
+)
+
 // multipartParams returns the parameters of a form with parts (RFC 7578), but for its files.
 func multipartParams(body []byte, boundary string) map[string]string {
 	values := map[string]string{}
+	if bytes.Count(body, []byte("\n")) > maxPartLines {
+		return values
+	}
 	parts := multipart.NewReader(bytes.NewReader(body), boundary)
 	for range maxParams {
 		part, err := parts.NextPart()
 		if err != nil {
 			break
+		}
+		if len(part.Header.Get("Content-Disposition")) > maxDisposition {
+			continue
 		}
 		value, err := io.ReadAll(part)
 		if name := part.FormName(); err == nil && part.FileName() == "" && values[name] == "" {
