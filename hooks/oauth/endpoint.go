@@ -21,9 +21,9 @@ const (
 	// maxAnswer bounds an answer of a provider, in bytes: 1 MB.
 	maxAnswer = 1 << 20
 
-	// usualAnswer is how much of it is read at any time: 128 KB. The largest tokens that people reported have
+	// usualAnswer is how much of it is read at any time: 64 KB. The largest tokens that people reported have
 	// nearly 20 KB, and an answer has three.
-	usualAnswer = 128 << 10
+	usualAnswer = 64 << 10
 
 	// maxLarge is how many answers are read at a time of which there is more. Hundreds may be under way, at a
 	// provider that never ends them.
@@ -69,7 +69,8 @@ func NewHTTPClient(timeout time.Duration) *http.Client {
 	transport.IdleConnTimeout = 500 * time.Millisecond
 	transport.MaxIdleConnsPerHost = 32
 	transport.MaxResponseHeaderBytes = maxAnswerHeaders
-	transport.HTTP2 = &http.HTTP2Config{MaxReceiveBufferPerStream: 2 * usualAnswer}
+	// What an answer sends ahead of its reader is in memory, too, while it waits for its turn.
+	transport.HTTP2 = &http.HTTP2Config{MaxReceiveBufferPerStream: usualAnswer}
 	return &http.Client{
 		Transport:     transport,
 		Timeout:       timeout,

@@ -3,10 +3,15 @@ package oauth
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"errors"
 	"io"
+	"net/http"
+	"net/http/httptest"
+	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -49,4 +54,67 @@ func TestLargeAnswersTakeTurns(t *testing.T) { // not in parallel: the others ha
 		t.Errorf("one that waited: %d bytes", len(got))
 	}
 	reading.Wait()
+}
+
+// Hundreds of answers may hang that have more than is read of them. With HTTP/2 a provider sends ahead of the
+// reader, and that is in memory as well.
+func TestHangingAnswersTakeLittle(t *testing.T) { // not in parallel: it measures the memory of all
+	const answers, each = 64, 256 << 10
+	var sent atomic.Int64
+	provider := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		for piece := make([]byte, 4<<10); ; sent.Add(int64(len(piece))) { // until the window is full
+			if _, err := w.Write(piece); err != nil {
+				return
+			}
+		}
+	}))
+	provider.EnableHTTP2 = true
+	provider.StartTLS()
+	defer provider.Close()
+	client := NewHTTPClient(time.Minute)
+	trusted := provider.Client().Transport.(*http.Transport).TLSClientConfig.RootCAs
+	client.Transport.(*http.Transport).TLSClientConfig = &tls.Config{RootCAs: trusted}
+	for range maxLarge { // all turns are taken
+		large <- struct{}{}
+	}
+	before := heapInUse()
+	ctx, leave := context.WithCancel(t.Context())
+	var asking sync.WaitGroup
+	defer asking.Wait()
+	defer func() {
+		leave()
+		for range maxLarge {
+			<-large
+		}
+	}()
+	for range answers {
+		asking.Go(func() {
+			request, err := http.NewRequestWithContext(ctx, http.MethodPost, provider.URL, nil)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			response, err := client.Do(request)
+			if err != nil || response.ProtoMajor != 2 {
+				t.Error(response, err)
+				return
+			}
+			defer response.Body.Close()
+			_, _ = readAnswer(response.Body, time.Minute) // until the test ends
+		})
+	}
+	for sent.Load() < answers*2*usualAnswer && t.Context().Err() == nil && !t.Failed() {
+		time.Sleep(time.Millisecond)
+	}
+	if took := (heapInUse() - before) / answers; took > each {
+		t.Errorf("each takes %d KB", took>>10)
+	}
+}
+
+// heapInUse is how much memory is in use, in bytes.
+func heapInUse() uint64 {
+	runtime.GC()
+	var stats runtime.MemStats
+	runtime.ReadMemStats(&stats)
+	return stats.HeapAlloc
 }
