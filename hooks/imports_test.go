@@ -14,7 +14,7 @@ var rooms = map[string]struct {
 	may        []string
 	pocketBase bool
 }{
-	"hooks/oauth":               {may: []string{"internal/typo"}},
+	"hooks/oauth":               {may: []string{"internal/tries", "internal/typo"}},
 	"hooks/session":             {},
 	"hooks/session/etcd":        {may: []string{"hooks/session", "internal/etcdtry"}},
 	"hooks/session/sessiontest": {may: []string{"hooks/session"}},
@@ -25,31 +25,43 @@ var rooms = map[string]struct {
 		},
 		pocketBase: true,
 	},
-	"hooks/plugins": {may: []string{"hooks/oauth", "internal/typo"}, pocketBase: true},
+	"hooks/plugins": {may: []string{"hooks/oauth", "internal/tries", "internal/typo"}, pocketBase: true},
 	"hooks/doctor": {
-		may: []string{"hooks/plugins", "hooks/oauth", "hooks/relay", "internal/typo"}, pocketBase: true,
+		may: []string{
+			"hooks/plugins", "hooks/oauth", "hooks/relay", "internal/tries", "internal/typo",
+		},
+		pocketBase: true,
 	},
-	"hooks/relay":    {},
-	"hooks/alert":    {},
+	"hooks/relay":    {may: []string{"internal/tries"}},
+	"hooks/alert":    {may: []string{"internal/tries"}},
 	"hooks/cluster":  {may: []string{"internal/typo"}},
 	"hooks/replica":  {may: []string{"internal/etcdtry"}, pocketBase: true},
 	"hooks/rotation": {may: []string{"internal/etcdtry"}},
 	"hooks/dashboard": {
 		may: []string{
-			"hooks/doctor", "hooks/plugins", "hooks/session", "hooks/oauth", "hooks/relay", "internal/typo",
+			"hooks/doctor", "hooks/plugins", "hooks/session", "hooks/oauth", "hooks/relay", "internal/tries",
+			"internal/typo",
 		},
 		pocketBase: true,
 	},
 	"internal/browser": {
-		may: []string{"internal/testkit", "hooks/oauth", "internal/typo", "pb_migrations"}, pocketBase: true,
+		may: []string{
+			"internal/testkit", "hooks/oauth", "internal/tries", "internal/typo", "pb_migrations",
+		},
+		pocketBase: true,
 	},
-	"internal/typo":     {},
-	"internal/testkit":  {may: []string{"hooks/oauth", "internal/typo", "pb_migrations"}, pocketBase: true},
-	"views":             {may: []string{"hooks/oauth", "internal/typo"}},
+	"internal/typo": {},
+	"internal/testkit": {
+		may:        []string{"hooks/oauth", "internal/tries", "internal/typo", "pb_migrations"},
+		pocketBase: true,
+	},
+	"views":             {may: []string{"hooks/oauth", "internal/tries", "internal/typo"}},
 	"client":            {},
 	"pb_migrations":     {pocketBase: true},
 	"internal/etcdtest": {},
 	"internal/etcdtry":  {},
+	"internal/goaway":   {},
+	"internal/tries":    {},
 }
 
 // Each package imports only what it may, and each package below hooks has a rule.

@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 
@@ -140,12 +141,19 @@ func (h lineHandler) WithAttrs([]slog.Attr) slog.Handler { return h }
 // WithGroup returns the handler itself, as WithAttrs does.
 func (h lineHandler) WithGroup(string) slog.Handler { return h }
 
-// redactedHandler keeps net/http from printing what a provider sends after its answer, which may be part of a
-// token.
+// redactedHandler keeps net/http from printing what a provider or an API has done wrong. It may send part of a
+// token after its answer, or cause thousands of lines a second. The request that it was part of fails, and
+// says why.
 type redactedHandler struct{ slog.Handler }
 
+// ofPeers are what the lines of net/http about its peers begin with, those of HTTP/2 included.
+var ofPeers = []string{
+	"Unsolicited response", "Transport: unhandled response frame", "protocol error: received", "http2: ",
+}
+
 func (h redactedHandler) Handle(ctx context.Context, record slog.Record) error {
-	if strings.Contains(record.Message, "Unsolicited response") {
+	begins := func(words string) bool { return strings.HasPrefix(record.Message, words) }
+	if slices.ContainsFunc(ofPeers, begins) {
 		return nil
 	}
 	return h.Handler.Handle(ctx, record)

@@ -13,6 +13,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"plugin-oauth/internal/tries"
 )
 
 // DefaultTimeout bounds one POST, its answer included.
@@ -35,7 +37,7 @@ func Post(ctx context.Context, address, text string) error {
 	request.GetBody = nil // else net/http would send it again if a connection breaks
 	request.Header.Set("Content-Type", "application/json")
 	request.Header.Set("User-Agent", "plugin-oauth")
-	response, err := client.Do(request)
+	response, err := client.Do(tries.Limit(request))
 	if err != nil {
 		return withoutAddress(err)
 	}

@@ -12,6 +12,8 @@ import (
 	"os"
 	"strings"
 	"time"
+
+	"plugin-oauth/internal/tries"
 )
 
 const (
@@ -246,7 +248,7 @@ type Answer struct {
 func (e *Endpoint) Do(request *http.Request) (Answer, error) {
 	request.Header.Set("Accept", "application/json")
 	request.Header.Set("User-Agent", "plugin-oauth")
-	response, err := e.HTTP.Do(request)
+	response, err := e.HTTP.Do(tries.Limit(request))
 	if err != nil {
 		return Answer{}, noAnswer(err)
 	}

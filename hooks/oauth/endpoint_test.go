@@ -16,7 +16,9 @@ import (
 	"time"
 
 	"plugin-oauth/hooks/oauth"
+	"plugin-oauth/internal/goaway"
 	"plugin-oauth/internal/testkit"
+	"plugin-oauth/internal/tries"
 )
 
 // The request is the one that was agreed with the provider, and its answer comes back byte for byte.
@@ -239,6 +241,22 @@ func TestTooSlow(t *testing.T) {
 			_, err := f.endpoint.Refresh(ctx, &f.client, "RT")
 			tooSlow.expect(t, err)
 		})
+	}
+}
+
+// A provider that sends each request back is not asked for ever.
+func TestRequestsThatAreSentBack(t *testing.T) {
+	t.Parallel()
+	provider := goaway.Serve(t)
+	f := newFixture(t, nil)
+	f.client.TokenEndpoint = provider.URL
+	transport := f.endpoint.HTTP.Transport.(*http.Transport)
+	transport.TLSClientConfig = provider.TLS
+	t.Cleanup(transport.CloseIdleConnections)
+	_, err := f.endpoint.Exchange(t.Context(), &f.client, oauth.CodeGrant{Code: "code"})
+	failure, ok := errors.AsType[*oauth.Error](err)
+	if asked := provider.Requests.Load(); !ok || failure.Meaning != oauth.Unreachable || asked != tries.Max {
+		t.Errorf("asked %d times: %v", asked, err)
 	}
 }
 

@@ -13,6 +13,9 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"plugin-oauth/internal/goaway"
+	"plugin-oauth/internal/tries"
 )
 
 // rawAPI starts an API that gets connections and answers as it likes, until the test ends.
@@ -126,6 +129,21 @@ func TestNoAnswers(t *testing.T) {
 				t.Errorf("the page got %q", answer)
 			}
 		})
+	}
+}
+
+// An API that sends each call back is not asked for ever.
+func TestCallsThatAreSentBack(t *testing.T) {
+	t.Parallel()
+	api := goaway.Serve(t)
+	transport := newTransport(DefaultHeadTimeout, (&net.Dialer{}).DialContext)
+	transport.TLSClientConfig = api.TLS
+	t.Cleanup(transport.CloseIdleConnections)
+	page, address := serveTo(t, Options{Transport: transport}, api.URL)
+	response, err := page.Get(address)
+	said, asked := read(t, response, err), api.Requests.Load()
+	if !strings.HasPrefix(said, ErrUnreachable.Error()) || asked != tries.Max {
+		t.Errorf("asked %d times, and the page got %s", asked, said)
 	}
 }
 

@@ -20,6 +20,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"plugin-oauth/internal/tries"
 )
 
 const (
@@ -239,12 +241,13 @@ func quotingNothing(err error) error {
 }
 
 // withoutTrailers calls without the trailers of requests, and returns answers without theirs (RFC 9110
-// section 6.5): a proxy on the way may take them for headers, which those that are not passed on would be.
+// section 6.5): a proxy on the way may take them for headers, which those that are not passed on would be. It
+// does not call for ever.
 type withoutTrailers struct{ http.RoundTripper }
 
 // RoundTrip implements [http.RoundTripper].
 func (t withoutTrailers) RoundTrip(request *http.Request) (*http.Response, error) {
-	response, err := t.RoundTripper.RoundTrip(request)
+	response, err := t.RoundTripper.RoundTrip(tries.Limit(request))
 	if err != nil {
 		return nil, err
 	}
