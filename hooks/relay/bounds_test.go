@@ -107,16 +107,18 @@ const plainGet = "GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
 func TestNoAnswers(t *testing.T) {
 	t.Parallel()
 	for name, answer := range map[string]string{
-		"101":              "HTTP/1.1 101 Switching Protocols\r\n\r\nsecret",
-		"101 to h2c":       "HTTP/1.1 101 x\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\nsecret",
-		"status 099":       "HTTP/1.1 099 x\r\nContent-Length: 6\r\n\r\nsecret",
-		"status 000":       "HTTP/1.1 000 x\r\nContent-Length: 6\r\n\r\nsecret",
-		"not HTTP":         "secret",
-		"broken header":    "HTTP/1.1 200 OK\r\nsecret\r\n\r\n",
-		"folded header":    "HTTP/1.1 200 OK\r\n secret: 1\r\n\r\n",
-		"broken length":    "HTTP/1.1 200 OK\r\nContent-Length: secret\r\n\r\n",
-		"two lengths":      "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nsecret",
-		"broken encoding":  "HTTP/1.1 200 OK\r\nTransfer-Encoding: secret\r\n\r\n",
+		"101":             "HTTP/1.1 101 Switching Protocols\r\n\r\nsecret",
+		"101 to h2c":      "HTTP/1.1 101 x\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\nsecret",
+		"status 099":      "HTTP/1.1 099 x\r\nContent-Length: 6\r\n\r\nsecret",
+		"status 000":      "HTTP/1.1 000 x\r\nContent-Length: 6\r\n\r\nsecret",
+		"not HTTP":        "secret",
+		"broken header":   "HTTP/1.1 200 OK\r\nsecret\r\n\r\n",
+		"folded header":   "HTTP/1.1 200 OK\r\n secret: 1\r\n\r\n",
+		"broken length":   "HTTP/1.1 200 OK\r\nContent-Length: secret\r\n\r\n",
+		"two lengths":     "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nsecret",
+		"broken encoding": "HTTP/1.1 200 OK\r\nTransfer-Encoding: secret\r\n\r\n",
+		"too many before": strings.Repeat("HTTP/1.1 103 x\r\nX: secret\r\n\r\n", maxInterim+1) +
+			"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nsecret",
 		"too many headers": "HTTP/1.1 200 OK\r\n" + strings.Repeat("X-Secret: secret\r\n", 10_000) + "\r\n",
 	} {
 		t.Run(name, func(t *testing.T) {

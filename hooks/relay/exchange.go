@@ -6,6 +6,7 @@ import (
 	"math"
 	"net/http"
 	"net/http/httptrace"
+	"net/textproto"
 	"sync/atomic"
 	"time"
 )
@@ -24,6 +25,7 @@ type exchange struct {
 	cancel  context.CancelCauseFunc
 	uncut   func() // after it, the page is not cut any more
 	timer   *time.Timer
+	interim atomic.Int32 // how many answers have come before the answer
 	hasHead atomic.Bool
 	lastAt  atomic.Int64 // when the API last took or sent something, in nanoseconds after began
 	waiting atomic.Int32 // how many reads and writes wait for the page, which has deadlines of its own
@@ -33,9 +35,10 @@ type exchange struct {
 func (r *Relay) begin(w http.ResponseWriter, request *http.Request, call Call) *exchange {
 	x := &exchange{Relay: r, call: call, began: time.Now()}
 	ctx, cancel := context.WithCancelCause(request.Context())
-	if call.OnHandshake != nil {
-		ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{TLSHandshakeStart: call.OnHandshake})
-	}
+	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+		TLSHandshakeStart: call.OnHandshake,
+		Got1xxResponse:    func(int, textproto.MIMEHeader) error { return x.interimCame() },
+	})
 	x.request, x.cancel = request.WithContext(ctx), cancel
 	x.page = newPage(w, x)
 	if request.ContentLength != 0 { // otherwise there is none, and the call must have none
@@ -72,6 +75,18 @@ func (x *exchange) headCame(status int) {
 	x.hasHead.Store(true)
 	x.moved()
 	x.call.OnHead(status, time.Since(x.began))
+}
+
+// maxInterim bounds the answers before the answer (RFC 9110 section 15.2). Since they are not for the page,
+// its pace bounds none. An API that says so each second that it works on a request sends some dozens.
+const maxInterim = 100
+
+// interimCame counts one of those. It fails if there are too many, which ends the call.
+func (x *exchange) interimCame() error {
+	if x.interim.Add(1) > maxInterim {
+		return errNoAnswer
+	}
+	return nil
 }
 
 // moved says that the API has taken or sent something.
