@@ -40,6 +40,14 @@ const (
 	// headMemory is what each further byte takes then: a long line is copied as it grows.
 	headMemory = 2
 
+	// usualAnswer is how large an answer may be, in bytes, so that nothing of it is counted: what the
+	// connection itself may hold.
+	usualAnswer = 4 << 10
+
+	// answerMemory is what each byte of a larger one takes: of tokens there are two copies, sealed and open,
+	// and one with the plugin's own seal.
+	answerMemory = 3
+
 	// maxLeaving is how much those may take together that were closed while they waited, and whose goroutine
 	// has not ended. In a flood more are accepted than end, and what they hold is still there.
 	maxLeaving = 6_000
@@ -383,6 +391,19 @@ func (c *connections) begin(r *http.Request) (counting *http.Request, end func()
 		c.mu.Unlock()
 		closeAll(counted.move(&c.waiting))
 	}
+}
+
+// carry says that an answer has so many bytes, which are in memory as long as the client reads them. A
+// connection must not be held or kept then. If there is no room, others are closed for it, or itself.
+func (c *connections) carry(r *http.Request, bytes int) {
+	counted, ok := r.Context().Value(connectionKey{}).(*connection)
+	if !ok || bytes <= usualAnswer {
+		return
+	}
+	c.mu.Lock()
+	counted.request += answerMemory * bytes >> 10
+	c.mu.Unlock()
+	closeAll(counted.move(&c.handling))
 }
 
 // forget says that the request is not needed any more. net/http keeps its method, and with it the line of

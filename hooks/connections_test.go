@@ -378,6 +378,49 @@ func TestSlowReadersTakeNoPlaces(t *testing.T) {
 	}
 }
 
+// What a large answer takes counts with the connection of whoever reads it slowly: a provider may answer with
+// a megabyte, and anybody may have any number of such tokens.
+func TestLargeTokensThatAreReadSlowly(t *testing.T) {
+	t.Parallel()
+	s := serve(t, nil)
+	const size = 1_000_000
+	large := `{"access_token":"` + strings.Repeat("x", size) + `"}`
+	s.Provider.Answers(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, large) })
+	_, readKey := s.Login()
+	for _, target := range []string{"/poll?readKey=" + readKey, "/refresh?code=RT"} {
+		counted := &connection{Conn: s.dial(t), counted: s.server.connections, memory: plainMemory}
+		s.server.connections.add(counted)
+		r := httptest.NewRequest(http.MethodPost, target, nil)
+		r = r.WithContext(context.WithValue(r.Context(), connectionKey{}, counted))
+		_, end := s.server.connections.begin(r)
+		reading, read := make(chan struct{}), make(chan struct{})
+		w := blockedWriter{
+			ResponseRecorder: httptest.NewRecorder(),
+			reading:          sync.OnceFunc(func() { close(reading) }),
+			read:             read,
+		}
+		var served sync.WaitGroup
+		served.Go(func() { s.server.serve(w, r) })
+		<-reading
+		weight := func() int {
+			s.server.connections.mu.Lock()
+			defer s.server.connections.mu.Unlock()
+			return counted.weight
+		}
+		if got := weight(); got < plainMemory+answerMemory*size>>10 {
+			t.Errorf("%s: %d KB are counted", r.URL.Path, got)
+		}
+		close(read)
+		served.Wait()
+		if end(); weight() != plainMemory {
+			t.Errorf("%s: %d KB are counted afterwards", r.URL.Path, weight())
+		}
+		if got := w.Body.String(); got != large {
+			t.Errorf("%s: the answer has %d bytes", r.URL.Path, len(got))
+		}
+	}
+}
+
 // blockedWriter is the response to somebody who reads nothing for a while.
 type blockedWriter struct {
 	*httptest.ResponseRecorder

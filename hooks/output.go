@@ -141,8 +141,8 @@ func (h lineHandler) WithAttrs([]slog.Attr) slog.Handler { return h }
 // WithGroup returns the handler itself, as WithAttrs does.
 func (h lineHandler) WithGroup(string) slog.Handler { return h }
 
-// redactedHandler keeps net/http from printing what a provider or an API has done wrong. It may send part of a
-// token after its answer, or cause thousands of lines a second. The request that it was part of fails, and
+// redactedHandler keeps net/http from printing what a provider or an API has done wrong. It may send part of
+// a token after its answer, or cause thousands of lines a second. The request that it was part of fails, and
 // says why.
 type redactedHandler struct{ slog.Handler }
 

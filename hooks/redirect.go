@@ -126,6 +126,9 @@ func (s *server) useState(e *request, response oauth.AuthorizationResponse) erro
 	if err != nil {
 		return s.failLogin(ctx, e, pending, err)
 	}
+	if !s.hasRoomFor(tokens, pending, e.plugin) {
+		return s.failLogin(ctx, e, pending, errManyLargeTokens.because(errNoRoomForTokens))
+	}
 	err = s.sessions.Complete(ctx, pending, tokens)
 	switch {
 	case errors.Is(err, session.ErrExpired) || errors.Is(err, session.ErrCancelled):

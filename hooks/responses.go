@@ -190,7 +190,8 @@ func (e *request) writeText(status int, line string) error {
 // writeTokens answers with the provider's bytes, in which the tokens may be sealed for the plugin, and
 // reports whether they could be sent. With its length the answer is complete once it is flushed, before the
 // database records it.
-func (e *request) writeTokens(tokens []byte) error {
+func (s *server) writeTokens(e *request, tokens []byte) error {
+	s.connections.carry(e.Request, len(tokens))
 	e.Response.Header().Set("Content-Type", "application/json")
 	e.Response.Header().Set("Content-Length", strconv.Itoa(len(tokens)))
 	e.Response.WriteHeader(http.StatusOK)

@@ -51,6 +51,7 @@ type server struct {
 	handshakeLimit   *limiter // counts those with APIs
 	relay            *relay.Relay
 	knownTokens      knownTokens
+	waitingTokens    *waitingTokens
 	guesses          *guesses
 	connections      *connections
 	adminTimeout     time.Duration // bounds what timing.answer does, for admins
@@ -111,6 +112,7 @@ func newServer(app core.App, config Config, records *plugins.Records) (*server, 
 		refusedCallLimit: newLimiter(config.RefreshRateLimit.times(refusedCalls)),
 		handshakeLimit:   newLimiter(config.RefreshRateLimit.times(apiHandshakes)),
 		relay:            relay.New(config.relayOptions()),
+		waitingTokens:    newWaitingTokens(maxWaitingTokens),
 		guesses:          newGuesses(config.timing.now),
 		connections:      newConnections(config.connectionsMemory),
 		closing:          make(chan struct{}),
