@@ -3,6 +3,7 @@ package hooks
 import (
 	"crypto/rand"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptrace"
@@ -806,6 +807,33 @@ func TestRefreshCacheForgetsKey(t *testing.T) {
 	}
 	if c.size != answer.size() || len(c.asking) != 0 {
 		t.Errorf("it has %d bytes, and %d are under way", c.size, len(c.asking))
+	}
+}
+
+// A provider that sends any number of tokens makes nobody forget those of another plugin.
+func TestManyTokensInAnAnswer(t *testing.T) {
+	t.Parallel()
+	s := serve(t, withKey)
+	other := s.add("other", nil)
+	const known = "AT-known"
+	s.Provider.Answers(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = io.WriteString(w, `{"access_token":"`+known+`"}`)
+	})
+	other.Provider.Answers(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = io.WriteString(w, `{"id_token":"x","access_token":[`)
+		for i := range 3 * maxRecent {
+			fmt.Fprintf(w, `"%d",`, i)
+		}
+		_, _ = io.WriteString(w, `"last"]}`)
+	})
+	for _, one := range []*testServer{s, other} {
+		if got := one.Post("/refresh?code=RT"); got.Status != http.StatusOK {
+			t.Fatalf("%d %.100s", got.Status, got.Body)
+		}
+	}
+	e := &request{plugin: s.server.config.Plugin}
+	if !s.server.knownTokens.isGood(newTokenKey(e, known)) {
+		t.Error("a token of another plugin is forgotten")
 	}
 }
 

@@ -44,8 +44,8 @@ const (
 var errManyLargeTokens = responseError{
 	Status: http.StatusServiceUnavailable,
 	Code:   "temporarily_unavailable",
-	Description: "The provider's tokens are unusually large, and many wait to be fetched. Try again in some " +
-		"minutes.",
+	Description: "The provider's tokens are unusually large, and many wait to be fetched. Try again in " +
+		"some minutes.",
 }
 
 var errNoRoomForTokens = errors.New("the token response has more than 16 KB, and there is no room for it " +
@@ -55,8 +55,8 @@ func newWaitingTokens(limit int) *waitingTokens {
 	return &waitingTokens{limit: limit, byID: map[string]waitingResponse{}, bySlug: map[string]int{}}
 }
 
-// hasRoomFor reports whether the tokens of a login may be stored. In a cluster they always may: a machine does
-// not hear when others have given them away, and etcd has a bound of its own.
+// hasRoomFor reports whether the tokens of a login may be stored. In a cluster they always may: a machine
+// does not hear when others have given them away, and etcd has a bound of its own.
 func (s *server) hasRoomFor(tokens []byte, pending session.Pending, plugin *plugins.Plugin) bool {
 	response := waitingResponse{slug: plugin.Slug, size: len(tokens), until: pending.Expires}
 	return s.membership != nil || s.waitingTokens.add(pending.ID, response, s.config.timing.now())
