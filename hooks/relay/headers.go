@@ -117,7 +117,9 @@ func rewriteLocation(response *http.Response, call Call) {
 	}
 	response.Header["Location"] = []string{location}
 	target, err := call.URL.Parse(plainDots(location))
-	if err != nil {
+	// Browsers take https:/x, which has no host, for a path here (URL standard, section 4.4).
+	isWeb := err == nil && (target.Scheme == "https" || target.Scheme == "http")
+	if err != nil || isWeb && target.Host == "" {
 		response.Header.Del("Location")
 		return
 	}
