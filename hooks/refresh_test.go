@@ -819,15 +819,17 @@ func TestManyTokensInAnAnswer(t *testing.T) {
 	s.Provider.Answers(func(w http.ResponseWriter, _ *http.Request) {
 		_, _ = io.WriteString(w, `{"access_token":"`+known+`"}`)
 	})
-	other.Provider.Answers(func(w http.ResponseWriter, _ *http.Request) {
+	const each = 900
+	other.Provider.Answers(func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.WriteString(w, `{"id_token":"x","access_token":[`)
-		for i := range 3 * maxRecent {
-			fmt.Fprintf(w, `"%d",`, i)
+		for i := range each {
+			fmt.Fprintf(w, `"%s-%d",`, r.Form.Get("refresh_token"), i)
 		}
 		_, _ = io.WriteString(w, `"last"]}`)
 	})
-	for _, one := range []*testServer{s, other} {
-		if got := one.Post("/refresh?code=RT"); got.Status != http.StatusOK {
+	s.Expect("one", s.Post("/refresh?code=RT"), http.StatusOK, `{"access_token":"`+known+`"}`)
+	for i := range 3 * maxRecent / each {
+		if got := other.Post(fmt.Sprint("/refresh?code=", i)); got.Status != http.StatusOK {
 			t.Fatalf("%d %.100s", got.Status, got.Body)
 		}
 	}

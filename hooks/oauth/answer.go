@@ -30,6 +30,8 @@ func readTokenResponse(answer Answer, grantType string) ([]byte, error) {
 	}
 	success := answer.isSuccess()
 	switch {
+	case success && isObject && !found.failed && found.hasToken && hasManyTokens(body):
+		return nil, notOAuth(fmt.Sprintf("has more than %d tokens", maxTokens))
 	case success && isObject && !found.failed && found.hasToken:
 		return body, nil
 	case !success && !answer.isError():

@@ -22,14 +22,29 @@ const (
 // replaced by what replace returns for it, which must need no escapes in JSON. It is given the value as it
 // stands in the response, with the quotes and escapes of a string. Every other byte stays. Blank strings are
 // no tokens, nor is what is neither a string nor a number; an object or an array with the name of a token
-// holds tokens of that kind.
+// holds tokens of that kind. It fails if there are more than a thousand.
 func ReplaceTokens(response []byte, replace func(TokenKind, []byte) (string, error)) ([]byte, error) {
 	r := tokenReplacer{response: response, replace: replace}
 	if !walkJSON(response, r.visit) {
 		return nil, errors.New("the token response is not JSON")
 	}
+	if r.err != nil {
+		return nil, r.err
+	}
 	r.replaced.Write(response[r.done:])
-	return r.replaced.Bytes(), r.err
+	return r.replaced.Bytes(), nil
+}
+
+// maxTokens bounds the tokens of a response. Providers send three or four. A token of a letter takes four bytes
+// there, and twenty times as many once it is sealed.
+const maxTokens = 1000
+
+var errManyTokens = errors.New("the token response has more than 1000 tokens")
+
+// hasManyTokens reports whether a token response has more tokens than ReplaceTokens replaces.
+func hasManyTokens(response []byte) bool {
+	_, err := ReplaceTokens(response, func(TokenKind, []byte) (string, error) { return "", nil })
+	return errors.Is(err, errManyTokens)
 }
 
 // TokensIn returns the access and refresh tokens in a token response, at any depth. There are none in what is
@@ -56,6 +71,7 @@ func TokenText(value []byte) (token string) {
 
 // tokenReplacer copies a token response, with other tokens in it.
 type tokenReplacer struct {
+	count    int // of the tokens
 	response []byte
 	replace  func(TokenKind, []byte) (string, error)
 	replaced bytes.Buffer
@@ -80,6 +96,10 @@ func (r *tokenReplacer) visit(value jsonValue) {
 		}
 	case '"', '0':
 		if kind = cmp.Or(kind, r.kind); kind != "" && strings.TrimSpace(value.text) != "" && r.err == nil {
+			if r.count++; r.count > maxTokens {
+				r.err = errManyTokens
+				return
+			}
 			var token string
 			token, r.err = r.replace(kind, r.response[value.begin:value.end])
 			r.replaced.Write(r.response[r.done:value.begin])

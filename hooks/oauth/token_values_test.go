@@ -3,6 +3,7 @@ package oauth
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -127,6 +128,25 @@ func expectNoToken(t *testing.T, value any) {
 				t.Errorf("%s is still %v", name, member)
 			}
 			expectNoToken(t, member)
+		}
+	}
+}
+
+// A response with tens of thousands of tokens would be many times as large once they are sealed.
+func TestTooManyTokens(t *testing.T) {
+	t.Parallel()
+	for name, format := range map[string]string{
+		"a list": `{"id_token":"x","access_token":["last"%s]}`,
+		"names":  `{"id_token":"x","access_token":{"x":"last"%s}}`,
+	} {
+		unit := map[string]string{"a list": `,"1"`, "names": `,"x":"1"`}[name]
+		for count, want := range map[int]bool{maxTokens: false, maxTokens + 1: true} {
+			body := fmt.Sprintf(format, strings.Repeat(unit, count-1))
+			tokens, err := readTokenResponse(Answer{Status: 200, Body: []byte(body)}, grantCode)
+			failure, failed := errors.AsType[*Error](err)
+			if failed != want || failed && failure.Meaning != NotOAuth || !failed && string(tokens) != body {
+				t.Errorf("%s, %d: %v", name, count, err)
+			}
 		}
 	}
 }
