@@ -24,15 +24,20 @@ const (
 // no tokens, nor is what is neither a string nor a number; an object or an array with the name of a token
 // holds tokens of that kind. It fails if there are more than a thousand.
 func ReplaceTokens(response []byte, replace func(TokenKind, []byte) (string, error)) ([]byte, error) {
-	r := tokenReplacer{response: response, replace: replace}
-	if !walkJSON(response, r.visit) {
-		return nil, errors.New("the token response is not JSON")
+	var replaced bytes.Buffer
+	done := 0 // how much of the response has been copied, in bytes
+	err := eachToken(response, func(kind TokenKind, value jsonValue) error {
+		token, err := replace(kind, response[value.begin:value.end])
+		replaced.Write(response[done:value.begin])
+		replaced.WriteString(`"` + token + `"`)
+		done = value.end
+		return err
+	})
+	if err != nil {
+		return nil, err
 	}
-	if r.err != nil {
-		return nil, r.err
-	}
-	r.replaced.Write(response[r.done:])
-	return r.replaced.Bytes(), nil
+	replaced.Write(response[done:])
+	return replaced.Bytes(), nil
 }
 
 // maxTokens bounds the tokens of a response. Providers send three or four. A token of a letter takes four bytes
@@ -43,18 +48,17 @@ var errManyTokens = errors.New("the token response has more than 1000 tokens")
 
 // hasManyTokens reports whether a token response has more tokens than ReplaceTokens replaces.
 func hasManyTokens(response []byte) bool {
-	_, err := ReplaceTokens(response, func(TokenKind, []byte) (string, error) { return "", nil })
-	return errors.Is(err, errManyTokens)
+	return errors.Is(eachToken(response, func(TokenKind, jsonValue) error { return nil }), errManyTokens)
 }
 
 // TokensIn returns the access and refresh tokens in a token response, at any depth. There are none in what is
 // not JSON.
 func TokensIn(response []byte) (tokens []string) {
-	collect := func(_ TokenKind, value []byte) (string, error) {
-		tokens = append(tokens, TokenText(value))
-		return "", nil
-	}
-	if _, err := ReplaceTokens(response, collect); err != nil {
+	err := eachToken(response, func(_ TokenKind, value jsonValue) error {
+		tokens = append(tokens, TokenText(response[value.begin:value.end]))
+		return nil
+	})
+	if err != nil {
 		return nil
 	}
 	return tokens
@@ -69,43 +73,47 @@ func TokenText(value []byte) (token string) {
 	return token
 }
 
-// tokenReplacer copies a token response, with other tokens in it.
-type tokenReplacer struct {
-	count    int // of the tokens
-	response []byte
-	replace  func(TokenKind, []byte) (string, error)
-	replaced bytes.Buffer
-	done     int // how much of the response has been copied, in bytes
-	err      error
+// eachToken visits the tokens of a response, as [ReplaceTokens] has them, until there are too many or a visit
+// fails.
+func eachToken(response []byte, visit func(TokenKind, jsonValue) error) error {
+	f := tokenFinder{visit: visit}
+	if !walkJSON(response, f.see) {
+		return errors.New("the token response is not JSON")
+	}
+	return f.err
+}
+
+// tokenFinder finds the tokens among the values of a token response.
+type tokenFinder struct {
+	visit func(TokenKind, jsonValue) error
+	count int
+	err   error
 
 	// The object or array that is open and has the name of a token; blank: none is. depth is where it is.
 	kind  TokenKind
 	depth int
 }
 
-func (r *tokenReplacer) visit(value jsonValue) {
+func (f *tokenFinder) see(value jsonValue) {
 	kind := tokenKindOf(value.name)
 	switch value.kind {
 	case '{', '[':
-		if r.kind == "" && kind != "" {
-			r.kind, r.depth = kind, value.depth
+		if f.kind == "" && kind != "" {
+			f.kind, f.depth = kind, value.depth
 		}
 	case '}', ']':
-		if r.kind != "" && r.depth == value.depth {
-			r.kind = ""
+		if f.kind != "" && f.depth == value.depth {
+			f.kind = ""
 		}
 	case '"', '0':
-		if kind = cmp.Or(kind, r.kind); kind != "" && strings.TrimSpace(value.text) != "" && r.err == nil {
-			if r.count++; r.count > maxTokens {
-				r.err = errManyTokens
-				return
-			}
-			var token string
-			token, r.err = r.replace(kind, r.response[value.begin:value.end])
-			r.replaced.Write(r.response[r.done:value.begin])
-			r.replaced.WriteString(`"` + token + `"`)
-			r.done = value.end
+		if kind = cmp.Or(kind, f.kind); kind == "" || strings.TrimSpace(value.text) == "" || f.err != nil {
+			return
 		}
+		if f.count++; f.count > maxTokens {
+			f.err = errManyTokens
+			return
+		}
+		f.err = f.visit(kind, value)
 	}
 }
 
