@@ -80,11 +80,6 @@ func TestRequestsCostTheirSize(t *testing.T) {
 			usual:  request("POST /poll", fill("x", 54_000), parts),
 		},
 		{
-			name:   "parameters of parts that are read",
-			costly: request("POST /poll", fill(disposition(";%x=b", 35), 54_000)+"--b--", parts),
-			usual:  request("POST /poll", fill("x", 54_000), parts),
-		},
-		{
 			name:   "type of a body",
 			costly: request("POST /authorize", "x", "Content-Type: text/plain"+numbered(";a%d=b")),
 			usual:  request("POST /authorize", "x", "Content-Type: text/plain;"+fill("x", length)),

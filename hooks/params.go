@@ -124,28 +124,25 @@ func (e *request) bodyReader() (read func(name string) string) {
 func isObject(body []byte) bool { return bytes.HasPrefix(bytes.TrimSpace(body), []byte("{")) }
 
 const (
-	// maxPartLines bounds the lines of a form with parts. Browsers send four for each part, and each line of
-	// a part's headers takes as long to read as a kilobyte of text.
+	// maxPartLines bounds the lines that are read of a form with parts. Browsers send four for each part, and
+	// each line of a part's headers takes as long to read as a kilobyte of text.
 	maxPartLines = 10 * maxParams
 
-	// maxDisposition bounds the header Content-Disposition of a part, in bytes. One that is longer is not
-	// read: each of its parameters takes half a microsecond.
-	maxDisposition = 200
+	// maxDisposition bounds the header Content-Disposition of a part, in parameters. One that has more is not
+	// read: each takes half a microsecond. Browsers send a name, and of a file another one.
+	maxDisposition = 3
 )
 
 // multipartParams returns the parameters of a form with parts (RFC 7578), but for its files.
 func multipartParams(body []byte, boundary string) map[string]string {
 	values := map[string]string{}
-	if bytes.Count(body, []byte("\n")) > maxPartLines {
-		return values
-	}
-	parts := multipart.NewReader(bytes.NewReader(body), boundary)
+	parts := multipart.NewReader(bytes.NewReader(firstLines(body, maxPartLines)), boundary)
 	for range maxParams {
 		part, err := parts.NextPart()
 		if err != nil {
 			break
 		}
-		if len(part.Header.Get("Content-Disposition")) > maxDisposition {
+		if strings.Count(part.Header.Get("Content-Disposition"), ";") > maxDisposition {
 			continue
 		}
 		value, err := io.ReadAll(part)
@@ -154,6 +151,19 @@ func multipartParams(body []byte, boundary string) map[string]string {
 		}
 	}
 	return values
+}
+
+// firstLines returns so many lines of a text, or all if it has not as many.
+func firstLines(text []byte, count int) []byte {
+	end := 0
+	for range count {
+		length := bytes.IndexByte(text[end:], '\n') + 1
+		if length == 0 {
+			return text
+		}
+		end += length
+	}
+	return text[:end]
 }
 
 // jsonParams returns the parameters in a JSON object. There are none if it is malformed, or has more objects
