@@ -14,7 +14,7 @@ import (
 
 // What of a machine of a cluster calls for a change.
 const (
-	// machineClockTolerance is how far two clocks may differ. Each machine says when a login has expired.
+	// machineClockTolerance is how far two clocks may differ.
 	machineClockTolerance = time.Second
 	// slowWrites is how long writes to a disk take that make people wait.
 	slowWrites = 100 * time.Millisecond
@@ -113,7 +113,8 @@ func machineFindings(machine cluster.Machine) (findings []doctor.Finding) {
 		}
 		add(fmt.Sprintf("The clock of %s is %s %s this machine's.", machine.Name, shortTime(off.Abs()),
 			direction),
-			"Logins expire too early or too late there, and the times in the dashboard are wrong.",
+			"Sign-ins go by the clock that is in the middle of all. If a second one is wrong, they end too "+
+				"early or too late, and from a day on the machines refuse each other.",
 			"Set the clocks of all machines, preferably with NTP.")
 	}
 	if isSlow {

@@ -80,7 +80,7 @@ func (s *server) question(
 		Provider:  providerName(client),
 		Elsewhere: bothKnown && pending.Elsewhere(network),
 		Started:   pending.Created,
-		Ago:       max(0, s.config.timing.now().Sub(pending.Created)),
+		Ago:       max(0, s.table.Now().Sub(pending.Created)),
 		Fields:    fields,
 	}, nil
 }

@@ -116,6 +116,7 @@ func (m *membership) share(ctx context.Context, own ownStore, config Config) err
 		return fmt.Errorf("the plugins and admins of the other machines cannot be had: %w", err)
 	}
 	m.ends = append(m.ends, records.Close)
+	m.startRoster(ctx, own, config)
 	m.sessions = shared.Open(m.member.Client(), own.sessions, shared.Options{
 		Machine:      config.Cluster.Name,
 		ExchangeTime: config.timing.provider + finishTime,
@@ -126,17 +127,30 @@ func (m *membership) share(ctx context.Context, own ownStore, config Config) err
 	m.rotations = rotation.New(m.member.Client(), rotation.Options{
 		Kept: config.timing.refreshKept,
 		Busy: config.timing.provider + rotationSpare,
-		Now:  config.timing.now,
+		Now:  own.sessions.Now,
 		Log:  m.log,
 	})
 	m.follow(own.refreshes)
+	return nil
+}
+
+// startRoster lets the machines know of each other. From then on what they share goes by the time that most
+// of their clocks have.
+func (m *membership) startRoster(ctx context.Context, own ownStore, config Config) {
 	m.roster = m.member.NewRoster(cluster.RosterOptions{
 		Version: config.Version,
 		Free:    func() (bytes uint64, known bool) { return doctor.FreeSpace(own.app.DataDir()) },
 	})
 	m.ends = append(m.ends, m.roster.Close)
-	return nil
+	ctx, cancel := context.WithTimeout(ctx, clocksTime)
+	defer cancel()
+	m.roster.AwaitClocks(ctx)
+	own.sessions.Now = func() time.Time { return config.timing.now().Add(m.roster.Correction()) }
 }
+
+// clocksTime bounds how long a start waits for the clocks of the other machines, which takes some
+// milliseconds if they run.
+const clocksTime = 2 * time.Second
 
 // follow makes this machine forget the answers to refreshes that the others no longer give.
 func (m *membership) follow(refreshes *refreshCache) {

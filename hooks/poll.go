@@ -106,7 +106,7 @@ func (s *server) waitForEnd(e *request, login *session.Login) bool {
 		return false
 	}
 	defer held.leave()
-	left := login.Expires().Sub(s.config.timing.now())
+	left := login.Expires().Sub(s.table.Now())
 	timer := time.NewTimer(min(time.Duration(min(seconds, maxWait))*s.config.timing.pollSecond, left))
 	defer timer.Stop()
 	s.metrics.waiting.Inc()
@@ -115,7 +115,7 @@ func (s *server) waitForEnd(e *request, login *session.Login) bool {
 	case <-login.Ended():
 		return !held.isReplaced()
 	case <-timer.C:
-		return !s.config.timing.now().Before(login.Expires())
+		return !s.table.Now().Before(login.Expires())
 	case <-held.replaced:
 		return false
 	case <-held.displaced:

@@ -78,7 +78,7 @@ func newServer(app core.App, config Config, records *plugins.Records) (*server, 
 	if err != nil {
 		return nil, err
 	}
-	table.Now = config.timing.now
+	table.Now = config.timing.now // unless the machines of a cluster know better
 	dashboardLines := &repeats{}
 	log := newLogger(config.Log, app.Logger().Handler(), dashboardLines)
 	refreshes := newRefreshCache(config.timing.refreshKept)
@@ -123,7 +123,7 @@ func newServer(app core.App, config Config, records *plugins.Records) (*server, 
 		OnOutcome:  s.loginEnded,
 		Machine:    s.machine(),
 		MaxPending: s.maxPending(),
-		Now:        config.timing.now,
+		Now:        table.Now,
 	})
 	s.metrics = newMetrics(s.sessions, config.Version)
 	s.metrics.addDisk(app.DataDir())

@@ -60,6 +60,8 @@ type Roster struct {
 
 	stop    context.CancelFunc
 	running sync.WaitGroup
+	asked   chan struct{} // has something if another machine wants to hear of this one
+	clock   clock
 
 	mu     sync.Mutex
 	heard  map[string]*heard // by the name of the machine
@@ -86,6 +88,8 @@ type presence struct {
 	Slow *time.Duration `json:"slow,omitempty"`
 	// Applied is the latest change that it has stored, by its number, or zero.
 	Applied uint64 `json:"applied,omitempty"`
+	// Asks says that the machine has just been started, and wants to know the clocks of the others.
+	Asks bool `json:"asks,omitempty"`
 }
 
 // heard is what is known of another machine.
@@ -94,6 +98,7 @@ type heard struct {
 
 	at     time.Time       // by the clock of this machine
 	ahead  []time.Duration // as its latest messages had it
+	late   *time.Duration  // as the latest one had it, if that does not count yet; or nil
 	behind *uint64         // nil: it was only recalled
 }
 
@@ -122,7 +127,13 @@ func (m *Member) NewRoster(options RosterOptions) *Roster {
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	r := &Roster{
-		member: m, options: options, stop: stop, heard: map[string]*heard{}, began: options.now(),
+		member:  m,
+		options: options,
+		stop:    stop,
+		asked:   make(chan struct{}, 1),
+		clock:   clock{known: make(chan struct{})},
+		heard:   map[string]*heard{},
+		began:   options.now(),
 	}
 	r.running.Go(func() { r.tell(ctx) })
 	r.running.Go(func() { r.follow(ctx) })
@@ -140,11 +151,12 @@ func (r *Roster) Close() {
 func (r *Roster) tell(ctx context.Context) {
 	every := time.NewTicker(r.options.every)
 	defer every.Stop()
-	for {
-		r.put(ctx)
+	for asks := true; ; asks = false {
+		r.put(ctx, asks)
 		r.relieve(ctx)
 		select {
 		case <-every.C:
+		case <-r.asked:
 		case <-ctx.Done():
 			return
 		}
@@ -152,10 +164,11 @@ func (r *Roster) tell(ctx context.Context) {
 }
 
 // put tells the others once. If it fails, the next time comes soon, and they see that this one is away.
-func (r *Roster) put(ctx context.Context) {
+func (r *Roster) put(ctx context.Context, asks bool) {
 	ctx, cancel := context.WithTimeout(ctx, r.options.every)
 	defer cancel()
 	present := r.present()
+	present.Asks = asks
 	r.mu.Lock()
 	r.own = present
 	r.lag.told(time.Now())
@@ -258,14 +271,23 @@ func (r *Roster) hear(name string, value []byte) {
 		r.heard[name] = known
 	}
 	known.presence, known.at, r.latest = present, now, now
-	known.ahead = append(known.ahead, time.UnixMilli(present.Time).Sub(now))
-	known.ahead = slices.Clone(known.ahead[max(0, len(known.ahead)-aheadSamples):])
+	known.addAhead(time.UnixMilli(present.Time).Sub(now))
 	if present.Applied > 0 {
 		committed := r.member.etcd.Server.CommittedIndex()
 		known.behind = new(committed - min(committed, present.Applied))
 	}
-	if name == r.member.config.Name && present.Time == r.own.Time {
-		r.lag.seen(time.Now())
+	if name == r.member.config.Name {
+		if present.Time == r.own.Time {
+			r.lag.seen(time.Now())
+		}
+		return
+	}
+	r.correct()
+	if present.Asks {
+		select {
+		case r.asked <- struct{}{}:
+		default: // it is about to be told
+		}
 	}
 }
 

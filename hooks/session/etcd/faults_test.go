@@ -343,7 +343,7 @@ func (wakes) Ended(session.Outcome) {}
 // A list that is older than what is known takes nothing away.
 func TestOldList(t *testing.T) {
 	t.Parallel()
-	m := &memory{byTime: map[string][]entry{}}
+	m := &memory{byTime: map[string][]entry{}, now: time.Now}
 	row := newRow("000001")
 	e := newEntry(rowKeys+row.ID, 7)
 	e.record = newRecord(row, "nonce")

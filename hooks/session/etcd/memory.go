@@ -12,6 +12,8 @@ import (
 // own writes. It may be behind etcd, never ahead. So what it says is good for a transaction on the revision,
 // and for a yes, and not for a no.
 type memory struct {
+	now func() time.Time
+
 	mu       sync.Mutex
 	byTime   map[string][]entry // by the time that their keys begin with
 	listed   bool               // whether there was a list of all rows
@@ -97,7 +99,7 @@ func (m *memory) notify(e entry) {
 		switch {
 		case e.Status != session.StatusPending:
 			watcher.Woken(e.id)
-		case e.seen.UnixMilli() < e.Expires:
+		case milliseconds(m.now()) < e.Expires:
 			watcher.Pending(e.row())
 		}
 	}

@@ -44,6 +44,8 @@ type Options struct {
 	// ExchangeTime is how long a machine may take to exchange a code. Later the others end the login as
 	// failed: the machine has died. Zero means 15 seconds.
 	ExchangeTime time.Duration
+	// Now is the clock. If it is nil, it is [time.Now].
+	Now func() time.Time
 	// Copy follows the rows. If it is nil, nothing does.
 	Copy session.Copy
 	// Log is told when the watch is interrupted, and of rows that cannot be read.
@@ -83,12 +85,15 @@ func newTable(kv etcdtry.KV, watcher clientv3.Watcher, options Options, timing t
 	if options.ExchangeTime == 0 {
 		options.ExchangeTime = 15 * time.Second
 	}
+	if options.Now == nil {
+		options.Now = time.Now
+	}
 	t := &Table{
 		kv:        kv,
 		watcher:   watcher,
 		options:   options,
 		timing:    timing,
-		memory:    memory{byTime: map[string][]entry{}},
+		memory:    memory{byTime: map[string][]entry{}, now: options.Now},
 		maxRows:   defaultMaxRows,
 		stop:      stop,
 		listed:    make(chan struct{}),

@@ -127,7 +127,7 @@ func (t *Table) superviseExchanges(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		}
-		t.giveBackAbandoned(ctx, time.Now())
+		t.giveBackAbandoned(ctx, t.options.Now())
 		interrupted := t.interruption()
 		if interrupted.Status == "" {
 			continue
@@ -136,7 +136,7 @@ func (t *Table) superviseExchanges(ctx context.Context) {
 			return e.isBeingExchanged() && time.Since(e.seen) > t.options.ExchangeTime
 		}) {
 			// Another machine may be faster, and without a majority nobody is: it is tried again.
-			if _, err := t.interrupt(ctx, e, interrupted, time.Now()); err != nil {
+			if _, err := t.interrupt(ctx, e, interrupted, t.options.Now()); err != nil {
 				break
 			}
 		}

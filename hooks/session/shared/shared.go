@@ -53,6 +53,7 @@ func Open(client *clientv3.Client, local *sqlite.Table, options Options) *Sessio
 		Table: etcd.New(client, etcd.Options{
 			Machine:      options.Machine,
 			ExchangeTime: options.ExchangeTime,
+			Now:          local.Now,
 			Copy:         copied,
 			Log:          options.Log,
 		}),

@@ -1,0 +1,115 @@
+package cluster
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+)
+
+// The machines go by the clock in the middle, whichever machine is asked, and nobody's is corrected who is
+// right. As long as most of them may be wrong, that is not known.
+func TestCorrection(t *testing.T) {
+	t.Parallel()
+	const fast, slow = 5 * time.Minute, -5 * time.Minute
+	for name, test := range map[string]struct {
+		others   []time.Duration
+		machines int
+		want     time.Duration
+		isKnown  bool
+	}{
+		"nobody heard":          {machines: 3},
+		"one heard, alike":      {others: []time.Duration{time.Second}, machines: 3, isKnown: true},
+		"one heard, other time": {others: []time.Duration{fast}, machines: 3},
+		"all alike":             {others: []time.Duration{time.Second, -time.Second}, machines: 3, isKnown: true},
+		"another is wrong":      {others: []time.Duration{0, fast}, machines: 3, isKnown: true},
+		"this one is fast":      {others: []time.Duration{slow, slow}, machines: 3, want: slow, isKnown: true},
+		"this one is slow":      {others: []time.Duration{fast, fast}, machines: 3, want: fast, isKnown: true},
+		"all differ, first":     {others: []time.Duration{fast, 2 * fast}, machines: 3, want: fast, isKnown: true},
+		"all differ, middle":    {others: []time.Duration{fast, slow}, machines: 3, isKnown: true},
+		"five, two wrong":       {others: []time.Duration{fast, slow, 0, 0}, machines: 5, isKnown: true},
+		"five, one of two": {
+			others: []time.Duration{fast, fast, fast, 0}, machines: 5, want: fast, isKnown: true,
+		},
+		"five, two heard": {others: []time.Duration{0, 0}, machines: 5, isKnown: true},
+		"alone":           {machines: 1, isKnown: true},
+		"none":            {machines: 0, isKnown: true},
+	} {
+		correction, isKnown := correctionBy(test.others, test.machines)
+		if correction != test.want || isKnown != test.isKnown {
+			t.Errorf("%s: corrected by %s, known %t", name, correction, isKnown)
+		}
+	}
+}
+
+// Messages that were long under way say nothing of a clock. One that is set is known with the next message,
+// or with the one after that.
+func TestAhead(t *testing.T) {
+	t.Parallel()
+	s := func(seconds ...float64) (all []time.Duration) {
+		for _, second := range seconds {
+			all = append(all, time.Duration(second*float64(time.Second)))
+		}
+		return all
+	}
+	for name, test := range map[string]struct {
+		messages []time.Duration
+		want     float64
+	}{
+		"in time":               {messages: s(-0.1, -0.01, -0.3), want: -0.01},
+		"frozen for a minute":   {messages: s(0, 0, 0, -55, -45, -35, -25, -15, -5), want: 0},
+		"and then in time":      {messages: s(-0.2, -55, -45, -5, 0), want: 0},
+		"late at first":         {messages: s(-9, 0), want: 0},
+		"set forward":           {messages: s(0, 0, 300), want: 300},
+		"set back":              {messages: s(300, 300, 300, 0, 0), want: 0},
+		"set back, one is late": {messages: s(300, 300, -4, 0, 0), want: 0},
+	} {
+		var h heard
+		for _, ahead := range test.messages {
+			h.addAhead(ahead)
+		}
+		if got := slices.Max(h.ahead); got != s(test.want)[0] {
+			t.Errorf("%s: it is ahead by %s", name, got)
+		}
+	}
+}
+
+// A machine whose clock is wrong knows that when it has just been started, from the others that run.
+func TestClockAtStart(t *testing.T) {
+	t.Parallel()
+	m := newMachines(t, "a b c")
+	m.start(t, "a b c")
+	rosters := map[string]*Roster{}
+	open := func(name string, ahead time.Duration) {
+		rosters[name] = m.members[name].NewRoster(RosterOptions{
+			Free:  func() (uint64, bool) { return 0, false },
+			now:   func() time.Time { return time.Now().Add(ahead) },
+			every: time.Hour,
+		})
+	}
+	expect := func(name string, want time.Duration) {
+		t.Helper()
+		ctx, cancel := context.WithTimeout(t.Context(), patience)
+		defer cancel()
+		rosters[name].AwaitClocks(ctx)
+		if ctx.Err() != nil {
+			t.Fatalf("%s does not know", name)
+		}
+		eventually(t, want.String(), func() string {
+			return fmt.Sprint(rosters[name].Correction().Round(10 * time.Second))
+		})
+	}
+	open("a", 0)
+	open("b", 0)
+	expect("a", 0)
+	expect("b", 0)
+	for _, off := range []time.Duration{5 * time.Minute, -5 * time.Minute} {
+		open("c", off)
+		expect("c", -off)
+		expect("a", 0)
+		rosters["c"].Close()
+	}
+	rosters["a"].Close()
+	rosters["b"].Close()
+}
