@@ -13,6 +13,7 @@ import (
 
 	"github.com/pocketbase/pocketbase/core"
 
+	"plugin-oauth/hooks/cluster"
 	"plugin-oauth/hooks/oauth"
 	"plugin-oauth/hooks/plugins"
 	"plugin-oauth/hooks/relay"
@@ -299,7 +300,7 @@ func (s *server) sweep() {
 	began := time.Now()
 	var swept session.Swept
 	err := s.membership.check() // without a majority nothing can be swept, and no admin should wait for that
-	if err == nil {
+	if err == nil || errors.Is(err, cluster.ErrFull) {
 		swept, err = s.sweepSessions(context.Background())
 		err = errors.Join(err, s.membership.sweep())
 	}

@@ -97,7 +97,7 @@ func (m *Member) Check() error {
 		return err
 	}
 	if _, isFull := m.full(); isFull {
-		return errFull
+		return ErrFull
 	}
 	return nil
 }

@@ -23,14 +23,14 @@ func (m *Member) full() (ids []types.ID, isFull bool) {
 	return ids, len(ids) > 0
 }
 
-// errFull says why nothing can be stored. It is for the admin.
-var errFull = fmt.Errorf("the data that the machines share have reached %d GB, and nothing can be stored "+
+// ErrFull says why nothing can be stored, though most of the machines are there. It is for the admin.
+var ErrFull = fmt.Errorf("the data that the machines share have reached %d GB, and nothing can be stored "+
 	"until old ones are removed, which is being done", quota>>30)
 
 // keepRoom makes room if there is none, and tells the admin once of each. It returns whether there is none.
 func (m *Member) keepRoom(ctx context.Context, wasFull bool) (isFull bool) {
 	if _, isFull = m.full(); isFull && !wasFull {
-		m.config.Log.Error(errFull.Error())
+		m.config.Log.Error(ErrFull.Error())
 	}
 	if err := m.freeSpace(ctx); err != nil && ctx.Err() == nil {
 		m.config.Log.Warn("no room could be made for the data that the machines share", "cause", err)

@@ -85,7 +85,7 @@ func TestNoSpace(t *testing.T) {
 	m := newSmallMachines(t)
 	m.fillUp(t)
 	m.expectRoom(t)
-	for _, words := range []string{errFull.Error(), "there is room for the data"} {
+	for _, words := range []string{ErrFull.Error(), "there is room for the data"} {
 		eventually(t, words, func() string {
 			if strings.Contains(m.logs["a"].String(), words) {
 				return words
