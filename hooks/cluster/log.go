@@ -43,6 +43,9 @@ var ourWords = map[string]string{
 	// A first start may look for it before anything is stored, and looks again.
 	"Failed to detect schema version":  "",
 	"failed to update storage version": "",
+	// Who starts it says that, and what to do.
+	"bootstrap failed":          "",
+	"Failed to validate schema": "",
 	// It has no clients.
 	"Running http and grpc server on single port. This is not recommended for production.": "",
 }

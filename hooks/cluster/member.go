@@ -196,14 +196,32 @@ func (m *Member) enter(ctx context.Context) error {
 func startEtcd(config *embed.Config) (started *embed.Etcd, err error) {
 	defer func() {
 		reason := recover()
-		if cause, isError := reason.(error); isError && isFull(cause) {
+		cause, isError := reason.(error)
+		if !isError {
+			cause = err
+		}
+		switch {
+		case cause != nil && isOtherVersion(cause):
+			err = fmt.Errorf("the other machines, or the data in %s, are of a version of this program that does "+
+				"not mix with this one: start the version that the others have (%w)", config.Dir, cause)
+		case isError && isFull(cause):
 			err = fmt.Errorf("the data in %s cannot be written: %w", config.Dir, cause)
-		} else if reason != nil {
+		case reason != nil:
 			err = fmt.Errorf("the data in %s cannot be used: %v; delete the folder on this machine, and "+
 				"the others fill it again", config.Dir, reason)
 		}
 	}()
 	return embed.StartEtcd(config)
+}
+
+// isOtherVersion reports whether etcd does not mix with that of the others, or of the data. It says so as
+// text.
+func isOtherVersion(err error) bool {
+	return slices.ContainsFunc([]string{
+		"is not supported",                          // the data, or the kind of change that they would need
+		"incompatible with current running cluster", // who joins
+		"invalid downgrade",                         // who was a member
+	}, func(words string) bool { return strings.Contains(err.Error(), words) })
 }
 
 // errReplaced says that this machine's data are those of a member that the others have replaced.

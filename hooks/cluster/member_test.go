@@ -177,6 +177,10 @@ func TestMistakes(t *testing.T) {
 			config: ofAnotherCluster,
 		},
 		{
+			name: "data of a later version", want: "start the version that the others have",
+			config: ofLaterVersion,
+		},
+		{
 			name: "data that differ", want: "differ from those of the others: delete the folder",
 			config: withOtherValues,
 		},
@@ -204,21 +208,38 @@ func ofAnotherCluster(t *testing.T, config Config) Config {
 	return config
 }
 
+// ofLaterVersion gives a machine its data as if a version had stored them that this one cannot read.
+func ofLaterVersion(t *testing.T, config Config) Config {
+	folder := t.TempDir()
+	if err := os.CopyFS(folder, os.DirFS(config.Folder)); err != nil {
+		t.Fatal(err)
+	}
+	config.Folder = folder
+	changeData(t, config, "meta", func(bucket *bbolt.Bucket) error {
+		return bucket.Put([]byte("storageVersion"), []byte("3.99.0"))
+	})
+	return config
+}
+
 // withOtherValues changes a value behind etcd's back.
 func withOtherValues(t *testing.T, config Config) Config {
+	changeData(t, config, "key", func(bucket *bbolt.Bucket) error {
+		key, value := bucket.Cursor().First()
+		return bucket.Put(key, append(value[:len(value)-1:len(value)-1], 'x'))
+	})
+	return config
+}
+
+func changeData(t *testing.T, config Config, bucket string, change func(*bbolt.Bucket) error) {
+	t.Helper()
 	db, err := bbolt.Open(filepath.Join(config.Folder, "member", "snap", "db"), 0o600, nil)
 	if err == nil {
-		err = db.Update(func(tx *bbolt.Tx) error {
-			bucket := tx.Bucket([]byte("key"))
-			key, value := bucket.Cursor().First()
-			return bucket.Put(key, append(value[:len(value)-1:len(value)-1], 'x'))
-		})
+		err = db.Update(func(tx *bbolt.Tx) error { return change(tx.Bucket([]byte(bucket))) })
 		err = errors.Join(err, db.Close())
 	}
 	if err != nil {
 		t.Fatal(err)
 	}
-	return config
 }
 
 // withDamagedLog overwrites etcd's log.
