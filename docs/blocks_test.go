@@ -88,7 +88,7 @@ var blocks = map[string]run{
 	"docs/cluster.md: curl -X POST http://localhost:8788/autho": inThree,
 	"docs/cluster.md: curl -X POST http://localhost:8787/autho": inThree,
 	"docs/cluster.md: CLUSTER=a=10.0.0.1:2380,b=10.0.0.2:2380,": notRun("it needs three machines"),
-	"docs/cluster.md: [Service]":                                notRun("it needs machines with systemd"),
+	"docs/cluster.md: [Unit]":                                   notRun("it needs machines with systemd"),
 	"docs/cluster.md: backend plugin_oauth":                     notRun("it needs three machines"),
 	"docs/cluster.md: fly secrets set --stage CLUSTER=fly CLUS": notRun("it needs an account at Fly.io"),
 	"docs/cluster.md: cd examples/cluster":                      notRun("it needs Docker"),

@@ -51,6 +51,11 @@ func TestThreeTerminals(t *testing.T) {
 		w.await(at(port) + "/_/")
 	}
 	c.signInAcross(p, strings.Split(strings.TrimSpace(block("curl -X POST http://localhost:8788")), "\n"))
+	for _, w := range []*terminal{first, second, third} {
+		if strings.Contains(w.printed.String(), "Change REDIRECT_URI") {
+			t.Errorf("it asks for a REDIRECT_URI of its own, though all finish all:\n%s", w.printed)
+		}
+	}
 
 	second.interrupt()
 	c.signInAcross(p, strings.Split(strings.TrimSpace(block("curl -X POST http://localhost:8787")), "\n"))
@@ -115,6 +120,9 @@ func TestClusterFiles(t *testing.T) {
 			if !found[name] {
 				t.Errorf("%s does not set %s", file, name)
 			}
+		}
+		if drive := regexp.MustCompile(`"[A-Za-z]:/[^"]*"`).Find(content); drive != nil {
+			t.Errorf("%s has a volume that Docker takes for a drive of Windows: %s", file, drive)
 		}
 		match := list.FindSubmatch(content)
 		if match == nil {

@@ -1,4 +1,4 @@
-//go:build unix && faults
+//go:build linux && faults
 
 package hooks
 
@@ -137,7 +137,9 @@ func expectRefreshesOnce(machines testkit.Machines) {
 func expectClockNamed(machines testkit.Machines, off time.Duration) {
 	t := machines[0].T
 	t.Helper()
-	seenBy := map[bool]string{true: "is 5 min ahead of this machine's.", false: "is 5 min behind this machine's."}
+	seenBy := map[bool]string{
+		true: "is 5 min ahead of this machine's.", false: "is 5 min behind this machine's.",
+	}
 	for i, name := range []string{"a", "b", "c"} {
 		p := machines[i]
 		words := []string{"The clock of b " + seenBy[off > 0]}
@@ -215,7 +217,8 @@ func (e *ending) expect(machines testkit.Machines) {
 	}
 	for _, readKey := range e.living {
 		for _, p := range machines {
-			p.ExpectError("tokens that nobody fetched", p.Poll(readKey), http.StatusBadRequest, "expired_token")
+			got := p.Poll(readKey)
+			p.ExpectError("tokens that nobody fetched", got, http.StatusBadRequest, "expired_token")
 		}
 	}
 }

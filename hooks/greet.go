@@ -13,8 +13,6 @@ import (
 	"github.com/pocketbase/dbx"
 	"github.com/pocketbase/pocketbase/core"
 	"github.com/pocketbase/pocketbase/tools/osutils"
-
-	"plugin-oauth/hooks/plugins"
 )
 
 // greeting is what an author needs to know first.
@@ -100,7 +98,7 @@ func newGreeting(app core.App, base string, sockets []string, config Config) (*g
 	}
 	switch {
 	case config.Plugin != nil:
-		g.addPlugin(config.Plugin, base)
+		g.addPlugin(config, base)
 	case len(records) == 0 && config.PublicURL != "" && config.EncryptionKey != "":
 		g.add("Plugin", "none yet; add one in the dashboard, in the collection plugins")
 	case len(records) == 0:
@@ -110,11 +108,13 @@ func newGreeting(app core.App, base string, sockets []string, config Config) (*g
 }
 
 // addPlugin adds what an author needs to know about the plugin that the environment configures.
-func (g *greeting) addPlugin(plugin *plugins.Plugin, base string) {
+func (g *greeting) addPlugin(config Config, base string) {
+	plugin := config.Plugin
 	g.add("Redirect", plugin.RedirectURI+" (the provider must know this address)")
 	redirect, err := url.Parse(plugin.RedirectURI)
-	if err == nil && base != "" && redirect.Hostname() == "localhost" &&
-		redirect.Scheme+"://"+redirect.Host != base {
+	isElsewhere := err == nil && redirect.Scheme+"://"+redirect.Host != base
+	// Of a cluster each machine takes it, whichever it leads to.
+	if isElsewhere && base != "" && redirect.Hostname() == "localhost" && config.Cluster == nil {
 		g.add("", "It does not lead here. Change REDIRECT_URI, and the entry at the provider, to "+base+
 			"/redirect")
 	}

@@ -55,8 +55,8 @@ func (r *Roster) logCorrection(correction time.Duration) {
 		r.member.config.Log.Info("the clock of this machine is as those of the others again")
 		return
 	}
-	r.member.config.Log.Warn("the clock of this machine differs from those of the others, by which sign-ins go "+
-		"now; set it", "ahead", -correction.Round(time.Second))
+	r.member.config.Log.Warn("the clock of this machine differs from those of the others, by which sign-ins "+
+		"go now; set it", "ahead", -correction.Round(time.Second))
 }
 
 // correctionBy returns by how much this machine's clock has to be corrected, if the clocks of others are so

@@ -13,6 +13,7 @@ import (
 func TestCorrection(t *testing.T) {
 	t.Parallel()
 	const fast, slow = 5 * time.Minute, -5 * time.Minute
+	some := func(all ...time.Duration) []time.Duration { return all }
 	for name, test := range map[string]struct {
 		others   []time.Duration
 		machines int
@@ -20,21 +21,19 @@ func TestCorrection(t *testing.T) {
 		isKnown  bool
 	}{
 		"nobody heard":          {machines: 3},
-		"one heard, alike":      {others: []time.Duration{time.Second}, machines: 3, isKnown: true},
-		"one heard, other time": {others: []time.Duration{fast}, machines: 3},
-		"all alike":             {others: []time.Duration{time.Second, -time.Second}, machines: 3, isKnown: true},
-		"another is wrong":      {others: []time.Duration{0, fast}, machines: 3, isKnown: true},
-		"this one is fast":      {others: []time.Duration{slow, slow}, machines: 3, want: slow, isKnown: true},
-		"this one is slow":      {others: []time.Duration{fast, fast}, machines: 3, want: fast, isKnown: true},
-		"all differ, first":     {others: []time.Duration{fast, 2 * fast}, machines: 3, want: fast, isKnown: true},
-		"all differ, middle":    {others: []time.Duration{fast, slow}, machines: 3, isKnown: true},
-		"five, two wrong":       {others: []time.Duration{fast, slow, 0, 0}, machines: 5, isKnown: true},
-		"five, one of two": {
-			others: []time.Duration{fast, fast, fast, 0}, machines: 5, want: fast, isKnown: true,
-		},
-		"five, two heard": {others: []time.Duration{0, 0}, machines: 5, isKnown: true},
-		"alone":           {machines: 1, isKnown: true},
-		"none":            {machines: 0, isKnown: true},
+		"one heard, alike":      {others: some(time.Second), machines: 3, isKnown: true},
+		"one heard, other time": {others: some(fast), machines: 3},
+		"all alike":             {others: some(time.Second, -time.Second), machines: 3, isKnown: true},
+		"another is wrong":      {others: some(0, fast), machines: 3, isKnown: true},
+		"this one is fast":      {others: some(slow, slow), machines: 3, want: slow, isKnown: true},
+		"this one is slow":      {others: some(fast, fast), machines: 3, want: fast, isKnown: true},
+		"all differ, first":     {others: some(fast, 2*fast), machines: 3, want: fast, isKnown: true},
+		"all differ, middle":    {others: some(fast, slow), machines: 3, isKnown: true},
+		"five, two wrong":       {others: some(fast, slow, 0, 0), machines: 5, isKnown: true},
+		"five, one of two":      {others: some(fast, fast, fast, 0), machines: 5, want: fast, isKnown: true},
+		"five, two heard":       {others: some(0, 0), machines: 5, isKnown: true},
+		"alone":                 {machines: 1, isKnown: true},
+		"none":                  {machines: 0, isKnown: true},
 	} {
 		correction, isKnown := correctionBy(test.others, test.machines)
 		if correction != test.want || isKnown != test.isKnown {

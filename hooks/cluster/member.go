@@ -202,8 +202,8 @@ func startEtcd(config *embed.Config) (started *embed.Etcd, err error) {
 		}
 		switch {
 		case cause != nil && isOtherVersion(cause):
-			err = fmt.Errorf("the other machines, or the data in %s, are of a version of this program that does "+
-				"not mix with this one: start the version that the others have (%w)", config.Dir, cause)
+			err = fmt.Errorf("the other machines, or the data in %s, are of a version of this program that "+
+				"does not mix with this one: start the version that the others have (%w)", config.Dir, cause)
 		case isError && isFull(cause):
 			err = fmt.Errorf("the data in %s cannot be written: %w", config.Dir, cause)
 		case reason != nil:
