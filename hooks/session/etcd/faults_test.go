@@ -533,3 +533,36 @@ func TestResumeWithoutRoom(t *testing.T) {
 		t.Errorf("what it was exchanging is %+v, %v", ended, err)
 	}
 }
+
+// Tokens that a provider has given while etcd is full are stored when there is room again: their code cannot
+// be redeemed once more.
+func TestCompleteWithoutRoom(t *testing.T) {
+	t.Parallel()
+	s := newStore(t)
+	full := &faultyKV{KV: s.client.KV}
+	s.client.KV = full
+	table := s.table(t, "a")
+	row := insert(t, table, "000001")
+	full.full.Store(true)
+	completed := make(chan error, 1)
+	go func() {
+		done, err := table.Complete(t.Context(), row.ID, []byte("sealed"), row.Created)
+		if err == nil && !done {
+			err = errors.New("it has not been done")
+		}
+		completed <- err
+	}()
+	select {
+	case err := <-completed:
+		t.Fatalf("it does not wait: %v", err)
+	case <-time.After(relistAfter / 2):
+	}
+	full.full.Store(false)
+	if err := <-completed; err != nil {
+		t.Error(err)
+	}
+	ready, err := table.load(t.Context(), byID(row.ID))
+	if err != nil || ready.Status != session.StatusReady {
+		t.Errorf("it is %+v, %v", ready, err)
+	}
+}

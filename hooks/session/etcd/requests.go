@@ -3,8 +3,10 @@ package etcd
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"time"
 
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"plugin-oauth/hooks/session"
@@ -43,6 +45,9 @@ type request struct {
 	nonce string
 	// patience bounds all tries together.
 	patience time.Duration
+	// awaitsRoom says that the request is tried again if there is no room: what it stores cannot be had again,
+	// and the machines make some, mostly within some seconds.
+	awaitsRoom bool
 	// decide returns what becomes of a row, or an error if that may not be changed. It is called again with
 	// what the row has become meanwhile.
 	decide func(e entry) (change, error)
@@ -88,11 +93,24 @@ func (t *Table) do(ctx context.Context, r request) (entry, *clientv3.TxnResponse
 			continue
 		}
 		stored, response, err := t.commit(ctx, current, next, r.nonce)
+		if r.awaitsRoom && errors.Is(err, rpctypes.ErrNoSpace) && pause(ctx, relistAfter) {
+			continue
+		}
 		if response != nil || etcdtry.IsFinal(err) {
 			return stored, response, err
 		}
 		// Without an error, another request was first, and stored is the row that it has written.
 		current, fresh, known = stored, true, err == nil && stored.revision > 0
+	}
+}
+
+// pause waits, and reports whether the context has not ended meanwhile.
+func pause(ctx context.Context, howLong time.Duration) bool {
+	select {
+	case <-time.After(howLong):
+		return true
+	case <-ctx.Done():
+		return false
 	}
 }
 

@@ -219,14 +219,16 @@ func (t *Table) doIf(ctx context.Context, r request) (changed entry, done bool, 
 // Complete makes a pending session ready.
 func (t *Table) Complete(ctx context.Context, id string, sealed []byte, now time.Time) (bool, error) {
 	put := clientv3.OpPut(tokenKeys+id, string(sealed))
-	_, done, err := t.doIf(ctx, newRequest(byID(id), t.timing.long, func(e entry) (change, error) {
+	request := newRequest(byID(id), t.timing.long, func(e entry) (change, error) {
 		if e.Status != session.StatusPending || milliseconds(now) >= e.Expires {
 			return change{}, errNot
 		}
 		next := e.record
 		next.Status, next.Completed, next.PublicKey = session.StatusReady, milliseconds(now), nil
 		return change{record: next, tokens: &put}, nil
-	}))
+	})
+	request.awaitsRoom = true
+	_, done, err := t.doIf(ctx, request)
 	return done, err
 }
 
