@@ -267,6 +267,11 @@ func TestMachinesFrozen(t *testing.T) {
 	close(people.stop)
 	signIns.Wait()
 	people.expectNoneLost()
+	for _, p := range machines { // what the others said meanwhile came late, and says nothing of its clock
+		if strings.Contains(p.Out.String(), "the clock of this machine differs") {
+			t.Errorf("it takes its clock for a wrong one:\n%s", p.Out)
+		}
+	}
 }
 
 // expectNoneLost checks what has become of those who signed in.

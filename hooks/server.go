@@ -299,7 +299,9 @@ func (s *server) serve(w http.ResponseWriter, r *http.Request) {
 func (s *server) sweep() {
 	began := time.Now()
 	var swept session.Swept
-	err := s.membership.check() // without a majority nothing can be swept, and no admin should wait for that
+	// Without a majority nothing can be swept, and no admin should wait for that. Where there is no room, a
+	// sweep makes some.
+	err := s.membership.check()
 	if err == nil || errors.Is(err, cluster.ErrFull) {
 		swept, err = s.sweepSessions(context.Background())
 		err = errors.Join(err, s.membership.sweep())

@@ -151,8 +151,10 @@ func (r *Roster) Close() {
 func (r *Roster) tell(ctx context.Context) {
 	every := time.NewTicker(r.options.every)
 	defer every.Stop()
-	for asks := true; ; asks = false {
-		r.put(ctx, asks)
+	for asks := true; ; {
+		if r.put(ctx, asks) {
+			asks = false
+		}
 		r.relieve(ctx)
 		select {
 		case <-every.C:
@@ -164,7 +166,7 @@ func (r *Roster) tell(ctx context.Context) {
 }
 
 // put tells the others once. If it fails, the next time comes soon, and they see that this one is away.
-func (r *Roster) put(ctx context.Context, asks bool) {
+func (r *Roster) put(ctx context.Context, asks bool) (stored bool) {
 	ctx, cancel := context.WithTimeout(ctx, r.options.every)
 	defer cancel()
 	present := r.present()
@@ -175,9 +177,10 @@ func (r *Roster) put(ctx context.Context, asks bool) {
 	r.mu.Unlock()
 	value, err := json.Marshal(present)
 	if err != nil {
-		return // text and numbers can always be encoded
+		return false // text and numbers can always be encoded
 	}
-	_, _ = r.member.client.Put(ctx, machineKeys+r.member.config.Name, string(value))
+	_, err = r.member.client.Put(ctx, machineKeys+r.member.config.Name, string(value))
+	return err == nil
 }
 
 // present is what this machine is like at the moment.

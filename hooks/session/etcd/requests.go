@@ -45,8 +45,8 @@ type request struct {
 	nonce string
 	// patience bounds all tries together.
 	patience time.Duration
-	// awaitsRoom says that the request is tried again if there is no room: what it stores cannot be had again,
-	// and the machines make some, mostly within some seconds.
+	// awaitsRoom says that the request is tried again if there is no room: what it stores cannot be had
+	// again, and the machines make some, mostly within some seconds.
 	awaitsRoom bool
 	// decide returns what becomes of a row, or an error if that may not be changed. It is called again with
 	// what the row has become meanwhile.
