@@ -42,6 +42,12 @@ func NewMachines(t testing.TB, names ...string) Machines {
 // Start starts all of them at the same time, and returns when they listen.
 func (m Machines) Start() {
 	m[0].T.Helper()
+	// First, since those that have another program would wait for the others meanwhile.
+	if slices.ContainsFunc(m, func(p *Process) bool { return p.Path == "" }) {
+		if _, err := Build(); err != nil {
+			m[0].T.Fatal(err)
+		}
+	}
 	var starting sync.WaitGroup
 	for _, p := range m {
 		starting.Go(func() {
