@@ -112,3 +112,35 @@ func TestClockAtStart(t *testing.T) {
 	rosters["a"].Close()
 	rosters["b"].Close()
 }
+
+// A machine that hears everything late, such as one whose disk is slow, does not take its own clock for wrong.
+func TestClockOfOneThatHearsLate(t *testing.T) {
+	t.Parallel()
+	m := newMachines(t, "a b c")
+	m.start(t, "a b c")
+	r := m.members["c"].NewRoster(RosterOptions{
+		Free:  func() (uint64, bool) { return 0, false },
+		every: time.Hour,
+	})
+	defer r.Close()
+	eventually(t, "true", func() string { // its only message has come back
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		return fmt.Sprint(r.heard["c"] != nil)
+	})
+	const late = 8 * time.Second
+	expect := func(lag, want time.Duration) {
+		t.Helper()
+		r.mu.Lock()
+		r.lag = watchLag{last: lag}
+		r.mu.Unlock()
+		for _, name := range []string{"a", "b"} {
+			r.hear(name, fmt.Appendf(nil, `{"time":%d}`, time.Now().Add(-late).UnixMilli()))
+		}
+		if got := r.Correction().Round(time.Second); got != want {
+			t.Errorf("where messages take %s, the clock is corrected by %s", lag, got)
+		}
+	}
+	expect(late, 0)
+	expect(0, -late)
+}

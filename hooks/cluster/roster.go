@@ -274,7 +274,9 @@ func (r *Roster) hear(name string, value []byte) {
 		r.heard[name] = known
 	}
 	known.presence, known.at, r.latest = present, now, now
-	known.addAhead(time.UnixMilli(present.Time).Sub(now))
+	if r.currentLag() <= correctBeyond { // else all that is heard here is old
+		known.addAhead(time.UnixMilli(present.Time).Sub(now))
+	}
 	if present.Applied > 0 {
 		committed := r.member.etcd.Server.CommittedIndex()
 		known.behind = new(committed - min(committed, present.Applied))
@@ -396,6 +398,11 @@ func (l *watchLag) seen(now time.Time) { l.last, l.waiting = now.Sub(l.waiting),
 func (r *Roster) WatchLag() time.Duration {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	return r.currentLag()
+}
+
+// currentLag is [Roster.WatchLag]. The caller holds the lock.
+func (r *Roster) currentLag() time.Duration {
 	if r.lag.waiting.IsZero() {
 		return r.lag.last
 	}
