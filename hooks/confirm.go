@@ -125,7 +125,7 @@ func (e *request) ask(status int, question views.Question) error {
 	// Whoever opened the window could otherwise navigate it away and back at the right moment.
 	e.Response.Header().Set("Cross-Origin-Opener-Policy", "same-origin")
 	language := e.language()
-	return e.writePage(status, language, views.ShowQuestion(language, question), formHere)
+	return e.renderPage(status, language, views.ShowQuestion(language, question), formHere)
 }
 
 // confirm handles POST /redirect: what the person chose on the confirmation page. A form without a choice is

@@ -31,6 +31,9 @@ const (
 	// usualRequest is what of a request's headers is counted with its connection.
 	usualRequest = 2
 
+	// pageMemory is what each byte of a page takes that is read slowly, with what rendering it has left behind.
+	pageMemory = 2
+
 	// usualReceived is what of the bytes that TLS has received is counted with its connection.
 	usualReceived = 16
 
@@ -288,10 +291,14 @@ func (c *connection) receive(bytes int) (victims []*connection, tooLong bool) {
 func (c *connection) setUnread(bytes int) {
 	before := c.size()
 	c.unread = bytes
+	c.grow(c.size() - before)
+}
+
+// grow counts the connection with so many KB more, unless it is closed. The caller holds the lock.
+func (c *connection) grow(grown int) {
 	if c.weight == 0 {
 		return
 	}
-	grown := c.size() - before
 	c.weight += grown
 	c.counted.open += grown
 	if c.isKept() {
@@ -404,6 +411,22 @@ func (c *connections) carry(r *http.Request, bytes int) {
 	counted.request += answerMemory * bytes >> 10
 	c.mu.Unlock()
 	closeAll(counted.move(&c.handling))
+}
+
+// countPage counts the bytes of a page with the connection of its request, until the handler has ended: they
+// stay in memory as long as they are read slowly.
+func countPage(r *http.Request, bytes int) {
+	counted, ok := r.Context().Value(connectionKey{}).(*connection)
+	if !ok {
+		return // its listener is not counted
+	}
+	memory := pageMemory * bytes >> 10
+	counted.counted.mu.Lock()
+	counted.request += memory
+	counted.grow(memory)
+	victims := counted.counted.makeRoom()
+	counted.counted.mu.Unlock()
+	closeAll(victims)
 }
 
 // forget says that the request is not needed any more. net/http keeps its method, and with it the line of

@@ -307,5 +307,5 @@ func (e *request) writeRestarting(err *responseError) error {
 		})
 	}
 	restarting, language := views.Restarting{Text: err.person, Plugin: e.pluginName()}, e.language()
-	return e.writePage(err.Status, language, views.ShowRestarting(language, restarting), noForm)
+	return e.renderPage(err.Status, language, views.ShowRestarting(language, restarting), noForm)
 }

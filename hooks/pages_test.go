@@ -159,15 +159,15 @@ func TestPageOfAnErrorWithoutWords(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			recorder := httptest.NewRecorder()
 			r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/redirect", nil)
 			r.Header.Set("Accept-Language", "de")
-			if err := (&request{Response: recorder, Request: r}).writeErrorPage(test.err); err != nil {
+			e := &request{Response: httptest.NewRecorder(), Request: r}
+			if err := e.writeErrorPage(test.err); err != nil {
 				t.Fatal(err)
 			}
 			for _, words := range test.wanted {
-				if !strings.Contains(recorder.Body.String(), words) {
-					t.Errorf("the page does not say %q:\n%s", words, recorder.Body)
+				if !strings.Contains(string(e.page), words) {
+					t.Errorf("the page does not say %q:\n%s", words, e.page)
 				}
 			}
 		})

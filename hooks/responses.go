@@ -1,6 +1,7 @@
 package hooks
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"crypto/rand"
@@ -135,7 +136,7 @@ func (e *request) language() views.Language {
 func (e *request) writeResult(status int, result views.Result) error {
 	result.Plugin, result.ReturnApp, result.ReturnURL = e.pluginName(), e.returnApp(), e.returnURL()
 	language := e.language()
-	return e.writePage(status, language, views.ShowResult(language, result), noForm)
+	return e.renderPage(status, language, views.ShowResult(language, result), noForm)
 }
 
 // formAction is where the form of a page may be sent (CSP level 3).
@@ -146,12 +147,12 @@ const (
 	formHere formAction = "'self'"
 )
 
-// writePage answers with a page, with a nonce for its style and script (CSP level 3). People need one page,
-// and a connection whose reader is slow would keep much memory until it is closed.
-func (e *request) writePage(
+// renderPage renders the page of an answer, with a nonce for its style and script (CSP level 3). People need
+// one page, and a connection whose reader is slow would keep much memory until it is closed. For the same
+// reason the page is written by sendPage only: by then all that it was made of is forgotten.
+func (e *request) renderPage(
 	status int, language views.Language, page templ.Component, action formAction,
 ) error {
-	e.forgetBody()
 	nonce := rand.Text()
 	header := e.Response.Header()
 	header.Add("Vary", "Accept-Language")
@@ -161,8 +162,20 @@ func (e *request) writePage(
 	header.Set("Content-Security-Policy", "default-src 'none'; style-src 'nonce-"+nonce+"'; script-src "+
 		"'nonce-"+nonce+
 		"'; img-src data:; base-uri 'none'; form-action "+string(action)+"; frame-ancestors 'none'")
-	e.Response.WriteHeader(status)
-	return page.Render(templ.WithNonce(context.Background(), nonce), e.Response)
+	var rendered bytes.Buffer
+	if err := page.Render(templ.WithNonce(context.Background(), nonce), &rendered); err != nil {
+		return err
+	}
+	e.status, e.page = status, bytes.Clone(rendered.Bytes()) // without the room to grow
+	return nil
+}
+
+// sendPage answers with a page that was rendered.
+func sendPage(w http.ResponseWriter, r *http.Request, status int, page []byte) {
+	countPage(r, len(page))
+	w.Header().Set("Content-Length", strconv.Itoa(len(page)))
+	w.WriteHeader(status)
+	_, _ = w.Write(page) // it fails only if the client has left
 }
 
 // writeJSON answers with JSON. Version 2 of the package leaves the & of an authorization URL alone.

@@ -175,6 +175,8 @@ type request struct {
 	plugin   *plugins.Plugin
 	route    string // its path in the route table
 	body     []byte
+	page     []byte // what sendPage answers with; nil: the answer is written already
+	status   int    // of the page
 
 	bodyParams func(name string) string // reads a parameter of the body; nil: it has not been decoded
 }
@@ -248,9 +250,19 @@ func cleanPath(u *url.URL) {
 	}
 }
 
-// serve finds the plugin and the route, and answers in the route's format, whatever happens.
+// serve answers a request that is not for PocketBase.
 func (s *server) serve(w http.ResponseWriter, r *http.Request) {
 	e := &request{Response: w, Request: r, plugin: s.config.Plugin}
+	s.answer(e)
+	if status, page := e.status, e.page; page != nil {
+		sendPage(w, r, status, page)
+	}
+}
+
+// answer finds the plugin and the route, and answers in the route's format, whatever happens. A page is only
+// rendered.
+func (s *server) answer(e *request) {
+	r := e.Request
 	var found route
 	var err error
 	defer func() {
@@ -274,10 +286,10 @@ func (s *server) serve(w http.ResponseWriter, r *http.Request) {
 		err = bodyErr
 	case e.isPreflight(): // of an unknown address, too: the page is to read the error behind it
 		err = nil
-		w.WriteHeader(http.StatusNoContent)
+		e.Response.WriteHeader(http.StatusNoContent)
 	case err != nil:
 	case r.Method == http.MethodOptions && !found.streams:
-		w.WriteHeader(http.StatusNoContent)
+		e.Response.WriteHeader(http.StatusNoContent)
 	case e.plugin == nil && !found.public:
 		err = errNoPlugin
 	case e.plugin != nil && e.plugin.State != plugins.Available && !found.public:

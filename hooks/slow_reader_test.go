@@ -1,13 +1,13 @@
 package hooks
 
 import (
+	"context"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"runtime"
 	"strings"
 	"testing"
-
-	"plugin-oauth/views"
 )
 
 // The page of the question is small whatever comes with the browser, since it stays in memory while it is
@@ -41,14 +41,11 @@ func TestQuestionIsSmall(t *testing.T) {
 func TestAnswersForgetTheBody(t *testing.T) {
 	t.Parallel()
 	for name, write := range map[string]func(*request) error{
-		"page": func(e *request) error {
-			return e.writeResult(http.StatusOK, views.Result{Title: views.Words.SignedIn})
-		},
 		"JSON": func(e *request) error { return e.writeJSON(http.StatusOK, struct{}{}) },
 		"text": func(e *request) error { return e.writeText(http.StatusOK, "line") },
 	} {
 		e := &request{Request: httptest.NewRequest(http.MethodPost, "/", nil), body: []byte("a=b")}
-		e.Response = bodyWatcher{ResponseRecorder: httptest.NewRecorder(), watch: func() {
+		e.Response = &bodyWatcher{ResponseRecorder: httptest.NewRecorder(), watch: func() {
 			if e.body != nil || e.bodyParams != nil {
 				t.Errorf("%s is written with the body in memory", name)
 			}
@@ -60,14 +57,51 @@ func TestAnswersForgetTheBody(t *testing.T) {
 	}
 }
 
+// While a page is read, it counts with its connection, and what it was made of is in memory no longer: it is
+// written when all that has handled the request has returned.
+func TestPagesAreWrittenLast(t *testing.T) {
+	t.Parallel()
+	s := serve(t, nil)
+	counted := &connection{Conn: s.dial(t), counted: s.server.connections, memory: plainMemory}
+	s.server.connections.add(counted)
+	weight := func() int {
+		s.server.connections.mu.Lock()
+		defer s.server.connections.mu.Unlock()
+		return counted.weight
+	}
+	written := &bodyWatcher{ResponseRecorder: httptest.NewRecorder(), watch: func() {
+		callers := make([]uintptr, 100)
+		frames := runtime.CallersFrames(callers[:runtime.Callers(0, callers)])
+		for frame, more := frames.Next(); more; frame, more = frames.Next() {
+			if strings.HasSuffix(frame.Function, ").answer") || strings.Contains(frame.Function, "/views.") {
+				t.Errorf("%s is under way", frame.Function)
+			}
+		}
+		if got, least := weight(), plainMemory+pageMemory*3; got < least {
+			t.Errorf("a page of 3 KB or more counts with %d KB", got-plainMemory)
+		}
+	}}
+	r := httptest.NewRequest(http.MethodGet, "/redirect?state=a&code=b", nil)
+	r = r.WithContext(context.WithValue(r.Context(), connectionKey{}, counted))
+	s.server.handler(nil).ServeHTTP(written, r)
+	if size := written.Body.Len(); written.Code != http.StatusBadRequest || size < 3<<10 || written.writes != 1 {
+		t.Errorf("%d with %d bytes in %d pieces", written.Code, size, written.writes)
+	}
+	if got := weight(); got != plainMemory {
+		t.Errorf("a page that was read counts with %d KB", got-plainMemory)
+	}
+}
+
 // bodyWatcher calls a function before it writes.
 type bodyWatcher struct {
 	*httptest.ResponseRecorder
 
-	watch func()
+	watch  func()
+	writes int
 }
 
-func (w bodyWatcher) Write(piece []byte) (int, error) {
+func (w *bodyWatcher) Write(piece []byte) (int, error) {
+	w.writes++
 	w.watch()
 	return w.ResponseRecorder.Write(piece)
 }
