@@ -4,6 +4,7 @@
 //
 //	go run ./examples/siege
 //	go run ./examples/siege -only memory -connections 2000
+//	go run ./examples/siege -only memory -kind pages
 //
 // It builds the program and starts it on a temporary folder with the environment of fly.toml. There the proxy
 // says in Fly-Client-IP who is asking; here the siege does, so it can speak for many networks. It is
@@ -33,6 +34,9 @@ type settings struct {
 	// only is the one attack to make. Blank: all.
 	only string
 
+	// kind is a part of the names of the kinds of connections that are held. Blank: all are.
+	kind string
+
 	// connections is how many are held at a time.
 	connections int
 
@@ -56,6 +60,8 @@ func main() {
 	var chosen settings
 	flag.StringVar(&chosen.only, "only", "", "the one attack to make; blank: all of\n"+
 		strings.Join(attackNames(), "\n"))
+	flag.StringVar(&chosen.kind, "kind", "", "hold only those kinds of connections whose names have\n"+
+		"this in them, such as pages; blank: all")
 	flag.IntVar(&chosen.connections, "connections", 10_000, "how many connections are held at a time")
 	flag.DurationVar(&chosen.hold, "hold", 20*time.Second, "how long they are held")
 	flag.IntVar(&chosen.requests, "requests", 10_000, "how many requests are sent to fill the disk, and\n"+

@@ -35,7 +35,7 @@ func (s *siege) memory() error {
 	}
 	for _, what := range []func(*server) kind{
 		silent, halfRequest(0), slowBody(0), slowCall(0), heldPoll(0), hangingRefresh(0),
-		idle(0), slowDashboard(0), slowPages(0), slowAnswers(0),
+		idle(0), slowDashboard(0), slowPages(0), slowQuestions, slowAnswers(0),
 	} {
 		if err := s.besiege(s.connections, what); err != nil {
 			return err
@@ -139,24 +139,37 @@ func slowCall(padding int) func(*server) kind {
 	}
 }
 
+// keptLogins are the logins of a kind's connections, by their numbers. Those that come again have theirs.
+type keptLogins struct {
+	service *server
+	logins  sync.Map
+}
+
+// of returns the login of connection i, and starts it if need be.
+func (k *keptLogins) of(i int) (login, error) {
+	if kept, found := k.logins.Load(i); found {
+		return kept.(login), nil
+	}
+	started, err := k.service.begin(besieger(i % manyNetworks))
+	if err == nil {
+		k.logins.Store(i, started)
+	}
+	return started, err
+}
+
 // heldPoll waits for a login that nobody finishes.
 func heldPoll(padding int) func(*server) kind {
 	padded := pad(padding)
 	return func(service *server) kind {
-		var readKeys sync.Map // by the number of the connection
+		logins := &keptLogins{service: service}
 		return kind{
 			name: titled("held polls", padding),
 			begin: func(i int) (string, error) {
-				readKey, found := readKeys.Load(i)
-				if !found {
-					started, err := service.begin(besieger(i % manyNetworks))
-					if err != nil {
-						return "", err
-					}
-					readKey = started.readKey
-					readKeys.Store(i, readKey)
+				started, err := logins.of(i)
+				if err != nil {
+					return "", err
 				}
-				target := "/poll?wait=30&readKey=" + url.QueryEscape(readKey.(string))
+				target := "/poll?wait=30&readKey=" + url.QueryEscape(started.readKey)
 				return head(target, i) + padded + "Content-Length: 0\r\n\r\n", nil
 			},
 		}
@@ -215,6 +228,24 @@ func slowPages(padding int) func(*server) kind {
 	return slowReader(titled("slow readers of pages", padding), strings.Repeat(small, unread)+request)
 }
 
+// slowQuestions does the same with the largest page, which asks whether a sign-in is one's own, and has what
+// the provider is said to have sent.
+func slowQuestions(service *server) kind {
+	const code = 8_000
+	logins := &keptLogins{service: service}
+	return kind{
+		name: "slow readers of the question",
+		begin: func(i int) (string, error) {
+			started, err := logins.of(i)
+			form := url.Values{"state": {started.state}, "code": {strings.Repeat("a", code)}}.Encode()
+			return strings.Repeat(small, unread) + "POST /redirect HTTP/1.1\r\nHost: localhost\r\n" +
+				"Content-Type: application/x-www-form-urlencoded\r\nFly-Client-IP: " + bystander(i) +
+				fmt.Sprintf("\r\nContent-Length: %d\r\n\r\n%s", len(form), form), err
+		},
+		sip: 1,
+	}
+}
+
 // slowAnswers does the same with small answers.
 func slowAnswers(padding int) func(*server) kind {
 	request := "GET / HTTP/1.1\r\nHost: localhost\r\n" + pad(padding) + "\r\n"
@@ -244,8 +275,12 @@ func hangingRefresh(padding int) func(*server) kind {
 	}
 }
 
-// besiege holds connections at a new service, and watches its memory and the logins of others.
+// besiege holds connections at a new service, and watches its memory and the logins of others, unless the
+// flags choose other kinds.
 func (s *siege) besiege(connections int, what func(*server) kind) error {
+	if !strings.Contains(what(&server{}).name, s.kind) {
+		return nil
+	}
 	service, err := s.start()
 	if err != nil {
 		return err
