@@ -14,10 +14,15 @@ import (
 
 // What connections take, in KB, as measured with the kinds of examples/siege that take the most.
 const (
-	// connectionsMemory bounds what all of them take together. In the 256 MB of fly.toml's machine that
-	// leaves room for the program itself, for maxPending logins, and for the requests to providers. It is
-	// enough for 3,500 connections, or 1,750 with TLS, or for heldPolls and 300 more.
+	// connectionsMemory bounds what all of them take together, with the logins that are under way. In the
+	// 256 MB of fly.toml's machine that leaves room for the program itself, for what the garbage collector
+	// has not collected yet, and for the requests to providers. It is enough for 3,500 connections, or 1,750
+	// with TLS, or for heldPolls and 300 more; with maxPending logins for 2,400, or 3,300 held polls.
 	connectionsMemory = 126_000
+
+	// loginMemory is what ten logins take that are under way, beyond the first few.
+	loginMemory = 13
+	fewLogins   = 1_000
 
 	// plainMemory is what a connection takes whose client reads its answers slowly. An idle one takes 20.
 	plainMemory = 36
@@ -82,6 +87,7 @@ var errHelloTooLong = errors.New("the ClientHello is too long")
 type connections struct {
 	limit   int // in KB, as are the others
 	maxKept int
+	logins  func() int // what those take that are under way
 
 	mu       sync.Mutex
 	open     int       // what all of them take
@@ -93,10 +99,10 @@ type connections struct {
 	left     *sync.Cond
 }
 
-// newConnections returns a bound in KB, of which the connections that keep their places may take eleven
-// twelfths.
-func newConnections(limit int) *connections {
-	c := &connections{limit: limit, maxKept: limit - limit/12}
+// newConnections returns a bound in KB for connections and logins together. The logins and the connections
+// that keep their places may take eleven twelfths of it.
+func newConnections(limit int, logins func() int) *connections {
+	c := &connections{limit: limit, maxKept: limit - limit/12, logins: logins}
 	c.left = sync.NewCond(&c.mu)
 	return c
 }
@@ -154,13 +160,18 @@ func (c *connections) add(added *connection) (victims []*connection) {
 		c.left.Wait()
 	}
 	added.put(&c.waiting, added.memory)
-	return c.makeRoom()
+	return c.makeRoom(0)
 }
 
-// makeRoom counts connections no longer until the others keep to the limit. It returns those that the caller
-// must close. The caller holds the lock.
-func (c *connections) makeRoom() (victims []*connection) {
-	for c.open > c.limit {
+// makeRoom lets those polls go that have been held the longest, until so many KB can be kept besides. Then it
+// counts connections no longer until the others keep to the limit. It returns those that the caller must
+// close. The caller holds the lock.
+func (c *connections) makeRoom(keeping int) (victims []*connection) {
+	logins := c.logins()
+	for c.kept+keeping+logins > c.maxKept && c.held.Len() > 0 {
+		c.held.Front().Value.(*connection).giveUp()
+	}
+	for c.open+logins > c.limit {
 		longer := &c.waiting
 		if c.handling.Len() > c.waiting.Len() {
 			longer = &c.handling
@@ -284,7 +295,7 @@ func (c *connection) receive(bytes int) (victims []*connection, tooLong bool) {
 	if c.list == &c.counted.held && c.weight > before { // it is no poll as others are
 		c.giveUp()
 	}
-	return c.counted.makeRoom(), c.speaksTLS() && !c.greeted && c.unread > maxHello
+	return c.counted.makeRoom(0), c.speaksTLS() && !c.greeted && c.unread > maxHello
 }
 
 // setUnread counts the connection with other unread bytes, unless it is closed. The caller holds the lock.
@@ -400,31 +411,16 @@ func (c *connections) begin(r *http.Request) (counting *http.Request, end func()
 	}
 }
 
-// carry says that an answer has so many bytes, which are in memory as long as the client reads them. A
-// connection must not be held or kept then. If there is no room, others are closed for it, or itself.
-func (c *connections) carry(r *http.Request, bytes int) {
-	counted, ok := r.Context().Value(connectionKey{}).(*connection)
-	if !ok || bytes <= usualAnswer {
-		return
-	}
-	c.mu.Lock()
-	counted.request += answerMemory * bytes >> 10
-	c.mu.Unlock()
-	closeAll(counted.move(&c.handling))
-}
-
-// countPage counts the bytes of a page with the connection of its request, until the handler has ended: they
-// stay in memory as long as they are read slowly.
-func countPage(r *http.Request, bytes int) {
+// countMore counts so many KB more with the connection of a request, until its handler has ended.
+func countMore(r *http.Request, memory int) {
 	counted, ok := r.Context().Value(connectionKey{}).(*connection)
 	if !ok {
 		return // its listener is not counted
 	}
-	memory := pageMemory * bytes >> 10
 	counted.counted.mu.Lock()
 	counted.request += memory
 	counted.grow(memory)
-	victims := counted.counted.makeRoom()
+	victims := counted.counted.makeRoom(0)
 	counted.counted.mu.Unlock()
 	closeAll(victims)
 }
@@ -464,7 +460,7 @@ func (c *connection) move(to *list.List) (victims []*connection) {
 	}
 	c.asked = c.asked || to == &c.counted.handling
 	c.put(to, c.size())
-	return c.counted.makeRoom()
+	return c.counted.makeRoom(0)
 }
 
 // hold lets a poll that saves some KB keep its connection until release is called, which is nil if there is
@@ -481,7 +477,7 @@ func (c *connections) hold(r *http.Request, saves int, displaced func()) (releas
 		request = counted.line
 	}
 	weight := counted.memory + request - saves
-	if counted.list == nil || c.kept+weight > c.maxKept {
+	if counted.list == nil || c.kept+weight+c.logins() > c.maxKept {
 		return nil // it is closed, or there is no room
 	}
 	counted.request = request
@@ -508,23 +504,14 @@ func (c *connection) keep() bool {
 	counted.mu.Lock()
 	if c.list != nil { // else it is closed, or keeps its place already
 		weight := c.size()
-		victims = counted.displace(weight)
-		if kept = counted.kept+weight <= counted.maxKept; kept {
+		victims = counted.makeRoom(weight)
+		if kept = counted.kept+weight+counted.logins() <= counted.maxKept; kept {
 			c.put(nil, weight)
 		}
 	}
 	counted.mu.Unlock()
 	closeAll(victims)
 	return kept
-}
-
-// displace lets those polls go that have been held the longest, until so many KB can be kept. The caller
-// holds the lock, and must close the victims.
-func (c *connections) displace(weight int) (victims []*connection) {
-	for c.kept+weight > c.maxKept && c.held.Len() > 0 {
-		c.held.Front().Value.(*connection).giveUp()
-	}
-	return c.makeRoom()
 }
 
 // smallCopies answers with a file in pieces of 4 KB. A slow reader would otherwise hold net/http's buffer of

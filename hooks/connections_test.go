@@ -23,6 +23,7 @@ import (
 
 	"github.com/pocketbase/pocketbase/ui"
 
+	"plugin-oauth/hooks/session"
 	"plugin-oauth/internal/testkit"
 )
 
@@ -30,6 +31,9 @@ import (
 func roomFor(connections int) func(*Config) {
 	return func(c *Config) { c.connectionsMemory = connections * plainMemory }
 }
+
+// noLogins is what the logins take where there are none.
+func noLogins() int { return 0 }
 
 // memoryNow is what the open connections take, and those of them that keep their places, in KB.
 func (s *testServer) memoryNow() (open, kept int) {
@@ -460,6 +464,56 @@ func TestKeptConnectionsLeaveRoom(t *testing.T) {
 	}
 }
 
+// What the logins take that are under way is not there for connections: as they grow more, held polls and
+// other connections make room for them.
+func TestLoginsTakeRoom(t *testing.T) {
+	t.Parallel()
+	const room, polls = 24 * plainMemory, 10
+	logins := 0
+	c := newConnections(room, func() int { return logins })
+	open := func() (*connection, *http.Request) {
+		conn, _ := net.Pipe()
+		added := &connection{Conn: conn, counted: c, memory: plainMemory}
+		closeAll(c.add(added))
+		r := httptest.NewRequest(http.MethodPost, "/poll", nil)
+		return added, r.WithContext(context.WithValue(r.Context(), connectionKey{}, added))
+	}
+	displaced := 0
+	for range polls {
+		if _, r := open(); c.hold(r, 0, func() { displaced++ }) == nil {
+			t.Fatal("a poll is not held")
+		}
+	}
+	for range room/plainMemory - polls {
+		open()
+	}
+	logins = room / 2 // of which eleven twelfths are for what keeps its place
+	_, newest := open()
+	if all := c.open + logins; displaced != 0 || all > room {
+		t.Errorf("%d polls are answered, and all take %d KB of %d", displaced, all, room)
+	}
+	if logins = c.maxKept - (polls-1)*plainMemory; c.hold(newest, 0, func() {}) != nil {
+		t.Error("another poll is held")
+	}
+	if open(); displaced != 1 || c.open+logins > room {
+		t.Errorf("%d polls are answered, and all take %d KB of %d", displaced, c.open+logins, room)
+	}
+}
+
+// Those that are under way on a server are counted.
+func TestLoginsAreCounted(t *testing.T) {
+	t.Parallel()
+	s := serve(t, nil)
+	for range fewLogins + 20 {
+		if _, err := s.server.sessions.Start(t.Context(), session.Owner{}, session.StartRequest{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := s.server.connections.logins(); got != 2*loginMemory {
+		t.Errorf("twenty logins more than a few take %d KB", got)
+	}
+}
+
 // A connection is counted until it is closed, whichever end closes it.
 func TestConnectionsAreUncounted(t *testing.T) {
 	t.Parallel()
@@ -518,7 +572,7 @@ func TestLongHandshakes(t *testing.T) {
 // once the connection is closed.
 func TestReceivedBytes(t *testing.T) {
 	t.Parallel()
-	c := newConnections(1000)
+	c := newConnections(1000, noLogins)
 	one := &connection{counted: c, memory: tlsMemory}
 	c.add(one)
 	one.move(&c.handling)
@@ -562,7 +616,7 @@ func TestRecords(t *testing.T) {
 // A client that says more than one ClientHello may have is cut off, also after the server has read one.
 func TestLongSecondHello(t *testing.T) {
 	t.Parallel()
-	c := newConnections(1000)
+	c := newConnections(1000, noLogins)
 	client, server := net.Pipe()
 	one := &connection{Conn: server, counted: c, memory: tlsMemory, greeted: true}
 	c.add(one)
@@ -585,7 +639,7 @@ func TestLongSecondHello(t *testing.T) {
 // the body of a request that is not read comes after its answer.
 func TestReceivedHeaders(t *testing.T) {
 	t.Parallel()
-	c := newConnections(1000)
+	c := newConnections(1000, noLogins)
 	one := &connection{counted: c, memory: plainMemory}
 	c.add(one)
 	for _, step := range []struct{ bytes, want int }{
@@ -605,7 +659,7 @@ func TestConnectionsThatLeave(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		const room = 10
-		c := newConnections(room * plainMemory)
+		c := newConnections(room*plainMemory, noLogins)
 		const all = room + 2*maxLeaving/plainMemory
 		var accepted atomic.Int64
 		victims := make(chan *connection, all)

@@ -8,7 +8,48 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 )
+
+// A body counts with its connection from its beginning until the request has been handled.
+func TestBodiesAreCounted(t *testing.T) {
+	t.Parallel()
+	s := serve(t, func(c *Config) { c.timing.body = time.Hour })
+	s.Client.CloseIdleConnections()
+	counted := func(when string, want int) {
+		t.Helper()
+		eventually(t, when, func() bool {
+			open, _ := s.memoryNow()
+			return open == want
+		})
+	}
+	counted("nobody is there", 0)
+	for name, test := range map[string]struct {
+		sent, rest string
+		want       int
+	}{
+		"known length": {
+			sent: fmt.Sprintf("Content-Length: %d\r\n\r\n", smallBody),
+			rest: strings.Repeat("x", smallBody),
+			want: smallBody >> 10,
+		},
+		"unknown length": {
+			sent: "Transfer-Encoding: chunked\r\n\r\n1\r\nx\r\n",
+			rest: "0\r\n\r\n",
+			want: unknownBody,
+		},
+	} {
+		connection := s.dial(t)
+		_, _ = io.WriteString(connection, "POST /poll HTTP/1.1\r\nHost: localhost\r\n"+test.sent)
+		counted(name, plainMemory+test.want)
+		if got := sendOn(t, connection, test.rest); got != http.StatusBadRequest {
+			t.Errorf("%s: %d", name, got)
+		}
+		counted(name+": it has been handled", plainMemory)
+		connection.Close()
+		counted(name+": it is closed", 0)
+	}
+}
 
 // Of bodies that are large and do not end only a few are read at a time. Small ones are read all the same,
 // and large ones again once there is room.

@@ -222,6 +222,9 @@ var (
 // smallBody is what each connection may have of a body while it waits for the rest, in bytes: 16 KB.
 const smallBody = 16 << 10
 
+// unknownBody is what a body of unknown length takes until it is large, in KB: its buffer grows with it.
+const unknownBody = 24
+
 // largeBodies bounds the bodies that are being read and are larger. Only a token of an unusual provider is:
 // 128 of them take 8 MB.
 var largeBodies = bounds{network: 16, inAll: 128}
@@ -247,9 +250,12 @@ func (s *server) readBody(e *request) error {
 	return nil
 }
 
-// readAll reads a body. One of unknown length counts as large only once it is.
+// readAll reads a body. It counts with its connection, as if all of it were there. One of unknown length
+// counts as small until it is large.
 func (s *server) readAll(e *request) (body []byte, err error) {
-	if e.Request.ContentLength <= smallBody {
+	switch length := e.Request.ContentLength; {
+	case length < 0:
+		countMore(e.Request, unknownBody)
 		body, err = io.ReadAll(io.LimitReader(e.Request.Body, smallBody+1))
 		if err != nil {
 			return nil, errBodyTooSlow
@@ -257,6 +263,13 @@ func (s *server) readAll(e *request) (body []byte, err error) {
 		if len(body) <= smallBody {
 			return body, nil
 		}
+	case length <= smallBody:
+		countMore(e.Request, int(length)>>10)
+		body = make([]byte, length) // to let it grow as it comes would leave as much behind, twice
+		if _, err = io.ReadFull(e.Request.Body, body); err != nil {
+			return nil, errBodyTooSlow
+		}
+		return body, nil
 	}
 	leave, err := s.bodyGate.enter(s.clientNetwork(e), "")
 	if err != nil {

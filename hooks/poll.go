@@ -223,7 +223,7 @@ func (s *server) deliver(e *request, readKey string, keep bool) error {
 	if err != nil {
 		return errors.Join(err, claim.Release(ctx))
 	}
-	if err := s.writeTokens(e, tokens); err != nil {
+	if err := e.writeTokens(tokens); err != nil {
 		return errors.Join(errPluginGone, claim.Release(ctx))
 	}
 	s.knownTokens.addGood(e, claim.Tokens)

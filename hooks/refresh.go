@@ -94,7 +94,7 @@ func (s *server) refresh(e *request) error {
 	if tokens, err = e.plugin.SealTokens(tokens); err != nil {
 		return err
 	}
-	return s.writeTokens(e, tokens)
+	return e.writeTokens(tokens)
 }
 
 // passRetryAfter tells the plugin how long the provider asks to wait, if it does.

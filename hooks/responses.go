@@ -170,9 +170,9 @@ func (e *request) renderPage(
 	return nil
 }
 
-// sendPage answers with a page that was rendered.
+// sendPage answers with a page that was rendered. It counts with its connection as long as it is read.
 func sendPage(w http.ResponseWriter, r *http.Request, status int, page []byte) {
-	countPage(r, len(page))
+	countMore(r, pageMemory*len(page)>>10)
 	w.Header().Set("Content-Length", strconv.Itoa(len(page)))
 	w.WriteHeader(status)
 	_, _ = w.Write(page) // it fails only if the client has left
@@ -203,8 +203,10 @@ func (e *request) writeText(status int, line string) error {
 // writeTokens answers with the provider's bytes, in which the tokens may be sealed for the plugin, and
 // reports whether they could be sent. With its length the answer is complete once it is flushed, before the
 // database records it.
-func (s *server) writeTokens(e *request, tokens []byte) error {
-	s.connections.carry(e.Request, len(tokens))
+func (e *request) writeTokens(tokens []byte) error {
+	if len(tokens) > usualAnswer {
+		countMore(e.Request, answerMemory*len(tokens)>>10)
+	}
 	e.Response.Header().Set("Content-Type", "application/json")
 	e.Response.Header().Set("Content-Length", strconv.Itoa(len(tokens)))
 	e.Response.WriteHeader(http.StatusOK)

@@ -65,8 +65,8 @@ type server struct {
 	finishing  sync.Once
 }
 
-// maxPending bounds the logins under way. At 1 KB each, and with as many connections as there may be, they
-// leave room in the memory of fly.toml's machine. In ten minutes that is 50 logins a second.
+// maxPending bounds the logins under way. They leave two thirds of connectionsMemory to the connections. In
+// ten minutes that is 50 logins a second.
 const maxPending = 30_000
 
 // sharedPending is the same for all machines of a cluster together. Each has all of them twice, in the memory
@@ -115,7 +115,6 @@ func newServer(app core.App, config Config, records *plugins.Records) (*server, 
 		relay:            relay.New(config.relayOptions()),
 		waitingTokens:    newWaitingTokens(maxWaitingTokens),
 		guesses:          newGuesses(config.timing.now),
-		connections:      newConnections(config.connectionsMemory),
 		closing:          make(chan struct{}),
 	}
 	s.sessions = session.New(s.logins(), session.Options{
@@ -125,6 +124,9 @@ func newServer(app core.App, config Config, records *plugins.Records) (*server, 
 		Machine:    s.machine(),
 		MaxPending: s.maxPending(),
 		Now:        table.Now,
+	})
+	s.connections = newConnections(config.connectionsMemory, func() int {
+		return max(0, s.sessions.PendingCount()-fewLogins) * loginMemory / 10
 	})
 	s.metrics = newMetrics(s.sessions, config.Version)
 	s.metrics.addDisk(app.DataDir())

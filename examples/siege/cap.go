@@ -59,25 +59,30 @@ func (s *siege) fill() error {
 		bound:  none,
 		note:   noteOf(first),
 	})
-	s.crowdIn(service)
+	bodies := slowBody(smallBody)(service)
+	bodies.hurried = true
+	s.crowdIn(service, heldPoll(0)(service), slowPages(0)(service))
+	s.crowdIn(service, bodies)
 	return nil
 }
 
-// crowdIn holds as many polls as a full service holds, and as many connections of slow readers as it takes
-// besides. All that strangers can do to its memory comes together then.
-func (s *siege) crowdIn(service *server) {
-	s.progress("cap: holding polls, and reading slowly")
+// crowdIn holds connections of some kinds, of which each has its share, at a service that is full. With as
+// many polls as it holds, and as many slow readers as it takes besides, or with bodies that come again at
+// once, all that strangers can do to its memory comes together.
+func (s *siege) crowdIn(service *server, kinds ...kind) {
 	ctx, cancel := context.WithCancel(context.Background())
 	peak := make(chan *float64, 1)
 	go func() { peak <- watch(ctx, service) }()
-	var notes []string
+	var names, notes []string
 	var crowds []*crowd
-	for _, what := range []kind{heldPoll(0)(service), slowPages(0)(service)} {
+	for _, what := range kinds {
+		s.progress("cap: %s", what.name)
 		held := newCrowd(what, service.command.Address, s.sources)
-		held.gather(ctx, min(s.connections, s.allowed(what))/2)
-		crowds, notes = append(crowds, held), append(notes, what.name+": "+held.note())
+		held.gather(ctx, min(s.connections, s.allowed(what))/len(kinds))
+		crowds, names = append(crowds, held), append(names, what.name)
+		notes = append(notes, what.name+": "+held.note())
 	}
-	time.Sleep(settleTime)
+	time.Sleep(s.hold)
 	failures := 0
 	_, err := service.want(query{method: http.MethodGet, target: "/api/health", network: bystander(0)})
 	if err != nil {
@@ -88,8 +93,9 @@ func (s *siege) crowdIn(service *server) {
 	for _, held := range crowds {
 		held.wait()
 	}
+	together := strings.Join(names, " and ")
 	s.report.add(row{
-		name:   "resident with held polls and slow readers as well",
+		name:   "resident with " + together + " as well",
 		figure: resident,
 		unit:   "MB",
 		bound:  atMost(machineMemory),

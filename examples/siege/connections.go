@@ -29,6 +29,9 @@ type kind struct {
 	// twice says that each also takes a connection from the service to the provider.
 	twice bool
 
+	// hurried says that a connection that has ended comes again at once.
+	hurried bool
+
 	// others is what others do meanwhile, each from a network. Nil: they sign in.
 	others func(network string) error
 }
@@ -101,6 +104,9 @@ func (c *crowd) keep(ctx context.Context, i int, tried func()) {
 			c.await(ctx, conn)
 		case ctx.Err() == nil:
 			c.ends.fail(err)
+		}
+		if c.kind.hurried {
+			continue
 		}
 		select {
 		case <-ctx.Done():

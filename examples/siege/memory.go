@@ -28,6 +28,9 @@ const (
 	manyNetworks = 200
 )
 
+// smallBody is a body of which the service reads any number.
+const smallBody = 15_000
+
 // memory holds many connections of each kind.
 func (s *siege) memory() error {
 	if err := s.besiege(0, func(*server) kind { return kind{name: "nobody"} }); err != nil {
@@ -46,7 +49,7 @@ func (s *siege) memory() error {
 
 // padded does the same with as much in each request as the service takes before it refuses.
 func (s *siege) padded() error {
-	const header, smallBody, body, refreshToken = 30_000, 15_000, 64_000, 15_000
+	const header, body, refreshToken = 30_000, 64_000, 15_000
 	for _, what := range []func(*server) kind{
 		halfRequest(header), slowBody(smallBody), slowBody(body), slowCall(smallBody), slowCall(body),
 		heldPoll(header), hangingRefresh(refreshToken),
