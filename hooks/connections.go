@@ -36,7 +36,7 @@ const (
 	// usualRequest is what of a request's headers is counted with its connection.
 	usualRequest = 2
 
-	// pageMemory is what each byte of a page takes that is read slowly, with what rendering it has left behind.
+	// pageMemory is what each byte of a page takes that is read slowly, with what rendering it has left.
 	pageMemory = 2
 
 	// usualReceived is what of the bytes that TLS has received is counted with its connection.

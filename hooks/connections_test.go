@@ -505,7 +505,8 @@ func TestLoginsAreCounted(t *testing.T) {
 	t.Parallel()
 	s := serve(t, nil)
 	for range fewLogins + 20 {
-		if _, err := s.server.sessions.Start(t.Context(), session.Owner{}, session.StartRequest{}); err != nil {
+		_, err := s.server.sessions.Start(t.Context(), session.Owner{}, session.StartRequest{})
+		if err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -84,7 +84,8 @@ func TestPagesAreWrittenLast(t *testing.T) {
 	r := httptest.NewRequest(http.MethodGet, "/redirect?state=a&code=b", nil)
 	r = r.WithContext(context.WithValue(r.Context(), connectionKey{}, counted))
 	s.server.handler(nil).ServeHTTP(written, r)
-	if size := written.Body.Len(); written.Code != http.StatusBadRequest || size < 3<<10 || written.writes != 1 {
+	size := written.Body.Len()
+	if written.Code != http.StatusBadRequest || size < 3<<10 || written.writes != 1 {
 		t.Errorf("%d with %d bytes in %d pieces", written.Code, size, written.writes)
 	}
 	if got := weight(); got != plainMemory {
