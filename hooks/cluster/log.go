@@ -32,10 +32,13 @@ func newZapLogger(log *slog.Logger, phase *phase) *zap.Logger {
 	return zap.New(core, zap.WithFatalHook(end), zap.WithPanicHook(end))
 }
 
+// refused is what the admin is told of a connection whose other end does not know the secret.
+const refused = "a connection was refused; if it came from one of the machines, that one has another " +
+	"CLUSTER_SECRET"
+
 // ourWords has what the admin is told instead of a message of etcd's. An empty one is left out.
 var ourWords = map[string]string{
-	"rejected connection on peer endpoint": "a connection was refused; if it came from one of the " +
-		"machines, that one has another CLUSTER_SECRET",
+	"rejected connection on peer endpoint": refused,
 	// Each request that is refused would be a line. Whoever has sent it is told, and keepRoom tells the
 	// admin.
 	"failed to apply request":                       "",

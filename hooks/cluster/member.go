@@ -28,6 +28,7 @@ type Member struct {
 	config   Config
 	identity *identity
 	ask      *asker
+	door     *door
 	etcd     *embed.Etcd
 	client   *clientv3.Client
 
@@ -66,7 +67,7 @@ func Start(ctx context.Context, config Config) (*Member, error) {
 	m.client = v3client.New(m.etcd.Server)
 	if err := m.takeBackGoodbye(ctx); err != nil {
 		m.client.Close()
-		m.etcd.Close()
+		m.leave()
 		return nil, err
 	}
 	reigns := newReigns(m.client.KV)
@@ -152,6 +153,12 @@ func (m *Member) Stop() {
 	m.HandOver()
 	m.phase.stopping.Store(true)
 	m.client.Close() // that its context has ended is no news
+	m.leave()
+}
+
+// leave ends etcd.
+func (m *Member) leave() {
+	m.door.close()
 	m.etcd.Close()
 }
 
@@ -177,15 +184,19 @@ func (m *Member) enter(ctx context.Context) error {
 			return err
 		}
 	}
-	started, err := startEtcd(etcd)
-	if err != nil {
+	var err error
+	if m.door, err = openDoor(m.config.listenAddress(), m.identity, m.config.Log); err != nil {
 		return err
 	}
-	m.etcd = started
+	if m.etcd, err = startEtcd(etcd); err != nil {
+		m.door.close()
+		return err
+	}
+	go m.door.serve(m.etcd.Peers[0].Addr().String())
 	m.phase.running.Store(true)
 	if err := m.takePart(ctx); err != nil {
 		m.phase.stopping.Store(true)
-		started.Close()
+		m.leave()
 		return err
 	}
 	return nil
@@ -321,7 +332,7 @@ func (m *Member) etcdConfig() *embed.Config {
 	own := m.config.url(m.config.Name)
 	config := embed.NewConfig()
 	config.Name, config.Dir = m.config.Name, m.config.Folder
-	config.ListenPeerUrls = []url.URL{{Scheme: "https", Host: m.config.listenAddress()}}
+	config.ListenPeerUrls = []url.URL{{Scheme: "https", Host: "127.0.0.1:0"}} // behind the door
 	config.AdvertisePeerUrls = []url.URL{own}
 	config.ListenClientUrls, config.AdvertiseClientUrls = nil, nil // see Client
 	config.ZapLoggerBuilder = embed.NewZapLoggerBuilder(newZapLogger(m.config.Log, &m.phase))

@@ -1,0 +1,168 @@
+package cluster
+
+import (
+	"bytes"
+	"crypto/tls"
+	"io"
+	"log/slog"
+	"net"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// serveDoor opens a door in front of something that sends back what it is sent. A handshake may take some time.
+func serveDoor(t *testing.T, logged io.Writer, handshake time.Duration) (*door, *identity) {
+	t.Helper()
+	known, err := newIdentity(secret, filepath.Join(t.TempDir(), "tls"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	inner, err := tls.Listen("tcp", "127.0.0.1:0", known.tlsConfig())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { inner.Close() })
+	go func() {
+		for {
+			conn, err := inner.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer conn.Close()
+				_, _ = io.Copy(conn, conn)
+			}()
+		}
+	}()
+	d, err := openDoor("127.0.0.1:0", known, slog.New(slog.NewTextHandler(logged, nil)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(d.close)
+	d.time = handshake
+	go d.serve(inner.Addr().String())
+	return d, known
+}
+
+func (d *door) dial(t *testing.T) net.Conn {
+	t.Helper()
+	conn, err := net.Dial("tcp", d.listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	_ = conn.SetDeadline(time.Now().Add(patience))
+	return conn
+}
+
+// count returns how many strangers are at the door.
+func (d *door) count() int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return len(d.strangers)
+}
+
+// However many do not end their handshakes, few are held, and a machine is let in.
+func TestStrangersAtTheDoor(t *testing.T) {
+	t.Parallel()
+	d, known := serveDoor(t, io.Discard, time.Hour)
+	hello := []byte{0x16, 3, 1, 4, 0, 1, 0, 0xf0, 0} // of 60 KB, in records of 1 KB
+	var first net.Conn
+	for i := range 2 * maxStrangers {
+		conn := d.dial(t)
+		if i == 0 {
+			first = conn
+		}
+		_, _ = conn.Write(hello)
+	}
+	expectClosed(t, first)
+	if got := d.count(); got > maxStrangers {
+		t.Errorf("%d strangers are held", got)
+	}
+	machine := tls.Client(d.dial(t), known.tlsConfig())
+	sent := bytes.Repeat([]byte("x"), 3*copied)
+	go machine.Write(sent)
+	got := make([]byte, len(sent))
+	if _, err := io.ReadFull(machine, got); err != nil || !bytes.Equal(got, sent) {
+		t.Errorf("what a machine sends does not come through: %v", err)
+	}
+	if got := d.count(); got > maxStrangers-1 {
+		t.Errorf("a machine counts as one of %d strangers", got)
+	}
+}
+
+// Who has another secret is not let in, nor who sends too much first. The log is told once.
+func TestRefusedAtTheDoor(t *testing.T) {
+	t.Parallel()
+	logged := &output{}
+	d, _ := serveDoor(t, logged, time.Hour)
+	other, err := newIdentity(strings.Repeat("o", minSecret), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	trusting := other.tlsConfig()
+	trusting.InsecureSkipVerify = true
+	for range 2 {
+		machine := tls.Client(d.dial(t), trusting)
+		if _, err := machine.Read(make([]byte, 1)); err == nil {
+			t.Error("one with another secret is let in")
+		}
+	}
+	if got := strings.Count(logged.String(), "another CLUSTER_SECRET"); got != 1 {
+		t.Errorf("the log is told %d times: %s", got, logged)
+	}
+	long := d.dial(t)
+	record := append([]byte{0x16, 3, 1, 4, 0}, make([]byte, 1<<10)...)
+	first := bytes.Clone(record)
+	copy(first[5:], []byte{1, 0, 0xf0, 0}) // a ClientHello of 60 KB
+	_, _ = long.Write(append(first, bytes.Repeat(record, maxHandshake>>10)...))
+	expectClosed(t, long)
+}
+
+// Who does not end the handshake in time is not let in.
+func TestSlowAtTheDoor(t *testing.T) {
+	t.Parallel()
+	d, _ := serveDoor(t, io.Discard, 50*time.Millisecond)
+	expectClosed(t, d.dial(t))
+}
+
+// expectClosed fails unless the other end closes a connection.
+func expectClosed(t *testing.T, conn net.Conn) {
+	t.Helper()
+	_, err := io.Copy(io.Discard, conn)
+	if timeout, ok := err.(net.Error); ok && timeout.Timeout() {
+		t.Error("a connection stays open")
+	}
+}
+
+// Those who come from the address that has the most make room, the oldest first.
+func TestOthersAtTheDoor(t *testing.T) {
+	t.Parallel()
+	d := &door{}
+	from := func(address string) *stranger {
+		conn, _ := net.Pipe()
+		return d.add(at{Conn: conn, address: address})
+	}
+	quiet := from("192.0.2.1:1")
+	var loud []*stranger
+	for range 2 * maxStrangers {
+		loud = append(loud, from("192.0.2.2:1"))
+	}
+	if len(d.strangers) != maxStrangers || d.strangers[0] != quiet || d.strangers[1] != loud[maxStrangers+1] {
+		t.Errorf("there are %d, and the first one is %s", len(d.strangers), d.strangers[0].host)
+	}
+}
+
+// at is a connection from an address.
+type at struct {
+	net.Conn
+
+	address string
+}
+
+func (a at) RemoteAddr() net.Addr {
+	tcp, _ := net.ResolveTCPAddr("tcp", a.address)
+	return tcp
+}
