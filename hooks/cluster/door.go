@@ -31,7 +31,8 @@ var errLongHandshake = errors.New("the handshake is too long")
 // of handshakes that do not end, and it takes no listener of ours.
 //
 // When too many have not ended theirs, the oldest is closed of those who come from the address that has the
-// most. So a machine gets in while others fill the door. It is safe for concurrent use.
+// most; one from which a machine has come before counts as having none. So machines get in while others fill
+// the door. It is safe for concurrent use.
 type door struct {
 	listener net.Listener
 	tls      *tls.Config   // of both ends
@@ -40,8 +41,9 @@ type door struct {
 	log      *slog.Logger
 
 	mu        sync.Mutex
-	strangers []*stranger // the oldest first
-	told      time.Time   // when the log was told of one who was not let in
+	strangers []*stranger         // the oldest first
+	known     map[string]struct{} // from where machines have come
+	told      time.Time           // when the log was told of one who was not let in
 }
 
 // openDoor listens for the other machines. They wait until it serves.
@@ -50,7 +52,13 @@ func openDoor(address string, identity *identity, log *slog.Logger) (*door, erro
 	if err != nil {
 		return nil, err
 	}
-	return &door{listener: listener, tls: identity.tlsConfig(), time: handshakeTime, log: log}, nil
+	return &door{
+		listener: listener,
+		tls:      identity.tlsConfig(),
+		time:     handshakeTime,
+		log:      log,
+		known:    map[string]struct{}{},
+	}, nil
 }
 
 // close lets nobody in any more. Those who are in stay until etcd closes their connections.
@@ -104,6 +112,9 @@ func (d *door) add(conn net.Conn) *stranger {
 	for _, one := range d.strangers {
 		ofHost[one.host]++
 	}
+	for host := range d.known {
+		ofHost[host] = 0
+	}
 	victim := 0
 	for i, one := range d.strangers {
 		if ofHost[one.host] > ofHost[d.strangers[victim].host] {
@@ -126,6 +137,9 @@ func (d *door) letIn(s *stranger) {
 	if i := slices.Index(d.strangers, s); i >= 0 {
 		d.strangers = slices.Delete(d.strangers, i, i+1)
 	}
+	if err == nil {
+		d.known[s.host] = struct{}{}
+	}
 	tell := err != nil && time.Since(d.told) > sampled
 	if tell {
 		d.told = time.Now()
@@ -138,7 +152,7 @@ func (d *door) letIn(s *stranger) {
 		return
 	}
 	s.left = math.MaxInt
-	inner, err := tls.Dial("tcp", d.etcd, d.tls)
+	inner, err := tls.DialWithDialer(&net.Dialer{Timeout: d.time}, "tcp", d.etcd, d.tls)
 	if err != nil {
 		return // etcd has ended
 	}

@@ -3,6 +3,7 @@ package cluster
 import (
 	"bytes"
 	"crypto/tls"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -12,7 +13,7 @@ import (
 	"time"
 )
 
-// serveDoor opens a door in front of something that sends back what it is sent. A handshake may take some time.
+// serveDoor opens a door in front of something that sends back what it is sent. Handshakes have some time.
 func serveDoor(t *testing.T, logged io.Writer, handshake time.Duration) (*door, *identity) {
 	t.Helper()
 	known, err := newIdentity(secret, filepath.Join(t.TempDir(), "tls"))
@@ -91,6 +92,11 @@ func TestStrangersAtTheDoor(t *testing.T) {
 	if got := d.count(); got > maxStrangers-1 {
 		t.Errorf("a machine counts as one of %d strangers", got)
 	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if _, found := d.known["127.0.0.1"]; !found {
+		t.Error("where it has come from is not known")
+	}
 }
 
 // Who has another secret is not let in, nor who sends too much first. The log is told once.
@@ -137,21 +143,29 @@ func expectClosed(t *testing.T, conn net.Conn) {
 	}
 }
 
-// Those who come from the address that has the most make room, the oldest first.
+// Those who come from the address that has the most make room, the oldest first, but not machines.
 func TestOthersAtTheDoor(t *testing.T) {
 	t.Parallel()
-	d := &door{}
+	d := &door{known: map[string]struct{}{"192.0.2.3": {}}}
 	from := func(address string) *stranger {
 		conn, _ := net.Pipe()
 		return d.add(at{Conn: conn, address: address})
 	}
+	machine := from("192.0.2.3:1")
+	from("192.0.2.3:2")
 	quiet := from("192.0.2.1:1")
 	var loud []*stranger
 	for range 2 * maxStrangers {
 		loud = append(loud, from("192.0.2.2:1"))
 	}
-	if len(d.strangers) != maxStrangers || d.strangers[0] != quiet || d.strangers[1] != loud[maxStrangers+1] {
-		t.Errorf("there are %d, and the first one is %s", len(d.strangers), d.strangers[0].host)
+	if len(d.strangers) != maxStrangers || d.strangers[2] != quiet || d.strangers[3] != loud[maxStrangers+3] {
+		t.Errorf("there are %d, and the third one is %s", len(d.strangers), d.strangers[2].host)
+	}
+	for i := range 2 * maxStrangers {
+		from(fmt.Sprintf("198.51.100.%d:1", i))
+	}
+	if d.strangers[0] != machine {
+		t.Error("a machine makes room for those who have an address each")
 	}
 }
 
