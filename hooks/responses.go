@@ -170,12 +170,14 @@ func (e *request) renderPage(
 	return nil
 }
 
-// sendPage answers with a page that was rendered. It counts with its connection as long as it is read.
+// sendPage answers with a page that was rendered. It counts with its connection, as the request does, until
+// all of it has been taken.
 func sendPage(w http.ResponseWriter, r *http.Request, status int, page []byte) {
 	countMore(r, pageMemory*len(page)>>10)
 	w.Header().Set("Content-Length", strconv.Itoa(len(page)))
 	w.WriteHeader(status)
-	_, _ = w.Write(page) // it fails only if the client has left
+	_, _ = w.Write(page) // it fails only if the client has left, as the next does
+	_ = http.NewResponseController(w).Flush()
 }
 
 // writeJSON answers with JSON. Version 2 of the package leaves the & of an authorization URL alone.

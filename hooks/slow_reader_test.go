@@ -88,6 +88,9 @@ func TestPagesAreWrittenLast(t *testing.T) {
 	if written.Code != http.StatusBadRequest || size < 3<<10 || written.writes != 1 {
 		t.Errorf("%d with %d bytes in %d pieces", written.Code, size, written.writes)
 	}
+	if !written.Flushed {
+		t.Error("the end of a page is read when the request counts no longer")
+	}
 	if got := weight(); got != plainMemory {
 		t.Errorf("a page that was read counts with %d KB", got-plainMemory)
 	}
