@@ -72,7 +72,8 @@ func newCrowd(what kind, address string, sources []net.IP) *crowd {
 }
 
 // gather opens so many connections, and holds them until the context ends; then [crowd.wait] waits until they
-// are closed. It returns when each has been tried, and at the latest after two minutes.
+// are closed. It returns when each has been tried, and at the latest after two minutes. One that reads slowly
+// has been tried when its answer has begun: until then its requests are a flood.
 func (c *crowd) gather(ctx context.Context, connections int) {
 	var tried sync.WaitGroup
 	for i := range connections {
@@ -98,13 +99,16 @@ func (c *crowd) keep(ctx context.Context, i int, tried func()) {
 	defer tried()
 	for ctx.Err() == nil {
 		conn, err := c.connect(ctx, i)
-		tried()
+		if c.kind.sip == 0 {
+			tried()
+		}
 		switch {
 		case err == nil:
-			c.await(ctx, conn)
+			c.await(ctx, conn, tried)
 		case ctx.Err() == nil:
 			c.ends.fail(err)
 		}
+		tried()
 		if c.kind.hurried {
 			continue
 		}
@@ -152,8 +156,9 @@ func (c *crowd) connect(ctx context.Context, i int) (net.Conn, error) {
 	return conn, nil
 }
 
-// await holds a connection until it is closed, the context ends, or it is answered.
-func (c *crowd) await(ctx context.Context, conn net.Conn) {
+// await holds a connection until it is closed, the context ends, or it is answered. One that reads slowly goes
+// on then, and calls answered.
+func (c *crowd) await(ctx context.Context, conn net.Conn, answered func()) {
 	c.open.Add(1)
 	defer c.open.Add(-1)
 	defer conn.Close()
@@ -178,6 +183,7 @@ func (c *crowd) await(ctx context.Context, conn net.Conn) {
 	status := string(line[len("HTTP/1.1 "):])
 	if c.kind.sip > 0 {
 		c.answered.add(status)
+		answered()
 		c.sip(ctx, conn)
 		return
 	}

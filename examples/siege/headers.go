@@ -70,7 +70,7 @@ func (s *siege) unfinished(service *server) error {
 				return
 			}
 			began := time.Now()
-			held.await(ctx, conn)
+			held.await(ctx, conn, func() {})
 			times[i] = time.Since(began)
 		})
 	}
