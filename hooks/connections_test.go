@@ -355,18 +355,8 @@ func TestSlowReadersTakeNoPlaces(t *testing.T) {
 		if strings.Contains(target, "/redirect") {
 			r.Method = http.MethodGet
 		}
-		counted := &connection{Conn: s.dial(t), counted: s.server.connections, memory: plainMemory}
-		s.server.connections.add(counted)
-		r = r.WithContext(context.WithValue(r.Context(), connectionKey{}, counted))
-		reading, read := make(chan struct{}), make(chan struct{})
-		w := blockedWriter{
-			ResponseRecorder: httptest.NewRecorder(),
-			reading:          sync.OnceFunc(func() { close(reading) }),
-			read:             read,
-		}
-		var served sync.WaitGroup
-		served.Go(func() { s.server.serve(w, r) })
-		<-reading
+		_, r = s.counted(t, r)
+		_, read := s.serveSlowly(r)
 		for _, g := range []*gate{s.server.exchangeGate, s.server.providerGate, s.server.pollGate} {
 			g.mu.Lock()
 			if g.total != 0 {
@@ -377,8 +367,7 @@ func TestSlowReadersTakeNoPlaces(t *testing.T) {
 		if kept := s.keptNow(); kept != 0 {
 			t.Errorf("%s: %d KB are kept", r.URL.Path, kept)
 		}
-		close(read)
-		served.Wait()
+		read()
 	}
 }
 
@@ -392,36 +381,53 @@ func TestLargeTokensThatAreReadSlowly(t *testing.T) {
 	s.Provider.Answers(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, large) })
 	_, readKey := s.Login()
 	for _, target := range []string{"/poll?readKey=" + readKey, "/refresh?code=RT"} {
-		counted := &connection{Conn: s.dial(t), counted: s.server.connections, memory: plainMemory}
-		s.server.connections.add(counted)
-		r := httptest.NewRequest(http.MethodPost, target, nil)
-		r = r.WithContext(context.WithValue(r.Context(), connectionKey{}, counted))
+		counted, r := s.counted(t, httptest.NewRequest(http.MethodPost, target, nil))
 		_, end := s.server.connections.begin(r)
-		reading, read := make(chan struct{}), make(chan struct{})
-		w := blockedWriter{
-			ResponseRecorder: httptest.NewRecorder(),
-			reading:          sync.OnceFunc(func() { close(reading) }),
-			read:             read,
-		}
-		var served sync.WaitGroup
-		served.Go(func() { s.server.serve(w, r) })
-		<-reading
-		weight := func() int {
-			s.server.connections.mu.Lock()
-			defer s.server.connections.mu.Unlock()
-			return counted.weight
-		}
-		if got := weight(); got < plainMemory+answerMemory*size>>10 {
+		answer, read := s.serveSlowly(r)
+		if got := counted.weightNow(); got < plainMemory+answerMemory*size>>10 {
 			t.Errorf("%s: %d KB are counted", r.URL.Path, got)
 		}
-		close(read)
-		served.Wait()
-		if end(); weight() != plainMemory {
-			t.Errorf("%s: %d KB are counted afterwards", r.URL.Path, weight())
+		read()
+		if end(); counted.weightNow() != plainMemory {
+			t.Errorf("%s: %d KB are counted afterwards", r.URL.Path, counted.weightNow())
 		}
-		if got := w.Body.String(); got != large {
+		if got := answer.Body.String(); got != large {
 			t.Errorf("%s: the answer has %d bytes", r.URL.Path, len(got))
 		}
+	}
+}
+
+// counted returns a connection that counts, and the request as one of it.
+func (s *testServer) counted(t *testing.T, r *http.Request) (*connection, *http.Request) {
+	t.Helper()
+	counted := &connection{Conn: s.dial(t), counted: s.server.connections, memory: plainMemory}
+	s.server.connections.add(counted)
+	return counted, r.WithContext(context.WithValue(r.Context(), connectionKey{}, counted))
+}
+
+// weightNow is what counts with a connection, in KB.
+func (c *connection) weightNow() int {
+	c.counted.mu.Lock()
+	defer c.counted.mu.Unlock()
+	return c.weight
+}
+
+// serveSlowly serves a request to somebody who reads nothing of the answer until read is called, which waits
+// for the end.
+func (s *testServer) serveSlowly(r *http.Request) (answer *httptest.ResponseRecorder, read func()) {
+	answer = httptest.NewRecorder()
+	reads, reading := make(chan struct{}), make(chan struct{})
+	w := blockedWriter{
+		ResponseRecorder: answer,
+		reading:          sync.OnceFunc(func() { close(reading) }),
+		read:             reads,
+	}
+	var served sync.WaitGroup
+	served.Go(func() { s.server.serve(w, r) })
+	<-reading
+	return answer, func() {
+		close(reads)
+		served.Wait()
 	}
 }
 

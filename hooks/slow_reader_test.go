@@ -1,7 +1,6 @@
 package hooks
 
 import (
-	"context"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -62,13 +61,7 @@ func TestAnswersForgetTheBody(t *testing.T) {
 func TestPagesAreWrittenLast(t *testing.T) {
 	t.Parallel()
 	s := serve(t, nil)
-	counted := &connection{Conn: s.dial(t), counted: s.server.connections, memory: plainMemory}
-	s.server.connections.add(counted)
-	weight := func() int {
-		s.server.connections.mu.Lock()
-		defer s.server.connections.mu.Unlock()
-		return counted.weight
-	}
+	counted, r := s.counted(t, httptest.NewRequest(http.MethodGet, "/redirect?state=a&code=b", nil))
 	written := &bodyWatcher{ResponseRecorder: httptest.NewRecorder(), watch: func() {
 		callers := make([]uintptr, 100)
 		frames := runtime.CallersFrames(callers[:runtime.Callers(0, callers)])
@@ -77,12 +70,10 @@ func TestPagesAreWrittenLast(t *testing.T) {
 				t.Errorf("%s is under way", frame.Function)
 			}
 		}
-		if got, least := weight(), plainMemory+pageMemory*3; got < least {
+		if got, least := counted.weightNow(), plainMemory+pageMemory*3; got < least {
 			t.Errorf("a page of 3 KB or more counts with %d KB", got-plainMemory)
 		}
 	}}
-	r := httptest.NewRequest(http.MethodGet, "/redirect?state=a&code=b", nil)
-	r = r.WithContext(context.WithValue(r.Context(), connectionKey{}, counted))
 	s.server.handler(nil).ServeHTTP(written, r)
 	size := written.Body.Len()
 	if written.Code != http.StatusBadRequest || size < 3<<10 || written.writes != 1 {
@@ -91,7 +82,7 @@ func TestPagesAreWrittenLast(t *testing.T) {
 	if !written.Flushed {
 		t.Error("the end of a page is read when the request counts no longer")
 	}
-	if got := weight(); got != plainMemory {
+	if got := counted.weightNow(); got != plainMemory {
 		t.Errorf("a page that was read counts with %d KB", got-plainMemory)
 	}
 }

@@ -113,7 +113,7 @@ func TestClockAtStart(t *testing.T) {
 	rosters["b"].Close()
 }
 
-// A machine that hears everything late, such as one whose disk is slow, does not take its own clock for wrong.
+// A machine that hears everything late, such as one whose disk is slow, does not take its clock for wrong.
 func TestClockOfOneThatHearsLate(t *testing.T) {
 	t.Parallel()
 	m := newMachines(t, "a b c")

@@ -40,8 +40,8 @@ func ReplaceTokens(response []byte, replace func(TokenKind, []byte) (string, err
 	return replaced.Bytes(), nil
 }
 
-// maxTokens bounds the tokens of a response. Providers send three or four. A token of a letter takes four bytes
-// there, and twenty times as many once it is sealed.
+// maxTokens bounds the tokens of a response. Providers send three or four. A token of a letter takes four
+// bytes there, and twenty times as many once it is sealed.
 const maxTokens = 1000
 
 var errManyTokens = errors.New("the token response has more than 1000 tokens")
