@@ -59,6 +59,9 @@ func TestRemains(t *testing.T) {
 	if running := remains.Running(t.Context()); len(running) > 0 {
 		t.Errorf("there run %v", running)
 	}
+	if err := remains.Close(); err != nil { // or the copy that it reads would be replaced
+		t.Error(err)
+	}
 	m.expectRemains(t, "a", "key", "late", true)
 	m.expectRemains(t, "b", "key", "late", true)
 	m.expectRemains(t, "c", "key", "early", false)
