@@ -4,9 +4,12 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"io"
+	"log"
 	"log/slog"
 	"math"
 	"net"
+	"net/http"
 	"slices"
 	"sync"
 	"time"
@@ -21,24 +24,28 @@ const (
 	maxHandshake = 16 << 10
 	// handshakeTime bounds how long that may take. etcd gives 10 s.
 	handshakeTime = 5 * time.Second
-	// copied is how much is copied at a time for one who knows it: a record of TLS.
-	copied = 16 << 10
+	// requestTime bounds how long a machine may take for a request, as etcd has it.
+	requestTime = 5 * time.Minute
 )
 
 var errLongHandshake = errors.New("the handshake is too long")
 
-// door lets in those who know the secret, and hands their connections on to etcd. etcd would hold any number
-// of handshakes that do not end, and it takes no listener of ours.
+// door lets in those who know the secret, for etcd. etcd's own listener would hold any number of handshakes
+// that do not end.
 //
 // When too many have not ended theirs, the oldest is closed of those who come from the address that has the
 // most; one from which a machine has come before counts as having none. So machines get in while others fill
 // the door. It is safe for concurrent use.
 type door struct {
-	listener net.Listener
-	tls      *tls.Config   // of both ends
-	etcd     string        // where etcd listens, on this machine only
-	time     time.Duration // that a handshake may take
-	log      *slog.Logger
+	net.Listener
+
+	tls  *tls.Config
+	time time.Duration // that a handshake may take
+	log  *slog.Logger
+
+	machines chan net.Conn // who are let in
+	closed   chan struct{}
+	server   http.Server
 
 	mu        sync.Mutex
 	strangers []*stranger         // the oldest first
@@ -47,28 +54,41 @@ type door struct {
 }
 
 // openDoor listens for the other machines. They wait until it serves.
-func openDoor(address string, identity *identity, log *slog.Logger) (*door, error) {
+func openDoor(address string, identity *identity, logger *slog.Logger) (*door, error) {
 	listener, err := net.Listen("tcp", address)
 	if err != nil {
 		return nil, err
 	}
 	return &door{
-		listener: listener,
+		Listener: listener,
 		tls:      identity.tlsConfig(),
 		time:     handshakeTime,
-		log:      log,
+		log:      logger,
+		machines: make(chan net.Conn),
+		closed:   make(chan struct{}),
+		server:   http.Server{ReadTimeout: requestTime, ErrorLog: log.New(io.Discard, "", 0)},
 		known:    map[string]struct{}{},
 	}, nil
 }
 
-// close lets nobody in any more. Those who are in stay until etcd closes their connections.
-func (d *door) close() { d.listener.Close() }
+// close lets nobody in any more, and closes the connections of those who are in.
+func (d *door) close() {
+	d.Listener.Close()
+	d.server.Close()
+}
 
-// serve lets machines in until the door is closed.
-func (d *door) serve(etcd string) {
-	d.etcd = etcd
+// serve lets machines in until the door is closed, and has etcd answer them.
+func (d *door) serve(etcd http.Handler) {
+	d.server.Handler = etcd
+	go d.receive()
+	_ = d.server.Serve(d) // until it is closed
+}
+
+// receive takes in those who come until the door is closed.
+func (d *door) receive() {
+	defer close(d.closed)
 	for {
-		conn, err := d.listener.Accept()
+		conn, err := d.Listener.Accept()
 		switch {
 		case errors.Is(err, net.ErrClosed):
 			return
@@ -77,6 +97,16 @@ func (d *door) serve(etcd string) {
 		default:
 			go d.letIn(d.add(conn))
 		}
+	}
+}
+
+// Accept returns the connection of the next machine.
+func (d *door) Accept() (net.Conn, error) {
+	select {
+	case conn := <-d.machines:
+		return conn, nil
+	case <-d.closed:
+		return nil, net.ErrClosed
 	}
 }
 
@@ -126,9 +156,8 @@ func (d *door) add(conn net.Conn) *stranger {
 	return added
 }
 
-// letIn hands a connection on to etcd if its other end knows the secret.
+// letIn lets a connection in if its other end knows the secret.
 func (d *door) letIn(s *stranger) {
-	defer s.Close()
 	conn := tls.Server(s, d.tls)
 	ctx, cancel := context.WithTimeout(context.Background(), d.time)
 	defer cancel()
@@ -149,35 +178,31 @@ func (d *door) letIn(s *stranger) {
 		d.log.Warn(refused, "address", s.host)
 	}
 	if err != nil {
+		s.Close()
 		return
 	}
 	s.left = math.MaxInt
-	inner, err := tls.DialWithDialer(&net.Dialer{Timeout: d.time}, "tcp", d.etcd, d.tls)
-	if err != nil {
-		return // etcd has ended
+	select {
+	case d.machines <- machineConn{conn}:
+	case <-d.closed:
+		s.Close()
 	}
-	defer inner.Close()
-	go func() {
-		defer conn.Close()
-		defer inner.Close()
-		handOn(conn, inner)
-	}()
-	handOn(inner, conn)
 }
 
-// handOn copies until one end is closed, or does not take anything for as long as etcd would wait.
-func handOn(to, from net.Conn) {
-	buffer := make([]byte, copied)
-	for {
-		n, err := from.Read(buffer)
-		if n > 0 {
-			_ = to.SetWriteDeadline(time.Now().Add(rafthttp.ConnWriteTimeout))
-			if _, err := to.Write(buffer[:n]); err != nil {
-				return
-			}
-		}
-		if err != nil {
-			return
-		}
+// machineConn is the connection of a machine. It ends when nothing comes, or nothing is taken, for as long as
+// etcd would wait.
+type machineConn struct{ net.Conn }
+
+func (c machineConn) Read(into []byte) (int, error) {
+	if err := c.SetReadDeadline(time.Now().Add(rafthttp.ConnReadTimeout)); err != nil {
+		return 0, err
 	}
+	return c.Conn.Read(into)
+}
+
+func (c machineConn) Write(from []byte) (int, error) {
+	if err := c.SetWriteDeadline(time.Now().Add(rafthttp.ConnWriteTimeout)); err != nil {
+		return 0, err
+	}
+	return c.Conn.Write(from)
 }

@@ -7,49 +7,36 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"net/http"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 )
 
-// serveDoor opens a door in front of something that sends back what it is sent. Handshakes have some time.
+// serveDoor opens a door to something that sends back what it is sent. Handshakes have some time.
 func serveDoor(t *testing.T, logged io.Writer, handshake time.Duration) (*door, *identity) {
 	t.Helper()
 	known, err := newIdentity(secret, filepath.Join(t.TempDir(), "tls"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	inner, err := tls.Listen("tcp", "127.0.0.1:0", known.tlsConfig())
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { inner.Close() })
-	go func() {
-		for {
-			conn, err := inner.Accept()
-			if err != nil {
-				return
-			}
-			go func() {
-				defer conn.Close()
-				_, _ = io.Copy(conn, conn)
-			}()
-		}
-	}()
 	d, err := openDoor("127.0.0.1:0", known, slog.New(slog.NewTextHandler(logged, nil)))
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(d.close)
 	d.time = handshake
-	go d.serve(inner.Addr().String())
+	go d.serve(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		sent, _ := io.ReadAll(r.Body)
+		_, _ = w.Write(sent)
+	}))
 	return d, known
 }
 
 func (d *door) dial(t *testing.T) net.Conn {
 	t.Helper()
-	conn, err := net.Dial("tcp", d.listener.Addr().String())
+	conn, err := net.Dial("tcp", d.Addr().String())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -82,12 +69,17 @@ func TestStrangersAtTheDoor(t *testing.T) {
 	if got := d.count(); got > maxStrangers {
 		t.Errorf("%d strangers are held", got)
 	}
-	machine := tls.Client(d.dial(t), known.tlsConfig())
-	sent := bytes.Repeat([]byte("x"), 3*copied)
-	go machine.Write(sent)
-	got := make([]byte, len(sent))
-	if _, err := io.ReadFull(machine, got); err != nil || !bytes.Equal(got, sent) {
-		t.Errorf("what a machine sends does not come through: %v", err)
+	machine := http.Client{Transport: &http.Transport{TLSClientConfig: known.tlsConfig()}, Timeout: patience}
+	defer machine.CloseIdleConnections()
+	const sent = 3 * maxHandshake
+	body := strings.NewReader(strings.Repeat("x", sent))
+	response, err := machine.Post("https://"+d.Addr().String(), "", body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := io.ReadAll(response.Body)
+	if response.Body.Close(); err != nil || len(got) != sent {
+		t.Errorf("of what a machine sends %d bytes come back: %v", len(got), err)
 	}
 	if got := d.count(); got > maxStrangers-1 {
 		t.Errorf("a machine counts as one of %d strangers", got)

@@ -17,6 +17,7 @@ import (
 	"go.etcd.io/etcd/client/pkg/v3/types"
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.etcd.io/etcd/server/v3/embed"
+	"go.etcd.io/etcd/server/v3/etcdserver/api/etcdhttp"
 	"go.etcd.io/etcd/server/v3/etcdserver/api/membership"
 	"go.etcd.io/etcd/server/v3/etcdserver/api/v3client"
 	"go.etcd.io/etcd/server/v3/storage/wal"
@@ -158,8 +159,8 @@ func (m *Member) Stop() {
 
 // leave ends etcd.
 func (m *Member) leave() {
-	m.door.close()
 	m.etcd.Close()
+	m.door.close()
 }
 
 // enter starts etcd, and waits until this machine takes part.
@@ -192,7 +193,7 @@ func (m *Member) enter(ctx context.Context) error {
 		m.door.close()
 		return err
 	}
-	go m.door.serve(m.etcd.Peers[0].Addr().String())
+	go m.door.serve(etcdhttp.NewPeerHandler(m.etcd.GetLogger(), m.etcd.Server))
 	m.phase.running.Store(true)
 	if err := m.takePart(ctx); err != nil {
 		m.phase.stopping.Store(true)
@@ -332,9 +333,8 @@ func (m *Member) etcdConfig() *embed.Config {
 	own := m.config.url(m.config.Name)
 	config := embed.NewConfig()
 	config.Name, config.Dir = m.config.Name, m.config.Folder
-	config.ListenPeerUrls = []url.URL{{Scheme: "https", Host: "127.0.0.1:0"}} // behind the door
-	config.AdvertisePeerUrls = []url.URL{own}
-	config.ListenClientUrls, config.AdvertiseClientUrls = nil, nil // see Client
+	config.ListenPeerUrls, config.AdvertisePeerUrls = nil, []url.URL{own} // see door
+	config.ListenClientUrls, config.AdvertiseClientUrls = nil, nil        // see Client
 	config.ZapLoggerBuilder = embed.NewZapLoggerBuilder(newZapLogger(m.config.Log, &m.phase))
 	config.PeerTLSInfo = m.identity.tlsInfo()
 	config.TickMs, config.ElectionMs = 100, 500
