@@ -97,7 +97,7 @@ func machineSilent(machine cluster.Machine) doctor.Finding {
 		fmt.Sprintf("%s runs, and has told the others nothing for %s.", machine.Name,
 			shortTime(machine.Silent)),
 		"It is being filled, or too slow to keep up with the others. Then its requests wait, or fail.",
-		"Run plugin-oauth cluster there: it says how far behind it is, and how slow its disk.")
+		"Run plugin-oauth cluster there: it says how far behind it is, and how slow its disk is.")
 }
 
 // machineFindings returns what is wrong with a machine by what it has told the others.

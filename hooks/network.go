@@ -50,7 +50,8 @@ func (s *server) knownNetwork(e *request) (network netip.Prefix, why doctor.Unkn
 
 // mayBeForeign reports whether a host may be somebody else's name that leads here. A page of theirs in a
 // person's browser then has the same origin as the service (DNS rebinding): it can start a login from the
-// person's network, and read the answer. With TLS no browser takes such a name for ours.
+// person's network, and read the answer. With TLS no browser takes such a name for ours. A proxy whose header
+// is trusted must answer to https only.
 func (s *server) mayBeForeign(host string) bool {
 	_, err := netip.ParseAddr(host)
 	return err != nil && reachOf(host) == everywhere && !s.isOwnHost(host)

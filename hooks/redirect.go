@@ -130,6 +130,9 @@ func (s *server) useState(e *request, response oauth.AuthorizationResponse) erro
 		return s.failLogin(ctx, e, pending, errManyLargeTokens.because(errNoRoomForTokens))
 	}
 	err = s.sessions.Complete(ctx, pending, tokens)
+	if err != nil { // nothing waits; that the login has ended may have been said before it was counted
+		s.waitingTokens.ended(pending.ID, session.StatusFailed, s.config.timing.now())
+	}
 	switch {
 	case errors.Is(err, session.ErrExpired) || errors.Is(err, session.ErrCancelled):
 		return err

@@ -223,14 +223,14 @@ func newTokenKey(e *request, token string) tokenKey {
 	return sha256.Sum256([]byte(string(e.plugin.Fingerprint) + "\n" + token))
 }
 
-// maxTokens is how many tokens of a response are known. A provider has three or four; one that sends tens of
-// thousands would take the place of all that is known of those of other plugins.
-const maxTokens = 16
+// maxKnownTokens is how many tokens of a response are known. A provider has three or four; one that sends tens
+// of thousands would take the place of all that is known of those of other plugins.
+const maxKnownTokens = 16
 
 // tokenKeys returns the keys of the tokens in a token response.
 func tokenKeys(e *request, response []byte) (keys []tokenKey) {
 	tokens := oauth.TokensIn(response)
-	for _, token := range tokens[:min(len(tokens), maxTokens)] {
+	for _, token := range tokens[:min(len(tokens), maxKnownTokens)] {
 		keys = append(keys, newTokenKey(e, token))
 	}
 	return keys

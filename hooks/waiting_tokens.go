@@ -28,7 +28,7 @@ type waitingTokens struct {
 type waitingResponse struct {
 	slug  string
 	size  int
-	until time.Time // then it is certainly erased
+	until time.Time // then nobody is given it any more, and the next sweep erases it
 }
 
 const (
@@ -46,10 +46,12 @@ var errManyLargeTokens = responseError{
 	Code:   "temporarily_unavailable",
 	Description: "The provider's tokens are unusually large, and many wait to be fetched. Try again in " +
 		"some minutes.",
+	author: "The provider's answers have more than 16 KB, and many wait to be fetched. Poll until a " +
+		"sign-in ends, and ask for fewer scopes or claims.",
 }
 
 var errNoRoomForTokens = errors.New("the token response has more than 16 KB, and there is no room for it " +
-	"beside those that wait for this plugin")
+	"beside those that wait to be fetched; fewer scopes or claims make it smaller")
 
 func newWaitingTokens(limit int) *waitingTokens {
 	return &waitingTokens{limit: limit, byID: map[string]waitingResponse{}, bySlug: map[string]int{}}

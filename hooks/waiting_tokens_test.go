@@ -55,6 +55,24 @@ func TestLargeTokensThatWait(t *testing.T) {
 	s.ExpectPage("after all have expired", page, http.StatusOK, "You are signed in")
 }
 
+// Tokens of a login that was cancelled meanwhile do not wait for anybody.
+func TestLargeTokensOfACancelledLogin(t *testing.T) {
+	t.Parallel()
+	s := serve(t, nil)
+	authorizationURL, readKey := s.Authorize()
+	s.Provider.Answers(func(w http.ResponseWriter, _ *http.Request) {
+		s.Expect("cancel", s.Post("/cancel?readKey="+readKey), http.StatusNoContent, "")
+		fmt.Fprintf(w, `{"access_token":%q}`, strings.Repeat("x", 2*usualTokens))
+	})
+	page := s.Get(s.Agree(authorizationURL))
+	s.ExpectPage("the page", page, http.StatusBadRequest, "ended before it was finished")
+	s.server.waitingTokens.mu.Lock()
+	defer s.server.waitingTokens.mu.Unlock()
+	if total := s.server.waitingTokens.total; total != 0 {
+		t.Errorf("%d bytes are counted", total)
+	}
+}
+
 // One plugin leaves room to the next.
 func TestWaitingTokensOfPlugins(t *testing.T) {
 	t.Parallel()

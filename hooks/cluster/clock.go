@@ -15,6 +15,7 @@ type clock struct {
 }
 
 // correctBeyond is how far a clock may be off without being corrected: a message may be under way that long.
+// One that is corrected stays so until it is off by half of that, or it would come and go.
 const correctBeyond = 2 * time.Second
 
 // Correction is what is to be added to the clock of this machine, so that it is as the machines have it: as
@@ -39,7 +40,11 @@ func (r *Roster) correct() {
 			others = append(others, slices.Max(known.ahead))
 		}
 	}
-	correction, isKnown := correctionBy(others, len(names))
+	beyond := correctBeyond
+	if r.Correction() != 0 {
+		beyond /= 2
+	}
+	correction, isKnown := correctionBy(others, len(names), beyond)
 	if isKnown && !r.clock.isKnown {
 		r.clock.isKnown = true
 		close(r.clock.known)
@@ -61,12 +66,15 @@ func (r *Roster) logCorrection(correction time.Duration) {
 
 // correctionBy returns by how much this machine's clock has to be corrected, if the clocks of others are so
 // far ahead of it, and whether that would be the same if all machines of the cluster were known.
-func correctionBy(others []time.Duration, machines int) (correction time.Duration, isKnown bool) {
+// It is zero unless it is beyond a bound.
+func correctionBy(
+	others []time.Duration, machines int, beyond time.Duration,
+) (correction time.Duration, isKnown bool) {
 	clocks := make([]time.Duration, max(1, machines)) // those that are not known count as this one
 	copy(clocks[min(1, len(clocks)-1):], others)
 	slices.Sort(clocks)
 	correction = clocks[len(clocks)/2]
-	if correction.Abs() <= correctBeyond {
+	if correction.Abs() <= beyond {
 		correction = 0
 	}
 	alike := 1 // which are as this one is

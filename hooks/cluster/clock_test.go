@@ -35,7 +35,7 @@ func TestCorrection(t *testing.T) {
 		"alone":                 {machines: 1, isKnown: true},
 		"none":                  {machines: 0, isKnown: true},
 	} {
-		correction, isKnown := correctionBy(test.others, test.machines)
+		correction, isKnown := correctionBy(test.others, test.machines, correctBeyond)
 		if correction != test.want || isKnown != test.isKnown {
 			t.Errorf("%s: corrected by %s, known %t", name, correction, isKnown)
 		}
@@ -128,8 +128,7 @@ func TestClockOfOneThatHearsLate(t *testing.T) {
 		defer r.mu.Unlock()
 		return fmt.Sprint(r.heard["c"] != nil)
 	})
-	const late = 8 * time.Second
-	expect := func(lag, want time.Duration) {
+	expect := func(lag, late, want time.Duration) {
 		t.Helper()
 		r.mu.Lock()
 		r.lag = watchLag{last: lag}
@@ -141,6 +140,13 @@ func TestClockOfOneThatHearsLate(t *testing.T) {
 			t.Errorf("where messages take %s, the clock is corrected by %s", lag, got)
 		}
 	}
-	expect(late, 0)
-	expect(0, -late)
+	const much, little = 8 * time.Second, 1200 * time.Millisecond
+	expect(much, much, 0)
+	if silent := r.Machines()[0].Silent; silent > time.Second {
+		t.Errorf("a was heard, and yet is said to be silent for %s", silent)
+	}
+	expect(0, much, -much)
+	expect(0, little, -time.Second) // it is corrected already
+	expect(0, 0, 0)
+	expect(0, little, 0)
 }

@@ -250,6 +250,7 @@ func (r *Roster) recall(name string, value []byte) {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.seeOwn(name, present)
 	if r.heard[name] == nil {
 		at := time.UnixMilli(present.Time)
 		if now := r.options.now(); at.After(now) {
@@ -281,10 +282,8 @@ func (r *Roster) hear(name string, value []byte) {
 		committed := r.member.etcd.Server.CommittedIndex()
 		known.behind = new(committed - min(committed, present.Applied))
 	}
+	r.seeOwn(name, present)
 	if name == r.member.config.Name {
-		if present.Time == r.own.Time {
-			r.lag.seen(time.Now())
-		}
 		return
 	}
 	r.correct()
@@ -293,6 +292,13 @@ func (r *Roster) hear(name string, value []byte) {
 		case r.asked <- struct{}{}:
 		default: // it is about to be told
 		}
+	}
+}
+
+// seeOwn takes in that the latest message of this machine has come back. The caller holds the lock.
+func (r *Roster) seeOwn(name string, present presence) {
+	if name == r.member.config.Name && present.Time == r.own.Time && !r.lag.waiting.IsZero() {
+		r.lag.seen(time.Now())
 	}
 }
 
@@ -327,7 +333,7 @@ func (r *Roster) Machines() (machines []Machine) {
 // this one that is cut off, or behind. The caller holds the lock.
 func (r *Roster) silent(name string) time.Duration {
 	since := r.began
-	if known := r.heard[name]; known != nil && len(known.ahead) > 0 { // else it was only recalled
+	if known := r.heard[name]; known != nil && known.at.After(since) { // else it was only recalled
 		since = known.at
 	}
 	return max(0, r.latest.Sub(since))

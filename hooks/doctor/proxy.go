@@ -114,9 +114,11 @@ func UnknownNetwork(why Unknown) Finding {
 		return Finding{
 			Level: LevelWarning,
 			What:  why.Text(),
-			Why: "Whoever owns the name may have led a person's browser here, so each who comes that way is " +
-				"asked whether the login is their own.",
-			Fix: "If the name is the service's own, set PUBLIC_URL to the address that plugins use.",
+			Why: "Whoever owns the name may have led a person's browser here, so each who comes that way " +
+				"is asked whether the login is their own.",
+			Fix: "If the name is the service's own, set PUBLIC_URL to the address that plugins use. If " +
+				"something in front ends TLS, let it send the visitor's address in a header, and name that " +
+				"header in TRUSTED_PROXY_HEADERS.",
 		}
 	}
 	return Finding{

@@ -312,8 +312,11 @@ func noAnswer(err error) *Error {
 		cause = verification
 	} else if record, ok := errors.AsType[tls.RecordHeaderError](err); ok {
 		cause = record
-	} else if errors.Is(err, http.ErrSchemeMismatch) {
-		cause = http.ErrSchemeMismatch
+	}
+	for _, plain := range []error{http.ErrSchemeMismatch, tries.ErrTooMany} {
+		if errors.Is(err, plain) {
+			cause = plain
+		}
 	}
 	return newError(Unreachable, cause)
 }

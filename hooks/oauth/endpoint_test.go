@@ -258,6 +258,9 @@ func TestRequestsThatAreSentBack(t *testing.T) {
 	if asked := provider.Requests.Load(); !ok || failure.Meaning != oauth.Unreachable || asked != tries.Max {
 		t.Errorf("asked %d times: %v", asked, err)
 	}
+	if !errors.Is(err, tries.ErrTooMany) {
+		t.Errorf("the cause is %v", err)
+	}
 }
 
 // A provider that cannot be reached is one error; its cause says why, without the address.

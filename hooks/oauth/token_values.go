@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"strings"
 )
 
@@ -44,7 +45,7 @@ func ReplaceTokens(response []byte, replace func(TokenKind, []byte) (string, err
 // bytes there, and twenty times as many once it is sealed.
 const maxTokens = 1000
 
-var errManyTokens = errors.New("the token response has more than 1000 tokens")
+var errManyTokens = fmt.Errorf("the token response has more than %d tokens", maxTokens)
 
 // hasManyTokens reports whether a token response has more tokens than ReplaceTokens replaces.
 func hasManyTokens(response []byte) bool {

@@ -237,6 +237,9 @@ func quotingNothing(err error) error {
 	if record, ok := errors.AsType[tls.RecordHeaderError](err); ok {
 		return record
 	}
+	if errors.Is(err, tries.ErrTooMany) {
+		return tries.ErrTooMany
+	}
 	return errNoAnswer
 }
 

@@ -21,7 +21,7 @@ const Max = 10
 // ErrTooMany is the cause of the error of a request that was sent so often.
 var ErrTooMany = errors.New("the server has sent the request back too often")
 
-// Limit returns the same request, which ends with [ErrTooMany] if it needs more than [Max] connections.
+// Limit returns the same request, which ends with [ErrTooMany] if it needs more than [Max] new connections.
 func Limit(request *http.Request) *http.Request {
 	ctx, cancel := context.WithCancelCause(request.Context())
 	var tries atomic.Int64
@@ -29,6 +29,12 @@ func Limit(request *http.Request) *http.Request {
 		GetConn: func(string) {
 			if tries.Add(1) > Max {
 				cancel(ErrTooMany)
+			}
+		},
+		// One that was kept may be dead by now. There are only so many of those.
+		GotConn: func(got httptrace.GotConnInfo) {
+			if got.Reused {
+				tries.Add(-1)
 			}
 		},
 	}))

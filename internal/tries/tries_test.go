@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"net/http/httptrace"
 	"testing"
 	"time"
 
@@ -30,5 +31,30 @@ func TestLimit(t *testing.T) {
 				t.Errorf("%d requests, and %v", requests, err)
 			}
 		})
+	}
+}
+
+// Connections that were kept, and turn out to be dead, are no tries.
+func TestKeptConnections(t *testing.T) {
+	t.Parallel()
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://localhost", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx := Limit(request).Context()
+	trace := httptrace.ContextClientTrace(ctx)
+	for range 3 * Max {
+		trace.GetConn("localhost:80")
+		trace.GotConn(httptrace.GotConnInfo{Reused: true})
+	}
+	for range Max {
+		trace.GetConn("localhost:80")
+		trace.GotConn(httptrace.GotConnInfo{})
+	}
+	if err := ctx.Err(); err != nil {
+		t.Error(err)
+	}
+	if trace.GetConn("localhost:80"); !errors.Is(context.Cause(ctx), ErrTooMany) {
+		t.Error("there is no limit")
 	}
 }
