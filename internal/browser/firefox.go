@@ -220,27 +220,49 @@ func (f *firefox) act(ctx context.Context, at place, device map[string]any) erro
 	}, nil)
 }
 
-// press presses keys once the window has the focus: without it, Enter does nothing to a button.
+// press presses keys once the window has the focus: without it, Enter does nothing to a button. A page of
+// another test may open a window in between, which takes the focus; then Enter is pressed again.
 func (f *firefox) press(ctx context.Context, at place, keys string) error {
 	f.focus.Lock()
 	defer f.focus.Unlock()
+	for {
+		if err := f.takeFocus(ctx, at.window); err != nil {
+			return err
+		}
+		if keys != Enter {
+			return f.act(ctx, at, keyActions(keys))
+		}
+		_, err := f.evaluate(ctx, at, `(globalThis.entered = false, ["click", "submit"].forEach(type =>
+			addEventListener(type, () => globalThis.entered = true, { capture: true, once: true })))`)
+		if err == nil {
+			err = f.act(ctx, at, keyActions(keys))
+		}
+		if err != nil {
+			return err
+		}
+		lost, err := f.evaluate(ctx, at, "!document.hasFocus() && globalThis.entered === false")
+		if err != nil || string(lost) != "true" {
+			return nil // without an answer another page is loading
+		}
+	}
+}
+
+// takeFocus gives a window the focus. The caller holds the lock.
+func (f *firefox) takeFocus(ctx context.Context, window string) error {
 	var err error
 	focused := askUntil(ctx, func() bool {
 		var has []byte
-		has, err = f.evaluate(ctx, place{window: at.window}, "document.hasFocus()")
+		has, err = f.evaluate(ctx, place{window: window}, "document.hasFocus()")
 		if err != nil || string(has) == "true" {
 			return true
 		}
-		err = f.call(ctx, "browsingContext.activate", map[string]any{"context": at.window}, nil)
+		err = f.call(ctx, "browsingContext.activate", map[string]any{"context": window}, nil)
 		return err != nil
 	})
 	if !focused {
-		err = errors.New("the window does not get the focus")
+		return errors.New("the window does not get the focus")
 	}
-	if err != nil {
-		return err
-	}
-	return f.act(ctx, at, keyActions(keys))
+	return err
 }
 
 // keyActions are WebDriver's actions for keys that are pressed one after the other.
