@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"runtime"
 	"runtime/debug"
 	"strings"
 	"syscall"
@@ -25,6 +26,8 @@ import (
 var version string
 
 func main() {
+	// Packages that are linked could ask for a profile of the memory, so Go would keep one for nobody.
+	runtime.MemProfileRate = 0
 	flush := hooks.PrepareOutput(os.Args[1:])
 	err := execute()
 	if err != nil {

@@ -396,8 +396,9 @@ func (c *connections) begin(r *http.Request) (counting *http.Request, end func()
 	c.mu.Lock()
 	counted.line, counted.request = max(0, line>>10-usualRequest), max(0, size>>10-usualRequest)
 	counted.unread, counted.handled = 0, true
+	victims := counted.moveTo(&c.handling)
 	c.mu.Unlock()
-	closeAll(counted.move(&c.handling))
+	closeAll(victims)
 	if counted.speaksTLS() && r.Body != http.NoBody {
 		body := bodyOf{ReadCloser: r.Body, connection: counted}
 		r = r.WithContext(r.Context()) // net/http looks at the type of the body of its own
@@ -406,8 +407,9 @@ func (c *connections) begin(r *http.Request) (counting *http.Request, end func()
 	return r, func() {
 		c.mu.Lock()
 		counted.forget()
+		victims := counted.moveTo(&c.waiting)
 		c.mu.Unlock()
-		closeAll(counted.move(&c.waiting))
+		closeAll(victims)
 	}
 }
 
@@ -455,6 +457,11 @@ func (c *connections) drain(longest time.Duration) {
 func (c *connection) move(to *list.List) (victims []*connection) {
 	c.counted.mu.Lock()
 	defer c.counted.mu.Unlock()
+	return c.moveTo(to)
+}
+
+// moveTo does the same for a caller who holds the lock.
+func (c *connection) moveTo(to *list.List) (victims []*connection) {
 	if c.weight == 0 {
 		return nil
 	}

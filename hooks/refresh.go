@@ -1,6 +1,7 @@
 package hooks
 
 import (
+	"container/list"
 	"context"
 	"crypto/sha256"
 	"encoding/json"
@@ -245,11 +246,13 @@ type refreshCache struct {
 	kept     time.Duration
 	inflight singleflight.Group
 
-	mu      sync.Mutex
-	answers map[refreshKey]*refreshAnswer
-	asking  map[refreshKey]bool  // what is under way, and whether its answer must not be kept
-	size    int                  // of the answers, in bytes
-	sites   map[netip.Prefix]int // the same for those of each site
+	mu       sync.Mutex
+	answers  map[refreshKey]*list.Element // of *refreshAnswer
+	oldest   list.List                    // the same, those first that were kept first
+	expiring bool                         // whether expire will be called
+	asking   map[refreshKey]bool          // what is under way, and whether its answer must not be kept
+	size     int                          // of the answers, in bytes
+	sites    map[netip.Prefix]int         // the same for those of each site
 }
 
 // refreshAnswer is a provider's answer to a refresh.
@@ -257,6 +260,8 @@ type refreshAnswer struct {
 	tokens []byte
 	about  []tokenKey // the tokens that it holds, and the one it replaces; none: it is not given again
 	site   netip.Prefix
+	key    refreshKey // what it answers, once it is kept
+	until  time.Time  // when it is given no more
 }
 
 const (
@@ -266,8 +271,8 @@ const (
 	// siteRefreshAnswers bounds those of one site, so that nobody alone can take all the room.
 	siteRefreshAnswers = maxRefreshAnswers / 4
 
-	// refreshAnswerOverhead is what an answer takes beside its tokens: its key twice, a timer, and its share
-	// of the maps.
+	// refreshAnswerOverhead is what an answer takes beside its tokens: its key twice, and its share of the
+	// maps and of the list.
 	refreshAnswerOverhead = 512
 )
 
@@ -279,7 +284,7 @@ func (a *refreshAnswer) size() int {
 func newRefreshCache(kept time.Duration) *refreshCache {
 	return &refreshCache{
 		kept:    kept,
-		answers: map[refreshKey]*refreshAnswer{},
+		answers: map[refreshKey]*list.Element{},
 		asking:  map[refreshKey]bool{},
 		sites:   map[netip.Prefix]int{},
 	}
@@ -321,40 +326,57 @@ func (c *refreshCache) finish(key refreshKey) {
 func (c *refreshCache) find(key refreshKey) (tokens []byte, found bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	answer, found := c.answers[key]
+	element, found := c.answers[key]
 	if !found {
 		return nil, false
 	}
-	return answer.tokens, true
+	answer := element.Value.(*refreshAnswer)
+	return answer.tokens, time.Now().Before(answer.until)
 }
 
 // keep keeps an answer for some seconds, if there is room for it.
 func (c *refreshCache) keep(key refreshKey, answer *refreshAnswer) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if known := c.answers[key]; known != nil { // it is given no more
+		c.remove(known)
+	}
 	size := answer.size()
 	if c.asking[key] || c.size+size > maxRefreshAnswers || c.sites[answer.site]+size > siteRefreshAnswers {
 		return
 	}
-	c.answers[key] = answer
+	answer.key, answer.until = key, time.Now().Add(c.kept)
+	c.answers[key] = c.oldest.PushBack(answer)
 	c.size += size
 	c.sites[answer.site] += size
-	time.AfterFunc(c.kept, func() {
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		if c.answers[key] == answer {
-			c.remove(key, answer)
+	if !c.expiring {
+		c.expiring = true
+		time.AfterFunc(c.kept, c.expire)
+	}
+}
+
+// expire removes the answers that are given no more, as long as there are any. It has a timer for all of them,
+// since one for each would cost more than the rest of a busy cache, and lets a few come together.
+func (c *refreshCache) expire() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for element := c.oldest.Front(); element != nil; element = c.oldest.Front() {
+		if left := time.Until(element.Value.(*refreshAnswer).until); left > 0 {
+			time.AfterFunc(max(left, c.kept/32), c.expire)
+			return
 		}
-	})
+		c.remove(element)
+	}
+	c.expiring = false
 }
 
 // forget removes the answers about a token.
 func (c *refreshCache) forget(token tokenKey) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for key, answer := range c.answers {
-		if slices.Contains(answer.about, token) {
-			c.remove(key, answer)
+	for _, element := range c.answers {
+		if slices.Contains(element.Value.(*refreshAnswer).about, token) {
+			c.remove(element)
 		}
 	}
 }
@@ -363,8 +385,8 @@ func (c *refreshCache) forget(token tokenKey) {
 func (c *refreshCache) forgetKey(key refreshKey) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if answer := c.answers[key]; answer != nil {
-		c.remove(key, answer)
+	if element := c.answers[key]; element != nil {
+		c.remove(element)
 	}
 	if _, found := c.asking[key]; found {
 		c.asking[key] = true
@@ -372,8 +394,9 @@ func (c *refreshCache) forgetKey(key refreshKey) {
 }
 
 // remove removes an answer. The caller holds the lock.
-func (c *refreshCache) remove(key refreshKey, answer *refreshAnswer) {
-	delete(c.answers, key)
+func (c *refreshCache) remove(element *list.Element) {
+	answer := c.oldest.Remove(element).(*refreshAnswer)
+	delete(c.answers, answer.key)
 	c.size -= answer.size()
 	if c.sites[answer.site] -= answer.size(); c.sites[answer.site] == 0 {
 		delete(c.sites, answer.site)

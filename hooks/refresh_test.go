@@ -13,6 +13,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"plugin-oauth/hooks/oauth"
@@ -775,6 +776,69 @@ func TestRefreshCacheIsBounded(t *testing.T) {
 	if len(c.answers) != 0 || c.size != 0 || len(c.sites) != 0 {
 		t.Errorf("it still keeps %d answers of %d bytes", len(c.answers), c.size)
 	}
+}
+
+// Answers are given for as long as they should be, and a moment later there is nothing left of them.
+func TestRefreshCacheExpires(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		const kept = 32 * time.Second
+		c := newRefreshCache(kept)
+		keep := func(name byte) {
+			_, err := c.do(refreshKey{name}, func() (refreshAnswer, error) {
+				return refreshAnswer{tokens: []byte{name}, about: []tokenKey{{name}}}, nil
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		given := func() (names string) {
+			for name := byte('a'); name < 'e'; name++ {
+				if _, found := c.find(refreshKey{name}); found {
+					names += string(name)
+				}
+			}
+			return names
+		}
+		expect := func(names string, left int) {
+			t.Helper()
+			synctest.Wait()
+			if got := given(); got != names || len(c.answers) != left || c.oldest.Len() != left {
+				t.Errorf("it gives %q, and keeps %d", got, len(c.answers))
+			}
+		}
+		keep('a')
+		keep('b')
+		time.Sleep(kept / 2)
+		keep('c')
+		c.forget(tokenKey{'b'})
+		expect("ac", 2)
+		time.Sleep(kept/2 - time.Nanosecond)
+		expect("ac", 2)
+		time.Sleep(time.Nanosecond)
+		expect("c", 1)
+		keep('a')
+		time.Sleep(kept / 2)
+		expect("a", 1)
+		time.Sleep(kept / 2)
+		expect("", 0)
+		keep('c')
+		time.Sleep(time.Nanosecond)
+		keep('d')
+		time.Sleep(kept)
+		expect("", 1) // those that come together are removed together
+		keep('d')
+		expect("d", 1)
+		time.Sleep(kept / 2)
+		expect("d", 1)
+		time.Sleep(kept)
+		if expect("", 0); c.size != 0 || len(c.sites) != 0 || c.expiring {
+			t.Errorf("%d bytes are left", c.size)
+		}
+		keep('b')
+		time.Sleep(kept)
+		expect("", 0)
+	})
 }
 
 // An answer that another machine no longer gives is forgotten, also if it was under way meanwhile.

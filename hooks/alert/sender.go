@@ -61,6 +61,7 @@ func newTransport() *http.Transport {
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.DisableKeepAlives = true
 	transport.MaxResponseHeaderBytes = 64 << 10
+	transport.DialContext = tries.Dial(transport.DialContext)
 	return transport
 }
 

@@ -71,6 +71,7 @@ func NewHTTPClient(timeout time.Duration) *http.Client {
 	transport.IdleConnTimeout = 500 * time.Millisecond
 	transport.MaxIdleConnsPerHost = 32
 	transport.MaxResponseHeaderBytes = maxAnswerHeaders
+	transport.DialContext = tries.Dial(transport.DialContext)
 	// What an answer sends ahead of its reader is in memory, too, while it waits for its turn.
 	transport.HTTP2 = &http.HTTP2Config{MaxReceiveBufferPerStream: usualAnswer}
 	return &http.Client{

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"code.dny.dev/ssrf"
+
+	"plugin-oauth/internal/tries"
 )
 
 const (
@@ -31,12 +33,9 @@ const (
 	maxConnections = 256
 )
 
-// dialFunc connects to an address.
-type dialFunc func(ctx context.Context, network, address string) (net.Conn, error)
-
 // newTransport returns a transport that connects with a function; see [dial]. It uses no proxy of the
 // environment, which would resolve names itself.
-func newTransport(headTimeout time.Duration, dial dialFunc) *http.Transport {
+func newTransport(headTimeout time.Duration, dial tries.DialFunc) *http.Transport {
 	transport := &http.Transport{
 		ForceAttemptHTTP2:      true,
 		DisableCompression:     true, // what the page has not asked for it does not get
@@ -54,7 +53,7 @@ func newTransport(headTimeout time.Duration, dial dialFunc) *http.Transport {
 		},
 	}
 	bounded := &connections{dial: dial, closeIdle: transport.CloseIdleConnections}
-	transport.DialContext = bounded.connect
+	transport.DialContext = tries.Dial(bounded.connect)
 	return transport
 }
 
@@ -63,7 +62,7 @@ func newTransport(headTimeout time.Duration, dial dialFunc) *http.Transport {
 // call has ended that waited for one, it is still made. Strangers can call any number of hosts if those of an
 // API have the name of a customer.
 type connections struct {
-	dial      dialFunc
+	dial      tries.DialFunc
 	closeIdle func() // closes the connections that no call needs, and makes no more of them
 	open      atomic.Int64
 }

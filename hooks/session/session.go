@@ -17,6 +17,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -99,6 +100,8 @@ type Sessions struct {
 	own       int               // how many of byID this machine has started
 	starting  map[string]source // of the logins that are being stored, by their ID
 	evictable evictable
+
+	pending atomic.Int64 // how many byID has, so that counting waits for nobody
 }
 
 // New returns the sessions in a table, and watches the table from now on. Call [Sessions.Resume] before the

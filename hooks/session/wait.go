@@ -82,9 +82,7 @@ func (s *Sessions) markUsed(row Row) {
 
 // PendingCount returns how many logins are under way.
 func (s *Sessions) PendingCount() int {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	return len(s.byID)
+	return int(s.pending.Load())
 }
 
 // add remembers a pending login. One that is there already stays, since polls may wait for it.
@@ -102,6 +100,7 @@ func (s *Sessions) add(row Row) {
 		return
 	}
 	s.byReadKey[string(row.ReadKeyHash)], s.byID[row.ID] = login, login
+	s.pending.Add(1)
 	isOwn := row.StartedBy == s.machine
 	if isOwn {
 		s.own++
@@ -150,6 +149,7 @@ func (s *Sessions) remove(login *Login) {
 	delete(s.byReadKey, string(login.row.ReadKeyHash))
 	delete(s.byState, string(login.row.StateHash))
 	delete(s.byID, login.row.ID)
+	s.pending.Add(-1)
 	if login.row.StartedBy == s.machine {
 		s.own--
 	}

@@ -9,33 +9,37 @@ package tries
 import (
 	"context"
 	"errors"
+	"net"
 	"net/http"
-	"net/http/httptrace"
 	"sync/atomic"
 )
 
-// Max is how many connections a request may be sent on. A few are lost to servers that close idle ones, or
+// Max is how many connections may be made for a request. A few are lost to servers that close idle ones, or
 // that take few requests at a time.
 const Max = 10
 
 // ErrTooMany is the cause of the error of a request that was sent so often.
 var ErrTooMany = errors.New("the server has sent the request back too often")
 
+// DialFunc connects to an address. It is the type of DialContext in [http.Transport].
+type DialFunc func(ctx context.Context, network, address string) (net.Conn, error)
+
+// countKey is the key, in the context of a request, of how many connections were made for it.
+type countKey struct{}
+
 // Limit returns the same request, which ends with [ErrTooMany] if it needs more than [Max] new connections.
+// Its transport must connect with what [Dial] returns.
 func Limit(request *http.Request) *http.Request {
-	ctx, cancel := context.WithCancelCause(request.Context())
-	var tries atomic.Int64
-	return request.WithContext(httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
-		GetConn: func(string) {
-			if tries.Add(1) > Max {
-				cancel(ErrTooMany)
-			}
-		},
-		// One that was kept may be dead by now. There are only so many of those.
-		GotConn: func(got httptrace.GotConnInfo) {
-			if got.Reused {
-				tries.Add(-1)
-			}
-		},
-	}))
+	return request.WithContext(context.WithValue(request.Context(), countKey{}, new(atomic.Int64)))
+}
+
+// Dial returns a function that connects with another one, as long as a request that has a limit may connect.
+func Dial(dial DialFunc) DialFunc {
+	return func(ctx context.Context, network, address string) (net.Conn, error) {
+		count, ok := ctx.Value(countKey{}).(*atomic.Int64)
+		if ok && count.Add(1) > Max {
+			return nil, ErrTooMany
+		}
+		return dial(ctx, network, address)
+	}
 }

@@ -3,22 +3,27 @@ package tries
 import (
 	"context"
 	"errors"
+	"net"
 	"net/http"
-	"net/http/httptrace"
 	"testing"
 	"time"
 
 	"plugin-oauth/internal/goaway"
 )
 
-// A request that each connection sends back ends, whatever its method.
+// A request that each connection sends back ends, whatever its method. The others of the transport do not end
+// with it.
 func TestLimit(t *testing.T) {
 	t.Parallel()
 	for _, method := range []string{http.MethodGet, http.MethodPost} {
 		t.Run(method, func(t *testing.T) {
 			t.Parallel()
 			server := goaway.Serve(t)
-			transport := &http.Transport{ForceAttemptHTTP2: true, TLSClientConfig: server.TLS}
+			transport := &http.Transport{
+				ForceAttemptHTTP2: true,
+				TLSClientConfig:   server.TLS,
+				DialContext:       Dial((&net.Dialer{}).DialContext),
+			}
 			defer transport.CloseIdleConnections()
 			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 			defer cancel()
@@ -26,35 +31,24 @@ func TestLimit(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			_, err = transport.RoundTrip(Limit(request))
-			if requests := server.Requests.Load(); !errors.Is(err, ErrTooMany) || requests != Max {
-				t.Errorf("%d requests, and %v", requests, err)
+			for round := int64(1); round <= 2; round++ {
+				_, err = transport.RoundTrip(Limit(request))
+				if requests := server.Requests.Load(); !errors.Is(err, ErrTooMany) || requests != round*Max {
+					t.Errorf("round %d: %d requests, and %v", round, requests, err)
+				}
 			}
 		})
 	}
 }
 
-// Connections that were kept, and turn out to be dead, are no tries.
-func TestKeptConnections(t *testing.T) {
+// A request without a limit connects as often as it likes.
+func TestNoLimit(t *testing.T) {
 	t.Parallel()
-	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://localhost", nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx := Limit(request).Context()
-	trace := httptrace.ContextClientTrace(ctx)
-	for range 3 * Max {
-		trace.GetConn("localhost:80")
-		trace.GotConn(httptrace.GotConnInfo{Reused: true})
-	}
-	for range Max {
-		trace.GetConn("localhost:80")
-		trace.GotConn(httptrace.GotConnInfo{})
-	}
-	if err := ctx.Err(); err != nil {
-		t.Error(err)
-	}
-	if trace.GetConn("localhost:80"); !errors.Is(context.Cause(ctx), ErrTooMany) {
-		t.Error("there is no limit")
+	errNobody := errors.New("nobody is there")
+	dial := Dial(func(context.Context, string, string) (net.Conn, error) { return nil, errNobody })
+	for range 2 * Max {
+		if _, err := dial(t.Context(), "tcp", "localhost:80"); !errors.Is(err, errNobody) {
+			t.Fatal(err)
+		}
 	}
 }
