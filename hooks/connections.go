@@ -292,10 +292,14 @@ func (c *connection) receive(bytes int) (victims []*connection, tooLong bool) {
 	}
 	before := c.weight
 	c.setUnread(c.unread + bytes)
-	if c.list == &c.counted.held && c.weight > before { // it is no poll as others are
+	tooLong = c.speaksTLS() && !c.greeted && c.unread > maxHello
+	if c.weight <= before {
+		return nil, tooLong
+	}
+	if c.list == &c.counted.held { // it is no poll as others are
 		c.giveUp()
 	}
-	return c.counted.makeRoom(0), c.speaksTLS() && !c.greeted && c.unread > maxHello
+	return c.counted.makeRoom(0), tooLong
 }
 
 // setUnread counts the connection with other unread bytes, unless it is closed. The caller holds the lock.

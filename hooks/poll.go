@@ -1,6 +1,7 @@
 package hooks
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/http"
@@ -94,7 +95,7 @@ func (s *server) acknowledge(e *request, readKey string) error {
 // ended. If the same login is polled again meanwhile, with or without a wait, the older poll gives way: its
 // client may have left without a proxy telling, and would then take the tokens with it.
 func (s *server) waitForEnd(e *request, login *session.Login) bool {
-	seconds, err := strconv.ParseUint(e.param("wait"), 10, 16)
+	seconds, err := strconv.ParseUint(cmp.Or(e.param("wait"), "0"), 10, 16)
 	if err != nil || seconds == 0 {
 		login.Displace()
 		return false
