@@ -57,6 +57,9 @@ func (c *apiCalls) enter(call *apiCall) (leave func(), err error) {
 // rivals returns the calls of which one must end before there is room for another, and which error tells its
 // page so. There is no error if there is room. The caller holds the lock.
 func (c *apiCalls) rivals(call *apiCall) (rivals []*apiCall, err error) {
+	if len(c.underWay) < min(c.bounds.inAll, c.bounds.provider, c.bounds.network) {
+		return nil, nil
+	}
 	isFull := func(bound int, rivals []*apiCall) bool { return len(rivals) >= bound }
 	rivals = c.underWay
 	if isFull(c.bounds.inAll, c.underWay) {

@@ -30,14 +30,15 @@ func Post(ctx context.Context, address, text string) error {
 	if err != nil {
 		return err
 	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, address, bytes.NewReader(body))
+	request, err := http.NewRequestWithContext(tries.Limit(ctx), http.MethodPost, address,
+		bytes.NewReader(body))
 	if err != nil {
 		return errNoAnswer
 	}
 	request.GetBody = nil // else net/http would send it again if a connection breaks
 	request.Header.Set("Content-Type", "application/json")
 	request.Header.Set("User-Agent", "plugin-oauth")
-	response, err := client.Do(tries.Limit(request))
+	response, err := client.Do(request)
 	if err != nil {
 		return withoutAddress(err)
 	}

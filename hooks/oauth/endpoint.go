@@ -249,7 +249,7 @@ type Answer struct {
 func (e *Endpoint) Do(request *http.Request) (Answer, error) {
 	request.Header.Set("Accept", "application/json")
 	request.Header.Set("User-Agent", "plugin-oauth")
-	response, err := e.HTTP.Do(tries.Limit(request))
+	response, err := e.HTTP.Do(request.WithContext(tries.Limit(request.Context())))
 	if err != nil {
 		return Answer{}, noAnswer(err)
 	}

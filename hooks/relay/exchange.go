@@ -9,6 +9,8 @@ import (
 	"net/textproto"
 	"sync/atomic"
 	"time"
+
+	"plugin-oauth/internal/tries"
 )
 
 // exchange is a call that is under way. It is looked at from time to time, since neither the API nor the page
@@ -35,7 +37,7 @@ type exchange struct {
 func (r *Relay) begin(w http.ResponseWriter, request *http.Request, call Call) *exchange {
 	x := &exchange{Relay: r, call: call, began: time.Now()}
 	ctx, cancel := context.WithCancelCause(request.Context())
-	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+	ctx = httptrace.WithClientTrace(tries.Limit(ctx), &httptrace.ClientTrace{
 		TLSHandshakeStart: call.OnHandshake,
 		Got1xxResponse:    func(int, textproto.MIMEHeader) error { return x.interimCame() },
 	})

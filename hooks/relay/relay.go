@@ -244,13 +244,12 @@ func quotingNothing(err error) error {
 }
 
 // withoutTrailers calls without the trailers of requests, and returns answers without theirs (RFC 9110
-// section 6.5): a proxy on the way may take them for headers, which those that are not passed on would be. It
-// does not call for ever.
+// section 6.5): a proxy on the way may take them for headers, which those that are not passed on would be.
 type withoutTrailers struct{ http.RoundTripper }
 
 // RoundTrip implements [http.RoundTripper].
 func (t withoutTrailers) RoundTrip(request *http.Request) (*http.Response, error) {
-	response, err := t.RoundTripper.RoundTrip(tries.Limit(request))
+	response, err := t.RoundTripper.RoundTrip(request)
 	if err != nil {
 		return nil, err
 	}

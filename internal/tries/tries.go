@@ -10,7 +10,6 @@ import (
 	"context"
 	"errors"
 	"net"
-	"net/http"
 	"sync/atomic"
 )
 
@@ -27,10 +26,10 @@ type DialFunc func(ctx context.Context, network, address string) (net.Conn, erro
 // countKey is the key, in the context of a request, of how many connections were made for it.
 type countKey struct{}
 
-// Limit returns the same request, which ends with [ErrTooMany] if it needs more than [Max] new connections.
-// Its transport must connect with what [Dial] returns.
-func Limit(request *http.Request) *http.Request {
-	return request.WithContext(context.WithValue(request.Context(), countKey{}, new(atomic.Int64)))
+// Limit returns the context for one request, which ends with [ErrTooMany] if it needs more than [Max] new
+// connections. Its transport must connect with what [Dial] returns.
+func Limit(ctx context.Context) context.Context {
+	return context.WithValue(ctx, countKey{}, new(atomic.Int64))
 }
 
 // Dial returns a function that connects with another one, as long as a request that has a limit may connect.

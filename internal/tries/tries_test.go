@@ -32,7 +32,7 @@ func TestLimit(t *testing.T) {
 				t.Fatal(err)
 			}
 			for round := int64(1); round <= 2; round++ {
-				_, err = transport.RoundTrip(Limit(request))
+				_, err = transport.RoundTrip(request.WithContext(Limit(ctx)))
 				if requests := server.Requests.Load(); !errors.Is(err, ErrTooMany) || requests != round*Max {
 					t.Errorf("round %d: %d requests, and %v", round, requests, err)
 				}
