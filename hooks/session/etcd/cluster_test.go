@@ -109,8 +109,6 @@ func (m *threeMachines) leader() (name string) {
 	return name
 }
 
-var interrupted = session.Failure{Status: session.StatusFailed, Code: "server_error"}
-
 // isGone reports whether a machine was killed before it has answered, or has no majority.
 func isGone(err error) bool {
 	for _, end := range []string{"EOF", "closed", etcdtry.ErrUnavailable.Error()} {

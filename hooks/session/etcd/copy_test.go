@@ -17,6 +17,8 @@ import (
 	"plugin-oauth/internal/etcdtry"
 )
 
+var interrupted = session.Failure{Status: session.StatusFailed, Code: "server_error"}
+
 // book is a copy in memory.
 type book struct {
 	mu      sync.Mutex
