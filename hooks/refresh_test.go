@@ -803,7 +803,10 @@ func TestRefreshCacheExpires(t *testing.T) {
 		expect := func(names string, left int) {
 			t.Helper()
 			synctest.Wait()
-			if got := given(); got != names || len(c.answers) != left || c.oldest.Len() != left {
+			got := given()
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			if got != names || len(c.answers) != left || c.oldest.Len() != left {
 				t.Errorf("it gives %q, and keeps %d", got, len(c.answers))
 			}
 		}
