@@ -107,7 +107,7 @@ func (m *machines) config(name string) Config {
 }
 
 // patience is how long something may take on a busy machine that takes a second on an idle one.
-const patience = time.Minute
+const patience = 2 * time.Minute
 
 // start starts machines at the same time.
 func (m *machines) start(t *testing.T, names string) {
@@ -162,7 +162,7 @@ func (m *machines) put(t *testing.T, name, key, value string) {
 			return
 		}
 		if ctx.Err() != nil { // and not only another leader
-			t.Fatalf("%s: %v", name, err)
+			t.Fatalf("%s: %v\n%s", name, err, m.logs[name])
 		}
 	}
 }

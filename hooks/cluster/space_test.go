@@ -27,16 +27,20 @@ func (m *machines) fill(t *testing.T, names string, count, size int) error {
 	for worker := range 8 {
 		client := m.members[list[worker%len(list)]].Client()
 		filling.Go(func() {
-			for i := range count / 8 {
-				key := fmt.Sprintf("s/%d/%d", worker, i)
+			for stored := 0; stored < count/8; {
+				key := fmt.Sprintf("s/%d/%d", worker, stored)
 				_, err := client.Put(ctx, key, value)
 				if err == nil {
 					_, err = client.Delete(ctx, key)
 				}
-				if err != nil {
+				switch {
+				case err == nil:
+					stored++
+				case errors.Is(err, rpctypes.ErrNoSpace), ctx.Err() != nil:
 					failures <- err
+					cancel() // the machines make room for the others meanwhile
 					return
-				}
+				} // else a busy machine has not answered in time
 			}
 		})
 	}
@@ -72,7 +76,7 @@ func (m *machines) expectRoom(t *testing.T) {
 func newSmallMachines(t *testing.T) *machines {
 	t.Helper()
 	m := newMachines(t, "a b c")
-	m.tune = func(config *embed.Config) { config.QuotaBackendBytes = 16 << 20 }
+	m.tune = func(config *embed.Config) { config.QuotaBackendBytes = 8 << 20 }
 	m.start(t, "a b c")
 	m.put(t, "a", "key", "value")
 	return m
