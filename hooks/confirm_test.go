@@ -27,9 +27,9 @@ func confirming(mode string) func(*Config) {
 
 // startFrom starts a login from a client address, and returns the provider's redirect after the person has
 // agreed.
-func (s *testServer) startFrom(address string) (callback, readKey string) {
+func (s *testServer) startFrom(address ...string) (callback, readKey string) {
 	s.T.Helper()
-	got := s.Request(http.MethodPost, "/authorize", "", address)
+	got := s.Request(http.MethodPost, "/authorize", "", address...)
 	authorizationURL, readKey := s.ParseLogin(got)
 	return s.Agree(authorizationURL), readKey
 }
@@ -138,6 +138,32 @@ func TestConfirmUnknownNetworks(t *testing.T) {
 			if strings.Contains(page.Body, "on another network") {
 				t.Error("the page says what nobody knows")
 			}
+		})
+	}
+}
+
+// Two people who come through one more proxy look like one network to the proxy that is trusted. Each is
+// asked, and so is whoever makes up an address.
+func TestConfirmBehindTwoProxies(t *testing.T) {
+	t.Parallel()
+	root := serve(t, confirming("auto"))
+	cloudflare := func(client string) []string { return []string{fromHome, "CF-Connecting-IP: " + client} }
+	list := func(client string) []string {
+		return []string{fromHome, "X-Forwarded-For: " + client + ", 192.0.2.1, 66.241.124.1"}
+	}
+	for name, test := range map[string]struct{ from, to []string }{
+		"one that names visitors": {from: cloudflare("203.0.113.8"), to: cloudflare("198.51.100.7")},
+		"one that makes a list":   {from: list("203.0.113.8"), to: list("198.51.100.7")},
+		"past the first":          {from: []string{fromHome}, to: cloudflare("198.51.100.7")},
+		"a made-up address":       {from: cloudflare("198.51.100.7"), to: []string{fromHome}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := root.in(t)
+			callback, readKey := s.startFrom(test.from...)
+			page := s.Request(http.MethodGet, callback, "", test.to...)
+			s.ExpectPage("redirect", page, http.StatusOK, questionTitle)
+			s.Expect("poll", s.Poll(readKey), http.StatusNotFound, bodyPending)
 		})
 	}
 }

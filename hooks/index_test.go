@@ -40,6 +40,16 @@ func TestUntrustedProxyHeader(t *testing.T) {
 			want: "X-Forwarded-For"},
 		{name: "private", at: trustless, headers: []string{forwarded + ", 10.0.0.1"},
 			lost: doctor.UnknownUntrusted},
+		{name: "a carrier's", at: trustless, headers: []string{"X-Forwarded-For: 100.64.0.3"},
+			lost: doctor.UnknownUntrusted},
+		{name: "a container's", at: trustless, headers: []string{"X-Real-IP: 198.19.249.2"},
+			lost: doctor.UnknownUntrusted},
+		{name: "a balancer's list", at: trustless, headers: []string{forwarded + ", 34.8.0.1"},
+			lost: doctor.UnknownUntrusted},
+		{name: "a list, RFC 7239", at: trustless, headers: []string{"Forwarded: for=192.0.2.1, for=34.8.0.1"},
+			lost: doctor.UnknownUntrusted},
+		{name: "two proxies", at: trusting, headers: []string{fly, "CF-Connecting-IP: 198.51.100.7"},
+			lost: doctor.UnknownSeveral},
 		{name: "hidden", at: trustless, headers: []string{"Forwarded: for=_hidden"},
 			lost: doctor.UnknownUntrusted},
 		{name: "not RFC 7239", at: trustless, headers: []string{"Forwarded: 192.0.2.1"},
@@ -100,8 +110,9 @@ func TestBelievedProbe(t *testing.T) {
 	for name, test := range map[string]struct{ header, want string }{
 		"as it was sent": {header: "X-Real-IP: " + probe, want: `,"believedProbe":"X-Real-IP"`},
 		"RFC 7239":       {header: "Forwarded: for=" + probe, want: `,"believedProbe":"Forwarded"`},
-		"added to":       {header: "X-Real-IP: " + probe + ", 198.51.100.7"},
-		"overwritten":    {header: "Forwarded: for=198.51.100.7"},
+		"added to": {header: "X-Real-IP: " + probe + ", 198.51.100.7",
+			want: `,"unknownNetwork":"several"`},
+		"overwritten": {header: "Forwarded: for=198.51.100.7"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -19,7 +19,8 @@ var unknownNetwork netip.Prefix
 // knownNetwork is where a request certainly comes from: an IPv4 address, or the /64 of an IPv6 address, which
 // belongs to one household. Only the headers of TRUSTED_PROXY_HEADERS are believed: the first of them that
 // the request has. What cannot be known is the unknown network, and why says why not: what connects is then a
-// proxy, and all its visitors would look like one. For limits, use [server.clientNetwork].
+// proxy, or the address is that of one, and all its visitors would look like one. For limits, use
+// [server.clientNetwork].
 func (s *server) knownNetwork(e *request) (network netip.Prefix, why doctor.Unknown) {
 	header, trusted := e.Request.Header, s.config.TrustedProxyHeaders
 	if len(trusted) > 0 {
@@ -30,8 +31,11 @@ func (s *server) knownNetwork(e *request) (network netip.Prefix, why doctor.Unkn
 		}
 		address, _ := addressInHeader(header, trusted[i])
 		network := networkOf(address)
-		if s.isHidden(e, address) {
-			network = unknownNetwork // that of another proxy, in front of the one that is trusted
+		switch {
+		case s.isHidden(e, address):
+			return unknownNetwork, doctor.UnknownUnreadable
+		case network != unknownNetwork && s.namesAnother(header, trusted[i], network):
+			return unknownNetwork, doctor.UnknownSeveral
 		}
 		return network, unlessKnown(network, doctor.UnknownUnreadable)
 	}
@@ -42,8 +46,11 @@ func (s *server) knownNetwork(e *request) (network netip.Prefix, why doctor.Unkn
 		return unknownNetwork, doctor.UnknownName
 	}
 	address, _ := parseClient(e.Request.RemoteAddr)
-	if s.isHidden(e, address) {
+	switch {
+	case s.isHidden(e, address):
 		return unknownNetwork, doctor.UnknownPrivate
+	case e.Request.TLS == nil && s.hasHTTPS(e):
+		return unknownNetwork, doctor.UnknownPlain
 	}
 	return networkOf(address), unlessKnown(networkOf(address), doctor.UnknownUnreadable)
 }
@@ -89,21 +96,70 @@ func (s *server) isHidden(e *request, address netip.Addr) bool {
 	if !address.IsLoopback() && !isPrivate(address) {
 		return false
 	}
+	return slices.ContainsFunc(s.ownAddresses(e), func(own *url.URL) bool {
+		reach := reachOf(hostname(own.Host))
+		return reach == everywhere || (address.IsLoopback() && reach == thisSite)
+	})
+}
+
+// hasHTTPS reports whether the world reaches the service by https. A request without TLS has then come
+// through something that ended it, such as a balancer of TCP, whose own address may well be a public one.
+func (s *server) hasHTTPS(e *request) bool {
+	return slices.ContainsFunc(s.ownAddresses(e), func(own *url.URL) bool {
+		return own.Scheme == "https" && reachOf(hostname(own.Host)) != thisMachine
+	})
+}
+
+// ownAddresses are where the world reaches the service, and the plugin of a request, as far as that is known.
+func (s *server) ownAddresses(e *request) (own []*url.URL) {
 	addresses := []string{s.config.baseURL()}
 	if e.plugin != nil {
 		addresses = append(addresses, e.plugin.RedirectURI)
 	}
-	for _, own := range addresses {
-		u, err := url.Parse(own)
-		if err != nil || u.Host == "" {
+	for _, address := range addresses {
+		if u, err := url.Parse(address); err == nil && u.Host != "" {
+			own = append(own, u)
+		}
+	}
+	return own
+}
+
+// namesAnother reports whether the headers of a request name another address than the one that is trusted.
+// Then there is one more proxy in front, and the trusted address is that proxy's, or the visitor has made the
+// other one up. What stands before the last address of the trusted header says so, and so does a header that
+// is not trusted, in which visitors come first. The address of a hop between proxies behind says nothing.
+func (s *server) namesAnother(header http.Header, trusted string, network netip.Prefix) bool {
+	if hasSeveral(header, trusted) {
+		return true
+	}
+	for name, values := range header {
+		isTrusted := func(trusted string) bool { return strings.EqualFold(trusted, name) }
+		if !doctor.NamesVisitor(name) || slices.ContainsFunc(s.config.TrustedProxyHeaders, isTrusted) {
 			continue
 		}
-		reach := reachOf(hostname(u.Host))
-		if reach == everywhere || (address.IsLoopback() && reach == thisSite) {
+		address, ok := parseElement(name, firstElement(name, values[0]))
+		isHop := address.IsLoopback() || (isPrivate(address) && !isPrivate(network.Addr()))
+		if ok && !isHop && networkOf(address) != network {
 			return true
 		}
 	}
 	return false
+}
+
+// hasSeveral reports whether a header has more than one address.
+func hasSeveral(header http.Header, name string) bool {
+	return len(header.Values(name)) > 1 || firstElement(name, header.Get(name)) != header.Get(name)
+}
+
+// firstElement returns what a value of a header of this name has before the first comma.
+func firstElement(name, value string) string {
+	if strings.EqualFold(name, "Forwarded") {
+		for first := range splitUnquoted(value, ',') {
+			return first
+		}
+	}
+	first, _, _ := strings.Cut(value, ",")
+	return first
 }
 
 // reach says from where a host can be reached.
@@ -136,21 +192,29 @@ func reachOf(host string) reach {
 	return everywhere
 }
 
-// carrierNAT is between providers and their customers (RFC 6598).
-var carrierNAT = netip.MustParsePrefix("100.64.0.0/10")
+// inside are networks that are not the Internet, beside those of RFC 1918: between providers and their
+// customers (RFC 6598), in devices that translate addresses (RFC 6890), and for measurements (RFC 2544),
+// which some programs take for their containers.
+var inside = []netip.Prefix{
+	netip.MustParsePrefix("100.64.0.0/10"), netip.MustParsePrefix("192.0.0.0/24"),
+	netip.MustParsePrefix("198.18.0.0/15"),
+}
 
 // isPrivate reports whether an address is one of a network that is not the Internet.
 func isPrivate(address netip.Addr) bool {
-	return address.IsPrivate() || address.IsLinkLocalUnicast() || carrierNAT.Contains(address)
+	return address.IsPrivate() || address.IsLinkLocalUnicast() ||
+		slices.ContainsFunc(inside, func(prefix netip.Prefix) bool { return prefix.Contains(address) })
 }
 
 // headerToTrust returns the name of a header that an admin should trust, if a proxy of theirs sets it: one
-// that is not believed and whose last address may be a visitor's. One that is private is more likely that of
-// another proxy, and with it everybody would count as one network. It returns "" if there is none.
+// that is not believed and whose only address may be a visitor's. One that is private is more likely that of
+// another proxy, as is the last of several, and with it everybody would count as one network. It returns ""
+// if there is none.
 func (s *server) headerToTrust(header http.Header) string {
 	for _, name := range doctor.UntrustedProxyHeaders(header, s.config.TrustedProxyHeaders) {
 		address, ok := addressInHeader(header, name)
-		if ok && address.IsGlobalUnicast() && !address.IsPrivate() && networkOf(address) != unknownNetwork {
+		isPublic := address.IsGlobalUnicast() && !isPrivate(address) && networkOf(address) != unknownNetwork
+		if ok && isPublic && !hasSeveral(header, name) {
 			return name
 		}
 	}
@@ -185,10 +249,18 @@ func addressInHeader(header http.Header, name string) (netip.Addr, bool) {
 		return netip.Addr{}, false
 	}
 	last := values[len(values)-1]
-	if strings.EqualFold(name, "Forwarded") {
-		return parseForwarded(last)
+	if !strings.EqualFold(name, "Forwarded") {
+		last = last[strings.LastIndexByte(last, ',')+1:]
 	}
-	return parseClient(last[strings.LastIndexByte(last, ',')+1:])
+	return parseElement(name, last)
+}
+
+// parseElement reads one address as a header of this name has it.
+func parseElement(name, element string) (netip.Addr, bool) {
+	if strings.EqualFold(name, "Forwarded") {
+		return parseForwarded(element)
+	}
+	return parseClient(element)
 }
 
 // parseClient reads an address as proxies write it: alone, with a port, or in brackets.

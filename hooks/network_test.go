@@ -2,6 +2,7 @@ package hooks
 
 import (
 	"cmp"
+	"crypto/tls"
 	"fmt"
 	"net"
 	"net/http"
@@ -10,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"plugin-oauth/hooks/doctor"
 	"plugin-oauth/hooks/oauth"
 	"plugin-oauth/hooks/plugins"
 )
@@ -66,24 +68,30 @@ func networkAt(trusted []string, connected string, headers ...string) string {
 	return network.String()
 }
 
-// What a client says about itself is never believed, in whatever form the proxy writes the address. What
-// cannot be read says nothing, least of all that it is the proxy that asks.
+// The address is read in whatever form the proxy writes it. What cannot be read says nothing, least of all
+// that it is the proxy that asks. With several addresses it may be that of one more proxy.
 func TestClientNetwork(t *testing.T) {
 	t.Parallel()
 	for header, want := range map[string]string{
 		"192.0.2.1":                          "192.0.2.1/32",
-		"198.51.100.7, 192.0.2.1":            "192.0.2.1/32",
-		"198.51.100.7,192.0.2.1:4711":        "192.0.2.1/32",
-		"198.51.100.7, [2001:db8::1]:4711":   "2001:db8::/64",
-		"198.51.100.7, [2001:db8::1]":        "2001:db8::/64",
-		"198.51.100.7, unknown":              "unknown",
-		"198.51.100.7,":                      "unknown",
+		" 192.0.2.1:4711 ":                   "192.0.2.1/32",
+		"[2001:db8::1]:4711":                 "2001:db8::/64",
+		"[2001:db8::1]":                      "2001:db8::/64",
+		"unknown":                            "unknown",
 		"":                                   "unknown",
-		"198.51.100.7, fe80::1%eth0":         "unknown", // each link has one
-		"198.51.100.7, ::ffff:192.0.2.1":     "192.0.2.1/32",
-		"198.51.100.7, ::1":                  "::/64",
-		"198.51.100.7, 127.0.0.1":            "::/64",
-		"198.51.100.7, 192.0.2.1, 192.0.2.2": "192.0.2.2/32",
+		"198.51.100.7,":                      "unknown",
+		"198.51.100.7, unknown":              "unknown",
+		"198.51.100.7, 192.0.2.1":            "unknown",
+		"198.51.100.7,192.0.2.1:4711":        "unknown",
+		"192.0.2.1, 192.0.2.1":               "unknown",
+		",192.0.2.1":                         "unknown",
+		`",192.0.2.1`:                        "unknown",
+		"unknown, 192.0.2.1":                 "unknown",
+		"198.51.100.7, 192.0.2.1, 192.0.2.2": "unknown",
+		"fe80::1%eth0":                       "unknown", // each link has one
+		"::ffff:192.0.2.1":                   "192.0.2.1/32",
+		"::1":                                "::/64",
+		"127.0.0.1":                          "::/64",
 		"64:ff9b::192.0.2.1":                 "192.0.2.1/32", // NAT64
 		"[64:ff9b::c000:201]:4711":           "192.0.2.1/32",
 		"64:ff9b:1::192.0.2.1":               "192.0.2.1/32",
@@ -115,8 +123,8 @@ func TestClientNetwork(t *testing.T) {
 	}
 }
 
-// Forwarded is read as RFC 7239 has it. Its last element is the proxy's, and a client that leaves a string
-// open makes all of it unreadable.
+// Forwarded is read as RFC 7239 has it. If it has several elements, there is one more proxy, or the client
+// has made some up; one that leaves a string open makes all of it unreadable.
 func TestForwarded(t *testing.T) {
 	t.Parallel()
 	for header, want := range map[string]string{
@@ -128,12 +136,14 @@ func TestForwarded(t *testing.T) {
 		`For="[2001:db8:cafe::17]:4711"`:                     "2001:db8:cafe::/64",
 		`for="[64:ff9b::192.0.2.1]"`:                         "192.0.2.1/32",
 		`for="[::ffff:192.0.2.1]"`:                           "192.0.2.1/32",
-		`for=192.0.2.43, for=198.51.100.17`:                  "198.51.100.17/32",
-		`for=192.0.2.43,for="[2001:db8::1]:80";proto=https`:  "2001:db8::/64",
+		`for="[2001:db8::1]:80";proto=https`:                 "2001:db8::/64",
+		`for=192.0.2.43, for=198.51.100.17`:                  "unknown",
+		`for=192.0.2.43,for="[2001:db8::1]:80";proto=https`:  "unknown",
 		`proto=http; for=192.0.2.60 ; by=203.0.113.43`:       "192.0.2.60/32",
 		`by="a, for=192.0.2.1";for=192.0.2.2`:                "192.0.2.2/32",
 		`for=192.0.2.2;by="a\", for=192.0.2.1"`:              "192.0.2.2/32",
-		`for=192.0.2.1;by="a\\", for=192.0.2.3`:              "192.0.2.3/32",
+		`for=192.0.2.3;by="a\\"`:                             "192.0.2.3/32",
+		`for=192.0.2.1;by="a\\", for=192.0.2.3`:              "unknown",
 		`for=unknown`:                                        "unknown",
 		`for=192.0.2.1, for=unknown`:                         "unknown",
 		`for=_hidden`:                                        "unknown",
@@ -208,13 +218,13 @@ func TestProxyHeaders(t *testing.T) {
 		"Via":                    {headers: []string{"Via: 1.1 proxy"}, want: "unknown"},
 		"scheme":                 {headers: []string{"X-Forwarded-Proto: https"}, want: "unknown"},
 		"another is trusted":     {trusted: two, headers: []string{forwardedFor}, want: "unknown"},
-		"one is trusted":         {trusted: two, headers: []string{forwardedFor, fly}, want: "192.0.2.2/32"},
+		"one is trusted":         {trusted: two, headers: []string{fly}, want: "192.0.2.2/32"},
 		"both are trusted":       {trusted: two, headers: []string{fly, realIP}, want: "192.0.2.1/32"},
 		"the first is unreadable": {
 			trusted: two, headers: []string{fly, "X-Real-IP: unknown"}, want: "unknown",
 		},
 		"twice": {
-			trusted: two, headers: []string{realIP, "X-Real-IP: 192.0.2.9"}, want: "192.0.2.9/32",
+			trusted: two, headers: []string{realIP, "X-Real-IP: 192.0.2.9"}, want: "unknown",
 		},
 		"no address":     {connected: "@", want: "unknown"},
 		"NAT64":          {connected: "[64:ff9b::192.0.2.1]:80", want: "192.0.2.1/32"},
@@ -231,6 +241,97 @@ func TestProxyHeaders(t *testing.T) {
 			got := networkAt(test.trusted, cmp.Or(test.connected, aClient), test.headers...)
 			if got != test.want {
 				t.Errorf("%s, want %s", got, test.want)
+			}
+		})
+	}
+}
+
+// Behind two proxies the address that is trusted may be that of the first one, and of all who come through
+// it. Another header then names the visitor.
+func TestSeveralProxies(t *testing.T) {
+	t.Parallel()
+	fly, one := []string{"Fly-Client-IP"}, "Fly-Client-IP: 203.0.113.8"
+	const known = "203.0.113.8/32"
+	for name, test := range map[string]struct {
+		trusted []string // nil: fly, which has one
+		headers []string
+		want    string
+	}{
+		"Fly alone": {headers: []string{
+			"X-Forwarded-For: 203.0.113.8, 66.241.124.1", "Via: 2 fly.io", "Fly-Forwarded-Port: 443",
+		}, want: known},
+		"Cloudflare":       {headers: []string{"CF-Connecting-IP: 192.0.2.1"}, want: "unknown"},
+		"Cloudflare, IPv6": {headers: []string{"CF-Connecting-IP: 2001:db8::1"}, want: "unknown"},
+		"Teredo":           {headers: []string{"CF-Connecting-IP: 2001::1"}, want: "unknown"},
+		"Akamai":           {headers: []string{"True-Client-IP: 192.0.2.1"}, want: "unknown"},
+		"Fastly":           {headers: []string{"Fastly-Client-IP: 192.0.2.1"}, want: "unknown"},
+		"Azure":            {headers: []string{"X-Azure-ClientIP: 192.0.2.1"}, want: "unknown"},
+		"CloudFront":       {headers: []string{"CloudFront-Viewer-Address: 192.0.2.1:443"}, want: "unknown"},
+		"nginx":            {headers: []string{"X-Real-IP: 192.0.2.1"}, want: "unknown"},
+		"RFC 7239":         {headers: []string{`Forwarded: for="192.0.2.1:80"`}, want: "unknown"},
+		"a list": {headers: []string{"X-Forwarded-For: 192.0.2.1, 203.0.113.8, 66.241.124.1"},
+			want: "unknown"},
+		"an older list": {headers: []string{"X-Original-Forwarded-For: 192.0.2.1"}, want: "unknown"},
+		"two lines": {headers: []string{"X-Forwarded-For: 192.0.2.1", "X-Forwarded-For: 203.0.113.8"},
+			want: "unknown"},
+		"the same":             {headers: []string{"CF-Connecting-IP: 203.0.113.8"}, want: known},
+		"the same, mapped":     {headers: []string{"X-Real-IP: ::ffff:203.0.113.8"}, want: known},
+		"a private one":        {headers: []string{"X-Real-IP: 10.0.0.1"}, want: known},
+		"this machine":         {headers: []string{"X-Real-IP: 127.0.0.1"}, want: known},
+		"no address":           {headers: []string{"X-Real-IP: a", "X-Zip: 12345"}, want: known},
+		"a host that has none": {headers: []string{"X-Forwarded-Host: 192.0.2.1"}, want: known},
+		"RFC 7239, the same":   {headers: []string{`Forwarded: for=203.0.113.8;by="a, for=b"`}, want: known},
+		"the other is trusted": {trusted: []string{"CF-Connecting-IP"},
+			headers: []string{"cf-connecting-ip: 192.0.2.1"}, want: "unknown"},
+		"both are trusted": {trusted: []string{"CF-Connecting-IP", "fly-client-ip"},
+			headers: []string{"CF-Connecting-IP: 192.0.2.1"}, want: "192.0.2.1/32"},
+		"in an office": {trusted: []string{"X-Client-IP"},
+			headers: []string{"X-Client-IP: 10.0.0.1", "X-Real-IP: 10.3.4.5"}, want: "unknown"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			trusted := test.trusted
+			if trusted == nil {
+				trusted = fly
+			}
+			if got := networkAt(trusted, aClient, append(test.headers, one)...); got != test.want {
+				t.Errorf("%s, want %s", got, test.want)
+			}
+		})
+	}
+}
+
+// Where the service is reached by https, what comes without TLS has come through something that ended it, and
+// connects from its address.
+func TestTLSThatEndedInFront(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		publicURL, redirectURI, connected string
+		hidden                            bool
+	}{
+		{publicURL: "https://backend.example", connected: aClient, hidden: true},
+		{publicURL: "https://203.0.113.1:8443", connected: aClient, hidden: true},
+		{publicURL: "HTTPS://backend.example", connected: "[2001:db8::1]:80", hidden: true},
+		{publicURL: "https://nas.local", connected: "192.168.1.9:80", hidden: true},
+		{publicURL: "https://nas", connected: "192.168.1.9:80", hidden: true},
+		{redirectURI: "https://backend.example/redirect", connected: aClient, hidden: true},
+		{publicURL: "http://backend.example", connected: aClient},
+		{publicURL: "https://localhost:8787", connected: "127.0.0.1:80"},
+		{publicURL: "https://localhost:8787", connected: aClient},
+		{connected: aClient},
+	} {
+		t.Run(test.publicURL+test.redirectURI+" "+test.connected, func(t *testing.T) {
+			t.Parallel()
+			s := &server{config: Config{PublicURL: test.publicURL}}
+			e := requestFrom(test.connected)
+			e.plugin = &plugins.Plugin{Client: oauth.Client{RedirectURI: test.redirectURI}}
+			network, why := s.knownNetwork(e)
+			if test.hidden != (network == unknownNetwork) || test.hidden != (why == doctor.UnknownPlain) {
+				t.Errorf("%v, %s", network, why)
+			}
+			e.Request.TLS = &tls.ConnectionState{}
+			if network, why := s.knownNetwork(e); network == unknownNetwork {
+				t.Errorf("with TLS: %s", why)
 			}
 		})
 	}
@@ -287,6 +388,8 @@ func TestHiddenVisitors(t *testing.T) {
 		{publicURL: "https://backend.example", connected: lan, hidden: true},
 		{publicURL: "https://backend.example", connected: carrier, hidden: true},
 		{publicURL: "https://backend.example", connected: "[fd00::1]:80", hidden: true},
+		{publicURL: "https://backend.example", connected: "198.19.249.2:80", hidden: true},
+		{publicURL: "https://backend.example", connected: "192.0.0.2:80", hidden: true},
 		{publicURL: "https://203.0.113.1", connected: lan, hidden: true},
 		{publicURL: "https://backend.example", connected: aClient},
 		{redirectURI: "https://backend.example/redirect", connected: loopback, hidden: true},
@@ -305,6 +408,7 @@ func TestHiddenVisitors(t *testing.T) {
 			t.Parallel()
 			s := &server{config: Config{PublicURL: test.publicURL}}
 			e := requestFrom(test.connected)
+			e.Request.TLS = &tls.ConnectionState{} // else that tells
 			e.plugin = &plugins.Plugin{Client: oauth.Client{RedirectURI: test.redirectURI}}
 			if network, why := s.knownNetwork(e); test.hidden != (network == unknownNetwork) {
 				t.Errorf("%v, %s", network, why)

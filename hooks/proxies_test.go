@@ -96,14 +96,16 @@ func TestBehindProxies(t *testing.T) {
 	})
 }
 
-// expectNothingMadeUp checks that no address that a visitor makes up gets through.
+// expectNothingMadeUp checks that no address that a visitor makes up gets through. Where it stands beside the
+// true one, the network is not known, as behind one more proxy.
 func (s *testServer) expectNothingMadeUp() {
 	s.T.Helper()
 	probe := doctor.ProbeAddress.String()
 	got := s.Request(http.MethodGet, "/", "", "Accept: application/json", "X-Real-IP: "+probe,
 		"X-Forwarded-For: "+probe, "Forwarded: for="+probe, "Fly-Client-IP: "+probe,
 		"CF-Connecting-IP: "+probe)
-	s.Expect("with made-up addresses", got, http.StatusOK, `{"service":"plugin-oauth","plugin":true}`)
+	s.Expect("with made-up addresses", got, http.StatusOK,
+		`{"service":"plugin-oauth","plugin":true,"unknownNetwork":"several"}`)
 }
 
 // expectHintsOnly checks that the doctor, who asks the public address, finds nothing wrong.

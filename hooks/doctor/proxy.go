@@ -63,6 +63,18 @@ func isProxyHeader(name string) bool {
 	return false
 }
 
+// NamesVisitor reports whether proxies send a visitor's address in a header of this name, for the name says
+// so.
+func NamesVisitor(name string) bool {
+	name = strings.ToLower(name)
+	for _, end := range []string{"ip", "ipv6", "addr", "address", "forwarded-for", "forwarded"} {
+		if strings.HasSuffix(name, end) {
+			return true
+		}
+	}
+	return false
+}
+
 // Unknown says why the network of a request is not known. It is blank if it is known.
 type Unknown string
 
@@ -79,6 +91,11 @@ const (
 	UnknownPrivate Unknown = "private"
 	// UnknownName is that the request came by plain HTTP to a public name that is not configured.
 	UnknownName Unknown = "name"
+	// UnknownPlain is that the request came by plain HTTP, without a proxy's header, though the service's
+	// address has https.
+	UnknownPlain Unknown = "plain"
+	// UnknownSeveral is that the request's headers name more than one address.
+	UnknownSeveral Unknown = "several"
 )
 
 // Text says it in a sentence. It is blank if the network is known, or for a reason of another version.
@@ -95,6 +112,12 @@ func (u Unknown) Text() string {
 			"the address of the service is public."
 	case UnknownName:
 		return "A request came by plain http to a name that is in neither PUBLIC_URL nor REDIRECT_URI."
+	case UnknownPlain:
+		return "A request came by plain http, without a proxy's header, though the address of the service " +
+			"has https."
+	case UnknownSeveral:
+		return "A request came with headers that name more than one address, so the one in " +
+			"TRUSTED_PROXY_HEADERS may be that of another proxy."
 	}
 	return ""
 }
@@ -110,7 +133,18 @@ const howToSend = "nginx: proxy_set_header X-Real-IP $remote_addr; and TRUSTED_P
 
 // UnknownNetwork returns the finding for requests whose network is not known.
 func UnknownNetwork(why Unknown) Finding {
-	if why == UnknownName {
+	switch why {
+	case UnknownSeveral:
+		return Finding{
+			Level: LevelWarning,
+			What:  why.Text(),
+			Why: "Those who come by the same proxies would look like one network, so each is asked whether " +
+				"the login is their own.",
+			Fix: "Let only the proxy that visitors reach send their address, in one header, and name that " +
+				"in TRUSTED_PROXY_HEADERS. If others send one, too, name theirs behind it, and let nobody " +
+				"come but by the first.",
+		}
+	case UnknownName:
 		return Finding{
 			Level: LevelWarning,
 			What:  why.Text(),
