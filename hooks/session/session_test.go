@@ -5,11 +5,14 @@ import (
 	"errors"
 	"net/netip"
 	"reflect"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
+	"unsafe"
+	"weak"
 
 	"plugin-oauth/hooks/session"
 	"plugin-oauth/hooks/session/sessiontest"
@@ -96,6 +99,26 @@ func (s *service) expectClaim(readKey string, want error) {
 	s.t.Helper()
 	if _, err := s.Claim(s.t.Context(), owner, readKey); !errors.Is(err, want) {
 		s.t.Errorf("the claim: %v, want %v", err, want)
+	}
+}
+
+// While a login is under way, only its own names are kept of the request that began it, not the request.
+func TestStartKeepsNoRequest(t *testing.T) {
+	t.Parallel()
+	s := open(t, sessiontest.NewMemory(), session.Options{})
+	query := strings.Repeat("tenant-origin", 1000)
+	sent := weak.Make(unsafe.StringData(query))
+	started, err := s.Start(t.Context(), owner, session.StartRequest{Tenant: query[:6], Origin: query[7:13]})
+	if err != nil {
+		t.Fatal(err)
+	}
+	query = ""
+	runtime.GC()
+	if sent.Value() != nil {
+		t.Error("the request is still in memory")
+	}
+	if got := s.consume(started).Tenant; got != "tenant" {
+		t.Errorf("the tenant is %q", got)
 	}
 }
 

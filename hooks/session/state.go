@@ -6,6 +6,7 @@ import (
 	"crypto/hmac"
 	"errors"
 	"net/netip"
+	"strings"
 	"time"
 )
 
@@ -53,8 +54,8 @@ func (s *Sessions) Start(ctx context.Context, owner Owner, request StartRequest)
 		Owner:       owner,
 		StartedBy:   s.machine,
 		Status:      StatusPending,
-		Tenant:      request.Tenant,
-		Origin:      request.Origin,
+		Tenant:      strings.Clone(request.Tenant), // it would keep all of its request in memory
+		Origin:      strings.Clone(request.Origin),
 		StateHash:   keyHash(state),
 		ReadKeyHash: keyHash(readKey),
 		PublicKey:   private.PublicKey().Bytes(),
