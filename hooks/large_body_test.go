@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -48,6 +49,28 @@ func TestBodiesAreCounted(t *testing.T) {
 		counted(name+": it has been handled", plainMemory)
 		connection.Close()
 		counted(name+": it is closed", 0)
+	}
+}
+
+// A large body counts with its connection while its answer is read.
+func TestLargeBodiesAreCounted(t *testing.T) {
+	t.Parallel()
+	s := serve(t, nil)
+	large := strings.Repeat("x", smallBody+1)
+	for name, body := range map[string]io.Reader{
+		"known length":   strings.NewReader(large),
+		"unknown length": struct{ io.Reader }{strings.NewReader(large)},
+	} {
+		counted, r := s.counted(t, httptest.NewRequest(http.MethodGet, "/client.js", body))
+		r, end := s.server.connections.begin(r)
+		answer, read := s.serveSlowly(r)
+		if got, least := counted.weightNow(), plainMemory+largeBodyMemory*smallBody>>10; got < least {
+			t.Errorf("%s: %d KB are counted", name, got)
+		}
+		read()
+		if end(); answer.Code != http.StatusOK || counted.weightNow() != plainMemory {
+			t.Errorf("%s: %d, and %d KB are counted afterwards", name, answer.Code, counted.weightNow())
+		}
 	}
 }
 

@@ -225,6 +225,10 @@ const smallBody = 16 << 10
 // unknownBody is what a body of unknown length takes until it is large, in KB: its buffer grows with it.
 const unknownBody = 24
 
+// largeBodyMemory is what each byte of a large body takes once it has been read, with the copy of it whose
+// parameters are read.
+const largeBodyMemory = 2
+
 // largeBodies bounds the bodies that are being read and are larger. Only a token of an unusual provider is:
 // 128 of them take 8 MB.
 var largeBodies = bounds{network: 16, inAll: 128}
@@ -251,7 +255,8 @@ func (s *server) readBody(e *request) error {
 }
 
 // readAll reads a body. It counts with its connection, as if all of it were there. One of unknown length
-// counts as small until it is large.
+// counts as small until it is large, and a large one once it has been read: until then it is one of few, but
+// any number may be in memory while something else takes long, such as a client that reads slowly.
 func (s *server) readAll(e *request) (body []byte, err error) {
 	switch length := e.Request.ContentLength; {
 	case length < 0:
@@ -284,5 +289,6 @@ func (s *server) readAll(e *request) (body []byte, err error) {
 	case len(body) > maxBody:
 		return nil, errBodyTooLarge
 	}
+	countMore(e.Request, largeBodyMemory*len(body)>>10)
 	return body, nil
 }
