@@ -113,7 +113,7 @@ func (s *server) logOmitted() {
 // that end without tokens, so their lines are bounded.
 func (s *server) loginEnded(outcome session.Outcome) {
 	s.metrics.loginEnded(outcome)
-	s.waitingTokens.ended(outcome.Session, outcome.Status, s.config.timing.now())
+	s.tokensEnded(outcome.Session, outcome.Status)
 	cause := logCause{message: "login ended", route: string(outcome.Status), code: outcome.Error}
 	if outcome.Status != session.StatusClaimed && !s.failedRequests.admit(cause) {
 		return

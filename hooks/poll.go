@@ -84,6 +84,9 @@ func (s *server) acknowledge(e *request, readKey string) error {
 	if err == nil {
 		err = claim.Ack(ctx)
 	}
+	if err == nil {
+		s.tokensErased(claim.SessionID)
+	}
 	if err != nil && !errors.Is(err, session.ErrUnknown) {
 		return err
 	}
@@ -237,6 +240,8 @@ func (s *server) deliver(e *request, readKey string, keep bool) error {
 	if err := record(ctx); err != nil {
 		s.log.Error("it was not recorded that the plugin has its tokens", "session", claim.SessionID,
 			"cause", err.Error())
+	} else if !keep {
+		s.tokensErased(claim.SessionID)
 	}
 	return nil
 }

@@ -126,12 +126,12 @@ func (s *server) useState(e *request, response oauth.AuthorizationResponse) erro
 	if err != nil {
 		return s.failLogin(ctx, e, pending, err)
 	}
-	if !s.hasRoomFor(tokens, pending, e.plugin) {
-		return s.failLogin(ctx, e, pending, errManyLargeTokens.because(errNoRoomForTokens))
+	if err := s.checkRoom(tokens, pending, e.plugin); err != nil {
+		return s.failLogin(ctx, e, pending, err)
 	}
 	err = s.sessions.Complete(ctx, pending, tokens)
 	if err != nil { // nothing waits; that the login has ended may have been said before it was counted
-		s.waitingTokens.ended(pending.ID, session.StatusFailed, s.config.timing.now())
+		s.tokensEnded(pending.ID, session.StatusFailed)
 	}
 	switch {
 	case errors.Is(err, session.ErrExpired) || errors.Is(err, session.ErrCancelled):

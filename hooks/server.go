@@ -52,7 +52,8 @@ type server struct {
 	handshakeLimit   *limiter // counts those with APIs
 	relay            *relay.Relay
 	knownTokens      knownTokens
-	waitingTokens    *waitingTokens
+	largeTokens      *waitingTokens
+	usualTokens      *waitingTokens
 	guesses          *guesses
 	connections      *connections
 	adminTimeout     time.Duration // bounds what timing.answer does, for admins
@@ -113,7 +114,8 @@ func newServer(app core.App, config Config, records *plugins.Records) (*server, 
 		refusedCallLimit: newLimiter(config.RefreshRateLimit.times(refusedCalls)),
 		handshakeLimit:   newLimiter(config.RefreshRateLimit.times(apiHandshakes)),
 		relay:            relay.New(config.relayOptions()),
-		waitingTokens:    newWaitingTokens(maxWaitingTokens),
+		largeTokens:      newWaitingTokens(maxLargeTokens),
+		usualTokens:      newWaitingTokens(maxUsualTokens),
 		guesses:          newGuesses(config.timing.now),
 		closing:          make(chan struct{}),
 	}

@@ -10,11 +10,11 @@ import (
 	"plugin-oauth/hooks/session"
 )
 
-// waitingTokens bounds what large token responses take that wait for their plugins. A provider may answer
-// with a megabyte, and whoever runs it has any number of logins: they would fill the disk, and the memory
-// once they are asked for. Usual ones are not counted, and their logins go on whatever comes. What one plugin
-// has is never more than the room that is left, so there is some for the others. It is safe for concurrent
-// use.
+// waitingTokens bounds what token responses take that wait for their plugins. A provider may answer with a
+// megabyte, and whoever runs it has any number of logins: they would fill the disk, and the memory once they
+// are asked for. Large ones have a bound of their own, so that logins with usual ones go on whatever comes.
+// What one plugin has is never more than the room that is left, so there is some for the others. It is safe
+// for concurrent use.
 type waitingTokens struct {
 	limit int // in bytes, as are the others
 
@@ -32,12 +32,18 @@ type waitingResponse struct {
 }
 
 const (
-	// maxWaitingTokens bounds what they take together, in bytes: 64 MB. Beside it there are those that are
-	// not counted.
-	maxWaitingTokens = 64 << 20
+	// maxLargeTokens bounds what large ones take together, in bytes: 64 MB.
+	maxLargeTokens = 64 << 20
 
-	// usualTokens is how large a response may be that is not counted, in bytes: 16 KB.
+	// usualTokens is how large one may be that is not large, in bytes: 16 KB.
 	usualTokens = 16 << 10
+
+	// maxUsualTokens bounds what the others take together, in bytes: 256 MB, of which one plugin may have
+	// half. So 32,000 of its logins may wait, as many as may be under way.
+	maxUsualTokens = 256 << 20
+
+	// leastTokens is what one counts at least, in bytes. It bounds how many are remembered here.
+	leastTokens = 4 << 10
 )
 
 // errManyLargeTokens is the error of a login whose tokens there is no room for.
@@ -50,25 +56,60 @@ var errManyLargeTokens = responseError{
 		"sign-in ends, and ask for fewer scopes or claims.",
 }
 
-var errNoRoomForTokens = errors.New("the token response has more than 16 KB, and there is no room for it " +
-	"beside those that wait to be fetched; fewer scopes or claims make it smaller")
+// errManyTokens is the same if they are not large.
+var errManyTokens = responseError{
+	Status:      http.StatusServiceUnavailable,
+	Code:        "temporarily_unavailable",
+	Description: "The tokens of many sign-ins wait to be fetched. Try again in some minutes.",
+	author:      "The tokens of many sign-ins wait to be fetched. Poll until a sign-in ends.",
+}
+
+var (
+	errNoRoomForLarge = errors.New("the token response has more than 16 KB, and there is no room for it " +
+		"beside those that wait to be fetched; fewer scopes or claims make it smaller")
+	errNoRoomForUsual = errors.New("there is no room for the token response beside those that wait to be " +
+		"fetched")
+)
 
 func newWaitingTokens(limit int) *waitingTokens {
 	return &waitingTokens{limit: limit, byID: map[string]waitingResponse{}, bySlug: map[string]int{}}
 }
 
-// hasRoomFor reports whether the tokens of a login may be stored. In a cluster they always may: a machine
-// does not hear when others have given them away, and etcd has a bound of its own.
-func (s *server) hasRoomFor(tokens []byte, pending session.Pending, plugin *plugins.Plugin) bool {
-	response := waitingResponse{slug: plugin.Slug, size: len(tokens), until: pending.Expires}
-	return s.membership != nil || s.waitingTokens.add(pending.ID, response, s.config.timing.now())
+// checkRoom counts the tokens of a login that are about to be stored, and fails if there is no room for them.
+// In a cluster there always is: a machine does not hear when others have given them away, and etcd has a
+// bound of its own.
+func (s *server) checkRoom(tokens []byte, pending session.Pending, plugin *plugins.Plugin) error {
+	if s.membership != nil {
+		return nil
+	}
+	response := waitingResponse{
+		slug: plugin.Slug, size: max(len(tokens), leastTokens), until: pending.Expires,
+	}
+	now := s.config.timing.now()
+	switch {
+	case len(tokens) > usualTokens && !s.largeTokens.add(pending.ID, response, now):
+		return errManyLargeTokens.because(errNoRoomForLarge)
+	case len(tokens) <= usualTokens && !s.usualTokens.add(pending.ID, response, now):
+		return errManyTokens.because(errNoRoomForUsual)
+	}
+	return nil
+}
+
+// tokensEnded says how a login has ended whose tokens may have been counted.
+func (s *server) tokensEnded(id string, status session.Status) {
+	now := s.config.timing.now()
+	s.largeTokens.ended(id, status, now)
+	s.usualTokens.ended(id, status, now)
+}
+
+// tokensErased says that the tokens of a login are stored no longer.
+func (s *server) tokensErased(id string) {
+	s.largeTokens.erased(id)
+	s.usualTokens.erased(id)
 }
 
 // add counts a response that is about to be stored, and reports whether there is room for it.
 func (w *waitingTokens) add(id string, response waitingResponse, now time.Time) bool {
-	if response.size <= usualTokens {
-		return true
-	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if !w.fits(response) {
@@ -120,4 +161,11 @@ func (w *waitingTokens) ended(id string, status session.Status, now time.Time) {
 	default:
 		w.forget(id)
 	}
+}
+
+// erased counts a response no longer, if it was counted.
+func (w *waitingTokens) erased(id string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.forget(id)
 }

@@ -22,7 +22,7 @@ func TestLargeTokensThatWait(t *testing.T) {
 		})
 	}
 	const size = 900_000
-	s.server.waitingTokens.limit = 5 * size // of which one plugin may have half
+	s.server.largeTokens.limit = 5 * size // of which one plugin may have half
 	answer(size)
 	readKeys := []string{}
 	for range 2 {
@@ -55,6 +55,38 @@ func TestLargeTokensThatWait(t *testing.T) {
 	s.ExpectPage("after all have expired", page, http.StatusOK, "You are signed in")
 }
 
+// Nor do usual ones, of which there may be many more. Large ones have their own room.
+func TestUsualTokensThatWait(t *testing.T) {
+	t.Parallel()
+	s := serve(t, nil)
+	s.server.usualTokens.limit = 5 * leastTokens // of which one plugin may have half
+	readKeys := []string{}
+	for range 2 {
+		page, readKey := s.Login()
+		s.ExpectPage("one that fits", page, http.StatusOK, "You are signed in")
+		readKeys = append(readKeys, readKey)
+	}
+	page, readKey := s.Login()
+	s.ExpectPage("one too many", page, http.StatusBadGateway, "Poll until a sign-in ends.")
+	s.ExpectError("its poll", s.Poll(readKey), http.StatusBadRequest, "temporarily_unavailable")
+
+	before := s.Provider.Answers(func(w http.ResponseWriter, _ *http.Request) {
+		fmt.Fprintf(w, `{"access_token":%q}`, strings.Repeat("x", usualTokens))
+	})
+	page, _ = s.Login()
+	s.ExpectPage("a large one", page, http.StatusOK, "You are signed in")
+
+	s.Provider.Answers(before)
+	s.expectTokens(readKeys[0])
+	page, _ = s.Login()
+	s.ExpectPage("after one was fetched", page, http.StatusOK, "You are signed in")
+	for _, ack := range []string{"1", "done"} {
+		s.Post("/poll?ack=" + ack + "&readKey=" + readKeys[1])
+	}
+	page, _ = s.Login()
+	s.ExpectPage("after one was acknowledged", page, http.StatusOK, "You are signed in")
+}
+
 // Tokens of a login that was cancelled meanwhile do not wait for anybody.
 func TestLargeTokensOfACancelledLogin(t *testing.T) {
 	t.Parallel()
@@ -66,9 +98,9 @@ func TestLargeTokensOfACancelledLogin(t *testing.T) {
 	})
 	page := s.Get(s.Agree(authorizationURL))
 	s.ExpectPage("the page", page, http.StatusBadRequest, "ended before it was finished")
-	s.server.waitingTokens.mu.Lock()
-	defer s.server.waitingTokens.mu.Unlock()
-	if total := s.server.waitingTokens.total; total != 0 {
+	s.server.largeTokens.mu.Lock()
+	defer s.server.largeTokens.mu.Unlock()
+	if total := s.server.largeTokens.total; total != 0 {
 		t.Errorf("%d bytes are counted", total)
 	}
 }
