@@ -357,7 +357,9 @@ func TestSlowReadersTakeNoPlaces(t *testing.T) {
 		}
 		_, r = s.counted(t, r)
 		_, read := s.serveSlowly(r)
-		for _, g := range []*gate{s.server.exchangeGate, s.server.providerGate, s.server.pollGate} {
+		for _, g := range []*gate{
+			s.server.exchangeGate, s.server.providerGate, s.server.pollGate, s.server.revisitGate,
+		} {
 			g.mu.Lock()
 			if g.total != 0 {
 				t.Errorf("%s: %d are under way", r.URL.Path, g.total)

@@ -214,9 +214,10 @@ func (s *server) failLogin(
 }
 
 // revisit says what became of the login of a state that has been used: people reload pages, and some
-// providers redirect twice. It waits for a code that is being exchanged, with a bound on how many may wait.
+// providers redirect twice. It waits for a code that is being exchanged. There are few of those, so not many
+// may wait: each takes more than a held poll does, and all of them go on at the same moment.
 func (s *server) revisit(e *request, state string) error {
-	leave, err := s.pollGate.enter(s.clientNetwork(e), "")
+	leave, err := s.revisitGate.enter(s.clientNetwork(e), "")
 	if err != nil {
 		return errUnderWay
 	}

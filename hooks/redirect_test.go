@@ -500,10 +500,13 @@ func TestRedirectExchangesOnce(t *testing.T) {
 }
 
 // heldRequests returns how many polls and redirects wait.
-func (s *testServer) heldRequests() int {
-	s.server.pollGate.mu.Lock()
-	defer s.server.pollGate.mu.Unlock()
-	return s.server.pollGate.total
+func (s *testServer) heldRequests() (held int) {
+	for _, g := range []*gate{s.server.pollGate, s.server.revisitGate} {
+		g.mu.Lock()
+		held += g.total
+		g.mu.Unlock()
+	}
+	return held
 }
 
 // A redirect that comes again is told what became of its login, whatever it brings, and ends nothing.
@@ -615,6 +618,34 @@ func TestRedirectAgainInVain(t *testing.T) {
 	close(answer)
 	done.Wait()
 	s.expectTokens(readKey)
+}
+
+// However many come again while a code is exchanged, few wait for that. The others load their page again.
+func TestFewComeAgainAndWait(t *testing.T) {
+	t.Parallel()
+	s := serve(t, nil)
+	asked, answer := make(chan struct{}), make(chan struct{})
+	s.Provider.Answers(func(w http.ResponseWriter, _ *http.Request) {
+		close(asked)
+		<-answer
+		_, _ = io.WriteString(w, testkit.TokenResponse)
+	})
+	authorizationURL, _ := s.Authorize()
+	callback := s.Agree(authorizationURL)
+	var done sync.WaitGroup
+	again := func() {
+		done.Go(func() { s.ExpectPage("one that waits", s.Get(callback), http.StatusOK, "You are signed in") })
+	}
+	again()
+	<-asked
+	for i := range exchangeBounds.network {
+		again()
+		eventually(t, "one more waits", func() bool { return s.heldRequests() == i+1 })
+	}
+	s.ExpectPage("one too many", s.Get(callback), http.StatusServiceUnavailable,
+		"Your sign-in is being finished.")
+	close(answer)
+	done.Wait()
 }
 
 // At a provider that hangs, so many exchanges are under way. One more uses up nothing and loads its page

@@ -44,7 +44,8 @@ type server struct {
 	revokeLimit      *limiter
 	exchangeGate     *gate // of codes
 	providerGate     *gate // refreshes and revocations
-	pollGate         *gate // held polls, and redirects that wait
+	revisitGate      *gate // redirects that wait for the exchange of a code
+	pollGate         *gate // held polls
 	apiCalls         *apiCalls
 	bodyGate         *gate    // large bodies that are being read
 	unknownCallLimit *limiter // counts those with a token that did not come from here
@@ -107,6 +108,7 @@ func newServer(app core.App, config Config, records *plugins.Records) (*server, 
 		revokeLimit:      newLimiter(config.RefreshRateLimit),
 		exchangeGate:     newGate(exchangeBounds),
 		providerGate:     newGate(providerBounds),
+		revisitGate:      newGate(exchangeBounds),
 		pollGate:         newGate(bounds{network: networkPolls, inAll: heldPolls}),
 		apiCalls:         &apiCalls{bounds: fetchBounds},
 		bodyGate:         newGate(largeBodies),
