@@ -17,6 +17,27 @@ var errAuthorizeLimit = &responseError{
 	Description: "Too many sign-ins were started from this network. Try again in a minute.",
 }
 
+// storeBounds bounds the logins that are being stored, and those that are being cancelled. If the disk stands
+// still, their connections are closed for others, but what they take stays in memory until it answers.
+var storeBounds = bounds{network: 256, inAll: 512}
+
+var errSlowDisk = &responseError{
+	Status:      http.StatusServiceUnavailable,
+	Code:        "temporarily_unavailable",
+	Description: "The service is slow to store what it gets at the moment. Try again in some seconds.",
+}
+
+// enterStore lets a request store something until leave is called, unless too many do so.
+func (s *server) enterStore(e *request) (leave func(), err error) {
+	leave, err = s.storeGate.enter(s.clientNetwork(e), "")
+	if err != nil {
+		e.setRetryAfter(retryBusy)
+		return nil, errSlowDisk
+	}
+	e.forgetBody()
+	return leave, nil
+}
+
 // authorize handles POST /authorize: it starts a login and answers
 //
 //	{"url": "<authorization URL to open>", "readKey": "<secret for /poll>", "expires_in": 600}
@@ -40,14 +61,13 @@ func (s *server) authorize(e *request) error {
 	if err := client.CheckLoginParams(params); err != nil {
 		return loginParamError(err)
 	}
-	started, err := s.sessions.Start(context.WithoutCancel(e.Request.Context()), e.owner(),
-		session.StartRequest{
-			Tenant:  client.Tenant,
-			Origin:  originForAdmin(e.Request.Header.Get("Origin")),
-			Network: known,
-			Source:  network,
-			Site:    siteOf(network),
-		})
+	started, err := s.storeLogin(e, session.StartRequest{
+		Tenant:  client.Tenant,
+		Origin:  originForAdmin(e.Request.Header.Get("Origin")),
+		Network: known,
+		Source:  network,
+		Site:    siteOf(network),
+	})
 	if err != nil {
 		return err
 	}
@@ -66,6 +86,16 @@ func (s *server) authorize(e *request) error {
 		ReadKey:   started.ReadKey,
 		ExpiresIn: int(s.config.SessionTTL.Seconds()),
 	})
+}
+
+// storeLogin begins a login, unless too many are being stored.
+func (s *server) storeLogin(e *request, login session.StartRequest) (session.Started, error) {
+	leave, err := s.enterStore(e)
+	if err != nil {
+		return session.Started{}, err
+	}
+	defer leave()
+	return s.sessions.Start(context.WithoutCancel(e.Request.Context()), e.owner(), login)
 }
 
 // loginParams returns the parameters of the request that the client's LoginParams name. Those that are blank,

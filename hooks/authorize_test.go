@@ -5,7 +5,10 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync"
 	"testing"
+
+	"github.com/pocketbase/dbx"
 
 	"plugin-oauth/hooks/plugins"
 )
@@ -211,4 +214,44 @@ func TestAuthorizeKeepsTheOrigin(t *testing.T) {
 			}
 		})
 	}
+}
+
+// While the disk stands still, few logins wait to be stored or cancelled. What is one too many is told when to
+// try again.
+func TestSlowDiskIsNotWaitedFor(t *testing.T) {
+	t.Parallel()
+	s := serve(t, nil)
+	s.server.storeGate = newGate(bounds{network: 1, inAll: 2})
+	_, readKey := s.Authorize()
+	db, ok := s.App.NonconcurrentDB().(*dbx.DB)
+	if !ok {
+		t.Fatalf("it is a %T", s.App.NonconcurrentDB())
+	}
+	stalled, err := db.Begin() // it takes the only connection that writes
+	if err != nil {
+		t.Fatal(err)
+	}
+	var first sync.WaitGroup
+	first.Go(func() {
+		if got := s.Post("/authorize"); got.Status != http.StatusOK {
+			t.Errorf("the first: %d %s", got.Status, got.Body)
+		}
+	})
+	eventually(t, "the first is being stored", func() bool {
+		s.server.storeGate.mu.Lock()
+		defer s.server.storeGate.mu.Unlock()
+		return s.server.storeGate.total == 1
+	})
+	for _, target := range []string{"/authorize", "/cancel?readKey=" + readKey} {
+		got := s.Post(target)
+		s.ExpectError(target, got, http.StatusServiceUnavailable, "temporarily_unavailable")
+		if got.Header.Get("Retry-After") == "" {
+			t.Errorf("%s: it does not say when to try again", target)
+		}
+	}
+	if err := stalled.Rollback(); err != nil {
+		t.Error(err)
+	}
+	first.Wait()
+	s.Expect("cancel", s.Post("/cancel?readKey="+readKey), http.StatusNoContent, "")
 }

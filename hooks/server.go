@@ -42,6 +42,7 @@ type server struct {
 	refreshLimit     *limiter // counts refused refreshes only
 	faultLimit       *limiter // counts those that failed otherwise
 	revokeLimit      *limiter
+	storeGate        *gate // logins that are being stored or cancelled
 	exchangeGate     *gate // of codes
 	providerGate     *gate // refreshes and revocations
 	revisitGate      *gate // redirects that wait for the exchange of a code
@@ -106,6 +107,7 @@ func newServer(app core.App, config Config, records *plugins.Records) (*server, 
 		refreshLimit:     newLimiter(config.RefreshRateLimit),
 		faultLimit:       newLimiter(config.RefreshRateLimit.times(faultShare)),
 		revokeLimit:      newLimiter(config.RefreshRateLimit),
+		storeGate:        newGate(storeBounds),
 		exchangeGate:     newGate(exchangeBounds),
 		providerGate:     newGate(providerBounds),
 		revisitGate:      newGate(exchangeBounds),
