@@ -29,13 +29,17 @@ var errSlowDisk = &responseError{
 
 // enterStore lets a request store something until leave is called, unless too many do so.
 func (s *server) enterStore(e *request) (leave func(), err error) {
-	leave, err = s.storeGate.enter(s.clientNetwork(e), "")
+	uncount, err := s.storeGate.enter(s.clientNetwork(e), "")
 	if err != nil {
 		e.setRetryAfter(retryBusy)
 		return nil, errSlowDisk
 	}
 	e.forgetBody()
-	return leave, nil
+	s.connections.markBounded(e.Request, true)
+	return func() {
+		s.connections.markBounded(e.Request, false)
+		uncount()
+	}, nil
 }
 
 // authorize handles POST /authorize: it starts a login and answers

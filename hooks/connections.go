@@ -56,8 +56,9 @@ const (
 	// and one with the plugin's own seal.
 	answerMemory = 3
 
-	// maxLeaving is how much those may take together that were closed while they waited, and whose goroutine
-	// has not ended. In a flood more are accepted than end, and what they hold is still there.
+	// maxLeaving is how much those may take together that were closed for others, and whose goroutine has not
+	// ended. In a flood more are accepted than end, and what they hold is still there: a request that is being
+	// handled goes on to its end. One that may take long keeps its place, ends when it is closed, or is bounded.
 	maxLeaving = 6_000
 
 	// usualHandshake is the same before the first request. Browsers send 2 until then, beside the request.
@@ -95,7 +96,7 @@ type connections struct {
 	handling list.List
 	held     list.List
 	kept     int // what those take that keep their places: those in held, and those in no list
-	leaving  int // what those take that were closed while they waited, until their goroutine has ended
+	leaving  int // what those take that were closed for others, until their goroutine has ended
 	left     *sync.Cond
 }
 
@@ -122,6 +123,7 @@ type connection struct {
 	greeted bool          // whether TLS has read its ClientHello
 	records records       // of TLS
 	asked   bool          // whether a request has come on it
+	bounded bool          // whether its request may take long, and is one of few
 	list    *list.List    // nil if it keeps its place whatever comes
 	element *list.Element // in that list
 
@@ -181,7 +183,7 @@ func (c *connections) makeRoom(keeping int) (victims []*connection) {
 			return victims
 		}
 		victim := first.Value.(*connection)
-		if longer == &c.waiting { // others may take until their handler returns
+		if !victim.bounded {
 			victim.leaving = victim.weight
 			c.leaving += victim.leaving
 		}
@@ -429,6 +431,16 @@ func countMore(r *http.Request, memory int) {
 	victims := counted.counted.makeRoom(0)
 	counted.counted.mu.Unlock()
 	closeAll(victims)
+}
+
+// markBounded says whether a request may take long though its connection is closed. There must be a bound on
+// how many may do so.
+func (c *connections) markBounded(r *http.Request, bounded bool) {
+	if counted, ok := r.Context().Value(connectionKey{}).(*connection); ok {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		counted.bounded = bounded
+	}
 }
 
 // forget says that the request is not needed any more. net/http keeps its method, and with it the line of

@@ -399,6 +399,32 @@ func TestLargeTokensThatAreReadSlowly(t *testing.T) {
 	}
 }
 
+// A connection that is closed while its request is handled takes memory until the handler has ended. One whose
+// handler may take long holds up nobody.
+func TestHandledConnectionsLeave(t *testing.T) {
+	t.Parallel()
+	c := newConnections(2*plainMemory, noLogins)
+	handle := func(bounded bool) *connection {
+		conn, _ := net.Pipe()
+		added := &connection{Conn: conn, counted: c, memory: plainMemory, bounded: bounded}
+		closeAll(c.add(added))
+		closeAll(added.move(&c.handling))
+		return added
+	}
+	first, second := handle(false), handle(true)
+	for range 2 {
+		handle(false)
+	}
+	if first.weight+second.weight != 0 || c.leaving != plainMemory {
+		t.Errorf("%d KB leave", c.leaving)
+	}
+	first.Close()
+	second.Close()
+	if c.leaving != 0 {
+		t.Errorf("%d KB leave though the handlers have ended", c.leaving)
+	}
+}
+
 // counted returns a connection that counts, and the request as one of it.
 func (s *testServer) counted(t *testing.T, r *http.Request) (*connection, *http.Request) {
 	t.Helper()
