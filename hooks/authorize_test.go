@@ -216,8 +216,8 @@ func TestAuthorizeKeepsTheOrigin(t *testing.T) {
 	}
 }
 
-// While the disk stands still, few logins wait to be stored or cancelled. What is one too many is told when to
-// try again.
+// While the disk stands still, few logins wait to be stored or cancelled. What is one too many is told when
+// to try again.
 func TestSlowDiskIsNotWaitedFor(t *testing.T) {
 	t.Parallel()
 	s := serve(t, nil)

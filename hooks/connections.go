@@ -57,8 +57,9 @@ const (
 	answerMemory = 3
 
 	// maxLeaving is how much those may take together that were closed for others, and whose goroutine has not
-	// ended. In a flood more are accepted than end, and what they hold is still there: a request that is being
-	// handled goes on to its end. One that may take long keeps its place, ends when it is closed, or is bounded.
+	// ended. In a flood more are accepted than end, and what they hold is still there: a request that is
+	// being handled goes on to its end. One that may take long keeps its place, ends when it is closed, or is
+	// bounded.
 	maxLeaving = 6_000
 
 	// usualHandshake is the same before the first request. Browsers send 2 until then, beside the request.

@@ -399,8 +399,8 @@ func TestLargeTokensThatAreReadSlowly(t *testing.T) {
 	}
 }
 
-// A connection that is closed while its request is handled takes memory until the handler has ended. One whose
-// handler may take long holds up nobody.
+// A connection that is closed while its request is handled takes memory until the handler has ended. One
+// whose handler may take long holds up nobody.
 func TestHandledConnectionsLeave(t *testing.T) {
 	t.Parallel()
 	c := newConnections(2*plainMemory, noLogins)

@@ -634,7 +634,9 @@ func TestFewComeAgainAndWait(t *testing.T) {
 	callback := s.Agree(authorizationURL)
 	var done sync.WaitGroup
 	again := func() {
-		done.Go(func() { s.ExpectPage("one that waits", s.Get(callback), http.StatusOK, "You are signed in") })
+		done.Go(func() {
+			s.ExpectPage("one that waits", s.Get(callback), http.StatusOK, "You are signed in")
+		})
 	}
 	again()
 	<-asked

@@ -224,8 +224,8 @@ func newTokenKey(e *request, token string) tokenKey {
 	return sha256.Sum256([]byte(string(e.plugin.Fingerprint) + "\n" + token))
 }
 
-// maxKnownTokens is how many tokens of a response are known. A provider has three or four; one that sends tens
-// of thousands would take the place of all that is known of those of other plugins.
+// maxKnownTokens is how many tokens of a response are known. A provider has three or four; one that sends
+// tens of thousands would take the place of all that is known of those of other plugins.
 const maxKnownTokens = 16
 
 // tokenKeys returns the keys of the tokens in a token response.
@@ -355,8 +355,8 @@ func (c *refreshCache) keep(key refreshKey, answer *refreshAnswer) {
 	}
 }
 
-// expire removes the answers that are given no more, as long as there are any. It has a timer for all of them,
-// since one for each would cost more than the rest of a busy cache, and lets a few come together.
+// expire removes the answers that are given no more, as long as there are any. It has a timer for all of
+// them, since one for each would cost more than the rest of a busy cache, and lets a few come together.
 func (c *refreshCache) expire() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
