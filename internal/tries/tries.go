@@ -20,7 +20,7 @@ const Max = 10
 // ErrTooMany is the cause of the error of a request that was sent so often.
 var ErrTooMany = errors.New("the server has sent the request back too often")
 
-// DialFunc connects to an address. It is the type of DialContext in [http.Transport].
+// DialFunc connects to an address. It is the type of DialContext in [net/http.Transport].
 type DialFunc func(ctx context.Context, network, address string) (net.Conn, error)
 
 // countKey is the key, in the context of a request, of how many connections were made for it.
