@@ -589,16 +589,22 @@ func TestRedirectAgain(t *testing.T) {
 	})
 }
 
-// Who comes again does not wait for ever, nor hold up a shutdown.
-func TestRedirectAgainInVain(t *testing.T) {
-	t.Parallel()
-	s := serve(t, nil)
-	asked, answer := make(chan struct{}), make(chan struct{})
-	s.Provider.Answers(func(w http.ResponseWriter, _ *http.Request) {
+// holdExchange lets the provider answer its one request once answer is closed. It closes asked before.
+func holdExchange(provider *testkit.Provider) (asked, answer chan struct{}) {
+	asked, answer = make(chan struct{}), make(chan struct{})
+	provider.Answers(func(w http.ResponseWriter, _ *http.Request) {
 		close(asked)
 		<-answer
 		_, _ = io.WriteString(w, testkit.TokenResponse)
 	})
+	return asked, answer
+}
+
+// Who comes again does not wait for ever, nor hold up a shutdown.
+func TestRedirectAgainInVain(t *testing.T) {
+	t.Parallel()
+	s := serve(t, nil)
+	asked, answer := holdExchange(s.Provider)
 	authorizationURL, readKey := s.Authorize()
 	callback := s.Agree(authorizationURL)
 	var done sync.WaitGroup
@@ -624,12 +630,7 @@ func TestRedirectAgainInVain(t *testing.T) {
 func TestFewComeAgainAndWait(t *testing.T) {
 	t.Parallel()
 	s := serve(t, nil)
-	asked, answer := make(chan struct{}), make(chan struct{})
-	s.Provider.Answers(func(w http.ResponseWriter, _ *http.Request) {
-		close(asked)
-		<-answer
-		_, _ = io.WriteString(w, testkit.TokenResponse)
-	})
+	asked, answer := holdExchange(s.Provider)
 	authorizationURL, _ := s.Authorize()
 	callback := s.Agree(authorizationURL)
 	var done sync.WaitGroup

@@ -380,12 +380,7 @@ func TestWaitingPollDuringAnExchange(t *testing.T) {
 	p := testkit.NewProcess(t)
 	waiting := countPolls(t, p)
 	p.Start()
-	asked, answered := make(chan struct{}), make(chan struct{})
-	p.Provider.Answers(func(w http.ResponseWriter, _ *http.Request) {
-		close(asked)
-		<-answered
-		_, _ = io.WriteString(w, testkit.TokenResponse)
-	})
+	asked, answered := holdExchange(p.Provider)
 	_, readKey := p.Authorize()
 	authorizationURL, _ := p.Authorize()
 	callback := p.Agree(authorizationURL)
