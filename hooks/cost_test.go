@@ -13,7 +13,7 @@ import (
 )
 
 // What a stranger sends costs about as much as any other request of its size. The shortest of many times is
-// that of a request which nothing has interrupted; other tests of this package do not run meanwhile.
+// that of a request which nothing has interrupted. Where much else runs, that may take a while to come.
 func TestRequestsCostTheirSize(t *testing.T) {
 	api := testkit.NewAPI(t, nil)
 	s := serveAPI(t, api, func(c *Config) {
@@ -102,11 +102,12 @@ func TestRequestsCostTheirSize(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			costly, usual := time.Hour, time.Hour
-			for range 30 { // in turn, so that what else runs on this machine harms both
+			isDear := func() bool { return costly > 4*usual+100*time.Microsecond }
+			began := time.Now()
+			for rounds := 0; rounds < 30 || isDear() && time.Since(began) < 30*time.Second; rounds++ {
 				costly, usual = min(costly, s.took(t, test.costly)), min(usual, s.took(t, test.usual))
 			}
-			t.Log(costly, usual)
-			if costly > 4*usual+100*time.Microsecond {
+			if isDear() {
 				t.Errorf("%v, and %v for what is usual", costly, usual)
 			}
 		})

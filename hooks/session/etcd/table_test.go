@@ -46,13 +46,20 @@ func newStore(t testing.TB) *store {
 // newPrefix returns what the keys of one test begin with.
 func newPrefix() string { return rand.Text() + "/" }
 
-// table opens the table of a machine.
-func (s *store) table(t testing.TB, machine string) *Table { return s.open(t, s.client, machine) }
+// table opens the table of a machine. It has read all rows, and does nothing by itself, so a test may set what
+// later requests go by.
+func (s *store) table(t testing.TB, machine string) *Table {
+	table := s.open(t, s.client, machine)
+	<-table.listed
+	return table
+}
 
 func (s *store) open(t testing.TB, client *clientv3.Client, machine string) *Table {
 	kv := etcdtry.KV{KV: client.KV, Try: time.Minute, Pause: time.Millisecond}
 	patient := timing{short: time.Minute, long: time.Minute, claim: time.Minute, hold: claimTime}
-	table := newTable(kv, client.Watcher, Options{Machine: machine, Log: logger(t)}, patient)
+	table := newTable(kv, client.Watcher, Options{
+		Machine: machine, Log: logger(t), ExchangeTime: time.Hour,
+	}, patient)
 	t.Cleanup(table.Close)
 	s.opened = append(s.opened, table)
 	return table
