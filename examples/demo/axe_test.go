@@ -121,7 +121,7 @@ func loadAxe(t *testing.T, tab *browser.Page) {
 	if err != nil {
 		testkit.Missing(t, "BROWSER_TEST", "axe-core is not installed (npm ci in examples/servers)")
 	}
-	chromium(t, tab, chromedp.Evaluate[chromedp.Void](string(source)))
+	browser.Do(t, tab, chromedp.Evaluate[chromedp.Void](string(source)))
 }
 
 // What is excused of PocketBase is not excused of ours, nor of any other page.

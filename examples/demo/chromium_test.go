@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -15,22 +16,14 @@ import (
 	"plugin-oauth/internal/browser"
 )
 
-// chromium runs an action that only Chromium knows.
-func chromium(t *testing.T, page *browser.Page, action chromedp.Action[chromedp.Void]) {
-	t.Helper()
-	if err := chromedp.Do(browser.ChromiumContext(t, page), action); err != nil {
-		t.Fatal(err)
-	}
-}
-
 // call calls a method of Chromium's protocol.
 func call[Params, Result any](
 	t *testing.T, page *browser.Page, method cdp.Command[Params, Result], params Params,
 ) {
 	t.Helper()
-	if _, err := chromedp.Call(browser.ChromiumContext(t, page), method, params); err != nil {
-		t.Fatal(err)
-	}
+	browser.Do(t, page, func(ctx context.Context, tab *chromedp.Target) (Result, error) {
+		return cdp.Call(ctx, tab, method, params)
+	})
 }
 
 // freeze stops a page as a laptop that is asleep does, or lets it go on.
@@ -55,7 +48,7 @@ func setMedia(t *testing.T, tab *browser.Page, features []*emulation.MediaFeatur
 // resize makes a page as large as in a window of that size.
 func resize(t *testing.T, tab *browser.Page, width, height int64) {
 	t.Helper()
-	chromium(t, tab, chromedp.EmulateViewport(width, height))
+	browser.Do(t, tab, chromedp.EmulateViewport(width, height))
 }
 
 // look takes screenshots of a page in Chromium, and checks that it fits.
@@ -68,7 +61,7 @@ func look(t *testing.T, tab *browser.Page, name string) {
 		resize(t, tab, width, 640)
 		return browser.Evaluate[int](t, tab, "document.documentElement.scrollWidth - innerWidth")
 	})
-	chromium(t, tab, chromedp.ResetViewport())
+	browser.Do(t, tab, chromedp.ResetViewport())
 }
 
 // screenshots pictures a page in light and dark, at each width. fit sets the width, and returns by how many

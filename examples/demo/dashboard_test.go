@@ -14,7 +14,6 @@ import (
 	"time"
 
 	"github.com/chromedp/cdproto/network"
-	"github.com/chromedp/chromedp"
 	"github.com/pocketbase/dbx"
 	"github.com/pocketbase/pocketbase/core"
 	"github.com/pocketbase/pocketbase/tools/types"
@@ -228,9 +227,7 @@ func testDashboard(t *testing.T, engine browser.Engine) {
 func (d *demo) checkAsked(t *testing.T, tab *browser.Page) {
 	t.Helper()
 	asked := &hosts{}
-	if err := chromedp.Listen(browser.ChromiumContext(t, tab), asked.listen); err != nil {
-		t.Fatal(err)
-	}
+	browser.Listen(t, tab, asked.listen)
 	t.Cleanup(func() {
 		asked.mu.Lock()
 		defer asked.mu.Unlock()

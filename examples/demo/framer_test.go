@@ -270,7 +270,7 @@ func (f *framed) picture(name string) {
 		}
 		return browser.Evaluate[int](f.t, f.plugin, "document.documentElement.scrollWidth - innerWidth")
 	})
-	chromium(f.t, f.tab, chromedp.ResetViewport())
+	browser.Do(f.t, f.tab, chromedp.ResetViewport())
 }
 
 // A person meets every state of examples/framer-plugin: cancelled at the provider and in the plugin, too

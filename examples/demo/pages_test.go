@@ -168,7 +168,7 @@ func picture(t *testing.T, tab *browser.Page, name, scheme string) {
 	browser.Evaluate[int](t, tab, `Array.from(frames).filter(({ document }) =>
 		document.querySelector("form")?.removeAttribute("class")).length`)
 	saveScreenshot(t, tab, name+"-"+scheme)
-	chromium(t, tab, chromedp.ResetViewport())
+	browser.Do(t, tab, chromedp.ResetViewport())
 }
 
 // Every sentence of every language is on one of the pages that are measured.

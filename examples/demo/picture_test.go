@@ -112,12 +112,8 @@ func capture(t *testing.T, tab *browser.Page, scheme string, width, height int64
 	t.Helper()
 	setMedia(t, tab, colours(scheme, "none"))
 	call(t, tab, page.BringToFront, cdp.Empty{})
-	chromium(t, tab, chromedp.EmulateViewport(width, height, chromedp.EmulateScale(1.5)))
-	picture, err := chromedp.Run(browser.ChromiumContext(t, tab), chromedp.CaptureScreenshot())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return picture
+	browser.Do(t, tab, chromedp.EmulateViewport(width, height, chromedp.EmulateScale(1.5)))
+	return browser.Do(t, tab, chromedp.CaptureScreenshot())
 }
 
 // checkImage compares the size of a committed picture with that of a new one, or replaces it.

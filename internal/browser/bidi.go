@@ -82,6 +82,8 @@ func (b *bidi) call(ctx context.Context, method string, parameters map[string]an
 	err := b.broken
 	if err == nil {
 		b.waiting[id] = ended
+		deadline, _ := ctx.Deadline() // a browser that hangs reads nothing
+		_ = b.socket.SetWriteDeadline(deadline)
 		err = websocket.JSON.Send(b.socket, map[string]any{"id": id, "method": method, "params": parameters})
 	}
 	b.mu.Unlock()

@@ -59,7 +59,8 @@ func startChromium(ctx context.Context, o options) (context.Context, func(), err
 		return nil, nil, err
 	}
 	browser, _ := remote.NewAllocator(context.Background(), address, remote.NoModifyURL)
-	browser, _ = chromedp.NewContext(browser)
+	browser, cancel := chromedp.NewContext(browser)
+	defer context.AfterFunc(ctx, cancel)()
 	if err := chromedp.Do(browser); err != nil {
 		p.stop()
 		return nil, nil, fmt.Errorf("%w\n%s", err, &p.printed)
@@ -127,14 +128,18 @@ func (c *chromium) windows(ctx context.Context) (windows []window, err error) {
 	return windows, nil
 }
 
-// attach returns the context of a window or a frame, which lasts as long as that.
-func (c *chromium) attach(id target.ID) (context.Context, error) {
+// attach returns the context of a window or a frame, which lasts as long as that. It waits as long as another
+// context does, and no longer than a minute.
+func (c *chromium) attach(ctx context.Context, id target.ID) (context.Context, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if attached, ok := c.targets[id]; ok {
 		return attached, nil
 	}
-	attached, _ := chromedp.NewContext(c.browser, chromedp.WithTargetID(id))
+	attached, cancel := chromedp.NewContext(c.browser, chromedp.WithTargetID(id))
+	ctx, stop := context.WithTimeout(ctx, longest)
+	defer stop()
+	defer context.AfterFunc(ctx, cancel)()
 	if err := chromedp.Do(attached); err != nil {
 		return nil, err
 	}
@@ -146,7 +151,7 @@ func (c *chromium) attach(id target.ID) (context.Context, error) {
 func (c *chromium) at(ctx context.Context, at place) (limited context.Context, cancel func(), err error) {
 	id := target.ID(at.window)
 	for i := 0; ; i++ {
-		attached, err := c.attach(id)
+		attached, err := c.attach(ctx, id)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -178,29 +183,55 @@ func frameID(ctx context.Context, frame string) (target.ID, error) {
 	return target.ID(described.Node.FrameID), nil
 }
 
-// ChromiumContext returns chromedp's context of a page, for what only Chromium can do. In another engine the
-// test fails.
-func ChromiumContext(t testing.TB, p *Page) context.Context {
+// chromiumOf returns what drives a page. In another engine than Chromium the test fails.
+func chromiumOf(t testing.TB, p *Page) *chromium {
 	t.Helper()
 	c, ok := p.profile.driver.(*chromium)
 	if !ok {
 		t.Fatalf("%s is not %s", p.Engine(), Chromium)
 	}
-	ctx, cancel, err := c.at(t.Context(), p.at)
+	return c
+}
+
+// Do runs an action in a page, for what only Chromium can do, and returns what that gives.
+func Do[T any](t testing.TB, p *Page, action chromedp.Action[T]) (result T) {
+	t.Helper()
+	c := chromiumOf(t, p)
+	p.do(t, "an action of chromedp", func(ctx context.Context) (err error) {
+		result, err = runIn(ctx, c, p.at, action)
+		return err
+	})
+	return result
+}
+
+// Listen hands the events of a page in Chromium to a function until the test ends.
+func Listen(t testing.TB, p *Page, heard func(event any)) {
+	t.Helper()
+	ctx, cancel, err := chromiumOf(t, p).at(t.Context(), p.at)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(cancel)
-	return ctx
+	if err := chromedp.Listen(ctx, heard); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// runIn runs an action in a place, for as long as a context lasts.
+func runIn[T any](
+	ctx context.Context, c *chromium, at place, action chromedp.Action[T],
+) (result T, err error) {
+	limited, cancel, err := c.at(ctx, at)
+	if err != nil {
+		return result, err
+	}
+	defer cancel()
+	return chromedp.Run(limited, action)
 }
 
 func (c *chromium) run(ctx context.Context, at place, action chromedp.Action[chromedp.Void]) error {
-	limited, cancel, err := c.at(ctx, at)
-	if err != nil {
-		return err
-	}
-	defer cancel()
-	return chromedp.Do(limited, action)
+	_, err := runIn(ctx, c, at, action)
+	return err
 }
 
 func (c *chromium) navigate(ctx context.Context, id, address string) error {
@@ -218,12 +249,7 @@ func (c *chromium) travel(ctx context.Context, id string, steps int) error {
 func (c *chromium) evaluate(
 	ctx context.Context, at place, expression string,
 ) ([]byte, error) {
-	limited, cancel, err := c.at(ctx, at)
-	if err != nil {
-		return nil, err
-	}
-	defer cancel()
-	text, err := chromedp.Run(limited,
+	text, err := runIn(ctx, c, at,
 		chromedp.Evaluate[string](inJSON(expression), chromedp.EvalAwaitPromise))
 	return []byte(text), err
 }
@@ -266,12 +292,7 @@ func (c *chromium) screenshot(ctx context.Context, id string) ([]byte, error) {
 	if err := c.show(ctx, id); err != nil {
 		return nil, err
 	}
-	limited, cancel, err := c.at(ctx, place{window: id})
-	if err != nil {
-		return nil, err
-	}
-	defer cancel()
-	return chromedp.Run(limited, chromedp.CaptureScreenshot())
+	return runIn(ctx, c, place{window: id}, chromedp.CaptureScreenshot())
 }
 
 // show brings a window to the front. One in the background is not painted: a screenshot of it may never come,
