@@ -57,6 +57,7 @@ export function createWait(
 				const polled = await poll(readKey, signal)
 				signal.throwIfAborted()
 				if (typeof polled === "object") {
+					await pause(100, signal) // until what another window wrote meanwhile can be read
 					if (await find() === null) return endedElsewhere(polled as Tokens)
 					if (polled instanceof AuthError) throw polled
 					const tokens = await save(polled, () => !signal.aborted)

@@ -16,6 +16,7 @@ func hostileScenarios() []scenario {
 		{name: "timeout and reload", hurried: true, run: testTimeoutAndReload},
 		{name: "two windows wait", hurried: true, run: testTwoWindowsWait},
 		{name: "another window signs out", run: testSignedOutElsewhere},
+		{name: "another window signs out, seen late", run: testSignedOutSeenLate},
 		{name: "the window that polls is gone", hurried: true, run: testPollingWindowGone},
 		{name: "signed out elsewhere as tokens arrive", run: testSignedOutAsTokensArrive},
 		{name: "second sign-in with a slow storage", run: testSecondSignInWithSlowStorage},
@@ -167,6 +168,21 @@ func testSignedOutElsewhere(t *testing.T, p *plugin) {
 	}
 	p.submit(opened)
 	opened.WaitVisible(t, "main.denied h1")
+}
+
+// The same where the backend's answer comes first: WebKit lets a window read what another one has written only
+// some time later.
+func testSignedOutSeenLate(t *testing.T, p *plugin) {
+	p.run(`stale = null, send = fetch, fetch = async (address, init) => {
+		const before = { ...localStorage }
+		const response = await send(address, init)
+		if (address.endsWith("/poll")) stale = before
+		setTimeout(() => stale = null, 50)
+		return response
+	}, Storage.prototype.getItem = new Proxy(Storage.prototype.getItem, {
+		apply: (read, storage, [key]) => stale ? stale[key] ?? null : read.call(storage, key),
+	})`)
+	testSignedOutElsewhere(t, p)
 }
 
 // Another window signs out while an answer with tokens is on its way. Nobody has these tokens, so they end.
