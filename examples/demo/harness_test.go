@@ -175,7 +175,11 @@ func (r *relay) start() {
 }
 
 // stop ends the backend as a deploy does.
-func (r *relay) stop() { r.command.Terminate() }
+func (r *relay) stop() {
+	if code := r.command.Terminate(); code != 0 {
+		r.t.Errorf("the backend ended with %d:\n%s", code, r.printed)
+	}
+}
 
 // front stands between a plugin and the backend. It counts requests, holds answers back, and as a Worker it
 // answers as framer/plugin-oauth does.

@@ -168,8 +168,12 @@ func (c *Command) command(ctx context.Context, args []string) (*exec.Cmd, error)
 	return command, nil
 }
 
+// stopTimeout is how long a program may take to end.
+const stopTimeout = time.Minute
+
 // Stop sends a signal, unless the program has ended, and waits until it has. It returns the exit code, which
-// is -1 for a program that a signal ended, or that was never started.
+// is -1 for a program that a signal ended, or that was never started. One that has not ended after a minute is
+// ended: if it is written in Go, it prints what held it up, and its exit code is 2.
 func (c *Command) Stop(signal syscall.Signal) int {
 	c.mu.Lock()
 	r := c.last
@@ -178,7 +182,14 @@ func (c *Command) Stop(signal syscall.Signal) int {
 		return -1
 	}
 	_ = r.Process.Signal(signal) // it may have ended
-	<-r.ended
+	select {
+	case <-r.ended:
+	case <-time.After(stopTimeout):
+		_ = r.Process.Signal(syscall.SIGQUIT)
+		kill := time.AfterFunc(stopTimeout/10, func() { _ = r.Process.Kill() })
+		<-r.ended
+		kill.Stop()
+	}
 	return r.ProcessState.ExitCode()
 }
 
