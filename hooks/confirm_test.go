@@ -154,6 +154,7 @@ func TestConfirmBehindTwoProxies(t *testing.T) {
 	for name, test := range map[string]struct{ from, to []string }{
 		"one that names visitors": {from: cloudflare("203.0.113.8"), to: cloudflare("198.51.100.7")},
 		"one that makes a list":   {from: list("203.0.113.8"), to: list("198.51.100.7")},
+		"behind private ones":     {from: list("10.0.0.1, 203.0.113.8"), to: list("10.1.2.3, 198.51.100.7")},
 		"past the first":          {from: []string{fromHome}, to: cloudflare("198.51.100.7")},
 		"a made-up address":       {from: cloudflare("198.51.100.7"), to: []string{fromHome}},
 	} {

@@ -127,7 +127,7 @@ func (s *server) ownAddresses(e *request) (own []*url.URL) {
 // namesAnother reports whether the headers of a request name another address than the one that is trusted.
 // Then there is one more proxy in front, and the trusted address is that proxy's, or the visitor has made the
 // other one up. What stands before the last address of the trusted header says so, and so does a header that
-// is not trusted, in which visitors come first. The address of a hop between proxies behind says nothing.
+// is not trusted.
 func (s *server) namesAnother(header http.Header, trusted string, network netip.Prefix) bool {
 	if hasSeveral(header, trusted) {
 		return true
@@ -137,10 +137,31 @@ func (s *server) namesAnother(header http.Header, trusted string, network netip.
 		if !doctor.NamesVisitor(name) || slices.ContainsFunc(s.config.TrustedProxyHeaders, isTrusted) {
 			continue
 		}
-		address, ok := parseElement(name, firstElement(name, values[0]))
-		isHop := address.IsLoopback() || (isPrivate(address) && !isPrivate(network.Addr()))
-		if ok && !isHop && networkOf(address) != network {
+		if beginsElsewhere(name, values, network) {
 			return true
+		}
+	}
+	return false
+}
+
+// maxHops bounds the addresses of a header that say nothing. A few proxies are on the way.
+const maxHops = 20
+
+// beginsElsewhere reports whether a header, in which visitors come first, begins with an address of another
+// network. That of a hop between proxies behind says nothing, nor does one of the visitor's own proxies that
+// is private or hidden: then the next one counts.
+func beginsElsewhere(name string, values []string, network netip.Prefix) bool {
+	hops := 0
+	for _, value := range values {
+		for element := range elementsOf(name, value) {
+			address, ok := parseElement(name, element)
+			isHop := address.IsLoopback() || (isPrivate(address) && !isPrivate(network.Addr()))
+			if ok && !isHop {
+				return networkOf(address) != network
+			}
+			if hops++; hops > maxHops {
+				return true
+			}
 		}
 	}
 	return false
@@ -148,18 +169,23 @@ func (s *server) namesAnother(header http.Header, trusted string, network netip.
 
 // hasSeveral reports whether a header has more than one address.
 func hasSeveral(header http.Header, name string) bool {
-	return len(header.Values(name)) > 1 || firstElement(name, header.Get(name)) != header.Get(name)
-}
-
-// firstElement returns what a value of a header of this name has before the first comma.
-func firstElement(name, value string) string {
-	if strings.EqualFold(name, "Forwarded") {
-		for first := range splitUnquoted(value, ',') {
-			return first
+	elements := 0
+	for _, value := range header.Values(name) {
+		for range elementsOf(name, value) {
+			if elements++; elements > 1 {
+				return true
+			}
 		}
 	}
-	first, _, _ := strings.Cut(value, ",")
-	return first
+	return false
+}
+
+// elementsOf returns what a value of a header of this name has between its commas.
+func elementsOf(name, value string) iter.Seq[string] {
+	if strings.EqualFold(name, "Forwarded") {
+		return splitUnquoted(value, ',')
+	}
+	return strings.SplitSeq(value, ",")
 }
 
 // reach says from where a host can be reached.

@@ -274,6 +274,16 @@ func TestSeveralProxies(t *testing.T) {
 		"an older list": {headers: []string{"X-Original-Forwarded-For: 192.0.2.1"}, want: "unknown"},
 		"two lines": {headers: []string{"X-Forwarded-For: 192.0.2.1", "X-Forwarded-For: 203.0.113.8"},
 			want: "unknown"},
+		"behind a visitor's proxy": {headers: []string{
+			"X-Forwarded-For: 10.1.2.3, 192.0.2.1, 203.0.113.8, 66.241.124.1"}, want: "unknown"},
+		"behind one that hides": {headers: []string{"X-Forwarded-For: unknown, 192.0.2.1"}, want: "unknown"},
+		"behind one, two lines": {headers: []string{
+			"X-Forwarded-For: 10.1.2.3", "X-Forwarded-For: 192.0.2.1"}, want: "unknown"},
+		"behind one, RFC 7239": {headers: []string{"Forwarded: for=_hidden, for=192.0.2.1"}, want: "unknown"},
+		"without end": {headers: []string{
+			"X-Forwarded-For: " + strings.Repeat(",", 99)}, want: "unknown"},
+		"a visitor's proxy": {headers: []string{"X-Forwarded-For: 10.1.2.3, 203.0.113.8, 66.241.124.1"},
+			want: known},
 		"the same":             {headers: []string{"CF-Connecting-IP: 203.0.113.8"}, want: known},
 		"the same, mapped":     {headers: []string{"X-Real-IP: ::ffff:203.0.113.8"}, want: known},
 		"a private one":        {headers: []string{"X-Real-IP: 10.0.0.1"}, want: known},
