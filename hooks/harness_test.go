@@ -128,6 +128,12 @@ func (s *testServer) expectTokens(readKey string) {
 	s.Expect("poll", s.Poll(readKey), http.StatusOK, testkit.TokenResponse)
 }
 
+// expectTokensAgain is expectTokens for a plugin that has not acknowledged them, as often as it polls.
+func (s *testServer) expectTokensAgain(readKey string) {
+	s.T.Helper()
+	s.Expect("poll", s.Post("/poll?ack=1&readKey="+readKey), http.StatusOK, testkit.TokenResponse)
+}
+
 // What /poll answers without tokens.
 const (
 	bodyPending = `{"error":"authorization_pending"}`

@@ -230,7 +230,9 @@ func (s *server) deliver(e *request, readKey string, keep bool) error {
 	if err := e.writeTokens(tokens); err != nil {
 		return errors.Join(errPluginGone, claim.Release(ctx))
 	}
-	s.knownTokens.addGood(e, claim.Tokens)
+	if !claim.Again { // else each poll would make good again what was refused or revoked meanwhile
+		s.knownTokens.addGood(e, claim.Tokens)
+	}
 	record := claim.Ack
 	if keep {
 		record = claim.Keep

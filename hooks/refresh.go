@@ -132,6 +132,7 @@ func (s *server) redeem(e *request, client *oauth.Client, refreshToken string) (
 		s.watchTokenRequest(e.plugin, s.sentRefreshToken(e, refreshToken, token), err)
 		switch now := s.config.timing.now(); {
 		case isRefusal(err):
+			s.knownTokens.good.remove(token) // it passes no limit again, be it for another tenant
 			s.knownTokens.addRefusal(key, err, s.refreshLimit.spend(network, now))
 		case err != nil:
 			s.faultLimit.spend(network, now)
@@ -415,8 +416,8 @@ func rotated(tokens []byte, old string) bool {
 
 // knownTokens is what this process has heard of tokens, so that whoever sends tokens that are refused spoils
 // nothing for others in the same network: a token that came from here may be refreshed even when the
-// network's limit is used up, and one that was refused is answered from memory once half of it is, instead of
-// using up the rest. It has only hashes. It is safe for concurrent use.
+// network's limit is used up, until it is refused, and one that was refused is answered from memory once half
+// of the limit is used up, instead of using up the rest. It has only hashes. It is safe for concurrent use.
 type knownTokens struct {
 	good     recent[tokenKey, struct{}]
 	replaced recent[tokenKey, struct{}] // of the good ones, by another refresh token

@@ -668,6 +668,24 @@ func TestKnownTokensPassTheLimit(t *testing.T) {
 	}
 }
 
+// A token that came from here passes the limit of its network until the provider refuses it, as it does an
+// access token, or one of another tenant. Polls that give it again change nothing.
+func TestRefusedTokenPassesTheLimitOnce(t *testing.T) {
+	t.Parallel()
+	s := serve(t, limitRefreshes(newTestClock()))
+	_, readKey := s.Login()
+	s.expectTokensAgain(readKey)
+	s.Provider.Answers(answerJSON(http.StatusBadRequest, `{"error":"invalid_request"}`))
+	for range 10 {
+		s.refreshFrom("192.0.2.1", rand.Text())
+	}
+	refresh := func() testkit.Answer { return s.refreshFrom("192.0.2.1", "RT-1") }
+	s.expectTextError(refresh(), http.StatusBadRequest, "invalid_request")
+	s.expectRefreshLimit(refresh)
+	s.expectTokensAgain(readKey)
+	s.expectRefreshLimit(refresh)
+}
+
 // At a provider that hangs, so many refreshes and revocations are under way for each network, and in all. The
 // others are told when to try again.
 func TestProviderRequestsAreBounded(t *testing.T) {
