@@ -268,7 +268,8 @@ func TestConfirmContinue(t *testing.T) {
 	}
 	policy := page.Header.Get("Content-Security-Policy")
 	if !strings.Contains(policy, "form-action 'self'") || page.Header.Get("Cache-Control") != "no-store" ||
-		page.Header.Get("Cross-Origin-Opener-Policy") != "same-origin" {
+		page.Header.Get("Cross-Origin-Opener-Policy") != "same-origin" ||
+		page.Header.Get("Document-Policy") != "force-load-at-top" {
 		t.Errorf("headers: %v", page.Header)
 	}
 	// A second tab and a reload show the question again, and use up nothing. The plugin still waits.

@@ -309,6 +309,29 @@ func testBrowserConfirmWaits(t *testing.T, engine browser.Engine) {
 	}
 }
 
+// A link with a text to scroll to does not lead past what the question says, also in a small window. The
+// redirects on the way keep it.
+func TestBrowserQuestionBeginsAtItsTop(t *testing.T) {
+	t.Parallel()
+	d := startDemo(t, "always")
+	authorizationURL, err := url.Parse(d.startLogin(t).URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	back := d.backendURL + "/redirect?code=c&state=" + authorizationURL.Query().Get("state")
+	provider := serve(t, http.RedirectHandler(back, http.StatusFound))
+	tab := newChromium(t)
+	resize(t, tab, 420, 220)
+	tab.Navigate(t, serve(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		fmt.Fprintf(w, `<!doctype html><a href="%s#:~:text=reload%%20this%%20page.">Sign in</a>`, provider)
+	})))
+	tab.Click(t, "a")
+	tab.Until(t, `document.querySelector("main.question") && performance.now() > 2000`)
+	if top := browser.Evaluate[float64](t, tab, "scrollY"); top != 0 {
+		t.Errorf("the page is scrolled by %g", top)
+	}
+}
+
 // signInUpToTheQuestion goes through the provider's login form, and returns the address to poll.
 func (d *demo) signInUpToTheQuestion(t *testing.T, tab *browser.Page) (poll string) {
 	t.Helper()
