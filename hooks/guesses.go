@@ -132,8 +132,14 @@ func regionOf(network netip.Prefix) netip.Prefix {
 	return region
 }
 
-// letGuess lets a request of PocketBase's sign-in pass when it is its turn.
+// letGuess lets a request of PocketBase's sign-in pass when it is its turn. A page elsewhere, in the browser
+// of whoever visits it, may neither guess nor use up what the network has: browsers say where a page is from
+// (Fetch Metadata).
 func (s *server) letGuess(e *core.RequestEvent) error {
+	switch e.Request.Header.Get("Sec-Fetch-Site") {
+	case "cross-site", "same-site":
+		return e.ForbiddenError("Sign in at /_/ here. Pages of other addresses may not.", nil)
+	}
 	network := s.clientNetwork(&request{Request: e.Request})
 	if after := s.guesses.limit.reserve(network, s.guesses.now()); after > 0 {
 		return tooManyGuesses(e, after)

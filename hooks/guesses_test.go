@@ -87,6 +87,30 @@ func TestGuessLimit(t *testing.T) {
 	}
 }
 
+// A page elsewhere, in a browser of the admin's own network, can neither sign in nor keep the admin out.
+func TestGuessesOfOtherPages(t *testing.T) {
+	t.Parallel()
+	s := serveApp(t, func(core.App) {}, nil)
+	s.addQuickAdmin()
+	signIn := func(password, site string) testkit.Answer {
+		body := `{"identity":"` + testkit.SuperuserEmail + `","password":"` + password + `"}`
+		return s.Request(http.MethodPost, signInPath, body, asJSON, site)
+	}
+	for range guessLimit.Requests {
+		for _, site := range []string{"cross-site", "same-site"} {
+			got := signIn(testkit.SuperuserPassword, "Sec-Fetch-Site: "+site)
+			if got.Status != http.StatusForbidden || strings.Contains(got.Body, "token") {
+				t.Fatalf("%s: %d %s", site, got.Status, got.Body)
+			}
+		}
+	}
+	for _, site := range []string{"", "Sec-Fetch-Site: same-origin", "Sec-Fetch-Site: none"} {
+		if got := signIn(testkit.SuperuserPassword, site); got.Status != http.StatusOK {
+			t.Errorf("the admin, %s: %d %s", site, got.Status, got.Body)
+		}
+	}
+}
+
 // However many guess from however many networks, only one hash is computed at a time, and an admin elsewhere
 // gets in.
 func TestGuessesFromManyNetworks(t *testing.T) {
