@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"net/netip"
 	"strings"
+	"time"
 
 	"plugin-oauth/hooks/oauth"
 	"plugin-oauth/hooks/plugins"
@@ -53,7 +55,7 @@ func (s *server) enterStore(e *request) (leave func(), err error) {
 func (s *server) authorize(e *request) error {
 	network := s.clientNetwork(e)
 	known, _ := s.knownNetwork(e)
-	if wait := s.authorizeLimit.reserve(network, s.config.timing.now()); wait > 0 {
+	if wait := s.reserveLogin(e, network); wait > 0 {
 		e.setRetryAfter(wait)
 		return errAuthorizeLimit
 	}
@@ -90,6 +92,17 @@ func (s *server) authorize(e *request) error {
 		ReadKey:   started.ReadKey,
 		ExpiresIn: int(s.config.SessionTTL.Seconds()),
 	})
+}
+
+// reserveLogin counts a login that is to begin. It returns 0 if its network is within its limit, else the
+// time until it may try again. A page that may not read the answer, in a browser of the network, leaves half
+// of the limit: else it could keep everybody there from signing in.
+func (s *server) reserveLogin(e *request, network netip.Prefix) time.Duration {
+	origin, now := e.Request.Header.Get("Origin"), s.config.timing.now()
+	if origin != "" && !e.plugin.Allows(origin) {
+		return s.authorizeLimit.reserveHalf(network, now)
+	}
+	return s.authorizeLimit.reserve(network, now)
 }
 
 // storeLogin begins a login, unless too many are being stored.

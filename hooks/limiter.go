@@ -70,6 +70,20 @@ func (l *limiter) reserve(network netip.Prefix, now time.Time) time.Duration {
 	return wait
 }
 
+// reserveHalf is reserve for requests that leave half of the limit to others.
+func (l *limiter) reserveHalf(network netip.Prefix, now time.Time) time.Duration {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	wait := l.wait(network, now)
+	if l.limit.Requests >= 0 && 2*l.count[network] >= l.limit.Requests {
+		wait = l.resetAt.Sub(now)
+	}
+	if wait == 0 {
+		l.add(network)
+	}
+	return wait
+}
+
 // peek returns what reserve would, and counts nothing.
 func (l *limiter) peek(network netip.Prefix, now time.Time) time.Duration {
 	l.mu.Lock()

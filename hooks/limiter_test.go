@@ -106,6 +106,36 @@ func TestAuthorizeRateLimitIsNotFooled(t *testing.T) {
 	}
 }
 
+// A page elsewhere, in a browser of the network, cannot keep everybody there from signing in.
+func TestForeignPagesLeaveHalf(t *testing.T) {
+	t.Parallel()
+	s := serve(t, func(c *Config) {
+		c.AuthorizeRateLimit = RateLimit{Requests: 5, Window: time.Hour}
+		c.TrustedProxyHeaders = []string{"Fly-Client-IP"}
+	})
+	passed := func(origin string) (count int) {
+		for range 10 {
+			got := s.Request(http.MethodPost, "/authorize", "", fromHome, origin)
+			if got.Status == http.StatusOK {
+				count++
+			}
+		}
+		return count
+	}
+	for _, test := range []struct {
+		origin string
+		want   int
+	}{
+		{origin: "Origin: https://elsewhere.example", want: 3},
+		{origin: "Origin: null", want: 0},
+		{origin: "Origin: https://abc123.plugins.framercdn.com", want: 2},
+	} {
+		if got := passed(test.origin); got != test.want {
+			t.Errorf("%s: %d logins, want %d", test.origin, got, test.want)
+		}
+	}
+}
+
 // The memory of a limiter is bounded, however many networks flood it.
 func TestLimiterIsBounded(t *testing.T) {
 	t.Parallel()
