@@ -233,6 +233,26 @@ func (c *connection) Close() error {
 	return c.Conn.Close()
 }
 
+// CloseWrite tells the client that the answer has ended. net/http calls it, and then waits for half a second,
+// so that a client that has not sent all of its request can read the answer. While there is little room, it
+// must not wait: until the end of a connection that was closed for others no other may be accepted.
+func (c *connection) CloseWrite() error {
+	if c.counted.isFull() {
+		panic(http.ErrAbortHandler) // net/http closes the connection then
+	}
+	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
+		return half.CloseWrite()
+	}
+	return nil
+}
+
+// isFull reports whether there is no room but that which no connection may keep.
+func (c *connections) isFull() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.open+c.logins() > c.maxKept
+}
+
 // Read reads from the client. What it has read counts with the connection until the headers of a request have
 // ended, since net/http keeps them. TLS keeps up to 64 KB of what it takes for one message of a handshake,
 // which may come at any time, and what it reads in the first one, so there it counts until a piece of the
@@ -415,8 +435,12 @@ func (c *connections) begin(r *http.Request) (counting *http.Request, end func()
 		c.mu.Lock()
 		counted.forget()
 		victims := counted.moveTo(&c.waiting)
+		isClosed := counted.weight == 0
 		c.mu.Unlock()
 		closeAll(victims)
+		if isClosed {
+			panic(http.ErrAbortHandler) // else net/http may wait for half a second: see CloseWrite
+		}
 	}
 }
 

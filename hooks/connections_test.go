@@ -955,3 +955,29 @@ func TestServeDomain(t *testing.T) {
 		t.Errorf("60 KB of headers: %d", got)
 	}
 }
+
+// net/http waits for half a second for a client that has not sent all of its body, unless the connection was
+// closed for others: until it has ended, few others are accepted. Nor does it wait while there is little room.
+func TestNobodyWaitsForThoseWhoAreClosed(t *testing.T) {
+	t.Parallel()
+	aborts := func(when string, call func()) {
+		t.Helper()
+		defer func() {
+			if recovered := recover(); recovered != http.ErrAbortHandler {
+				t.Errorf("%s: %v", when, recovered)
+			}
+		}()
+		call()
+	}
+	s := serve(t, nil)
+	counted, r := s.counted(t, httptest.NewRequest(http.MethodPost, "/poll", strings.NewReader("x")))
+	_, end := s.server.connections.begin(r)
+	if err := counted.CloseWrite(); err != nil {
+		t.Error(err)
+	}
+	s.server.connections.limit = 0
+	s.server.connections.maxKept = 0
+	aborts("there is no room", func() { _ = counted.CloseWrite() })
+	counted.Close()
+	aborts("it was closed", end)
+}
