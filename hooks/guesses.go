@@ -97,6 +97,9 @@ const (
 	// maxSignIn bounds the body of a try, in bytes. PocketBase takes no password longer than 255 characters.
 	maxSignIn = 8 << 10
 
+	// signInMemory is what each byte of it takes while it is read, since PocketBase's buffer grows with it.
+	signInMemory = 2
+
 	rememberFailures = time.Hour
 
 	// maxAdmins bounds the networks of admins that are remembered, each for rememberAdmin.
@@ -173,6 +176,11 @@ func tooManyGuesses(e *core.RequestEvent, after time.Duration) error {
 // readSignIn reads the body, which PocketBase then reads again from memory.
 func (s *server) readSignIn(e *core.RequestEvent) error {
 	s.limitBody(e)
+	length := e.Request.ContentLength
+	if length < 0 || length > maxSignIn {
+		length = maxSignIn
+	}
+	countMore(e.Request, signInMemory*int(length)>>10)
 	read, err := io.Copy(io.Discard, io.LimitReader(e.Request.Body, maxSignIn))
 	switch {
 	case err != nil:

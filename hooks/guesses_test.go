@@ -508,3 +508,28 @@ func TestSecondFactor(t *testing.T) {
 		t.Error("a sign-in counts as a failure")
 	}
 }
+
+// The body of a try counts with its connection while it is read.
+func TestBodiesOfTriesAreCounted(t *testing.T) {
+	t.Parallel()
+	s := serve(t, func(c *Config) { c.timing.body = time.Hour })
+	s.Client.CloseIdleConnections()
+	for length, want := range map[string]int{
+		"Content-Length: 5000":       signInMemory * 5000 >> 10,
+		"Content-Length: 9999":       signInMemory * maxSignIn >> 10,
+		"Transfer-Encoding: chunked": signInMemory * maxSignIn >> 10,
+	} {
+		connection := s.dial(t)
+		_, _ = io.WriteString(connection,
+			"POST "+signInPath+" HTTP/1.1\r\nHost: localhost\r\n"+length+"\r\n\r\n")
+		eventually(t, length, func() bool {
+			open, _ := s.memoryNow()
+			return open == plainMemory+want
+		})
+		connection.Close()
+		eventually(t, "it is closed", func() bool {
+			open, _ := s.memoryNow()
+			return open == 0
+		})
+	}
+}
