@@ -56,6 +56,9 @@ const (
 	// and one with the plugin's own seal.
 	answerMemory = 3
 
+	// littleTime is less than a handshake and a request may take from far away.
+	littleTime = 2 * time.Second
+
 	// maxLeaving is how much those may take together that were closed for others, and whose goroutine has not
 	// ended. In a flood more are accepted than end, and what they hold is still there: a request that is
 	// being handled goes on to its end. One that may take long keeps its place, ends when it is closed, or is
@@ -99,6 +102,7 @@ type connections struct {
 	kept     int // what those take that keep their places: those in held, and those in no list
 	leaving  int // what those take that were closed for others, until their goroutine has ended
 	left     *sync.Cond
+	crowded  time.Time // when one was closed last that had not been given its time
 }
 
 // newConnections returns a bound in KB for connections and logins together. The logins and the connections
@@ -125,6 +129,7 @@ type connection struct {
 	records records       // of TLS
 	asked   bool          // whether a request has come on it
 	bounded bool          // whether its request may take long, and is one of few
+	since   time.Time     // when it came to its place in a list
 	list    *list.List    // nil if it keeps its place whatever comes
 	element *list.Element // in that list
 
@@ -184,6 +189,7 @@ func (c *connections) makeRoom(keeping int) (victims []*connection) {
 			return victims
 		}
 		victim := first.Value.(*connection)
+		c.noteHaste(victim)
 		if !victim.bounded {
 			victim.leaving = victim.weight
 			c.leaving += victim.leaving
@@ -192,6 +198,30 @@ func (c *connections) makeRoom(keeping int) (victims []*connection) {
 		victims = append(victims, victim)
 	}
 	return victims
+}
+
+// noteHaste lets the poll go that has been held the longest if a connection is about to be closed that has had
+// little time, unless polls and others that are kept take no more than half. So held polls and a crowd that
+// comes and goes do not keep out those whose handshake, or whose request, takes a moment. The caller holds the
+// lock.
+func (c *connections) noteHaste(victim *connection) {
+	isIdle := victim.list == &c.waiting && victim.asked
+	if isIdle || time.Since(victim.since) > littleTime {
+		return
+	}
+	c.crowded = time.Now()
+	if c.kept > c.limit/2 && c.held.Len() > 0 {
+		c.held.Front().Value.(*connection).giveUp()
+	}
+}
+
+// mostKept is what those may take that keep their places, with another poll among them. For a minute after a
+// connection was closed that had had little time, it is half.
+func (c *connections) mostKept() int {
+	if time.Since(c.crowded) < time.Minute {
+		return c.limit / 2
+	}
+	return c.maxKept
 }
 
 func closeAll(victims []*connection) {
@@ -212,7 +242,7 @@ func (c *connection) put(to *list.List, weight int) {
 	c.counted.open += weight - c.weight
 	c.list, c.element, c.weight = to, nil, weight
 	if to != nil {
-		c.element = to.PushBack(c)
+		c.element, c.since = to.PushBack(c), time.Now()
 	}
 	if c.isKept() {
 		c.counted.kept += weight
@@ -525,7 +555,7 @@ func (c *connections) hold(r *http.Request, saves int, displaced func()) (releas
 		request = counted.line
 	}
 	weight := counted.memory + request - saves
-	if counted.list == nil || c.kept+weight+c.logins() > c.maxKept {
+	if counted.list == nil || c.kept+weight+c.logins() > c.mostKept() {
 		return nil // it is closed, or there is no room
 	}
 	counted.request = request

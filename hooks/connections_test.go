@@ -322,7 +322,7 @@ func heldPollOf(readKey string) string {
 // A poll that makes room for others is answered as it would be without wait, the longest held one first.
 func TestDisplacedPolls(t *testing.T) {
 	t.Parallel()
-	s := serve(t, roomFor(22))
+	s := serve(t, roomFor(60))
 	_, readKey := s.Authorize()
 	oldest := s.dial(t)
 	_, _ = io.WriteString(oldest, heldPollOf(readKey))
@@ -980,4 +980,56 @@ func TestNobodyWaitsForThoseWhoAreClosed(t *testing.T) {
 	aborts("there is no room", func() { _ = counted.CloseWrite() })
 	counted.Close()
 	aborts("it was closed", end)
+}
+
+// A connection that is closed though it has had little time takes a held poll with it, and then polls are held
+// in half of the room only. One that is idle, or has had its time, does neither.
+func TestHeldPollsLeaveOthersTheirTime(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		const room = 12
+		c := newConnections(room*plainMemory, noLogins)
+		var displaced []*connection
+		come := func() *connection {
+			conn, _ := net.Pipe()
+			added := &connection{Conn: conn, counted: c, memory: plainMemory}
+			victims := c.add(added)
+			for _, ended := range slices.Concat(victims, displaced) {
+				ended.Close()
+			}
+			return added
+		}
+		hold := func() bool {
+			added := come()
+			closeAll(added.move(&c.handling))
+			r := httptest.NewRequest(http.MethodPost, "/poll", nil)
+			r = r.WithContext(c.connContext(r.Context(), added))
+			return c.hold(r, 0, func() { displaced = append(displaced, added) }) != nil
+		}
+		for range room - 2 {
+			if !hold() {
+				t.Fatal("a poll is not held")
+			}
+		}
+		for range 2 {
+			closeAll(come().move(&c.handling))
+		}
+		time.Sleep(2 * littleTime)
+		if come(); len(displaced) > 0 {
+			t.Error("a poll is displaced for one that has had its time")
+		}
+		for range 2 * room {
+			come()
+		}
+		if want := room/2 - 2; len(displaced) != want {
+			t.Errorf("%d polls are displaced, not %d", len(displaced), want)
+		}
+		if hold() {
+			t.Error("a poll is held in more than half")
+		}
+		time.Sleep(2 * time.Minute)
+		if !hold() {
+			t.Error("no poll is held a minute later")
+		}
+	})
 }

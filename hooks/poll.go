@@ -123,6 +123,7 @@ func (s *server) waitForEnd(e *request, login *session.Login) bool {
 	case <-held.replaced:
 		return false
 	case <-held.displaced:
+		e.Response.Header().Set("Connection", "close")
 		return false
 	case <-s.closing:
 		return false
