@@ -92,7 +92,7 @@ var errHelloTooLong = errors.New("the ClientHello is too long")
 type connections struct {
 	limit   int // in KB, as are the others
 	maxKept int
-	logins  func() int // what those take that are under way
+	logins  func() int // what those take that are under way, and the answers to refreshes that are kept
 
 	mu       sync.Mutex
 	open     int       // what all of them take
@@ -200,10 +200,10 @@ func (c *connections) makeRoom(keeping int) (victims []*connection) {
 	return victims
 }
 
-// noteHaste lets the poll go that has been held the longest if a connection is about to be closed that has had
-// little time, unless polls and others that are kept take no more than half. So held polls and a crowd that
-// comes and goes do not keep out those whose handshake, or whose request, takes a moment. The caller holds the
-// lock.
+// noteHaste lets the poll go that has been held the longest if a connection is about to be closed that has
+// had little time, unless polls and others that are kept take no more than half. So held polls and a crowd
+// that comes and goes do not keep out those whose handshake, or whose request, takes a moment. The caller
+// holds the lock.
 func (c *connections) noteHaste(victim *connection) {
 	isIdle := victim.list == &c.waiting && victim.asked
 	if isIdle || time.Since(victim.since) > littleTime {

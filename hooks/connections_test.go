@@ -957,7 +957,7 @@ func TestServeDomain(t *testing.T) {
 }
 
 // net/http waits for half a second for a client that has not sent all of its body, unless the connection was
-// closed for others: until it has ended, few others are accepted. Nor does it wait while there is little room.
+// closed for others: few are accepted until it has ended. Nor does it wait while there is little room.
 func TestNobodyWaitsForThoseWhoAreClosed(t *testing.T) {
 	t.Parallel()
 	aborts := func(when string, call func()) {
@@ -982,8 +982,8 @@ func TestNobodyWaitsForThoseWhoAreClosed(t *testing.T) {
 	aborts("it was closed", end)
 }
 
-// A connection that is closed though it has had little time takes a held poll with it, and then polls are held
-// in half of the room only. One that is idle, or has had its time, does neither.
+// A connection that is closed though it has had little time takes a held poll with it, and then polls are
+// held in half of the room only. One that has had its time does neither.
 func TestHeldPollsLeaveOthersTheirTime(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -1032,4 +1032,19 @@ func TestHeldPollsLeaveOthersTheirTime(t *testing.T) {
 			t.Error("no poll is held a minute later")
 		}
 	})
+}
+
+// Answers to refreshes take their room from the connections as long as they are kept.
+func TestKeptAnswersAreCounted(t *testing.T) {
+	t.Parallel()
+	s := serve(t, nil)
+	const size = 1 << 20
+	s.server.refreshes.keep(refreshKey{}, &refreshAnswer{tokens: make([]byte, size)})
+	if counted := s.server.connections.logins(); counted < size>>10 {
+		t.Errorf("%d KB are counted", counted)
+	}
+	s.server.refreshes.forgetKey(refreshKey{})
+	if counted := s.server.connections.logins(); counted != 0 {
+		t.Errorf("%d KB are counted when they are forgotten", counted)
+	}
 }

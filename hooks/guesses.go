@@ -100,6 +100,8 @@ const (
 	// signInMemory is what each byte of it takes while it is read, since PocketBase's buffer grows with it.
 	signInMemory = 2
 
+	// maxFailures bounds the sites and regions whose failures are remembered, each for rememberFailures.
+	maxFailures      = 50_000
 	rememberFailures = time.Hour
 
 	// maxAdmins bounds the networks of admins that are remembered, each for rememberAdmin.
@@ -309,7 +311,7 @@ func (q *queue) remove(i int) *try {
 // addFailure counts a try that failed or was refused.
 func (g *guesses) addFailure(network netip.Prefix) {
 	for _, prefix := range []netip.Prefix{siteOf(network), regionOf(network)} {
-		if _, found := g.failures[prefix]; !found && len(g.failures) >= maxNetworks {
+		if _, found := g.failures[prefix]; !found && len(g.failures) >= maxFailures {
 			for some := range g.failures {
 				delete(g.failures, some)
 				break

@@ -456,7 +456,7 @@ func TestFailuresRest(t *testing.T) {
 	for i := range maxNetworks + 10 {
 		fail(netip.PrefixFrom(netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)}), 32))
 	}
-	if len(g.failures) > maxNetworks {
+	if len(g.failures) > maxFailures {
 		t.Errorf("%d networks are known", len(g.failures))
 	}
 }

@@ -36,9 +36,9 @@ type limiter struct {
 }
 
 const (
-	// maxNetworks bounds the memory of a limiter. A limit for each network does not stop anybody who has more
-	// networks than these anyway.
-	maxNetworks = 50_000
+	// maxNetworks bounds the memory of a limiter, of which there are eight: each of these takes 62 bytes. A
+	// limit for each network does not stop anybody who has more networks than these anyway.
+	maxNetworks = 10_000
 
 	// siteShare is how many times the limit of one network all networks of a site may use together.
 	siteShare = 10
@@ -113,7 +113,7 @@ func (l *limiter) wait(network netip.Prefix, now time.Time) time.Duration {
 		return 0
 	}
 	if !now.Before(l.resetAt) || len(l.count) >= maxNetworks {
-		clear(l.count)
+		l.count = map[netip.Prefix]int{} // one that is cleared keeps its memory
 		l.resetAt = now.Add(l.limit.Window)
 	}
 	site := siteOf(network)

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/singleflight"
@@ -252,7 +253,7 @@ type refreshCache struct {
 	oldest   list.List                    // the same, those first that were kept first
 	expiring bool                         // whether expire will be called
 	asking   map[refreshKey]bool          // what is under way, and whether its answer must not be kept
-	size     int                          // of the answers, in bytes
+	size     atomic.Int64                 // of the answers, in bytes
 	sites    map[netip.Prefix]int         // the same for those of each site
 }
 
@@ -343,12 +344,13 @@ func (c *refreshCache) keep(key refreshKey, answer *refreshAnswer) {
 		c.remove(known)
 	}
 	size := answer.size()
-	if c.asking[key] || c.size+size > maxRefreshAnswers || c.sites[answer.site]+size > siteRefreshAnswers {
+	isFull := int(c.size.Load())+size > maxRefreshAnswers || c.sites[answer.site]+size > siteRefreshAnswers
+	if c.asking[key] || isFull {
 		return
 	}
 	answer.key, answer.until = key, time.Now().Add(c.kept)
 	c.answers[key] = c.oldest.PushBack(answer)
-	c.size += size
+	c.size.Add(int64(size))
 	c.sites[answer.site] += size
 	if !c.expiring {
 		c.expiring = true
@@ -398,7 +400,7 @@ func (c *refreshCache) forgetKey(key refreshKey) {
 func (c *refreshCache) remove(element *list.Element) {
 	answer := c.oldest.Remove(element).(*refreshAnswer)
 	delete(c.answers, answer.key)
-	c.size -= answer.size()
+	c.size.Add(-int64(answer.size()))
 	if c.sites[answer.site] -= answer.size(); c.sites[answer.site] == 0 {
 		delete(c.sites, answer.site)
 	}

@@ -132,7 +132,8 @@ func newServer(app core.App, config Config, records *plugins.Records) (*server, 
 		Now:        table.Now,
 	})
 	s.connections = newConnections(config.connectionsMemory, func() int {
-		return max(0, s.sessions.PendingCount()-fewLogins) * loginMemory / 10
+		logins := max(0, s.sessions.PendingCount()-fewLogins) * loginMemory / 10
+		return logins + int(refreshes.size.Load()>>10)
 	})
 	s.metrics = newMetrics(s.sessions, config.Version)
 	s.metrics.addDisk(app.DataDir())
