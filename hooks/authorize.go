@@ -73,6 +73,7 @@ func (s *server) authorize(e *request) error {
 		Network: known,
 		Source:  network,
 		Site:    siteOf(network),
+		Region:  regionOf(network),
 	})
 	if err != nil {
 		return err

@@ -453,7 +453,7 @@ func TestFailuresRest(t *testing.T) {
 		t.Error("a second failure makes nobody wait")
 	}
 	g = newGuesses(clock.now)
-	for i := range maxNetworks + 10 {
+	for i := range maxFailures + 10 {
 		fail(netip.PrefixFrom(netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)}), 32))
 	}
 	if len(g.failures) > maxFailures {

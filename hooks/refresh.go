@@ -336,6 +336,9 @@ func (c *refreshCache) find(key refreshKey) (tokens []byte, found bool) {
 	return answer.tokens, time.Now().Before(answer.until)
 }
 
+// bytes is how large all answers are.
+func (c *refreshCache) bytes() int { return int(c.size.Load()) }
+
 // keep keeps an answer for some seconds, if there is room for it.
 func (c *refreshCache) keep(key refreshKey, answer *refreshAnswer) {
 	c.mu.Lock()
@@ -344,7 +347,7 @@ func (c *refreshCache) keep(key refreshKey, answer *refreshAnswer) {
 		c.remove(known)
 	}
 	size := answer.size()
-	isFull := int(c.size.Load())+size > maxRefreshAnswers || c.sites[answer.site]+size > siteRefreshAnswers
+	isFull := c.bytes()+size > maxRefreshAnswers || c.sites[answer.site]+size > siteRefreshAnswers
 	if c.asking[key] || isFull {
 		return
 	}

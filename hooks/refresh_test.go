@@ -776,23 +776,23 @@ func TestRefreshCacheIsBounded(t *testing.T) {
 	}
 	one := netip.MustParsePrefix("192.0.2.1/32")
 	fill(one, 0)
-	if len(c.answers) != 7 || c.sites[one] != int(c.size.Load()) {
+	if len(c.answers) != 7 || c.sites[one] != c.bytes() {
 		t.Errorf("it keeps %d answers of one site", len(c.answers))
 	}
 	for i := range 10 {
 		fill(netip.PrefixFrom(netip.AddrFrom4([4]byte{198, 51, 100, byte(i)}), 32), byte(i+1))
 	}
 	kept := len(c.answers)
-	if kept != 28 && kept != 31 || int(c.size.Load()) > maxRefreshAnswers || int(c.size.Load()) < kept*(1<<19) {
-		t.Errorf("it keeps %d answers of %d bytes", len(c.answers), int(c.size.Load()))
+	if kept != 28 && kept != 31 || c.bytes() > maxRefreshAnswers || c.bytes() < kept*(1<<19) {
+		t.Errorf("it keeps %d answers of %d bytes", len(c.answers), c.bytes())
 	}
 	c.forget(tokenKey{2})
 	if len(c.answers) != kept {
 		t.Error("it forgets answers about other tokens")
 	}
 	c.forget(about[0])
-	if len(c.answers) != 0 || int(c.size.Load()) != 0 || len(c.sites) != 0 {
-		t.Errorf("it still keeps %d answers of %d bytes", len(c.answers), int(c.size.Load()))
+	if len(c.answers) != 0 || c.bytes() != 0 || len(c.sites) != 0 {
+		t.Errorf("it still keeps %d answers of %d bytes", len(c.answers), c.bytes())
 	}
 }
 
@@ -853,8 +853,8 @@ func TestRefreshCacheExpires(t *testing.T) {
 		time.Sleep(kept / 2)
 		expect("d", 1)
 		time.Sleep(kept)
-		if expect("", 0); int(c.size.Load()) != 0 || len(c.sites) != 0 || c.expiring {
-			t.Errorf("%d bytes are left", int(c.size.Load()))
+		if expect("", 0); c.bytes() != 0 || len(c.sites) != 0 || c.expiring {
+			t.Errorf("%d bytes are left", c.bytes())
 		}
 		keep('b')
 		time.Sleep(kept)
@@ -890,8 +890,8 @@ func TestRefreshCacheForgetsKey(t *testing.T) {
 			t.Error("another one is forgotten")
 		}
 	}
-	if int(c.size.Load()) != answer.size() || len(c.asking) != 0 {
-		t.Errorf("it has %d bytes, and %d are under way", int(c.size.Load()), len(c.asking))
+	if c.bytes() != answer.size() || len(c.asking) != 0 {
+		t.Errorf("it has %d bytes, and %d are under way", c.bytes(), len(c.asking))
 	}
 }
 

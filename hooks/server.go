@@ -133,7 +133,7 @@ func newServer(app core.App, config Config, records *plugins.Records) (*server, 
 	})
 	s.connections = newConnections(config.connectionsMemory, func() int {
 		logins := max(0, s.sessions.PendingCount()-fewLogins) * loginMemory / 10
-		return logins + int(refreshes.size.Load()>>10)
+		return logins + refreshes.bytes()>>10
 	})
 	s.metrics = newMetrics(s.sessions, config.Version)
 	s.metrics.addDisk(app.DataDir())

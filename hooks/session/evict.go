@@ -1,6 +1,7 @@
 package session
 
 import (
+	"cmp"
 	"container/heap"
 	"container/list"
 	"context"
@@ -9,26 +10,31 @@ import (
 
 // evictable holds the pending logins of this machine whose state has not been used, by where they were
 // started. When there is no room for another login, the site with the most of them loses one: the oldest of
-// the network that has the most of the site. So a flood costs nobody else anything, a neighbor at the same
-// site included. Its zero value is ready for use; Sessions.mu guards it.
+// the network that has the most of the site. Of sites with equally many it is one of the region with the most
+// sites. So a flood costs nobody else anything, a neighbor at the same site included. Its zero value is ready
+// for use; Sessions.mu guards it.
 type evictable struct {
-	groups map[netip.Prefix]*group
-	most   groupHeap // the sites
-	made   uint64    // how many groups there have been
+	groups  map[netip.Prefix]*group // the networks and the sites
+	regions map[netip.Prefix]*group
+	most    groupHeap // the regions
+	made    uint64    // how many groups there have been
 }
 
-// source is where a login is started: a network, and the site that it is a part of; see [StartRequest]. The
-// zero one stands for the logins of an earlier process.
-type source struct{ network, site netip.Prefix }
+// source is where a login is started: a network, the site that it is a part of, and the region of that; see
+// [StartRequest]. The zero one stands for the logins of an earlier process.
+type source struct{ network, site, region netip.Prefix }
 
-// group has the logins of a network, or those of all networks of a site. One that is its own site is both.
+// group has the logins of a network, of all networks of a site, or of all sites of a region. A network that is
+// its own site is both.
 type group struct {
 	prefix netip.Prefix
-	site   *group    // nil if it is a site
+	site   *group    // of a network; nil if it is a site or a region
+	region *group    // of a site
 	own    list.List // of *Login, the oldest first
-	parts  groupHeap // the other networks of a site
-	count  int       // of the logins, those of the parts included
-	index  int       // among the sites, or among the parts of the site
+	parts  groupHeap // the other networks of a site, or the sites of a region
+	count  int       // of the logins, those of the parts included; of a region, those of its first site
+	sites  int       // of a region
+	index  int       // among the regions, the sites of the region, or the other networks of the site
 	age    uint64    // how many groups had been made before
 }
 
@@ -63,7 +69,7 @@ func (e *evictable) takeOldest(starting source) *Login {
 	if len(e.most) == 0 {
 		return nil
 	}
-	site := e.most[0]
+	site := e.most[0].parts[0]
 	if own := e.groups[starting.site]; own != nil && own.count+1 >= site.count {
 		site = own
 	}
@@ -83,14 +89,13 @@ func (e *evictable) group(from source) *group {
 	if found := e.groups[from.network]; found != nil {
 		return found
 	}
-	e.made++
-	made := &group{prefix: from.network, age: e.made}
+	made := e.make(from.network)
 	if from.site == from.network {
-		heap.Push(&e.most, made)
+		made.region = e.region(from.region)
 	} else {
-		made.site = e.group(source{network: from.site, site: from.site})
-		heap.Push(&made.site.parts, made)
+		made.site = e.group(source{network: from.site, site: from.site, region: from.region})
 	}
+	heap.Push(e.siblings(made), made)
 	if e.groups == nil {
 		e.groups = map[netip.Prefix]*group{}
 	}
@@ -98,31 +103,68 @@ func (e *evictable) group(from source) *group {
 	return made
 }
 
-// recount adds to the number of logins of a group and of its site, and puts both where they belong. One
-// without logins is forgotten.
-func (e *evictable) recount(changed *group, change int) {
-	for g := changed; g != nil; g = g.site {
-		g.count += change
-		siblings := &e.most
-		if g.site != nil {
-			siblings = &g.site.parts
-		}
-		if g.count > 0 {
-			heap.Fix(siblings, g.index)
-			continue
-		}
-		heap.Remove(siblings, g.index)
-		delete(e.groups, g.prefix)
+// region returns the group of a region, which is new if the region has no logins.
+func (e *evictable) region(prefix netip.Prefix) *group {
+	if found := e.regions[prefix]; found != nil {
+		return found
 	}
+	made := e.make(prefix)
+	heap.Push(&e.most, made)
+	if e.regions == nil {
+		e.regions = map[netip.Prefix]*group{}
+	}
+	e.regions[prefix] = made
+	return made
+}
+
+func (e *evictable) make(prefix netip.Prefix) *group {
+	e.made++
+	return &group{prefix: prefix, age: e.made}
+}
+
+// siblings returns the groups that a group is among.
+func (e *evictable) siblings(g *group) *groupHeap {
+	switch {
+	case g.site != nil:
+		return &g.site.parts
+	case g.region != nil:
+		return &g.region.parts
+	}
+	return &e.most
+}
+
+// recount adds to the number of logins of a network and of its site, and puts them and the region where they
+// belong. What has no logins is forgotten.
+func (e *evictable) recount(network *group, change int) {
+	site := cmp.Or(network.site, network)
+	if site != network {
+		network.count += change
+		e.place(network, e.groups)
+	}
+	site.count += change
+	e.place(site, e.groups)
+	region := site.region
+	region.count, region.sites = 0, len(region.parts)
+	if region.sites > 0 {
+		region.count = region.parts[0].count
+	}
+	e.place(region, e.regions)
+}
+
+// place puts a group where it belongs among its siblings, or forgets it if it has no logins.
+func (e *evictable) place(g *group, known map[netip.Prefix]*group) {
+	if g.count > 0 {
+		heap.Fix(e.siblings(g), g.index)
+		return
+	}
+	heap.Remove(e.siblings(g), g.index)
+	delete(known, g.prefix)
 }
 
 // source returns where the logins of a network were started.
 func (g *group) source() source {
-	from := source{network: g.prefix, site: g.prefix}
-	if g.site != nil {
-		from.site = g.site.prefix
-	}
-	return from
+	site := cmp.Or(g.site, g)
+	return source{network: g.prefix, site: site.prefix, region: site.region.prefix}
 }
 
 // largest returns the network of a site that has the most logins.
@@ -133,14 +175,15 @@ func (g *group) largest() *group {
 	return g
 }
 
-// groupHeap has the group with the most logins first, and of several the one that was made first; see
-// [heap.Interface].
+// groupHeap has the group with the most logins first, of several the one with the most sites, and of these the
+// one that was made first; see [heap.Interface].
 type groupHeap []*group
 
 func (h groupHeap) Len() int { return len(h) }
 
 func (h groupHeap) Less(i, j int) bool {
-	return h[i].count > h[j].count || h[i].count == h[j].count && h[i].age < h[j].age
+	a, b := h[i], h[j]
+	return cmp.Or(cmp.Compare(b.count, a.count), cmp.Compare(b.sites, a.sites), cmp.Compare(a.age, b.age)) < 0
 }
 
 func (h groupHeap) Swap(i, j int) {

@@ -310,8 +310,15 @@ func TestKeysThatAreTooLong(t *testing.T) {
 // startFrom starts a login from the site with this number.
 func (s *service) startFrom(site int) session.Started {
 	s.t.Helper()
+	return s.startOf(0, site)
+}
+
+// startOf starts a login from the region and the site with these numbers.
+func (s *service) startOf(region, site int) session.Started {
+	s.t.Helper()
 	from := request
-	from.Site = netip.PrefixFrom(netip.AddrFrom4([4]byte{192, 0, 2, byte(site)}), 32)
+	address := netip.AddrFrom4([4]byte{10, byte(region), 0, byte(site)})
+	from.Site, from.Region = netip.PrefixFrom(address, 32), netip.PrefixFrom(address, 16).Masked()
 	started, err := s.Start(s.t.Context(), owner, from)
 	if err != nil {
 		s.t.Fatal(err)
@@ -536,6 +543,31 @@ func TestEqualSitesLoseTheOldest(t *testing.T) {
 		s.expectUnderWay("of the flood", flood[1+i], false)
 	}
 	s.expectUnderWay("another's", login, true)
+}
+
+// Of sites that have as many logins each, one of the region with the most sites loses one. So whoever has all
+// networks of a provider ends no login elsewhere.
+func TestFloodOfARegionEndsNoLoginElsewhere(t *testing.T) {
+	t.Parallel()
+	const capacity = 50
+	s := open(t, sessiontest.NewMemory(), session.Options{MaxPending: capacity})
+	elsewhere := []session.Started{s.startOf(1, 1), s.startOf(1, 2), s.startOf(2, 1)}
+	var flood []session.Started
+	for i := range 3 * capacity {
+		flood = append(flood, s.startOf(9, i))
+	}
+	elsewhere = append(elsewhere, s.startOf(2, 2), s.startOf(3, 1))
+	for _, login := range elsewhere {
+		s.expectUnderWay("a login of another region", login, true)
+	}
+	kept := capacity - len(elsewhere)
+	s.expectUnderWay("the latest but for those", flood[len(flood)-kept], true)
+	s.expectUnderWay("the one before", flood[len(flood)-kept-1], false)
+	for _, login := range flood[len(flood)-kept:] {
+		s.consume(login)
+	}
+	s.startOf(4, 1)
+	s.expectUnderWay("the oldest of the region with the most sites", elsewhere[0], false)
 }
 
 // After a restart nobody knows where the logins began, but there is room for others all the same.

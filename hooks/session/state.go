@@ -24,6 +24,8 @@ type StartRequest struct {
 	// Site is what one customer of an internet provider may have, and Source is a part of. Logins without
 	// one count as one site.
 	Site netip.Prefix
+	// Region is what a whole internet provider may have, and Site is a part of. It may be zero.
+	Region netip.Prefix
 }
 
 // Started is a login that has begun. None of the three secrets is stored.
@@ -63,7 +65,8 @@ func (s *Sessions) Start(ctx context.Context, owner Owner, request StartRequest)
 		Created:     now,
 		Expires:     now.Add(s.ttl).Truncate(time.Millisecond),
 	}
-	from := source{network: cmp.Or(request.Source, request.Site), site: request.Site}
+	network := cmp.Or(request.Source, request.Site)
+	from := source{network: network, site: request.Site, region: request.Region}
 	if err := s.makeRoom(ctx, row.ID, from); err != nil {
 		return Started{}, err
 	}
