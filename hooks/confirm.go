@@ -124,7 +124,7 @@ var errForeignChoice = &responseError{
 func (e *request) ask(status int, question views.Question) error {
 	// Whoever opened the window could otherwise navigate it away and back at the right moment.
 	e.Response.Header().Set("Cross-Origin-Opener-Policy", "same-origin")
-	// Nor may the link choose which part of the page is shown first, and marked (URL fragment text directives).
+	// The link may not choose which part of the page is shown first and marked (URL Fragment Text Directives).
 	e.Response.Header().Set("Document-Policy", "force-load-at-top")
 	language := e.language()
 	return e.renderPage(status, language, views.ShowQuestion(language, question), formHere)

@@ -192,8 +192,8 @@ var (
 // It fails with errNetworkBusy or errBusy.
 //
 // A site may not have more under way than there is room left, in all and to the provider. So one takes half
-// of the room at the most, and two take a third each. In the same way half of what a site may have is kept for
-// those of its networks that have none.
+// of the room at the most, and two take a third each. In the same way half of what a site may have is kept
+// for those of its networks that have none.
 func (g *gate) enter(network netip.Prefix, provider string) (leave func(), err error) {
 	site, share := siteOf(network), 1
 	g.mu.Lock()

@@ -170,8 +170,8 @@ func testSignedOutElsewhere(t *testing.T, p *plugin) {
 	opened.WaitVisible(t, "main.denied h1")
 }
 
-// The same where the backend's answer comes first: WebKit lets a window read what another one has written only
-// some time later.
+// The same where the backend's answer comes first: WebKit lets a window read what another one has written
+// only some time later.
 func testSignedOutSeenLate(t *testing.T, p *plugin) {
 	p.run(`stale = null, send = fetch, fetch = async (address, init) => {
 		const before = { ...localStorage }

@@ -24,8 +24,8 @@ type evictable struct {
 // [StartRequest]. The zero one stands for the logins of an earlier process.
 type source struct{ network, site, region netip.Prefix }
 
-// group has the logins of a network, of all networks of a site, or of all sites of a region. A network that is
-// its own site is both.
+// group has the logins of a network, of all networks of a site, or of all sites of a region. A network that
+// is its own site is both.
 type group struct {
 	prefix netip.Prefix
 	site   *group    // of a network; nil if it is a site or a region
@@ -175,8 +175,8 @@ func (g *group) largest() *group {
 	return g
 }
 
-// groupHeap has the group with the most logins first, of several the one with the most sites, and of these the
-// one that was made first; see [heap.Interface].
+// groupHeap has the group with the most logins first, of several the one with the most sites, and of these
+// the one that was made first; see [heap.Interface].
 type groupHeap []*group
 
 func (h groupHeap) Len() int { return len(h) }

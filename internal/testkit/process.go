@@ -172,8 +172,8 @@ func (c *Command) command(ctx context.Context, args []string) (*exec.Cmd, error)
 const stopTimeout = time.Minute
 
 // Stop sends a signal, unless the program has ended, and waits until it has. It returns the exit code, which
-// is -1 for a program that a signal ended, or that was never started. One that has not ended after a minute is
-// ended: if it is written in Go, it prints what held it up, and its exit code is 2.
+// is -1 for a program that a signal ended, or that was never started. One that has not ended after a minute
+// is ended: if it is written in Go, it prints what held it up, and its exit code is 2.
 func (c *Command) Stop(signal syscall.Signal) int {
 	c.mu.Lock()
 	r := c.last

@@ -46,8 +46,8 @@ func newStore(t testing.TB) *store {
 // newPrefix returns what the keys of one test begin with.
 func newPrefix() string { return rand.Text() + "/" }
 
-// table opens the table of a machine. It has read all rows, and does nothing by itself, so a test may set what
-// later requests go by.
+// table opens the table of a machine. It has read all rows, and does nothing by itself, so a test may set
+// what later requests go by.
 func (s *store) table(t testing.TB, machine string) *Table {
 	table := s.open(t, s.client, machine)
 	<-table.listed
