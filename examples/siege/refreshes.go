@@ -57,7 +57,7 @@ func (s *siege) refreshes() error {
 
 // reportJunk reports what became of the junk, of which so many have reached the provider.
 func (s *siege) reportJunk(flood *junkFlood, reached int64) {
-	const eachMinute, late = 120, 30 // late: those that were under way when the limit was reached
+	const eachMinute, late = 120, 30            // late: those that were under way when the limit was reached
 	minutes := math.Ceil(s.flood.Minutes()) + 1 // the limiter's first one has begun before
 	s.report.add(row{
 		name:   "junk refreshes that reached the provider",
