@@ -46,7 +46,7 @@ type guesses struct {
 // try is a try to sign in that waits for its turn.
 type try struct {
 	network netip.Prefix
-	rank    rank
+	rank    rank      // as of its arrival, or of the last turn since
 	turn    chan bool // gets true when it is its turn, or false if it lost its place; never blocks
 }
 
@@ -252,6 +252,16 @@ func (g *guesses) rankOf(network netip.Prefix) rank {
 	}
 }
 
+// rankAgain ranks those that wait anew. Many tries of one network come before the first of them has failed,
+// and would all go first otherwise.
+func (g *guesses) rankAgain() {
+	for _, queue := range g.queues {
+		for _, waiting := range queue.tries {
+			waiting.rank = g.rankOf(waiting.network)
+		}
+	}
+}
+
 // failuresOf returns what a site or a region has not been forgotten yet.
 func (g *guesses) failuresOf(prefix netip.Prefix) failures {
 	if known := g.failures[prefix]; g.now().Before(known.until) {
@@ -378,6 +388,7 @@ func (g *guesses) next() {
 // grant is next with the lock held. The queues take turns, unless one is empty, or only the other one has an
 // admin.
 func (g *guesses) grant() {
+	g.rankAgain()
 	from, other := &g.queues[g.turn], &g.queues[1-g.turn]
 	if len(from.tries) == 0 || (other.hasAdmin() && !from.hasAdmin()) {
 		from = other

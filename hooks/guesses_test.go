@@ -407,10 +407,40 @@ func TestNetworksInEveryRegion(t *testing.T) {
 		guess(i)
 	}
 	for range g.queues {
-		g.leave(regionNetwork(0), true)
+		g.leave(regionNetwork(regions), true)
 	}
 	if len(admin.turn) == 0 || !<-admin.turn {
 		t.Error("others went first")
+	}
+}
+
+// A network that sends all its tries at once has one before an admin who tries from a new network: the others
+// wait, since the first has failed.
+func TestGuessesAtOnce(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct{ name, admin string }{
+		{name: "another region", admin: "198.51.100.7/32"},
+		{name: "the same region", admin: "192.0.2.7/32"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			g := newGuesses(time.Now)
+			one, other := netip.MustParsePrefix("192.0.2.1/32"), netip.MustParsePrefix("192.0.2.2/32")
+			admin := &try{network: netip.MustParsePrefix(test.admin), turn: make(chan bool, 1)}
+			for _, network := range []netip.Prefix{one, other} {
+				for range guessLimit.Requests {
+					g.enqueue(&try{network: network, turn: make(chan bool, 1)})
+				}
+			}
+			g.enqueue(admin)
+			g.leave(one, false)
+			if test.name == "the same region" { // nobody has failed but the first
+				g.leave(other, false)
+			}
+			if len(admin.turn) == 0 || !<-admin.turn {
+				t.Error("another went first")
+			}
+		})
 	}
 }
 
