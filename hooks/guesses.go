@@ -26,9 +26,9 @@ import (
 // not, however many they are. After a guess from a network that has failed before, the next one waits a
 // second, so that all such networks together have one guess a second.
 //
-// There are two queues, which take turns. Each protects from those whom the other does not stop: the first
-// from those who have any number of networks in a few regions, and the second from those who have a few
-// networks in every region, that of the admin included.
+// There are two queues, and their orders take turns. Each protects from those whom the other does not stop:
+// the first from those who have any number of networks in a few regions, and the second from those who have a
+// few networks in every region, that of the admin included.
 type guesses struct {
 	limit *limiter
 	rest  time.Duration // from one guess of a network that has failed before to the next try
@@ -38,7 +38,7 @@ type guesses struct {
 	mu       sync.Mutex
 	busy     bool
 	queues   [2]queue                   // of the tries that wait
-	turn     int                        // which queue is next
+	turn     int                        // whose order is next
 	failures map[netip.Prefix]failures  // of sites and of regions
 	admins   map[netip.Prefix]time.Time // the networks of admins who have signed in, and how long they count
 }
@@ -57,7 +57,7 @@ type rank struct {
 	region, site int // failures
 }
 
-// queue has tries in the order of their arrival.
+// queue has tries in the order of their arrival. By its order they go, and lose their places.
 type queue struct {
 	tries   []*try
 	compare func(one, other rank) int // negative if the first goes first
@@ -208,14 +208,11 @@ func (g *guesses) await(ctx context.Context, mine *try) bool {
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	for i := range g.queues {
-		if at := slices.Index(g.queues[i].tries, mine); at >= 0 {
-			g.queues[i].remove(at)
-			g.addFailure(mine.network)
-			return false
-		}
+	if !g.remove(mine) {
+		return <-mine.turn // it came meanwhile
 	}
-	return <-mine.turn // it came meanwhile
+	g.addFailure(mine.network)
+	return false
 }
 
 // enqueue gives a try its turn or a place, and reports whether there was one. Whoever has no place in the
@@ -294,23 +291,6 @@ func (q *queue) add(mine *try) (loser *try) {
 	return loser
 }
 
-// best returns which try goes first, or -1 if none waits.
-func (q *queue) best() int {
-	best := -1
-	for i, waiting := range q.tries {
-		if best < 0 || q.compare(waiting.rank, q.tries[best].rank) < 0 {
-			best = i
-		}
-	}
-	return best
-}
-
-// hasAdmin reports whether the one that goes first comes from where an admin has signed in before.
-func (q *queue) hasAdmin() bool {
-	best := q.best()
-	return best >= 0 && q.tries[best].rank.admin
-}
-
 // remove takes a try out.
 func (q *queue) remove(i int) *try {
 	removed := q.tries[i]
@@ -385,19 +365,33 @@ func (g *guesses) next() {
 	g.grant()
 }
 
-// grant is next with the lock held. The queues take turns, unless one is empty, or only the other one has an
-// admin.
+// grant is next with the lock held. The orders of the queues take turns, and each is of all that wait:
+// whoever has a place in one queue has none in the other. Of equal ones those of its own queue go first.
 func (g *guesses) grant() {
 	g.rankAgain()
-	from, other := &g.queues[g.turn], &g.queues[1-g.turn]
-	if len(from.tries) == 0 || (other.hasAdmin() && !from.hasAdmin()) {
-		from = other
-	} else {
-		g.turn = 1 - g.turn
+	var next *try
+	for i := range g.queues {
+		for _, waiting := range g.queues[(g.turn+i)%len(g.queues)].tries {
+			if next == nil || g.queues[g.turn].compare(waiting.rank, next.rank) < 0 {
+				next = waiting
+			}
+		}
 	}
-	best := from.best()
-	g.busy = best >= 0
+	g.turn = 1 - g.turn
+	g.busy = next != nil
 	if g.busy {
-		from.remove(best).turn <- true
+		g.remove(next)
+		next.turn <- true
 	}
+}
+
+// remove takes a try out of its queue, and reports whether it was in one.
+func (g *guesses) remove(mine *try) bool {
+	for i := range g.queues {
+		if at := slices.Index(g.queues[i].tries, mine); at >= 0 {
+			g.queues[i].remove(at)
+			return true
+		}
+	}
+	return false
 }

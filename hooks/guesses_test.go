@@ -414,6 +414,28 @@ func TestNetworksInEveryRegion(t *testing.T) {
 	}
 }
 
+// So does one whose region has failed most when only a few others wait, who have places left.
+func TestFewNetworksInTwoRegions(t *testing.T) {
+	t.Parallel()
+	g := newGuesses(time.Now)
+	other, neighbor := netip.MustParsePrefix("192.0.2.1/32"), netip.MustParsePrefix("198.51.100.1/32")
+	admin := &try{network: netip.MustParsePrefix("198.51.100.7/32"), turn: make(chan bool, 1)}
+	g.addFailure(other)
+	for range 10 {
+		g.addFailure(neighbor)
+	}
+	for range 5 {
+		g.enqueue(&try{network: other, turn: make(chan bool, 1)})
+	}
+	g.enqueue(admin)
+	for range g.queues {
+		g.leave(regionNetwork(0), true)
+	}
+	if len(admin.turn) == 0 || !<-admin.turn {
+		t.Error("others went first")
+	}
+}
+
 // A network that sends all its tries at once has one before an admin who tries from a new network: the others
 // wait, since the first has failed.
 func TestGuessesAtOnce(t *testing.T) {
