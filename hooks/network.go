@@ -148,10 +148,10 @@ func (s *server) namesAnother(header http.Header, trusted string, network netip.
 const maxHops = 20
 
 // beginsElsewhere reports whether a header, in which visitors come first, begins with an address of another
-// network. That of a hop between proxies behind says nothing, nor does one of the visitor's own proxies that
-// is private or hidden: then the next one counts.
+// network, or has only hidden ones. That of a hop between proxies behind says nothing, nor does one of the
+// visitor's own proxies that is private or hidden: then the next one counts.
 func beginsElsewhere(name string, values []string, network netip.Prefix) bool {
-	hops := 0
+	hops, hidden := 0, 0
 	for _, value := range values {
 		for element := range elementsOf(name, value) {
 			address, ok := parseElement(name, element)
@@ -159,12 +159,15 @@ func beginsElsewhere(name string, values []string, network netip.Prefix) bool {
 			if ok && !isHop {
 				return networkOf(address) != network
 			}
+			if !ok && strings.TrimSpace(element) != "" {
+				hidden++
+			}
 			if hops++; hops > maxHops {
 				return true
 			}
 		}
 	}
-	return false
+	return hidden > 0 && hidden == hops
 }
 
 // hasSeveral reports whether a header has more than one address.
