@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -117,5 +118,69 @@ func TestDependabotKnowsAll(t *testing.T) {
 	})
 	if err != nil || found < 6 {
 		t.Errorf("%d files were found: %v", found, err)
+	}
+}
+
+var (
+	uses       = regexp.MustCompile(`(?m)uses: (\S+)`)
+	isPinned   = regexp.MustCompile(`^\./|@[0-9a-f]{40}$`)
+	jobs       = regexp.MustCompile(`(?m)^  (\w+):\n(?:(?: {4}.*)?\n)+`)
+	checkout   = regexp.MustCompile(`actions/checkout@.*\n( {8,}.*\n)*? +persist-credentials: false\n`)
+	isOwnCode  = regexp.MustCompile(`run: (bash|node|npm (ci|install|run)|go (run|test|generate)) `)
+	imageBases = regexp.MustCompile(`(?m)^FROM (?:--\S+ )*(\S+)`)
+)
+
+// The code of others that a release is made with is named by its hash, and a job that may write runs none of
+// the project's.
+func TestReleaseIsPinned(t *testing.T) {
+	t.Parallel()
+	files, err := filepath.Glob("../.github/workflows/*")
+	if err != nil || len(files) < 2 {
+		t.Fatal(files, err)
+	}
+	var mayWrite []string
+	for _, file := range files {
+		content, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text := string(content)
+		for _, action := range uses.FindAllStringSubmatch(text, -1) {
+			if !isPinned.MatchString(action[1]) {
+				t.Errorf("%s: %s has no hash", file, action[1])
+			}
+		}
+		if strings.Count(text, "actions/checkout@") != len(checkout.FindAllString(text, -1)) {
+			t.Errorf("%s: a checkout leaves its credentials", file)
+		}
+		above, _, _ := strings.Cut(text, "\njobs:\n")
+		if !strings.Contains(above, "\npermissions:") || strings.Contains(above, ": write") {
+			t.Errorf("%s: all jobs may write", file)
+		}
+		for _, job := range jobs.FindAllStringSubmatch(text, -1) {
+			if !strings.Contains(job[0], ": write") {
+				continue
+			}
+			mayWrite = append(mayWrite, job[1])
+			if isOwnCode.MatchString(job[0]) {
+				t.Errorf("%s: %s may write, and runs the project's code", file, job[1])
+			}
+		}
+	}
+	if want := []string{"publish", "npm"}; !slices.Equal(mayWrite, want) {
+		t.Errorf("%v may write, not %v", mayWrite, want)
+	}
+	image, err := os.ReadFile("../Dockerfile")
+	if err != nil {
+		t.Fatal(err)
+	}
+	stages := imageBases.FindAllStringSubmatch(string(image), -1)
+	for _, base := range stages {
+		if base[1] != "scratch" && !strings.Contains(base[1], "@sha256:") {
+			t.Errorf("%s has no digest", base[1])
+		}
+	}
+	if len(stages) < 2 {
+		t.Errorf("there are %d stages", len(stages))
 	}
 }
