@@ -144,11 +144,12 @@ func (t *Table) removeSurplus(ctx context.Context, until string) (count int64, e
 	return count, nil
 }
 
-// removeSome deletes some rows of a kind that expire at a time or before.
+// removeSome deletes some rows of a kind that expire at a time or before. It waits for no other write: in a
+// flood hundreds would come between its steps, and make more rows than it deletes.
 func (t *Table) removeSome(ctx context.Context, kind session.Status, until string) (count int64, err error) {
 	counted := t.bounds.counted()
 	var uncounted string
-	err = t.writer.query(ctx, t.statements.removeOf, []any{kind, until}, func(rows *sql.Rows) error {
+	err = t.writer.queryFirst(ctx, t.statements.removeOf, []any{kind, until}, func(rows *sql.Rows) error {
 		count, uncounted = 0, ""
 		for rows.Next() {
 			var created, completed string

@@ -1,11 +1,14 @@
 package sqlite
 
 import (
+	"database/sql"
 	"fmt"
 	"io/fs"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -157,6 +160,60 @@ func TestFruitlessLoginsAreBounded(t *testing.T) {
 	s.row("SELECT sum(failed), sum(denied) FROM login_totals", &failed, &denied)
 	if failed != logins || denied != logins {
 		t.Errorf("counted are %d failed and %d denied", failed, denied)
+	}
+}
+
+// However many logins wait to be stored, surplus rows are removed before them: else a flood would make more
+// rows than are removed.
+func TestSurplusIsRemovedFirst(t *testing.T) {
+	t.Parallel()
+	s := serve(t, session.Options{})
+	s.table.bounds.maxFruitless = 1
+	s.table.bounds.trimming.Lock() // nothing is removed yet
+	defer s.table.bounds.trimming.Unlock()
+	for range 3 {
+		s.fail(s.redirect(owner, s.start(owner)).ID, session.StatusFailed)
+		s.advance(time.Millisecond)
+	}
+	connection, err := s.table.writer.db.Conn(t.Context()) // the only one, so that the queue stands still
+	if err != nil {
+		t.Fatal(err)
+	}
+	const logins = 16 * maxBatch
+	var starting sync.WaitGroup
+	defer starting.Wait()
+	for range logins {
+		starting.Go(func() { s.start(owner) })
+	}
+	queued := func(statement *sql.Stmt) (count int) {
+		s.table.writer.mu.Lock()
+		defer s.table.writer.mu.Unlock()
+		for _, write := range s.table.writer.queue {
+			if write.statement == statement {
+				count++
+			}
+		}
+		return count
+	}
+	for queued(s.table.statements.insert) < logins-maxBatch {
+		runtime.Gosched()
+	}
+	removed := make(chan error, 1)
+	go func() {
+		_, err := s.table.removeSurplus(t.Context(), forever)
+		removed <- err
+	}()
+	for queued(s.table.statements.removeOf) == 0 {
+		runtime.Gosched()
+	}
+	if err := connection.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-removed; err != nil {
+		t.Fatal(err)
+	}
+	if stored := s.sessions.PendingCount(); stored > logins/2 {
+		t.Errorf("%d of %d logins were stored before", stored, logins)
 	}
 }
 

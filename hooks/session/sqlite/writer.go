@@ -6,6 +6,7 @@ import (
 	"database/sql"
 	"errors"
 	"runtime"
+	"slices"
 	"sync"
 )
 
@@ -23,6 +24,8 @@ type writer struct {
 type queuedWrite struct {
 	statement *sql.Stmt
 	args      []any
+	// first says that it goes before all that wait.
+	first bool
 	// read reads the rows of the RETURNING clause, and may be called again. If it is nil, there is no such
 	// clause.
 	read    func(*sql.Rows) error
@@ -49,6 +52,14 @@ func (w *writer) query(
 	return w.submit(ctx, &queuedWrite{statement: statement, args: args, read: read})
 }
 
+// queryFirst is query for a statement that goes before all that wait. One that removes rows must keep up with
+// those that make them, however many these are.
+func (w *writer) queryFirst(
+	ctx context.Context, statement *sql.Stmt, args []any, read func(*sql.Rows) error,
+) error {
+	return w.submit(ctx, &queuedWrite{statement: statement, args: args, first: true, read: read})
+}
+
 // queryRow executes a statement that changes one row at most. It fails with sql.ErrNoRows if it changed none.
 func (w *writer) queryRow(ctx context.Context, statement *sql.Stmt, args, returning []any) error {
 	return w.query(ctx, statement, args, oneRow(returning...))
@@ -72,7 +83,11 @@ func (w *writer) submit(ctx context.Context, write *queuedWrite) error {
 	}
 	write.done = make(chan struct{})
 	w.mu.Lock()
-	w.queue = append(w.queue, write)
+	if write.first {
+		w.queue = slices.Insert(w.queue, 0, write)
+	} else {
+		w.queue = append(w.queue, write)
+	}
 	if !w.busy {
 		w.busy = true
 		go w.work()
