@@ -14,7 +14,7 @@ type statements struct {
 
 	byState, byReadKey, pending, surplus, surplusOf *sql.Stmt
 
-	lastTotal, earliest, hourTotals, storeTotal, deleteTotals, deleteRemoved *sql.Stmt
+	lastTotal, earliest, hourCounts, storeTotal, deleteTotals, deleteRemoved *sql.Stmt
 
 	living, copyRecord, removeEarly, deleteCopy, raiseTotal, totalsSince *sql.Stmt // of a Copy
 }
@@ -148,6 +148,6 @@ func (s *statements) reads(db *sql.DB) []prepared {
 			FROM login_totals WHERE hour <= ?`},
 		{statement: &s.earliest, db: db, query: `SELECT coalesce(min(created), '')
 			FROM sessions WHERE expires > ?`},
-		{statement: &s.hourTotals, db: db, query: hourTotals},
+		{statement: &s.hourCounts, db: db, query: hourCounts},
 	}
 }

@@ -16,15 +16,18 @@ const outcomeCounts = `count(*) AS started, sum(redirected != '') AS redirected,
 	sum(status = 'claimed') AS claimed, sum(status = 'denied') AS denied, sum(status = 'failed') AS failed,
 	sum(status = 'expired') AS expired`
 
-// hourTotals counts the logins of each hour and plugin since a given hour: those that have a row, and those
-// whose row is gone, which a trigger has put into removed_logins.
-const hourTotals = `SELECT hour, plugin, sum(started), sum(redirected), sum(finished), sum(claimed),
-	sum(denied), sum(failed), sum(expired) FROM (
-		SELECT substr(created, 1, 13) || ':00:00.000Z' AS hour, plugin, ` + outcomeCounts + `
-			FROM sessions WHERE created >= ?1 AND expires >= ?1 GROUP BY hour, plugin
-		UNION ALL SELECT hour, plugin, started, redirected, finished, claimed, denied, failed, expired
-			FROM removed_logins WHERE hour >= ?1
-	) GROUP BY hour, plugin`
+// outcomeOfOne is the same for a single session.
+const outcomeOfOne = `1, redirected != '',
+	status IN ('ready', 'claimed') OR (status = 'expired' AND completed < expires),
+	status = 'claimed', status = 'denied', status = 'failed', status = 'expired'`
+
+// hourCounts counts the logins since a given hour, each in a row with its hour and plugin: those that have a
+// row, and those whose row is gone, which a trigger has put into removed_logins. They are added up by
+// [Table.hourTotals]: SQLite would sort them first, in memory, which is 35 MB after a flood.
+const hourCounts = `SELECT substr(created, 1, 13) || ':00:00.000Z', plugin, ` + outcomeOfOne + `
+		FROM sessions WHERE created >= ?1 AND expires >= ?1
+	UNION ALL SELECT hour, plugin, started, redirected, finished, claimed, denied, failed, expired
+		FROM removed_logins WHERE hour >= ?1`
 
 const storeTotal = `INSERT INTO login_totals
 	(id, hour, plugin, started, redirected, finished, claimed, denied, failed, expired)
@@ -57,16 +60,16 @@ func (t *Table) addUp(ctx context.Context, store *sql.Stmt, now time.Time) (err 
 	if err != nil {
 		return err
 	}
-	rows, err := t.statements.hourTotals.QueryContext(ctx, since)
+	totals, err := t.hourTotals(ctx, since)
 	if err != nil {
 		return err
 	}
-	totals, err := readRows(rows, 9)
-	if err != nil {
-		return err
-	}
-	for _, total := range totals {
-		if _, err := t.writer.exec(ctx, store, total...); err != nil {
+	for of, total := range totals {
+		args := []any{of.hour, of.plugin}
+		for _, count := range total {
+			args = append(args, count)
+		}
+		if _, err := t.writer.exec(ctx, store, args...); err != nil {
 			return err
 		}
 	}
@@ -77,6 +80,40 @@ func (t *Table) addUp(ctx context.Context, store *sql.Stmt, now time.Time) (err 
 		}
 	}
 	return nil
+}
+
+// hourOfPlugin is what a total is of.
+type hourOfPlugin struct{ hour, plugin string }
+
+// total has the counts of outcomes.
+type total [7]int64
+
+// hourTotals adds up the logins of each hour and plugin since a given hour.
+func (t *Table) hourTotals(ctx context.Context, since string) (map[hourOfPlugin]*total, error) {
+	rows, err := t.statements.hourCounts.QueryContext(ctx, since)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	totals := map[hourOfPlugin]*total{}
+	var of hourOfPlugin
+	var counted total
+	into := []any{&of.hour, &of.plugin}
+	for i := range counted {
+		into = append(into, &counted[i])
+	}
+	for rows.Next() {
+		if err := rows.Scan(into...); err != nil {
+			return nil, err
+		}
+		if totals[of] == nil {
+			totals[of] = &total{}
+		}
+		for i, count := range counted {
+			totals[of][i] += count
+		}
+	}
+	return totals, rows.Err()
 }
 
 // openHourRequest is the time, and when the earliest login began whose row is gone without being counted.
@@ -103,20 +140,4 @@ func (t *Table) openHour(ctx context.Context, request openHourRequest) (hour str
 		hour = timestamp(readTime(earliest).Truncate(time.Hour))
 	}
 	return hour, nil
-}
-
-// readRows reads all rows, which have this number of columns.
-func readRows(rows *sql.Rows, columns int) (all [][]any, err error) {
-	defer rows.Close()
-	for rows.Next() {
-		row, into := make([]any, columns), make([]any, columns)
-		for i := range row {
-			into[i] = &row[i]
-		}
-		if err := rows.Scan(into...); err != nil {
-			return nil, err
-		}
-		all = append(all, row)
-	}
-	return all, rows.Err()
 }
