@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -179,12 +178,6 @@ func TestSurplusIsRemovedFirst(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	const logins = 16 * maxBatch
-	var starting sync.WaitGroup
-	defer starting.Wait()
-	for range logins {
-		starting.Go(func() { s.start(owner) })
-	}
 	queued := func(statement *sql.Stmt) (count int) {
 		s.table.writer.mu.Lock()
 		defer s.table.writer.mu.Unlock()
@@ -195,16 +188,26 @@ func TestSurplusIsRemovedFirst(t *testing.T) {
 		}
 		return count
 	}
+	const logins = 16 * maxBatch
+	var starting sync.WaitGroup
+	defer starting.Wait()
+	for range logins {
+		starting.Go(func() { s.start(owner) })
+	}
+	// One that is in no queue is being written, with those of its batch.
 	for queued(s.table.statements.insert) < logins-maxBatch {
-		runtime.Gosched()
+		time.Sleep(time.Millisecond)
 	}
 	removed := make(chan error, 1)
 	go func() {
 		_, err := s.table.removeSurplus(t.Context(), forever)
 		removed <- err
 	}()
-	for queued(s.table.statements.removeOf) == 0 {
-		runtime.Gosched()
+	for deadline := time.Now().Add(time.Second); queued(s.table.statements.removeOf) == 0; {
+		if time.Now().After(deadline) {
+			break // it has joined the first batch
+		}
+		time.Sleep(time.Millisecond)
 	}
 	if err := connection.Close(); err != nil {
 		t.Fatal(err)
