@@ -9,16 +9,18 @@ import (
 // totalsKept is how long the totals of an hour stay.
 const totalsKept = 365 * 24 * time.Hour
 
+// isFinished says that a session has had tokens.
+const isFinished = `status IN ('ready', 'claimed') OR (status = 'expired' AND completed < expires)`
+
 // outcomeCounts counts sessions in the columns started, redirected, finished (with tokens), claimed, denied,
 // failed and expired.
 const outcomeCounts = `count(*) AS started, sum(redirected != '') AS redirected,
-	sum(status IN ('ready', 'claimed') OR (status = 'expired' AND completed < expires)) AS finished,
+	sum(` + isFinished + `) AS finished,
 	sum(status = 'claimed') AS claimed, sum(status = 'denied') AS denied, sum(status = 'failed') AS failed,
 	sum(status = 'expired') AS expired`
 
 // outcomeOfOne is the same for a single session.
-const outcomeOfOne = `1, redirected != '',
-	status IN ('ready', 'claimed') OR (status = 'expired' AND completed < expires),
+const outcomeOfOne = `1, redirected != '', ` + isFinished + `,
 	status = 'claimed', status = 'denied', status = 'failed', status = 'expired'`
 
 // hourCounts counts the logins since a given hour, each in a row with its hour and plugin: those that have a
