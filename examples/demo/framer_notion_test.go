@@ -66,11 +66,16 @@ func (f *framed) checkNotAllowed() {
 // checkFirstImport is an import of three parts. The third is refused once, with Retry-After.
 func (f *framed) checkFirstImport() {
 	f.t.Helper()
-	// The first call for pages waits for go.
+	// The first call for pages waits for go, and each until something else is said than before the last one.
 	browser.Evaluate[any](f.t, f.plugin, `(() => {
 		const send = fetch, held = new Promise(resolve => window.go = resolve)
+		let before
 		window.fetch = async (url, ...more) => {
-			if (`+"`${url}`"+`.endsWith("/query")) await held
+			if (`+"`${url}`"+`.endsWith("/query")) {
+				await held
+				while (said.at(-1) === before) await new Promise(resolve => setTimeout(resolve, 10))
+				before = said.at(-1)
+			}
 			return send(url, ...more)
 		}
 		window.said = []
