@@ -263,9 +263,10 @@ func (c *connection) Close() error {
 	return c.Conn.Close()
 }
 
-// CloseWrite tells the client that the answer has ended. net/http calls it, and then waits for half a second,
-// so that a client that has not sent all of its request can read the answer. While there is little room, it
-// must not wait: until the end of a connection that was closed for others no other may be accepted.
+// CloseWrite tells the client that the answer has ended. Without TLS net/http calls it, and then waits for
+// half a second, so that a client that has not sent all of its request can read the answer. While there is
+// little room, it must not wait: until the end of a connection that was closed for others no other may be
+// accepted.
 func (c *connection) CloseWrite() error {
 	if c.counted.isFull() {
 		panic(http.ErrAbortHandler) // net/http closes the connection then
