@@ -61,32 +61,38 @@ func (s *siege) fill() error {
 	})
 	bodies := slowBody(smallBody)(service)
 	bodies.hurried = true
-	s.crowdIn(service, heldPoll(0)(service), slowPages(0)(service))
-	s.crowdIn(service, bodies)
+	s.crowdIn(service, s.hold, heldPoll(0)(service), slowPages(0)(service))
+	s.crowdIn(service, s.hold, bodies)
 	return nil
 }
 
-// crowdIn holds connections of some kinds, of which each has its share, at a service that is full. With as
-// many polls as it holds, and as many slow readers as it takes besides, or with bodies that come again at
-// once, all that strangers can do to its memory comes together.
-func (s *siege) crowdIn(service *server, kinds ...kind) {
+// crowdIn holds connections of some kinds for some time, of which each has its share, at a service that is
+// full. With as many polls as it holds, and as many slow readers as it takes besides, or with bodies that
+// come again at once, all that strangers can do to its memory comes together.
+func (s *siege) crowdIn(service *server, hold time.Duration, kinds ...kind) {
 	ctx, cancel := context.WithCancel(context.Background())
 	peak := make(chan *float64, 1)
 	go func() { peak <- watch(ctx, service) }()
 	var names, notes []string
 	var crowds []*crowd
 	for _, what := range kinds {
-		s.progress("cap: %s", what.name)
+		s.progress("%s: %s", s.report.attack, what.name)
 		held := newCrowd(what, service.command.Address, s.sources)
-		held.gather(ctx, min(s.connections, s.allowed(what))/len(kinds))
+		connections := min(s.connections, s.allowed(what)) / len(kinds)
+		if what.most > 0 {
+			connections = min(connections, what.most)
+		}
+		held.gather(ctx, connections)
 		crowds, names = append(crowds, held), append(names, what.name)
-		notes = append(notes, what.name+": "+held.note())
 	}
-	time.Sleep(s.hold)
+	time.Sleep(hold)
 	failures := 0
 	_, err := service.want(query{method: http.MethodGet, target: "/api/health", network: bystander(0)})
 	if err != nil {
 		failures = 1
+	}
+	for _, held := range crowds {
+		notes = append(notes, held.kind.name+": "+held.note())
 	}
 	cancel()
 	resident := <-peak

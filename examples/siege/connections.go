@@ -32,6 +32,9 @@ type kind struct {
 	// hurried says that a connection that has ended comes again at once.
 	hurried bool
 
+	// most is how many there are at most. Zero: as many as the flags say.
+	most int
+
 	// others is what others do meanwhile, each from a network. Nil: they sign in.
 	others func(network string) error
 }

@@ -10,9 +10,10 @@ import (
 	"time"
 )
 
-// report is what a run has found.
+// report is what a run has found. Each finding is a line of a table, which is written when it is known.
 type report struct {
-	attack string // the one that is made now
+	out    io.Writer // for the table
+	attack string    // the one that is made now
 	rows   []row
 }
 
@@ -56,10 +57,20 @@ func between(least, most float64) bound {
 // none is the bound of what must not happen.
 var none = bound{words: "none"}
 
-// add adds a finding of the present attack.
+// add adds a finding of the present attack, and writes it.
 func (r *report) add(one row) {
 	one.attack = r.attack
+	if len(r.rows) == 0 {
+		r.writeLine("attack", "finding", "figure", "bound", "note")
+	}
 	r.rows = append(r.rows, one)
+	r.writeLine(one.attack, one.name, one.cell(), one.verdict(), one.note)
+}
+
+func (r *report) writeLine(attack, finding, figure, bound, note string) {
+	line := fmt.Sprintf("%-10s %-56s %12s  %-24s %s",
+		attack, finding, figure, bound, strings.Join(strings.Fields(note), " "))
+	fmt.Fprintln(r.out, strings.TrimRight(line, " "))
 }
 
 // fail says that the present attack ended with an error.
@@ -89,20 +100,6 @@ func (r row) verdict() string {
 	default:
 		return r.bound.words + ": held"
 	}
-}
-
-// write writes the table.
-func (r *report) write(w io.Writer) error {
-	var b strings.Builder
-	fmt.Fprintf(&b, "%-10s %-56s %12s  %-24s %s\n", "attack", "finding", "figure", "bound", "note")
-	for _, one := range r.rows {
-		note := strings.Join(strings.Fields(one.note), " ")
-		line := fmt.Sprintf("%-10s %-56s %12s  %-24s %s",
-			one.attack, one.name, one.cell(), one.verdict(), note)
-		fmt.Fprintln(&b, strings.TrimRight(line, " "))
-	}
-	_, err := io.WriteString(w, b.String())
-	return err
 }
 
 // cell is the figure with its unit.

@@ -29,18 +29,26 @@ type server struct {
 	apiCall string // the path at which the service calls the provider's API
 }
 
+// dataFolder is the name of the data folder.
+const dataFolder = "pb_data"
+
 // start starts the program on an empty folder, with the environment that fly.toml gives it. More variables
 // may follow.
 func (s *siege) start(more ...string) (*server, error) {
+	dir, err := os.MkdirTemp(s.dir, "service")
+	if err != nil {
+		return nil, err
+	}
+	return s.startIn(dir, more...)
+}
+
+// startIn does the same in a folder whose data folder may have data.
+func (s *siege) startIn(dir string, more ...string) (*server, error) {
 	address, err := testkit.FreeAddress()
 	if err != nil {
 		return nil, err
 	}
 	metrics, err := testkit.FreeAddress()
-	if err != nil {
-		return nil, err
-	}
-	dir, err := os.MkdirTemp(s.dir, "service")
 	if err != nil {
 		return nil, err
 	}
@@ -60,7 +68,7 @@ func (s *siege) start(more ...string) (*server, error) {
 			Timeout:       time.Minute,
 		},
 		command: &testkit.Command{
-			Args:    []string{"serve", "--http", address, "--dir", filepath.Join(dir, "pb_data")},
+			Args:    []string{"serve", "--http", address, "--dir", filepath.Join(dir, dataFolder)},
 			Dir:     dir,
 			Address: address,
 			Output:  log,
@@ -97,7 +105,7 @@ func (s *server) stop() {
 }
 
 // dataDir is the folder that must not fill up.
-func (s *server) dataDir() string { return filepath.Join(s.command.Dir, "pb_data") }
+func (s *server) dataDir() string { return filepath.Join(s.command.Dir, dataFolder) }
 
 // resident is the memory of the process in MB of 2^20 bytes, or nil where there is no /proc.
 func (s *server) resident() *float64 {

@@ -43,12 +43,9 @@ func TestReport(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			r := report{attack: "one"}
-			r.add(test.row)
 			var table strings.Builder
-			if err := r.write(&table); err != nil {
-				t.Fatal(err)
-			}
+			r := report{out: &table, attack: "one"}
+			r.add(test.row)
 			got := strings.Join(strings.Fields(table.String()), " ")
 			if !strings.HasSuffix(got, "one "+test.row.name+" "+test.want) || r.held() != test.held {
 				t.Errorf("held %t, and it says %s", r.held(), got)
@@ -139,7 +136,12 @@ func TestCrowd(t *testing.T) {
 
 func TestWeek(t *testing.T) {
 	t.Parallel()
-	s := &siege{settings: settings{simulated: 2 * time.Minute}, began: time.Now(), dir: t.TempDir()}
+	s := &siege{
+		settings: settings{simulated: 2 * time.Minute},
+		began:    time.Now(),
+		dir:      t.TempDir(),
+		report:   report{out: io.Discard},
+	}
 	if err := s.week(); err != nil {
 		t.Fatal(err)
 	}

@@ -22,6 +22,9 @@ const (
 	// many.
 	startsOfNetwork, networksOfSite = 60, 10
 
+	// together is how many logins are started at the same time.
+	together = 64
+
 	// folderSize is what the data folder may have at the end, and volumeSize is where a simulation gives up,
 	// in MB.
 	folderSize, volumeSize = 200, 1024
@@ -35,7 +38,7 @@ const (
 func (s *siege) week() error {
 	simulations := []*simulation{
 		{name: "logins that never came back"},
-		{name: "logins that came back with a junk code", comeBack: true},
+		{name: "logins that came back with a junk code", failure: &junkCode},
 	}
 	defer func() {
 		for _, one := range simulations {
@@ -43,7 +46,12 @@ func (s *siege) week() error {
 		}
 	}()
 	for _, one := range simulations { // in turn: PocketBase sorts its list of migrations in place
-		if err := one.open(s.dir); err != nil {
+		var err error
+		if one.dir, err = os.MkdirTemp(s.dir, "simulation"); err != nil {
+			return err
+		}
+		one.began = time.Now().Truncate(time.Hour)
+		if err := one.open(); err != nil {
 			return err
 		}
 	}
@@ -67,24 +75,29 @@ func (s *siege) week() error {
 
 // simulation is a service of which only the sessions are there.
 type simulation struct {
-	name     string
-	comeBack bool // whether the browsers come back
+	name string
 
-	dir      string
+	// failure is how the logins fail when the browsers come back. Nil: they do not come back.
+	failure *session.Failure
+
+	dir   string
+	began time.Time // when it begins, in simulated time
+
 	app      core.App
 	sessions *session.Sessions
 	minutes  atomic.Int64 // of simulated time
+
+	// started is how many logins have started in this minute, each a millisecond after the last: the time
+	// tells their ids apart.
+	started atomic.Int64
 
 	logins int
 	size   float64 // of the folder, in MB
 	ended  string  // why it ended early, if it did
 }
 
-// open opens the table of sessions on a new folder in another one.
-func (one *simulation) open(parent string) (err error) {
-	if one.dir, err = os.MkdirTemp(parent, "simulation"); err != nil {
-		return err
-	}
+// open opens the table of sessions on its folder, which is empty.
+func (one *simulation) open() error {
 	one.app = core.NewBaseApp(core.BaseAppConfig{DataDir: one.dir, DBConnect: sqlite.Connect})
 	if err := testkit.Bootstrap(one.app); err != nil {
 		return err
@@ -100,8 +113,9 @@ func (one *simulation) open(parent string) (err error) {
 	if err != nil {
 		return err
 	}
-	began := time.Now().Truncate(time.Hour)
-	now := func() time.Time { return began.Add(time.Duration(one.minutes.Load()) * time.Minute) }
+	now := func() time.Time {
+		return one.began.Add(one.elapsed() + time.Duration(one.started.Load())*time.Millisecond)
+	}
 	table.Now = now
 	one.sessions = session.New(table, session.Options{
 		TTL:       10 * time.Minute,
@@ -111,7 +125,7 @@ func (one *simulation) open(parent string) (err error) {
 	return nil
 }
 
-// close removes what open made.
+// close removes the simulation with its folder.
 func (one *simulation) close() {
 	if one.app != nil {
 		_ = one.app.ClearBootstrap() // the folder goes anyway
@@ -124,11 +138,7 @@ func (one *simulation) run(s *siege) error {
 	ctx := context.Background()
 	began := time.Now()
 	for one.elapsed() < s.simulated {
-		if err := one.minute(ctx); err != nil {
-			return err
-		}
-		one.minutes.Add(1)
-		if _, err := one.sessions.Sweep(ctx); err != nil {
+		if err := one.minute(ctx, networksOfSite); err != nil {
 			return err
 		}
 		var err error
@@ -154,43 +164,52 @@ func (one *simulation) elapsed() time.Duration {
 	return time.Duration(one.minutes.Load()) * time.Minute
 }
 
-// minute starts all logins that the limits allow in a minute.
-func (one *simulation) minute(ctx context.Context) error {
-	const together = 64
+// minute starts all logins that the limits allow some networks in a minute, and lets the minute pass.
+func (one *simulation) minute(ctx context.Context, networks int) error {
 	site := netip.MustParsePrefix("2001:db8::/48").Addr().As16()
 	origin := "https://" + strings.Repeat("a.", 123) + "a" // as long as it is stored
 	var group errgroup.Group
 	group.SetLimit(together)
-	for i := range startsOfNetwork * networksOfSite {
+	for i := range startsOfNetwork * networks {
 		address := site
-		address[7] = byte(i % networksOfSite)
+		address[7] = byte(i % networks)
 		request := session.StartRequest{
 			Origin:  origin,
 			Network: netip.PrefixFrom(netip.AddrFrom16(address), 64),
 		}
 		group.Go(func() error { return one.startLogin(ctx, request) })
 	}
-	one.logins += startsOfNetwork * networksOfSite
-	return group.Wait()
+	if err := group.Wait(); err != nil {
+		return err
+	}
+	one.logins += startsOfNetwork * networks
+	one.minutes.Add(1)
+	one.started.Store(0)
+	_, err := one.sessions.Sweep(ctx)
+	return err
 }
 
-// startLogin starts a login. If it comes back, the provider refuses its code.
+// junkCode is what becomes of a login that comes back with a code that the provider refuses.
+var junkCode = session.Failure{
+	Status:      session.StatusFailed,
+	Code:        "invalid_grant",
+	Description: "The sign-in took too long, or was used before. Please start again.",
+	Cause:       "the provider answered 400 invalid_grant",
+}
+
+// startLogin starts a login. If its browser comes back, it fails.
 func (one *simulation) startLogin(ctx context.Context, request session.StartRequest) error {
+	one.started.Add(1)
 	owner := session.Owner{Fingerprint: []byte("siege")}
 	started, err := one.sessions.Start(ctx, owner, request)
-	if err != nil || !one.comeBack {
+	if err != nil || one.failure == nil {
 		return err
 	}
 	pending, err := one.sessions.Consume(ctx, owner, started.State)
 	if err != nil {
 		return err
 	}
-	_, err = one.sessions.Fail(ctx, pending.ID, session.Failure{
-		Status:      session.StatusFailed,
-		Code:        "invalid_grant",
-		Description: "The sign-in took too long, or was used before. Please start again.",
-		Cause:       "the provider answered 400 invalid_grant",
-	})
+	_, err = one.sessions.Fail(ctx, pending.ID, *one.failure)
 	return err
 }
 
