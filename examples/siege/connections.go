@@ -159,8 +159,8 @@ func (c *crowd) connect(ctx context.Context, i int) (net.Conn, error) {
 	return conn, nil
 }
 
-// await holds a connection until it is closed, the context ends, or it is answered. One that reads slowly goes
-// on then, and calls answered.
+// await holds a connection until it is closed, the context ends, or it is answered. One that reads slowly
+// goes on then, and calls answered.
 func (c *crowd) await(ctx context.Context, conn net.Conn, answered func()) {
 	c.open.Add(1)
 	defer c.open.Add(-1)
