@@ -242,7 +242,7 @@ func (c Config) listen(address string) (net.Listener, error) {
 	return listen(address, c.bothLoopbacks)
 }
 
-// limitRequests bounds what a request may take: 32 KB in 100 headers that arrive within 10 seconds, and a
+// limitRequests bounds what a request may take: 32 KB in 64 headers that arrive within 10 seconds, and a
 // minute until its answer is read. PocketBase's server would take 1 MB in 500 and a minute, and then 5
 // minutes.
 //
