@@ -138,7 +138,7 @@ func (e *request) textParam(name string) string {
 	if mediaType, _ := e.mediaType(); mediaType != "application/x-www-form-urlencoded" || isObject(e.body) {
 		return e.bodyParam(name)
 	}
-	return queryParam(strings.ReplaceAll(string(e.body), "+", "%20"), name)
+	return strings.Clone(queryParam(strings.ReplaceAll(string(e.body), "+", "%20"), name))
 }
 
 func loginParamError(err error) error {

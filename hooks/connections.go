@@ -475,7 +475,8 @@ func (c *connections) begin(r *http.Request) (counting *http.Request, end func()
 	}
 }
 
-// countMore counts so many KB more with the connection of a request, until its handler has ended.
+// countMore counts so many KB more with the connection of a request, until its handler has ended. It counts
+// less if they are negative.
 func countMore(r *http.Request, memory int) {
 	counted, ok := r.Context().Value(connectionKey{}).(*connection)
 	if !ok {
@@ -566,31 +567,38 @@ func (c *connections) hold(r *http.Request, saves int, displaced func()) (releas
 }
 
 // keep lets a request keep its connection until release is called, or until its end, whatever comes. There
-// must be a bound on how many may do so. Polls that are held make room for it.
-func (c *connections) keep(r *http.Request) (release func()) {
+// must be a bound on how many may do so. Polls that are held make room for it. It reports whether there was
+// room: without it, or if the connection has been closed for others, nothing is kept. A request that goes on
+// for long all the same would keep everybody out: see maxLeaving.
+func (c *connections) keep(r *http.Request) (release func(), kept bool) {
 	counted, ok := r.Context().Value(connectionKey{}).(*connection)
-	if !ok || !counted.keep() {
-		return func() {}
+	if !ok {
+		return func() {}, true // its listener is not counted
 	}
-	return func() { closeAll(counted.move(&c.handling)) }
+	moved, kept := counted.keep()
+	if !moved {
+		return func() {}, kept
+	}
+	return func() { closeAll(counted.move(&c.handling)) }, true
 }
 
-// keep reports whether the connection keeps its place from now on.
-func (c *connection) keep() bool {
+// keep reports whether the connection keeps its place from now on, and whether it did not before.
+func (c *connection) keep() (moved, kept bool) {
 	counted := c.counted
-	var victims []*connection
-	var kept bool
 	counted.mu.Lock()
-	if c.list != nil { // else it is closed, or keeps its place already
-		weight := c.size()
-		victims = counted.makeRoom(weight)
-		if kept = counted.kept+weight+counted.logins() <= counted.maxKept; kept {
-			c.put(nil, weight)
-		}
+	if c.list == nil {
+		defer counted.mu.Unlock()
+		return false, c.weight > 0 // else it is closed
+	}
+	weight := c.size()
+	victims := counted.makeRoom(weight)
+	// It may be one of the victims.
+	if kept = c.list != nil && counted.kept+weight+counted.logins() <= counted.maxKept; kept {
+		c.put(nil, weight)
 	}
 	counted.mu.Unlock()
 	closeAll(victims)
-	return kept
+	return kept, kept
 }
 
 // smallCopies answers with a file in pieces of 4 KB. A slow reader would otherwise hold net/http's buffer of

@@ -257,6 +257,70 @@ func TestWaitingRequestsAreKept(t *testing.T) {
 	}
 }
 
+// A request that would wait for a provider is refused if there is no room to keep its connection, and uses up
+// nothing. Else it would go on when its connection is closed for others, and nobody would be accepted.
+func TestNoRoomToWaitForProvider(t *testing.T) {
+	t.Parallel()
+	const room, fits = 13, 11 // so many may be kept
+	s := serve(t, func(c *Config) {
+		roomFor(room)(c)
+		withRevoke("")(c)
+		confirming("never")(c)
+	})
+	authorizationURL, readKey := s.Authorize()
+	redirect := strings.TrimPrefix(s.Agree(authorizationURL), s.URL)
+	s.Client.CloseIdleConnections()
+	release := sync.OnceFunc(s.atProvider("").release)
+	t.Cleanup(release) // else a failure would wait for the end of them
+	var waiting []net.Conn
+	for i := range fits {
+		connection := s.dial(t)
+		fmt.Fprintf(connection, "POST /refresh?code=RT%d HTTP/1.1\r\nHost: localhost\r\n\r\n", i)
+		eventually(t, "it is kept", func() bool { return s.keptNow() == (i+1)*plainMemory })
+		waiting = append(waiting, connection)
+	}
+	for _, target := range []string{"POST /refresh?code=RT", "POST /revoke?token=RT", "GET " + redirect} {
+		connection := s.dial(t)
+		fmt.Fprintf(connection, "%s HTTP/1.1\r\nHost: localhost\r\n\r\n", target)
+		_ = connection.SetReadDeadline(time.Now().Add(10 * time.Second))
+		response, err := http.ReadResponse(bufio.NewReader(connection), nil)
+		if err != nil {
+			t.Fatalf("%.12s: %v", target, err)
+		}
+		response.Body.Close()
+		if after := response.Header.Get("Retry-After"); response.StatusCode != 503 || after == "" {
+			t.Errorf("%.12s: %d, Retry-After: %s", target, response.StatusCode, after)
+		}
+	}
+	release()
+	for i, connection := range waiting {
+		if got := sendOn(t, connection, ""); got != http.StatusOK {
+			t.Errorf("refresh %d, which has room: %d", i, got)
+		}
+	}
+	if got := s.Get(redirect); got.Status != http.StatusOK {
+		t.Errorf("the redirect once there is room: %d", got.Status)
+	}
+	s.expectTokens(readKey)
+}
+
+// A connection that was closed for others is kept for no request, nor counted again.
+func TestClosedConnectionsAreNotKept(t *testing.T) {
+	t.Parallel()
+	c := newConnections(10*plainMemory, noLogins)
+	one := &connection{counted: c, memory: plainMemory}
+	c.add(one)
+	for range 2 { // the second time it is kept already
+		if _, kept := one.keep(); !kept {
+			t.Error("one that is open is not kept")
+		}
+	}
+	one.put(nil, 0)
+	if moved, kept := one.keep(); moved || kept || c.open != 0 || c.kept != 0 {
+		t.Errorf("one that is closed: %t, and %d KB are counted", kept, c.open)
+	}
+}
+
 // longRequest is a request that waits until it is released.
 type longRequest struct {
 	sent, rest string // rest is sent after release

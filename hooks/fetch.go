@@ -181,7 +181,7 @@ func (s *server) enterCall(e *request, isKnown bool) (leave func(), err error) {
 		e.setRetryAfter(retryBusy)
 		return nil, err
 	}
-	release := s.connections.keep(e.Request)
+	release, _ := s.connections.keep(e.Request) // else it ends when its connection is closed
 	e.Request = e.Request.WithContext(ctx)
 	return func() {
 		release()

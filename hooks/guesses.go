@@ -157,7 +157,8 @@ func (s *server) letGuess(e *core.RequestEvent) error {
 	if !s.guesses.enqueue(mine) {
 		return tooManyGuesses(e, time.Second)
 	}
-	defer s.connections.keep(e.Request)() // from here on, since the places in the queues are few
+	release, _ := s.connections.keep(e.Request) // from here on, since the places in the queues are few
+	defer release()
 	if !s.guesses.await(e.Request.Context(), mine) {
 		return tooManyGuesses(e, time.Second)
 	}

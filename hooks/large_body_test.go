@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
@@ -71,6 +72,44 @@ func TestLargeBodiesAreCounted(t *testing.T) {
 		if end(); answer.Code != http.StatusOK || counted.weightNow() != plainMemory {
 			t.Errorf("%s: %d, and %d KB are counted afterwards", name, answer.Code, counted.weightNow())
 		}
+	}
+}
+
+// The body of a request that waits for the provider is forgotten, and counts no longer.
+func TestForgottenBodiesAreNotCounted(t *testing.T) {
+	t.Parallel()
+	for name, begin := range map[string]func(s *testServer) (line, form string){
+		"a refresh":    func(*testServer) (string, string) { return "POST /refresh", "code=RT" },
+		"a revocation": func(*testServer) (string, string) { return "POST /revoke", "token=RT" },
+		"an exchange": func(s *testServer) (string, string) {
+			authorizationURL, _ := s.Authorize()
+			_, query, _ := strings.Cut(s.Agree(authorizationURL), "?")
+			return "POST /redirect", query
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := serve(t, func(c *Config) {
+				withRevoke("")(c)
+				confirming("never")(c)
+			})
+			line, form := begin(s)
+			s.Client.CloseIdleConnections()
+			release := sync.OnceFunc(s.atProvider(line).release)
+			t.Cleanup(release) // else a failure would wait for the end of it
+			form += "&padding=" + strings.Repeat("x", 2*smallBody)
+			connection := s.dial(t)
+			fmt.Fprintf(connection, "%s HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n%s",
+				line, len(form), form)
+			eventually(t, "it waits, and its body is forgotten", func() bool {
+				open, kept := s.memoryNow()
+				return open == plainMemory && kept == plainMemory
+			})
+			release()
+			if got := sendOn(t, connection, ""); got != http.StatusOK {
+				t.Errorf("it is answered with %d", got)
+			}
+		})
 	}
 }
 

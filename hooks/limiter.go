@@ -219,14 +219,20 @@ func (g *gate) enter(network netip.Prefix, provider string) (leave func(), err e
 }
 
 // enter lets a request in at a gate whose number of requests is small, and keeps its connection until leave
-// is called. It fails like [gate.enter], and tells the client when to try again.
+// is called. It fails like [gate.enter], also if there is no room to keep the connection, and tells the client
+// when to try again.
 func (s *server) enter(g *gate, e *request, provider string) (leave func(), err error) {
 	uncount, err := g.enter(s.clientNetwork(e), provider)
 	if err != nil {
 		e.setRetryAfter(retryBusy)
 		return nil, err
 	}
-	release := s.connections.keep(e.Request)
+	release, kept := s.connections.keep(e.Request)
+	if !kept {
+		uncount()
+		e.setRetryAfter(retryBusy)
+		return nil, errBusy
+	}
 	return func() {
 		release()
 		uncount()

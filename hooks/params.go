@@ -87,8 +87,18 @@ func (e *request) bodyParam(names ...string) string {
 }
 
 // forgetBody gives up the body, which would stay as long as the request takes, or as long as its client reads
-// the answer.
-func (e *request) forgetBody() { e.body, e.bodyParams = nil, nil }
+// the answer. It counts with its connection no longer.
+func (e *request) forgetBody() {
+	e.body, e.bodyParams = nil, nil
+	countMore(e.Request, -e.bodyMemory)
+	e.bodyMemory = 0
+}
+
+// countBody counts the body with its connection, as so many KB more.
+func (e *request) countBody(memory int) {
+	e.bodyMemory += memory
+	countMore(e.Request, memory)
+}
 
 // maxContentType bounds the header Content-Type, in bytes. One that is longer is not read.
 const maxContentType = 500
@@ -114,8 +124,8 @@ func (e *request) bodyReader() (read func(name string) string) {
 		values := jsonParams(e.body)
 		return func(name string) string { return values[name] }
 	default:
-		form := string(e.body)
-		return func(name string) string { return queryParam(form, name) }
+		form := string(e.body) // all of which a value would keep in memory
+		return func(name string) string { return strings.Clone(queryParam(form, name)) }
 	}
 }
 
@@ -260,7 +270,7 @@ func (s *server) readBody(e *request) error {
 func (s *server) readAll(e *request) (body []byte, err error) {
 	switch length := e.Request.ContentLength; {
 	case length < 0:
-		countMore(e.Request, unknownBody)
+		e.countBody(unknownBody)
 		body, err = io.ReadAll(io.LimitReader(e.Request.Body, smallBody+1))
 		if err != nil {
 			return nil, errBodyTooSlow
@@ -269,7 +279,7 @@ func (s *server) readAll(e *request) (body []byte, err error) {
 			return body, nil
 		}
 	case length <= smallBody:
-		countMore(e.Request, int(length)>>10)
+		e.countBody(int(length) >> 10)
 		body = make([]byte, length) // to let it grow as it comes would leave as much behind, twice
 		if _, err = io.ReadFull(e.Request.Body, body); err != nil {
 			return nil, errBodyTooSlow
@@ -289,6 +299,6 @@ func (s *server) readAll(e *request) (body []byte, err error) {
 	case len(body) > maxBody:
 		return nil, errBodyTooLarge
 	}
-	countMore(e.Request, largeBodyMemory*len(body)>>10)
+	e.countBody(largeBodyMemory * len(body) >> 10)
 	return body, nil
 }

@@ -160,6 +160,7 @@ func (s *server) hold(e *request, login *session.Login) (held *heldPoll) {
 		if err != nil {
 			return
 		}
+		e.forgetBody() // before its connection counts for less
 		displaced := make(chan struct{})
 		release := s.connections.hold(e.Request, pollSaves, func() { close(displaced) })
 		if release == nil {
@@ -179,7 +180,6 @@ func (s *server) hold(e *request, login *session.Login) (held *heldPoll) {
 // forgetRequest gives up what the client sent, which may be tens of kilobytes, while the request waits. Only
 // its path and its context remain.
 func (e *request) forgetRequest() {
-	e.forgetBody()
 	e.Request.Header, e.Request.RequestURI = nil, ""
 	e.Request.URL = &url.URL{Path: strings.Clone(e.Request.URL.Path)}
 }

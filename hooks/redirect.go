@@ -170,6 +170,7 @@ func (s *server) exchange(
 	}
 	params := e.redirectParams(client)
 	grant := oauth.CodeGrant{Code: response.Code, Verifier: pending.Verifier(), RedirectParams: params}
+	e.forgetBody()
 	tokens, err := s.endpoint(e.plugin).Exchange(ctx, client, grant)
 	s.watchTokenRequest(e.plugin, sentCredential{value: response.Code}, err)
 	if err != nil {

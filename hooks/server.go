@@ -188,6 +188,7 @@ type request struct {
 	status   int    // of the page
 
 	bodyParams func(name string) string // reads a parameter of the body; nil: it has not been decoded
+	bodyMemory int                      // what the body counts with its connection, in KB
 }
 
 // owner is what the plugin's sessions belong to.
