@@ -17,12 +17,17 @@ const (
 	// connectionsMemory bounds what all of them take together, with the logins that are under way. In the
 	// 256 MB of fly.toml's machine that leaves room for the program itself, for what the garbage collector
 	// has not collected yet, and for the requests to providers. It is enough for 3,500 connections, or 1,750
-	// with TLS, or for heldPolls and 300 more; with maxPending logins for 2,400, or 3,300 held polls.
+	// with TLS, or for heldPolls and 300 more; with maxPending logins for 2,400, or 3,300 held polls, and for
+	// 1,400 if each login was started from an IPv6 site of its own.
 	connectionsMemory = 126_000
 
 	// loginMemory is what ten logins take that are under way, beyond the first few.
 	loginMemory = 13
 	fewLogins   = 1_000
+
+	// networkMemory is what ten of the networks, sites and regions take from which logins were started,
+	// beyond as many.
+	networkMemory = 6
 
 	// plainMemory is what a connection takes whose client reads its answers slowly. An idle one takes 20.
 	plainMemory = 36

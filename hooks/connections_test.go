@@ -613,6 +613,44 @@ func TestLoginsAreCounted(t *testing.T) {
 	}
 }
 
+// So are the networks, the sites and the regions that they were started from, until no login is left.
+func TestNetworksOfLoginsAreCounted(t *testing.T) {
+	t.Parallel()
+	clock := newTestClock()
+	s := serve(t, clock.setIn)
+	const logins = fewLogins / 2
+	for i := range logins {
+		network := netip.MustParsePrefix(fmt.Sprintf("2001:db8:%x:1::/64", i))
+		_, err := s.server.sessions.Start(t.Context(), session.Owner{}, session.StartRequest{
+			Source: network, Site: siteOf(network), Region: regionOf(network),
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := s.server.sessions.NetworkCount(); got != 2*logins+1 {
+		t.Errorf("%d networks and sites and their region are counted as %d", 2*logins, got)
+	}
+	for i := range 100 {
+		address := netip.AddrFrom4([4]byte{198, 18, 0, byte(i)})
+		network := netip.PrefixFrom(address, 32)
+		_, err := s.server.sessions.Start(t.Context(), session.Owner{}, session.StartRequest{
+			Source: network, Site: siteOf(network), Region: regionOf(network),
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got, want := s.server.connections.logins(), 102*networkMemory/10; got != want {
+		t.Errorf("a hundred more than a few take %d KB, not %d", got, want)
+	}
+	clock.move(time.Hour)
+	s.server.sweep()
+	if got := s.server.sessions.NetworkCount(); got != 0 {
+		t.Errorf("%d are counted once the logins have expired", got)
+	}
+}
+
 // A connection is counted until it is closed, whichever end closes it.
 func TestConnectionsAreUncounted(t *testing.T) {
 	t.Parallel()

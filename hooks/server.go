@@ -68,8 +68,8 @@ type server struct {
 	finishing  sync.Once
 }
 
-// maxPending bounds the logins under way. They leave two thirds of connectionsMemory to the connections. In
-// ten minutes that is 50 logins a second.
+// maxPending bounds the logins under way. They leave two thirds of connectionsMemory to the connections, or
+// two fifths if each was started from an IPv6 site of its own. In ten minutes that is 50 logins a second.
 const maxPending = 30_000
 
 // sharedPending is the same for all machines of a cluster together. Each has all of them twice, in the memory
@@ -133,7 +133,8 @@ func newServer(app core.App, config Config, records *plugins.Records) (*server, 
 	})
 	s.connections = newConnections(config.connectionsMemory, func() int {
 		logins := max(0, s.sessions.PendingCount()-fewLogins) * loginMemory / 10
-		return logins + refreshes.bytes()>>10
+		networks := max(0, s.sessions.NetworkCount()-fewLogins) * networkMemory / 10
+		return logins + networks + refreshes.bytes()>>10
 	})
 	s.metrics = newMetrics(s.sessions, config.Version)
 	s.metrics.addDisk(app.DataDir())

@@ -6,6 +6,7 @@ import (
 	"container/list"
 	"context"
 	"net/netip"
+	"sync/atomic"
 )
 
 // evictable holds the pending logins of this machine whose state has not been used, by where they were
@@ -18,6 +19,8 @@ type evictable struct {
 	regions map[netip.Prefix]*group
 	most    groupHeap // the regions
 	made    uint64    // how many groups there have been
+
+	count atomic.Int64 // how many there are, so that counting waits for nobody
 }
 
 // source is where a login is started: a network, the site that it is a part of, and the region of that; see
@@ -119,6 +122,7 @@ func (e *evictable) region(prefix netip.Prefix) *group {
 
 func (e *evictable) make(prefix netip.Prefix) *group {
 	e.made++
+	e.count.Add(1)
 	return &group{prefix: prefix, age: e.made}
 }
 
@@ -159,6 +163,7 @@ func (e *evictable) place(g *group, known map[netip.Prefix]*group) {
 	}
 	heap.Remove(e.siblings(g), g.index)
 	delete(known, g.prefix)
+	e.count.Add(-1)
 }
 
 // source returns where the logins of a network were started.

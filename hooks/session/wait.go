@@ -85,6 +85,12 @@ func (s *Sessions) PendingCount() int {
 	return int(s.pending.Load())
 }
 
+// NetworkCount returns from how many networks, sites and regions the logins were started that may still make
+// room for others. A network that is its own site counts once.
+func (s *Sessions) NetworkCount() int {
+	return int(s.evictable.count.Load())
+}
+
 // add remembers a pending login. One that is there already stays, since polls may wait for it.
 func (s *Sessions) add(row Row) {
 	login := &Login{row: row, ended: make(chan struct{})}
