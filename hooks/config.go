@@ -110,6 +110,9 @@ type Config struct {
 	// connectionsMemory bounds what the connections take. Zero stands for the constant of that name.
 	connectionsMemory int
 
+	// measureMemory measures what pressure watches. Nil stands for the function of that name.
+	measureMemory func() memoryUse
+
 	// bothLoopbacks makes a listener on one loopback address listen on the other one, too.
 	bothLoopbacks bool
 
@@ -323,6 +326,9 @@ func (c Config) withDefaults() Config {
 	}
 	c.timing = c.timing.withDefaults()
 	c.connectionsMemory = cmp.Or(c.connectionsMemory, connectionsMemory)
+	if c.measureMemory == nil {
+		c.measureMemory = measureMemory
+	}
 	return c
 }
 

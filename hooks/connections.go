@@ -97,7 +97,7 @@ var errHelloTooLong = errors.New("the ClientHello is too long")
 type connections struct {
 	limit   int // in KB, as are the others
 	maxKept int
-	logins  func() int // what those take that are under way, and the answers to refreshes that are kept
+	others  func() int // what else takes of the limit, such as the logins that are under way
 
 	mu       sync.Mutex
 	open     int       // what all of them take
@@ -110,10 +110,10 @@ type connections struct {
 	crowded  time.Time // when one was closed last that had not been given its time
 }
 
-// newConnections returns a bound in KB for connections and logins together. The logins and the connections
+// newConnections returns a bound in KB for connections and others together. The others and the connections
 // that keep their places may take eleven twelfths of it.
-func newConnections(limit int, logins func() int) *connections {
-	c := &connections{limit: limit, maxKept: limit - limit/12, logins: logins}
+func newConnections(limit int, others func() int) *connections {
+	c := &connections{limit: limit, maxKept: limit - limit/12, others: others}
 	c.left = sync.NewCond(&c.mu)
 	return c
 }
@@ -180,11 +180,11 @@ func (c *connections) add(added *connection) (victims []*connection) {
 // counts connections no longer until the others keep to the limit. It returns those that the caller must
 // close. The caller holds the lock.
 func (c *connections) makeRoom(keeping int) (victims []*connection) {
-	logins := c.logins()
-	for c.kept+keeping+logins > c.maxKept && c.held.Len() > 0 {
+	others := c.others()
+	for c.kept+keeping+others > c.maxKept && c.held.Len() > 0 {
 		c.held.Front().Value.(*connection).giveUp()
 	}
-	for c.open+logins > c.limit {
+	for c.open+others > c.limit {
 		longer := &c.waiting
 		if c.handling.Len() > c.waiting.Len() {
 			longer = &c.handling
@@ -227,6 +227,14 @@ func (c *connections) mostKept() int {
 		return c.limit / 2
 	}
 	return c.maxKept
+}
+
+// giveWay closes as many connections as there is no room for.
+func (c *connections) giveWay() {
+	c.mu.Lock()
+	victims := c.makeRoom(0)
+	c.mu.Unlock()
+	closeAll(victims)
 }
 
 func closeAll(victims []*connection) {
@@ -286,7 +294,7 @@ func (c *connection) CloseWrite() error {
 func (c *connections) isFull() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.open+c.logins() > c.maxKept
+	return c.open+c.others() > c.maxKept
 }
 
 // Read reads from the client. What it has read counts with the connection until the headers of a request have
@@ -562,7 +570,7 @@ func (c *connections) hold(r *http.Request, saves int, displaced func()) (releas
 		request = counted.line
 	}
 	weight := counted.memory + request - saves
-	if counted.list == nil || c.kept+weight+c.logins() > c.mostKept() {
+	if counted.list == nil || c.kept+weight+c.others() > c.mostKept() {
 		return nil // it is closed, or there is no room
 	}
 	counted.request = request
@@ -598,7 +606,7 @@ func (c *connection) keep() (moved, kept bool) {
 	weight := c.size()
 	victims := counted.makeRoom(weight)
 	// It may be one of the victims.
-	if kept = c.list != nil && counted.kept+weight+counted.logins() <= counted.maxKept; kept {
+	if kept = c.list != nil && counted.kept+weight+counted.others() <= counted.maxKept; kept {
 		c.put(nil, weight)
 	}
 	counted.mu.Unlock()

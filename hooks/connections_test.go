@@ -32,8 +32,8 @@ func roomFor(connections int) func(*Config) {
 	return func(c *Config) { c.connectionsMemory = connections * plainMemory }
 }
 
-// noLogins is what the logins take where there are none.
-func noLogins() int { return 0 }
+// nothingElse is what others take of the limit where there are none.
+func nothingElse() int { return 0 }
 
 // memoryNow is what the open connections take, and those of them that keep their places, in KB.
 func (s *testServer) memoryNow() (open, kept int) {
@@ -307,7 +307,7 @@ func TestNoRoomToWaitForProvider(t *testing.T) {
 // A connection that was closed for others is kept for no request, nor counted again.
 func TestClosedConnectionsAreNotKept(t *testing.T) {
 	t.Parallel()
-	c := newConnections(10*plainMemory, noLogins)
+	c := newConnections(10*plainMemory, nothingElse)
 	one := &connection{counted: c, memory: plainMemory}
 	c.add(one)
 	for range 2 { // the second time it is kept already
@@ -467,7 +467,7 @@ func TestLargeTokensThatAreReadSlowly(t *testing.T) {
 // whose handler may take long holds up nobody.
 func TestHandledConnectionsLeave(t *testing.T) {
 	t.Parallel()
-	c := newConnections(2*plainMemory, noLogins)
+	c := newConnections(2*plainMemory, nothingElse)
 	handle := func(bounded bool) *connection {
 		conn, _ := net.Pipe()
 		added := &connection{Conn: conn, counted: c, memory: plainMemory, bounded: bounded}
@@ -608,7 +608,7 @@ func TestLoginsAreCounted(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if got := s.server.connections.logins(); got != 2*loginMemory {
+	if got := s.server.connections.others(); got != 2*loginMemory {
 		t.Errorf("twenty logins more than a few take %d KB", got)
 	}
 }
@@ -641,7 +641,7 @@ func TestNetworksOfLoginsAreCounted(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if got, want := s.server.connections.logins(), 102*networkMemory/10; got != want {
+	if got, want := s.server.connections.others(), 102*networkMemory/10; got != want {
 		t.Errorf("a hundred more than a few take %d KB, not %d", got, want)
 	}
 	clock.move(time.Hour)
@@ -709,7 +709,7 @@ func TestLongHandshakes(t *testing.T) {
 // once the connection is closed.
 func TestReceivedBytes(t *testing.T) {
 	t.Parallel()
-	c := newConnections(1000, noLogins)
+	c := newConnections(1000, nothingElse)
 	one := &connection{counted: c, memory: tlsMemory}
 	c.add(one)
 	one.move(&c.handling)
@@ -753,7 +753,7 @@ func TestRecords(t *testing.T) {
 // A client that says more than one ClientHello may have is cut off, also after the server has read one.
 func TestLongSecondHello(t *testing.T) {
 	t.Parallel()
-	c := newConnections(1000, noLogins)
+	c := newConnections(1000, nothingElse)
 	client, server := net.Pipe()
 	one := &connection{Conn: server, counted: c, memory: tlsMemory, greeted: true}
 	c.add(one)
@@ -776,7 +776,7 @@ func TestLongSecondHello(t *testing.T) {
 // the body of a request that is not read comes after its answer.
 func TestReceivedHeaders(t *testing.T) {
 	t.Parallel()
-	c := newConnections(1000, noLogins)
+	c := newConnections(1000, nothingElse)
 	one := &connection{counted: c, memory: plainMemory}
 	c.add(one)
 	for _, step := range []struct{ bytes, want int }{
@@ -796,7 +796,7 @@ func TestConnectionsThatLeave(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		const room = 10
-		c := newConnections(room*plainMemory, noLogins)
+		c := newConnections(room*plainMemory, nothingElse)
 		const all = room + 2*maxLeaving/plainMemory
 		var accepted atomic.Int64
 		victims := make(chan *connection, all)
@@ -1090,7 +1090,7 @@ func TestHeldPollsLeaveOthersTheirTime(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		const room = 12
-		c := newConnections(room*plainMemory, noLogins)
+		c := newConnections(room*plainMemory, nothingElse)
 		var displaced []*connection
 		come := func() *connection {
 			conn, _ := net.Pipe()
@@ -1142,11 +1142,11 @@ func TestKeptAnswersAreCounted(t *testing.T) {
 	s := serve(t, nil)
 	const size = 1 << 20
 	s.server.refreshes.keep(refreshKey{}, &refreshAnswer{tokens: make([]byte, size)})
-	if counted := s.server.connections.logins(); counted < size>>10 {
+	if counted := s.server.connections.others(); counted < size>>10 {
 		t.Errorf("%d KB are counted", counted)
 	}
 	s.server.refreshes.forgetKey(refreshKey{})
-	if counted := s.server.connections.logins(); counted != 0 {
+	if counted := s.server.connections.others(); counted != 0 {
 		t.Errorf("%d KB are counted when they are forgotten", counted)
 	}
 }

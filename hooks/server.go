@@ -58,6 +58,7 @@ type server struct {
 	usualTokens      *waitingTokens
 	guesses          *guesses
 	connections      *connections
+	pressure         *pressure
 	adminTimeout     time.Duration // bounds what timing.answer does, for admins
 	hidesVisitors    bool          // all come through something else on this machine
 	routes           []route
@@ -121,6 +122,7 @@ func newServer(app core.App, config Config, records *plugins.Records) (*server, 
 		largeTokens:      newWaitingTokens(maxLargeTokens),
 		usualTokens:      newWaitingTokens(maxUsualTokens),
 		guesses:          newGuesses(config.timing.now),
+		pressure:         &pressure{most: int64(config.connectionsMemory / 2)},
 		closing:          make(chan struct{}),
 	}
 	s.sessions = session.New(s.logins(), session.Options{
@@ -134,7 +136,7 @@ func newServer(app core.App, config Config, records *plugins.Records) (*server, 
 	s.connections = newConnections(config.connectionsMemory, func() int {
 		logins := max(0, s.sessions.PendingCount()-fewLogins) * loginMemory / 10
 		networks := max(0, s.sessions.NetworkCount()-fewLogins) * networkMemory / 10
-		return logins + networks + refreshes.bytes()>>10
+		return logins + networks + refreshes.bytes()>>10 + s.pressure.kilobytes()
 	})
 	s.metrics = newMetrics(s.sessions, config.Version)
 	s.metrics.addDisk(app.DataDir())

@@ -61,6 +61,7 @@ func (s *server) start(e *core.ServeEvent, certificate *certificateFiles) error 
 		return err
 	}
 	go s.reload(certificate, s.closing)
+	go s.relieve(s.closing)
 	if s.config.CheckAtStart {
 		// The listener accepts connections by now; the check's request to the service itself waits until it
 		// is served.

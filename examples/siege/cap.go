@@ -59,10 +59,38 @@ func (s *siege) fill() error {
 		bound:  none,
 		note:   noteOf(first),
 	})
+	s.crowdIn(service, s.hold, heldPoll(0)(service), slowPages(0)(service))
 	bodies := slowBody(smallBody)(service)
 	bodies.hurried = true
-	s.crowdIn(service, s.hold, heldPoll(0)(service), slowPages(0)(service))
 	s.crowdIn(service, s.hold, bodies)
+	return s.spread()
+}
+
+// spread fills the service from as many networks as there are logins. What it knows of each takes memory.
+func (s *siege) spread() error {
+	service, err := s.start()
+	if err != nil {
+		return err
+	}
+	defer service.stop()
+	s.progress("cap: starting %d logins, each from a network of its own", s.logins)
+	_, answers := service.flood(s.logins, func(i int) query {
+		return query{method: http.MethodPost, target: "/authorize", network: site(i)}
+	})
+	s.report.add(row{
+		name:   "resident with as many networks as logins",
+		figure: service.resident(),
+		unit:   "MB",
+		bound:  atMost(machineMemory),
+		note:   answers.String(),
+	})
+	service.flood(s.logins, func(i int) query {
+		target := fmt.Sprintf("/refresh?code=%s-%d", junkToken, i)
+		return query{method: http.MethodPost, target: target, network: site(i)}
+	})
+	requests := longRequest(service)
+	requests.hurried = true
+	s.crowdIn(service, s.hold, requests)
 	return nil
 }
 

@@ -28,8 +28,13 @@ const (
 	manyNetworks = 200
 )
 
-// smallBody is a body of which the service reads any number.
-const smallBody = 15_000
+const (
+	// longHeaders are nearly the longest that the service reads.
+	longHeaders = 30_000
+
+	// smallBody is a body of which the service reads any number.
+	smallBody = 15_000
+)
 
 // memory holds many connections of each kind.
 func (s *siege) memory() error {
@@ -49,11 +54,11 @@ func (s *siege) memory() error {
 
 // padded does the same with as much in each request as the service takes before it refuses.
 func (s *siege) padded() error {
-	const header, body, refreshToken = 30_000, 64_000, 15_000
+	const body, refreshToken = 64_000, 15_000
 	for _, what := range []func(*server) kind{
-		halfRequest(header), slowBody(smallBody), slowBody(body), slowCall(smallBody), slowCall(body),
-		heldPoll(header), hangingRefresh(refreshToken),
-		idle(header), slowDashboard(header), slowPages(header), slowAnswers(header),
+		halfRequest(longHeaders), slowBody(smallBody), slowBody(body), slowCall(smallBody), slowCall(body),
+		heldPoll(longHeaders), hangingRefresh(refreshToken),
+		idle(longHeaders), slowDashboard(longHeaders), slowPages(longHeaders), slowAnswers(longHeaders),
 	} {
 		if err := s.besiege(s.connections, what); err != nil {
 			return err
@@ -117,6 +122,16 @@ func slowBody(padding int) func(*server) kind {
 			begin:   func(i int) (string, error) { return head("/poll", i) + body, nil },
 			trickle: "a",
 		}
+	}
+}
+
+// longRequest has headers and a body of which the service takes any number, and does not end.
+func longRequest(*server) kind {
+	rest := pad(longHeaders) + unended(smallBody)
+	return kind{
+		name:    "long requests",
+		begin:   func(i int) (string, error) { return head("/poll", i) + rest, nil },
+		trickle: "a",
 	}
 }
 

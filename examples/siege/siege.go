@@ -82,4 +82,10 @@ func localAddresses() (addresses []net.IP) {
 // one half of them.
 func besieger(i int) string { return fmt.Sprintf("198.18.%d.%d", i>>8&0xff, i&0xff) }
 
+// site is an address in a /48 of its own, in one of 200 /32 that are reserved for documentation (RFC 9637).
+func site(i int) string {
+	const regions = 200
+	return fmt.Sprintf("3fff:%x:%x::1", i%regions, i&0xffff)
+}
+
 func bystander(i int) string { return fmt.Sprintf("198.19.%d.%d", i>>8&0xff, i&0xff) }
