@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -113,6 +114,9 @@ type Config struct {
 	// measureMemory measures what pressure watches. Nil stands for the function of that name.
 	measureMemory func() memoryUse
 
+	// collectGarbage collects the garbage. Nil stands for [runtime.GC].
+	collectGarbage func()
+
 	// bothLoopbacks makes a listener on one loopback address listen on the other one, too.
 	bothLoopbacks bool
 
@@ -143,6 +147,7 @@ type timing struct {
 	pollSecond  time.Duration // what a poll's wait=1 stands for
 	checkAfter  time.Duration // from the start until the set-up is checked
 	certificate time.Duration // how often the files of the TLS certificate are looked at
+	memory      time.Duration // how often the memory is measured
 }
 
 const (
@@ -329,6 +334,9 @@ func (c Config) withDefaults() Config {
 	if c.measureMemory == nil {
 		c.measureMemory = measureMemory
 	}
+	if c.collectGarbage == nil {
+		c.collectGarbage = runtime.GC
+	}
 	return c
 }
 
@@ -345,6 +353,7 @@ func (t timing) withDefaults() timing {
 	t.pollSecond = cmp.Or(t.pollSecond, time.Second)
 	t.checkAfter = cmp.Or(t.checkAfter, defaultCheckAfter)
 	t.certificate = cmp.Or(t.certificate, defaultCertificateInterval)
+	t.memory = cmp.Or(t.memory, defaultMemoryInterval)
 	return t
 }
 

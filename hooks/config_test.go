@@ -381,6 +381,7 @@ func TestTimingDefaults(t *testing.T) {
 		pollSecond:  time.Second,
 		checkAfter:  2 * time.Second,
 		certificate: 30 * time.Second,
+		memory:      100 * time.Millisecond,
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got %+v", got)

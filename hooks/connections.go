@@ -99,6 +99,10 @@ type connections struct {
 	maxKept int
 	others  func() int // what else takes of the limit, such as the logins that are under way
 
+	// pressure is what something else than these wants besides. It never gets the twelfth of the limit that
+	// no connection may keep, so that nobody is kept out by it.
+	pressure func() int
+
 	mu       sync.Mutex
 	open     int       // what all of them take
 	waiting  list.List // of *connection, as are the others; the longest in a list is its first
@@ -112,8 +116,8 @@ type connections struct {
 
 // newConnections returns a bound in KB for connections and others together. The others and the connections
 // that keep their places may take eleven twelfths of it.
-func newConnections(limit int, others func() int) *connections {
-	c := &connections{limit: limit, maxKept: limit - limit/12, others: others}
+func newConnections(limit int, others, pressure func() int) *connections {
+	c := &connections{limit: limit, maxKept: limit - limit/12, others: others, pressure: pressure}
 	c.left = sync.NewCond(&c.mu)
 	return c
 }
@@ -181,10 +185,10 @@ func (c *connections) add(added *connection) (victims []*connection) {
 // close. The caller holds the lock.
 func (c *connections) makeRoom(keeping int) (victims []*connection) {
 	others := c.others()
-	for c.kept+keeping+others > c.maxKept && c.held.Len() > 0 {
+	for c.kept+keeping+others+c.pressure() > c.maxKept && c.held.Len() > 0 {
 		c.held.Front().Value.(*connection).giveUp()
 	}
-	for c.open+others > c.limit {
+	for c.open+others+c.yielded(others) > c.limit {
 		longer := &c.waiting
 		if c.handling.Len() > c.waiting.Len() {
 			longer = &c.handling
@@ -203,6 +207,13 @@ func (c *connections) makeRoom(keeping int) (victims []*connection) {
 		victims = append(victims, victim)
 	}
 	return victims
+}
+
+// yielded is what the pressure gets, with what the others take. What keeps its place is not closed, so the
+// pressure must not have others closed for it: whoever came would be closed at once, and nobody were served.
+// The caller holds the lock.
+func (c *connections) yielded(others int) int {
+	return max(0, min(c.pressure(), c.maxKept-c.kept-others))
 }
 
 // noteHaste lets the poll go that has been held the longest if a connection is about to be closed that has
@@ -294,7 +305,8 @@ func (c *connection) CloseWrite() error {
 func (c *connections) isFull() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.open+c.others() > c.maxKept
+	others := c.others()
+	return c.open+others+c.yielded(others) > c.maxKept
 }
 
 // Read reads from the client. What it has read counts with the connection until the headers of a request have
@@ -570,7 +582,7 @@ func (c *connections) hold(r *http.Request, saves int, displaced func()) (releas
 		request = counted.line
 	}
 	weight := counted.memory + request - saves
-	if counted.list == nil || c.kept+weight+c.others() > c.mostKept() {
+	if counted.list == nil || c.kept+weight+c.others()+c.pressure() > c.mostKept() {
 		return nil // it is closed, or there is no room
 	}
 	counted.request = request

@@ -32,7 +32,7 @@ func roomFor(connections int) func(*Config) {
 	return func(c *Config) { c.connectionsMemory = connections * plainMemory }
 }
 
-// nothingElse is what others take of the limit where there are none.
+// nothingElse is what others take of the limit where there are none, and what the pressure is.
 func nothingElse() int { return 0 }
 
 // memoryNow is what the open connections take, and those of them that keep their places, in KB.
@@ -307,7 +307,7 @@ func TestNoRoomToWaitForProvider(t *testing.T) {
 // A connection that was closed for others is kept for no request, nor counted again.
 func TestClosedConnectionsAreNotKept(t *testing.T) {
 	t.Parallel()
-	c := newConnections(10*plainMemory, nothingElse)
+	c := newConnections(10*plainMemory, nothingElse, nothingElse)
 	one := &connection{counted: c, memory: plainMemory}
 	c.add(one)
 	for range 2 { // the second time it is kept already
@@ -467,7 +467,7 @@ func TestLargeTokensThatAreReadSlowly(t *testing.T) {
 // whose handler may take long holds up nobody.
 func TestHandledConnectionsLeave(t *testing.T) {
 	t.Parallel()
-	c := newConnections(2*plainMemory, nothingElse)
+	c := newConnections(2*plainMemory, nothingElse, nothingElse)
 	handle := func(bounded bool) *connection {
 		conn, _ := net.Pipe()
 		added := &connection{Conn: conn, counted: c, memory: plainMemory, bounded: bounded}
@@ -568,7 +568,7 @@ func TestLoginsTakeRoom(t *testing.T) {
 	t.Parallel()
 	const room, polls = 24 * plainMemory, 10
 	logins := 0
-	c := newConnections(room, func() int { return logins })
+	c := newConnections(room, func() int { return logins }, nothingElse)
 	open := func() (*connection, *http.Request) {
 		conn, _ := net.Pipe()
 		added := &connection{Conn: conn, counted: c, memory: plainMemory}
@@ -709,7 +709,7 @@ func TestLongHandshakes(t *testing.T) {
 // once the connection is closed.
 func TestReceivedBytes(t *testing.T) {
 	t.Parallel()
-	c := newConnections(1000, nothingElse)
+	c := newConnections(1000, nothingElse, nothingElse)
 	one := &connection{counted: c, memory: tlsMemory}
 	c.add(one)
 	one.move(&c.handling)
@@ -753,7 +753,7 @@ func TestRecords(t *testing.T) {
 // A client that says more than one ClientHello may have is cut off, also after the server has read one.
 func TestLongSecondHello(t *testing.T) {
 	t.Parallel()
-	c := newConnections(1000, nothingElse)
+	c := newConnections(1000, nothingElse, nothingElse)
 	client, server := net.Pipe()
 	one := &connection{Conn: server, counted: c, memory: tlsMemory, greeted: true}
 	c.add(one)
@@ -776,7 +776,7 @@ func TestLongSecondHello(t *testing.T) {
 // the body of a request that is not read comes after its answer.
 func TestReceivedHeaders(t *testing.T) {
 	t.Parallel()
-	c := newConnections(1000, nothingElse)
+	c := newConnections(1000, nothingElse, nothingElse)
 	one := &connection{counted: c, memory: plainMemory}
 	c.add(one)
 	for _, step := range []struct{ bytes, want int }{
@@ -796,7 +796,7 @@ func TestConnectionsThatLeave(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		const room = 10
-		c := newConnections(room*plainMemory, nothingElse)
+		c := newConnections(room*plainMemory, nothingElse, nothingElse)
 		const all = room + 2*maxLeaving/plainMemory
 		var accepted atomic.Int64
 		victims := make(chan *connection, all)
@@ -1090,7 +1090,7 @@ func TestHeldPollsLeaveOthersTheirTime(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		const room = 12
-		c := newConnections(room*plainMemory, nothingElse)
+		c := newConnections(room*plainMemory, nothingElse, nothingElse)
 		var displaced []*connection
 		come := func() *connection {
 			conn, _ := net.Pipe()

@@ -114,7 +114,7 @@ func TestConnectionsOfSocket(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	counted := newConnections(2*plainMemory, nothingElse).listen(listener, plainMemory)
+	counted := newConnections(2*plainMemory, nothingElse, nothingElse).listen(listener, plainMemory)
 	defer counted.Close()
 	var first net.Conn
 	for range 3 {

@@ -16,6 +16,7 @@ type pressure struct {
 	most        int64        // what it may take from the connections, in KB
 	taken       atomic.Int64 // what it takes from them now
 	collections uint64       // how many there had been when the memory was measured last
+	unchanged   int          // how often it was measured since the last of them
 }
 
 // memoryUse is what Go's garbage collector knows.
@@ -46,10 +47,11 @@ func measureMemory() memoryUse {
 // limit may be in use. The rest is for what has not been collected yet: with less, a flood is faster than the
 // collector.
 func (p *pressure) note(now memoryUse) {
+	p.unchanged++
 	if now.collections == p.collections {
 		return
 	}
-	p.collections = now.collections
+	p.collections, p.unchanged = now.collections, 0
 	change := now.live - now.heapLimit/4*3
 	if change < 0 {
 		change /= 8 // what is given back at once would be taken again
@@ -60,12 +62,23 @@ func (p *pressure) note(now memoryUse) {
 // kilobytes is what the connections must take less now.
 func (p *pressure) kilobytes() int { return int(p.taken.Load()) }
 
-// pressureInterval is how often the memory is measured. In a flood there are some ten collections a second.
-const pressureInterval = 100 * time.Millisecond
+// isOutdated reports whether the garbage must be collected, to find out whether there is room again. Once a
+// flood has ended, Go itself may not do so for two minutes.
+func (p *pressure) isOutdated() bool { return p.kilobytes() > 0 && p.unchanged >= maxUnchanged }
+
+const (
+	// defaultMemoryInterval is how often the memory is measured. In a flood there are some ten collections a
+	// second.
+	defaultMemoryInterval = 100 * time.Millisecond
+
+	// maxUnchanged is how often it is measured between two collections, as long as there is pressure: two
+	// seconds. A collection keeps a core busy for a tenth of one.
+	maxUnchanged = 20
+)
 
 // relieve has connections closed while there is pressure, until closing is closed.
 func (s *server) relieve(closing <-chan struct{}) {
-	ticker := time.NewTicker(pressureInterval)
+	ticker := time.NewTicker(s.config.timing.memory)
 	defer ticker.Stop()
 	for {
 		select {
@@ -75,8 +88,11 @@ func (s *server) relieve(closing <-chan struct{}) {
 		}
 		before := s.pressure.kilobytes()
 		s.pressure.note(s.config.measureMemory())
-		if s.pressure.kilobytes() > before {
+		switch {
+		case s.pressure.kilobytes() > before:
 			s.connections.giveWay()
+		case s.pressure.isOutdated():
+			s.config.collectGarbage()
 		}
 	}
 }

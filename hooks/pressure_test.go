@@ -1,8 +1,10 @@
 package hooks
 
 import (
+	"context"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"runtime"
 	"sync/atomic"
@@ -69,6 +71,84 @@ func TestConnectionsGiveWay(t *testing.T) {
 	}
 	live.Store(0)
 	eventually(t, "the room is back", func() bool { return s.server.pressure.kilobytes() == 0 })
+}
+
+// While others take all but a little of the room, with connections that keep their places, whoever comes is
+// served, and the pressure gets nothing. Held polls are answered for it.
+func TestPressureKeepsNobodyOut(t *testing.T) {
+	t.Parallel()
+	const room = 24 * plainMemory
+	const others, pressure = room / 2, room / 2
+	under := 0
+	c := newConnections(room, func() int { return others }, func() int { return under })
+	open := func() (*connection, *http.Request) {
+		conn, _ := net.Pipe()
+		added := &connection{Conn: conn, counted: c, memory: plainMemory}
+		closeAll(c.add(added))
+		r := httptest.NewRequest(http.MethodPost, "/poll", nil)
+		return added, r.WithContext(context.WithValue(r.Context(), connectionKey{}, added))
+	}
+	_, polling := open()
+	isDisplaced := false
+	if c.hold(polling, 0, func() { isDisplaced = true }) == nil {
+		t.Fatal("a poll is not held")
+	}
+	const kept = 9 // there is room for 10
+	for range kept {
+		_, r := open()
+		if _, isKept := c.keep(r); !isKept {
+			t.Fatal("a request does not keep its place")
+		}
+	}
+	under = pressure
+	c.giveWay()
+	if !isDisplaced {
+		t.Error("the poll is still held")
+	}
+	last, r := open()
+	if last.weight == 0 {
+		t.Fatal("whoever comes is closed")
+	}
+	if !c.isFull() {
+		t.Error("there seems to be room")
+	}
+	if _, isKept := c.keep(r); !isKept {
+		t.Error("a request for which there is room does not keep its place")
+	}
+	if latest, r := open(); latest.weight == 0 || c.hold(r, 0, func() {}) != nil {
+		t.Error("it is closed, or its poll is held")
+	}
+	if all := c.open + others; all > room {
+		t.Errorf("all take %d KB of %d", all, room)
+	}
+}
+
+// Once a flood has ended, hardly anything is requested, and Go itself would collect the garbage two minutes
+// later. It is collected as long as there is pressure, so that what was taken comes back.
+func TestPressureEnds(t *testing.T) {
+	t.Parallel()
+	const limit = 4 << 20
+	var live, collections atomic.Int64
+	live.Store(limit)
+	collections.Store(1)
+	s := serve(t, func(c *Config) {
+		c.timing.memory = time.Millisecond
+		c.measureMemory = func() memoryUse {
+			return memoryUse{live: live.Load(), heapLimit: limit, collections: uint64(collections.Load())}
+		}
+		c.collectGarbage = func() {
+			live.Store(0)
+			collections.Add(1)
+		}
+	})
+	eventually(t, "there was pressure, and it has ended", func() bool {
+		return collections.Load() > 1 && s.server.pressure.kilobytes() == 0
+	})
+	ended := collections.Load()
+	time.Sleep(100 * s.server.config.timing.memory)
+	if got := collections.Load(); got != ended {
+		t.Errorf("%d collections without pressure", got-ended)
+	}
 }
 
 // What is in use is found once it has been collected, and without GOMEMLIMIT it is never too much.

@@ -136,8 +136,8 @@ func newServer(app core.App, config Config, records *plugins.Records) (*server, 
 	s.connections = newConnections(config.connectionsMemory, func() int {
 		logins := max(0, s.sessions.PendingCount()-fewLogins) * loginMemory / 10
 		networks := max(0, s.sessions.NetworkCount()-fewLogins) * networkMemory / 10
-		return logins + networks + refreshes.bytes()>>10 + s.pressure.kilobytes()
-	})
+		return logins + networks + refreshes.bytes()>>10
+	}, s.pressure.kilobytes)
 	s.metrics = newMetrics(s.sessions, config.Version)
 	s.metrics.addDisk(app.DataDir())
 	s.metrics.addCluster(membership)
