@@ -113,6 +113,53 @@ func TestForgottenBodiesAreNotCounted(t *testing.T) {
 	}
 }
 
+// What is sent to a provider, or kept for the plugin meanwhile, counts with the connection of its request,
+// until the provider has answered.
+func TestWhatIsSentIsCounted(t *testing.T) {
+	t.Parallel()
+	const size = 2 << 10
+	long := strings.Repeat("x", size)
+	for name, begin := range map[string]func(s *testServer) (line, form string){
+		"a refresh":    func(*testServer) (string, string) { return "POST /refresh", "code=" + long },
+		"a revocation": func(*testServer) (string, string) { return "POST /revoke", "token=" + long },
+		"an exchange": func(s *testServer) (string, string) {
+			authorizationURL, _ := s.Authorize()
+			_, query, _ := strings.Cut(s.Agree(authorizationURL), "?")
+			return "POST /redirect", "about=" + long + "&" + query
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := serve(t, func(c *Config) {
+				withRevoke("")(c)
+				confirming("never")(c)
+				c.Plugin.RedirectParams = []string{"about"}
+			})
+			line, form := begin(s)
+			s.Client.CloseIdleConnections()
+			release := sync.OnceFunc(s.atProvider(line).release)
+			t.Cleanup(release) // else a failure would wait for the end of it
+			connection := s.dial(t)
+			fmt.Fprintf(connection, "%s HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n%s",
+				line, len(form), form)
+			// The code of the exchange is too short to count.
+			const want = plainMemory + sentMemory*size>>10
+			eventually(t, "it waits, and what was sent is counted", func() bool {
+				open, kept := s.memoryNow()
+				return open == want && kept == want
+			})
+			release()
+			if got := sendOn(t, connection, ""); got == 0 {
+				t.Error("it is not answered")
+			}
+			eventually(t, "it counts no longer", func() bool {
+				open, kept := s.memoryNow()
+				return open <= plainMemory && kept == 0
+			})
+		})
+	}
+}
+
 // Of bodies that are large and do not end only a few are read at a time. Small ones are read all the same,
 // and large ones again once there is room.
 func TestLargeBodiesAreBounded(t *testing.T) {

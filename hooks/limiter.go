@@ -218,22 +218,30 @@ func (g *gate) enter(network netip.Prefix, provider string) (leave func(), err e
 	}, nil
 }
 
+// sentMemory is what each byte takes that is sent to a provider, as long as that does not answer: it is there
+// as it came, and in a form, where it may be encoded as three.
+const sentMemory = 4
+
 // enter lets a request in at a gate whose number of requests is small, and keeps its connection until leave
-// is called. It fails like [gate.enter], also if there is no room to keep the connection, and tells the client
-// when to try again.
-func (s *server) enter(g *gate, e *request, provider string) (leave func(), err error) {
+// is called. So many bytes of it are sent to the provider, and count with the connection meanwhile. It fails
+// like [gate.enter], also if there is no room to keep the connection, and tells the client when to try again.
+func (s *server) enter(g *gate, e *request, provider string, sent int) (leave func(), err error) {
 	uncount, err := g.enter(s.clientNetwork(e), provider)
 	if err != nil {
 		e.setRetryAfter(retryBusy)
 		return nil, err
 	}
+	memory := sentMemory * sent >> 10
+	countMore(e.Request, memory)
 	release, kept := s.connections.keep(e.Request)
 	if !kept {
+		countMore(e.Request, -memory)
 		uncount()
 		e.setRetryAfter(retryBusy)
 		return nil, errBusy
 	}
 	return func() {
+		countMore(e.Request, -memory)
 		release()
 		uncount()
 	}, nil

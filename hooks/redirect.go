@@ -111,7 +111,11 @@ func (s *server) useState(e *request, response oauth.AuthorizationResponse) erro
 		return errRestarting
 	}
 	defer s.exchanging.RUnlock()
-	leave, err := s.enter(s.exchangeGate, e, oauth.HostOf(e.plugin.TokenEndpoint))
+	size := len(response.Code)
+	for _, value := range e.redirectParams(&e.plugin.Client) {
+		size += len(value)
+	}
+	leave, err := s.enter(s.exchangeGate, e, oauth.HostOf(e.plugin.TokenEndpoint), size)
 	if err != nil {
 		return errManySignIns
 	}

@@ -122,7 +122,7 @@ func (s *server) redeem(e *request, client *oauth.Client, refreshToken string) (
 		e.setRetryAfter(wait)
 		return nil, errRefreshLimit
 	}
-	leave, err := s.enter(s.providerGate, e, oauth.HostOf(e.plugin.RefreshEndpoint))
+	leave, err := s.enter(s.providerGate, e, oauth.HostOf(e.plugin.RefreshEndpoint), len(refreshToken))
 	if err != nil {
 		return nil, err
 	}

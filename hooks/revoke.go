@@ -60,7 +60,8 @@ func (s *server) revoke(e *request) error {
 			return errRevokeLimit
 		}
 	}
-	leave, err := s.enter(s.providerGate, e, oauth.HostOf(e.plugin.RevokeEndpoint))
+	size := len(token.Value) + len(token.TypeHint)
+	leave, err := s.enter(s.providerGate, e, oauth.HostOf(e.plugin.RevokeEndpoint), size)
 	if err != nil {
 		return err
 	}
