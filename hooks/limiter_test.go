@@ -303,3 +303,19 @@ func TestGateOfNeighbors(t *testing.T) {
 		}
 	}
 }
+
+// fill fills a gate with requests to a provider, each from a network of its own, until empty is called.
+func fill(g *gate, provider string) (empty func()) {
+	var leaves []func()
+	for i := range g.bounds.inAll + 1 {
+		network := netip.PrefixFrom(netip.AddrFrom4([4]byte{203, 0, byte(i >> 8), byte(i)}), 32)
+		if leave, err := g.enter(network, provider); err == nil {
+			leaves = append(leaves, leave)
+		}
+	}
+	return func() {
+		for _, leave := range leaves {
+			leave()
+		}
+	}
+}

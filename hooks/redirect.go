@@ -111,6 +111,10 @@ func (s *server) useState(e *request, response oauth.AuthorizationResponse) erro
 		return errRestarting
 	}
 	defer s.exchanging.RUnlock()
+	// A state that is made up, or has been used, takes no place: anybody may send any number of those.
+	if _, err := s.peek(e, response.State); err != nil {
+		return err
+	}
 	size := len(response.Code)
 	for _, value := range e.redirectParams(&e.plugin.Client) {
 		size += len(value)

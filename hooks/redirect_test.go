@@ -16,6 +16,7 @@ import (
 
 	"github.com/pocketbase/dbx"
 
+	"plugin-oauth/hooks/oauth"
 	"plugin-oauth/hooks/session"
 	"plugin-oauth/internal/testkit"
 )
@@ -682,6 +683,19 @@ func TestExchangesAreBounded(t *testing.T) {
 	done.Wait()
 	s.ExpectPage("again", s.Get(callback), http.StatusOK, "You are signed in")
 	s.expectTokens(readKey)
+}
+
+// States that somebody made up take no place from those who sign in.
+func TestMadeUpStatesTakeNoPlace(t *testing.T) {
+	t.Parallel()
+	s := serve(t, nil)
+	defer fill(s.server.exchangeGate, oauth.HostOf(s.Provider.URL))()
+	const unknown = "This sign-in is not known here"
+	page := s.Get("/redirect?error=access_denied&state=made-up")
+	s.ExpectPage("an error", page, http.StatusBadRequest, unknown)
+	page = s.Request(http.MethodPost, "/redirect", "choice=continue&code=c&state=made-up",
+		"Content-Type: application/x-www-form-urlencoded", "Sec-Fetch-Site: same-origin")
+	s.ExpectPage("a choice", page, http.StatusBadRequest, unknown)
 }
 
 // What a browser fetches before anybody opens it uses up nothing, and no browser keeps the answer.
