@@ -20,8 +20,15 @@ var errAuthorizeLimit = &responseError{
 }
 
 // storeBounds bounds the logins that are being stored, and those that are being cancelled. If the disk stands
-// still, their connections are closed for others, but what they take stays in memory until it answers.
-var storeBounds = bounds{network: 256, inAll: 512}
+// still, their connections are closed for others, but what they take stays in memory until it answers. Each
+// of the two kinds leaves a quarter to the other: anybody may cancel as often as they like.
+var storeBounds = bounds{network: 256, provider: 384, inAll: 512}
+
+// The kinds. They are to this gate what providers are to others.
+const (
+	kindStart  = "start"
+	kindCancel = "cancel"
+)
 
 var errSlowDisk = &responseError{
 	Status:      http.StatusServiceUnavailable,
@@ -29,9 +36,9 @@ var errSlowDisk = &responseError{
 	Description: "The service is slow to store what it gets at the moment. Try again in some seconds.",
 }
 
-// enterStore lets a request store something until leave is called, unless too many do so.
-func (s *server) enterStore(e *request) (leave func(), err error) {
-	uncount, err := s.storeGate.enter(s.clientNetwork(e), "")
+// enterStore lets a request of a kind store something until leave is called, unless too many do so.
+func (s *server) enterStore(e *request, kind string) (leave func(), err error) {
+	uncount, err := s.storeGate.enter(s.clientNetwork(e), kind)
 	if err != nil {
 		e.setRetryAfter(retryBusy)
 		return nil, errSlowDisk
@@ -108,7 +115,7 @@ func (s *server) reserveLogin(e *request, network netip.Prefix) time.Duration {
 
 // storeLogin begins a login, unless too many are being stored.
 func (s *server) storeLogin(e *request, login session.StartRequest) (session.Started, error) {
-	leave, err := s.enterStore(e)
+	leave, err := s.enterStore(e, kindStart)
 	if err != nil {
 		return session.Started{}, err
 	}

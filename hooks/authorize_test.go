@@ -255,3 +255,16 @@ func TestSlowDiskIsNotWaitedFor(t *testing.T) {
 	first.Wait()
 	s.Expect("cancel", s.Post("/cancel?readKey="+readKey), http.StatusNoContent, "")
 }
+
+// However many cancel at the same time, others can start a sign-in, and the other way round.
+func TestCancellationsLeaveRoom(t *testing.T) {
+	t.Parallel()
+	s := serve(t, nil)
+	empty := fill(s.server.storeGate, kindCancel)
+	got := s.Post("/cancel?readKey=made-up")
+	s.ExpectError("one too many", got, http.StatusServiceUnavailable, "temporarily_unavailable")
+	_, readKey := s.Authorize()
+	empty()
+	defer fill(s.server.storeGate, kindStart)()
+	s.Expect("cancel", s.Post("/cancel?readKey="+readKey), http.StatusNoContent, "")
+}

@@ -10,7 +10,7 @@ import (
 // is: nobody learns which there are, and nothing is left to do.
 func (s *server) cancel(e *request) error {
 	readKey := e.param("readKey")
-	leave, err := s.enterStore(e)
+	leave, err := s.enterStore(e, kindCancel)
 	if err != nil {
 		return err
 	}
