@@ -422,7 +422,8 @@ func TestSlowReadersTakeNoPlaces(t *testing.T) {
 		_, r = s.counted(t, r)
 		_, read := s.serveSlowly(r)
 		for _, g := range []*gate{
-			s.server.exchangeGate, s.server.providerGate, s.server.pollGate, s.server.revisitGate,
+			s.server.exchangeGate, s.server.providerGate, s.server.unknownGate, s.server.pollGate,
+			s.server.revisitGate,
 		} {
 			g.mu.Lock()
 			if g.total != 0 {

@@ -30,6 +30,11 @@ const maxRefreshToken = 20 << 10
 // lasts up to ten seconds if the provider hangs.
 var providerBounds = bounds{network: 64, provider: 384, inAll: 512}
 
+// unknownBounds bounds those of them whose token is not known to be good. They leave a quarter to the others:
+// whoever has a few hundred networks can have junk under way all the time, at a provider that answers as fast
+// as any.
+var unknownBounds = bounds{network: 64, provider: 288, inAll: 384}
+
 // faultShare is how many times as many refreshes as REFRESH_RATE_LIMIT allows may fail because the provider
 // is down, slow or busy. That says nothing about the tokens, so it does not count with the refused ones; but
 // nobody may send junk without end just because the provider has begun to answer 429.
@@ -122,7 +127,9 @@ func (s *server) redeem(e *request, client *oauth.Client, refreshToken string) (
 		e.setRetryAfter(wait)
 		return nil, errRefreshLimit
 	}
-	leave, err := s.enter(s.providerGate, e, oauth.HostOf(e.plugin.RefreshEndpoint), len(refreshToken))
+	leave, err := s.enterProvider(e, providerRequest{
+		endpoint: e.plugin.RefreshEndpoint, token: token, size: len(refreshToken),
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -155,6 +162,42 @@ func (s *server) redeem(e *request, client *oauth.Client, refreshToken string) (
 			tokens: tokens, about: append(tokenKeys(e, tokens), token), site: siteOf(network),
 		}, nil
 	})
+}
+
+// providerRequest is a refresh or a revocation that is about to be made.
+type providerRequest struct {
+	endpoint string
+	token    tokenKey
+	size     int // of what is sent, in bytes
+}
+
+// enterProvider lets a request in at the gate of the provider until leave is called. One whose token is not
+// known to be good must pass another gate before. It fails like [server.enter].
+func (s *server) enterProvider(e *request, made providerRequest) (leave func(), err error) {
+	provider := oauth.HostOf(made.endpoint)
+	leaveUnknown := func() {}
+	if !s.isOurs(e, made.token) {
+		leaveUnknown, err = s.unknownGate.enter(s.clientNetwork(e), provider)
+		if err != nil {
+			e.setRetryAfter(retryBusy)
+			return nil, err
+		}
+	}
+	leaveAll, err := s.enter(s.providerGate, e, provider, made.size)
+	if err != nil {
+		leaveUnknown()
+		return nil, err
+	}
+	return func() {
+		leaveAll()
+		leaveUnknown()
+	}, nil
+}
+
+// isOurs reports whether a token is known to have come from here. One of a plugin with sealed tokens has been
+// opened, so it did.
+func (s *server) isOurs(e *request, token tokenKey) bool {
+	return s.knownTokens.isGood(token) || e.plugin.Tokens == plugins.TokensSealed
 }
 
 // askOnce asks the provider, unless another machine does so, or did a moment ago: then it returns that
@@ -195,12 +238,10 @@ func (s *server) forgetAnswers(e *request, token tokenKey) {
 // forgetTime bounds how long a revocation waits for the other machines.
 const forgetTime = 2 * time.Second
 
-// sentRefreshToken says what is known of a refresh token. One of a plugin with sealed tokens has been opened,
-// so it came from here.
+// sentRefreshToken says what is known of a refresh token.
 func (s *server) sentRefreshToken(e *request, refreshToken string, key tokenKey) sentCredential {
 	_, replaced := s.knownTokens.replaced.get(key)
-	isOurs := s.knownTokens.isGood(key) || e.plugin.Tokens == plugins.TokensSealed
-	return sentCredential{value: refreshToken, issued: isOurs && !replaced, key: key}
+	return sentCredential{value: refreshToken, issued: s.isOurs(e, key) && !replaced, key: key}
 }
 
 // isRefusal reports whether an error is the provider's answer to a token that it does not accept. It is not

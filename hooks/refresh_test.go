@@ -732,6 +732,25 @@ func TestProviderRequestsAreBounded(t *testing.T) {
 	}
 }
 
+// However much junk is under way at a provider, tokens that came from here are refreshed and revoked.
+func TestJunkLeavesRoomToKnownTokens(t *testing.T) {
+	t.Parallel()
+	s := serve(t, withRevoke(""))
+	_, readKey := s.Login()
+	s.expectTokensAgain(readKey)
+	defer fill(s.server.unknownGate, oauth.HostOf(s.Provider.URL))()
+	for _, target := range []string{"/refresh?code=junk", "/revoke?token=junk"} {
+		got := s.Request(http.MethodPost, target, "", "Accept: application/json")
+		s.ExpectError(target, got, http.StatusServiceUnavailable, "temporarily_unavailable")
+		expectRetryAfter(t, got)
+	}
+	for _, target := range []string{"/refresh?code=RT-1", "/revoke?token=RT-1"} {
+		if got := s.Post(target); got.Status != http.StatusOK {
+			t.Errorf("%s: %d %s", target, got.Status, got.Body)
+		}
+	}
+}
+
 // All tenants of a provider share what it may have under way: anybody can make up their names.
 func TestTenantsShareABound(t *testing.T) {
 	t.Parallel()

@@ -61,7 +61,9 @@ func (s *server) revoke(e *request) error {
 		}
 	}
 	size := len(token.Value) + len(token.TypeHint)
-	leave, err := s.enter(s.providerGate, e, oauth.HostOf(e.plugin.RevokeEndpoint), size)
+	leave, err := s.enterProvider(e, providerRequest{
+		endpoint: e.plugin.RevokeEndpoint, token: key, size: size,
+	})
 	if err != nil {
 		return err
 	}

@@ -45,6 +45,7 @@ type server struct {
 	storeGate        *gate // logins that are being stored or cancelled
 	exchangeGate     *gate // of codes
 	providerGate     *gate // refreshes and revocations
+	unknownGate      *gate // those of them whose token is not known to be good
 	revisitGate      *gate // redirects that wait for the exchange of a code
 	pollGate         *gate // held polls
 	apiCalls         *apiCalls
@@ -111,6 +112,7 @@ func newServer(app core.App, config Config, records *plugins.Records) (*server, 
 		storeGate:        newGate(storeBounds),
 		exchangeGate:     newGate(exchangeBounds),
 		providerGate:     newGate(providerBounds),
+		unknownGate:      newGate(unknownBounds),
 		revisitGate:      newGate(exchangeBounds),
 		pollGate:         newGate(bounds{network: networkPolls, inAll: heldPolls}),
 		apiCalls:         &apiCalls{bounds: fetchBounds},
