@@ -91,6 +91,17 @@ func (l *limiter) peek(network netip.Prefix, now time.Time) time.Duration {
 	return l.wait(network, now)
 }
 
+// left returns how many requests a network still has in this window.
+func (l *limiter) left(network netip.Prefix, now time.Time) int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.limit.Requests < 0 {
+		return math.MaxInt
+	}
+	l.wait(network, now)
+	return l.limit.Requests - l.count[network]
+}
+
 // spend counts a request even if the network is over its limit. It returns the end of the window if at least
 // half of the limit is used, or else zero.
 func (l *limiter) spend(network netip.Prefix, now time.Time) (resetAt time.Time) {
@@ -195,6 +206,11 @@ var (
 // of the room at the most, and two take a third each. In the same way half of what a site may have is kept
 // for those of its networks that have none.
 func (g *gate) enter(network netip.Prefix, provider string) (leave func(), err error) {
+	return g.enterUpTo(g.bounds.network, network, provider)
+}
+
+// enterUpTo is enter for a network that may have no more than so many under way.
+func (g *gate) enterUpTo(most int, network netip.Prefix, provider string) (leave func(), err error) {
 	site, share := siteOf(network), 1
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -204,7 +220,7 @@ func (g *gate) enter(network netip.Prefix, provider string) (leave func(), err e
 	isFull := func(held, room int) bool { return max(1, held) > (room+share-1)/share }
 	there := g.fromSite[siteAtProvider{site: site, provider: provider}]
 	switch {
-	case g.underWay[network] >= g.bounds.network:
+	case g.underWay[network] >= min(most, g.bounds.network):
 		return nil, errNetworkBusy
 	case isFull(g.underWay[site], g.bounds.inAll-g.total),
 		isFull(there, g.bounds.provider-g.toProvider[provider]):

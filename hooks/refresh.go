@@ -129,6 +129,7 @@ func (s *server) redeem(e *request, client *oauth.Client, refreshToken string) (
 	}
 	leave, err := s.enterProvider(e, providerRequest{
 		endpoint: e.plugin.RefreshEndpoint, token: token, size: len(refreshToken),
+		unknown: s.refreshLimit.left(network, now), // if all of them are refused, they keep to the limit
 	})
 	if err != nil {
 		return nil, err
@@ -169,6 +170,7 @@ type providerRequest struct {
 	endpoint string
 	token    tokenKey
 	size     int // of what is sent, in bytes
+	unknown  int // how many the network may have under way whose token is not known to be good
 }
 
 // enterProvider lets a request in at the gate of the provider until leave is called. One whose token is not
@@ -177,7 +179,7 @@ func (s *server) enterProvider(e *request, made providerRequest) (leave func(), 
 	provider := oauth.HostOf(made.endpoint)
 	leaveUnknown := func() {}
 	if !s.isOurs(e, made.token) {
-		leaveUnknown, err = s.unknownGate.enter(s.clientNetwork(e), provider)
+		leaveUnknown, err = s.unknownGate.enterUpTo(made.unknown, s.clientNetwork(e), provider)
 		if err != nil {
 			e.setRetryAfter(retryBusy)
 			return nil, err

@@ -732,6 +732,34 @@ func TestProviderRequestsAreBounded(t *testing.T) {
 	}
 }
 
+// What is sent at the same time keeps to the limit of refused refreshes as well: no more are under way than
+// may still be refused. The others are told when to try again.
+func TestRefreshesUnderWayKeepToTheLimit(t *testing.T) {
+	t.Parallel()
+	s := serve(t, limitRefreshes(newTestClock()))
+	arrived, release := make(chan struct{}, 100), make(chan struct{})
+	s.Provider.Answers(func(w http.ResponseWriter, r *http.Request) {
+		arrived <- struct{}{}
+		<-release
+		answerJSON(http.StatusBadRequest, `{"error":"invalid_grant"}`)(w, r)
+	})
+	var done sync.WaitGroup
+	for range 10 {
+		done.Go(func() {
+			s.expectTextError(s.refreshFrom("192.0.2.1", rand.Text()), http.StatusBadRequest, "invalid_grant")
+		})
+		<-arrived
+	}
+	got := s.refreshFrom("192.0.2.1", "another")
+	s.expectTextError(got, http.StatusTooManyRequests, "temporarily_unavailable")
+	expectRetryAfter(t, got)
+	close(release)
+	done.Wait()
+	if asked := s.Provider.Exchanges(); asked != 10 {
+		t.Errorf("the provider had %d", asked)
+	}
+}
+
 // However much junk is under way at a provider, tokens that came from here are refreshed and revoked.
 func TestJunkLeavesRoomToKnownTokens(t *testing.T) {
 	t.Parallel()

@@ -63,6 +63,7 @@ func (s *server) revoke(e *request) error {
 	size := len(token.Value) + len(token.TypeHint)
 	leave, err := s.enterProvider(e, providerRequest{
 		endpoint: e.plugin.RevokeEndpoint, token: key, size: size,
+		unknown: unknownBounds.network, // each has been counted
 	})
 	if err != nil {
 		return err
