@@ -563,6 +563,15 @@ func TestKeptConnectionsLeaveRoom(t *testing.T) {
 	}
 }
 
+// openOne opens a connection, and returns it with a request that comes on it.
+func (c *connections) openOne() (*connection, *http.Request) {
+	conn, _ := net.Pipe()
+	added := &connection{Conn: conn, counted: c, memory: plainMemory}
+	closeAll(c.add(added))
+	r := httptest.NewRequest(http.MethodPost, "/poll", nil)
+	return added, r.WithContext(context.WithValue(r.Context(), connectionKey{}, added))
+}
+
 // What the logins take that are under way is not there for connections: as they grow more, held polls and
 // other connections make room for them.
 func TestLoginsTakeRoom(t *testing.T) {
@@ -570,31 +579,24 @@ func TestLoginsTakeRoom(t *testing.T) {
 	const room, polls = 24 * plainMemory, 10
 	logins := 0
 	c := newConnections(room, func() int { return logins }, nothingElse)
-	open := func() (*connection, *http.Request) {
-		conn, _ := net.Pipe()
-		added := &connection{Conn: conn, counted: c, memory: plainMemory}
-		closeAll(c.add(added))
-		r := httptest.NewRequest(http.MethodPost, "/poll", nil)
-		return added, r.WithContext(context.WithValue(r.Context(), connectionKey{}, added))
-	}
 	displaced := 0
 	for range polls {
-		if _, r := open(); c.hold(r, 0, func() { displaced++ }) == nil {
+		if _, r := c.openOne(); c.hold(r, 0, func() { displaced++ }) == nil {
 			t.Fatal("a poll is not held")
 		}
 	}
 	for range room/plainMemory - polls {
-		open()
+		c.openOne()
 	}
 	logins = room / 2 // of which eleven twelfths are for what keeps its place
-	_, newest := open()
+	_, newest := c.openOne()
 	if all := c.open + logins; displaced != 0 || all > room {
 		t.Errorf("%d polls are answered, and all take %d KB of %d", displaced, all, room)
 	}
 	if logins = c.maxKept - (polls-1)*plainMemory; c.hold(newest, 0, func() {}) != nil {
 		t.Error("another poll is held")
 	}
-	if open(); displaced != 1 || c.open+logins > room {
+	if c.openOne(); displaced != 1 || c.open+logins > room {
 		t.Errorf("%d polls are answered, and all take %d KB of %d", displaced, c.open+logins, room)
 	}
 }

@@ -1,10 +1,8 @@
 package hooks
 
 import (
-	"context"
 	"net"
 	"net/http"
-	"net/http/httptest"
 	"os"
 	"runtime"
 	"sync/atomic"
@@ -81,21 +79,14 @@ func TestPressureKeepsNobodyOut(t *testing.T) {
 	const others, pressure = room / 2, room / 2
 	under := 0
 	c := newConnections(room, func() int { return others }, func() int { return under })
-	open := func() (*connection, *http.Request) {
-		conn, _ := net.Pipe()
-		added := &connection{Conn: conn, counted: c, memory: plainMemory}
-		closeAll(c.add(added))
-		r := httptest.NewRequest(http.MethodPost, "/poll", nil)
-		return added, r.WithContext(context.WithValue(r.Context(), connectionKey{}, added))
-	}
-	_, polling := open()
+	_, polling := c.openOne()
 	isDisplaced := false
 	if c.hold(polling, 0, func() { isDisplaced = true }) == nil {
 		t.Fatal("a poll is not held")
 	}
 	const kept = 9 // there is room for 10
 	for range kept {
-		_, r := open()
+		_, r := c.openOne()
 		if _, isKept := c.keep(r); !isKept {
 			t.Fatal("a request does not keep its place")
 		}
@@ -105,7 +96,7 @@ func TestPressureKeepsNobodyOut(t *testing.T) {
 	if !isDisplaced {
 		t.Error("the poll is still held")
 	}
-	last, r := open()
+	last, r := c.openOne()
 	if last.weight == 0 {
 		t.Fatal("whoever comes is closed")
 	}
@@ -115,7 +106,7 @@ func TestPressureKeepsNobodyOut(t *testing.T) {
 	if _, isKept := c.keep(r); !isKept {
 		t.Error("a request for which there is room does not keep its place")
 	}
-	if latest, r := open(); latest.weight == 0 || c.hold(r, 0, func() {}) != nil {
+	if latest, r := c.openOne(); latest.weight == 0 || c.hold(r, 0, func() {}) != nil {
 		t.Error("it is closed, or its poll is held")
 	}
 	if all := c.open + others; all > room {
