@@ -28,15 +28,17 @@ func portOf(listener net.Listener) string { return port(listener.Addr().String()
 func TestListenOnBothLoopbacks(t *testing.T) {
 	t.Parallel()
 	testkit.NeedIPv6(t)
+	free := func() string { return port(freeAddress(t)) }
 	for _, test := range []struct {
 		address string
 		both    bool
 		want    string // the addresses that are listened on
 	}{
 		{address: "localhost:0", want: "127.0.0.1 ::1"},
-		{address: "127.0.0.1:0", both: true, want: "127.0.0.1 ::1"},
-		{address: "127.0.0.1:0", want: "127.0.0.1"},
-		{address: "[::1]:0", want: "::1"},
+		{address: "localhost:" + free(), want: "127.0.0.1 ::1"},
+		{address: "127.0.0.1:" + free(), both: true, want: "127.0.0.1 ::1"},
+		{address: "127.0.0.1:" + free(), want: "127.0.0.1"},
+		{address: "[::1]:" + free(), want: "::1"},
 	} {
 		t.Run(test.address, func(t *testing.T) {
 			listener, err := listen(test.address, test.both)
@@ -62,6 +64,10 @@ func TestListenOnBothLoopbacks(t *testing.T) {
 			if _, err := listener.Accept(); !errors.Is(err, net.ErrClosed) {
 				t.Errorf("after it was closed: %v", err)
 			}
+			if port(test.address) == "0" {
+				return // anybody may have it by now
+			}
+			testkit.AwaitExec()
 			for _, host := range strings.Fields(test.want) {
 				listenAt(t, host, portOf(listener))
 			}
@@ -76,16 +82,18 @@ func TestLoopbackIsTaken(t *testing.T) {
 	for i, host := range loopbacks {
 		t.Run(host, func(t *testing.T) {
 			t.Parallel()
-			taken := listenAt(t, host, "0")
+			taken := listenAt(t, host, port(freeAddress(t)))
 			_, err := listen("localhost:"+portOf(taken), false)
 			if !errors.Is(err, syscall.EADDRINUSE) || !strings.Contains(err.Error(), taken.Addr().String()) {
 				t.Errorf("the error is %v", err)
 			}
+			testkit.AwaitExec()
 			other := listenAt(t, loopbacks[1-i], portOf(taken))
 			if got := takenLoopback(other); got != taken.Addr().String() {
 				t.Errorf("%q is taken", got)
 			}
 			taken.Close()
+			testkit.AwaitExec()
 			if got := takenLoopback(other); got != "" {
 				t.Errorf("%q is taken by nobody", got)
 			}

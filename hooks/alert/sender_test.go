@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -12,6 +11,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"plugin-oauth/internal/testkit"
 )
 
 // chat is a webhook. It answers with a handler once it has read a message.
@@ -44,14 +45,11 @@ func TestPost(t *testing.T) {
 // What goes wrong is said without the address, and nothing is followed or sent twice.
 func TestPostErrors(t *testing.T) {
 	t.Parallel()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	gone, err := testkit.FreeAddress()
 	if err != nil {
 		t.Fatal(err)
 	}
-	gone := "http://" + listener.Addr().String() + "/secret"
-	if err := listener.Close(); err != nil {
-		t.Fatal(err)
-	}
+	gone = "http://" + gone + "/secret"
 	var followed atomic.Bool
 	elsewhere := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
 		followed.Store(true)

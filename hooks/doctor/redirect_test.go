@@ -218,12 +218,16 @@ func TestOtherLoopback(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			port := "0"
+			address, err := testkit.FreeAddress()
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, port, _ := net.SplitHostPort(address)
 			if test.at4 != nil {
-				_, port, _ = net.SplitHostPort(listenOn(t, "127.0.0.1:0", test.at4))
+				listenOn(t, address, test.at4)
 			}
 			if test.at6 != nil {
-				_, port, _ = net.SplitHostPort(listenOn(t, "[::1]:"+port, test.at6))
+				listenOn(t, "[::1]:"+port, test.at6)
 			}
 			s := newSetup(t, addresses{self: "http://localhost:" + port, provider: provider})
 			var want []string

@@ -16,6 +16,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"plugin-oauth/internal/testkit"
 )
 
 // serve starts an API, and a service that relays to it. The service answers with the relay's error as text.
@@ -75,11 +77,11 @@ func read(t *testing.T, response *http.Response, err error) string {
 
 func TestErrors(t *testing.T) {
 	t.Parallel()
-	closed, err := net.Listen("tcp", "127.0.0.1:0")
+	closed, err := testkit.FreeAddress()
 	if err != nil {
 		t.Fatal(err)
 	}
-	closed.Close()
+	_, closedPort, _ := net.SplitHostPort(closed)
 	hang := func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)
 		<-r.Context().Done()
@@ -93,9 +95,9 @@ func TestErrors(t *testing.T) {
 		body    io.Reader
 		want    error
 	}{
-		{name: "nobody listens", target: "http://localhost:" + portOf(closed), want: ErrUnreachable},
+		{name: "nobody listens", target: "http://localhost:" + closedPort, want: ErrUnreachable},
 		{name: "no such host", target: "https://api.invalid", want: ErrUnreachable},
-		{name: "private by number", target: "https://127.0.0.1:" + portOf(closed), want: ErrPrivateAddress},
+		{name: "private by number", target: "https://127.0.0.1:" + closedPort, want: ErrPrivateAddress},
 		{name: "too slow", options: short, api: hang, want: ErrTimeout},
 		{
 			name: "cut before the head", want: ErrUnreachable,

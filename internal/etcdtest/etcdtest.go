@@ -3,7 +3,6 @@ package etcdtest
 
 import (
 	"fmt"
-	"net"
 	"net/url"
 	"os"
 	"testing"
@@ -12,6 +11,8 @@ import (
 	"go.etcd.io/etcd/client/v3/namespace"
 	"go.etcd.io/etcd/server/v3/embed"
 	"go.uber.org/zap"
+
+	"plugin-oauth/internal/testkit"
 )
 
 // endpoint is the address of the etcd of this process.
@@ -38,11 +39,9 @@ func serve() (stop func(), err error) {
 	if err != nil {
 		return nil, err
 	}
-	free, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
+	if endpoint, err = testkit.FreeAddress(); err != nil {
 		return nil, err
 	}
-	endpoint = free.Addr().String()
 	client := url.URL{Scheme: "http", Host: endpoint}
 	peer := url.URL{Scheme: "http", Host: "127.0.0.1:0"}
 	config := embed.NewConfig()
@@ -52,9 +51,6 @@ func serve() (stop func(), err error) {
 	config.InitialCluster = "a=" + peer.String()
 	config.ZapLoggerBuilder = embed.NewZapLoggerBuilder(zap.NewNop())
 	config.UnsafeNoFsync = true
-	if err := free.Close(); err != nil {
-		return nil, err
-	}
 	server, err := embed.StartEtcd(config)
 	if err != nil {
 		return nil, err

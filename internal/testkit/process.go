@@ -61,7 +61,7 @@ const anyPort = "127.0.0.1:0"
 
 // FreeAddress returns an address of this machine, such as 127.0.0.1:12345, that nobody listens at. Its port
 // is below those that systems give to outgoing connections and to listeners that take any port, so it stays
-// free until the program that it is for listens.
+// free until somebody listens whom it is for.
 func FreeAddress() (string, error) {
 	const first, last, tries = 10_000, 32_000, 100
 	var err error
@@ -69,10 +69,20 @@ func FreeAddress() (string, error) {
 		address := fmt.Sprintf("127.0.0.1:%d", first+rand.IntN(last-first))
 		var listener net.Listener
 		if listener, err = net.Listen("tcp", address); err == nil {
-			return address, listener.Close()
+			err := listener.Close()
+			AwaitExec()
+			return address, err
 		}
 	}
 	return "", err
+}
+
+// AwaitExec returns when the programs that this process is starting run. Each has a copy of all that is open
+// here until then (on Linux, for as long as [syscall.ForkLock] is held), so that the port of a listener that
+// has been closed may not be free yet.
+func AwaitExec() {
+	syscall.ForkLock.RLock()
+	defer syscall.ForkLock.RUnlock()
 }
 
 // Command is a program that listens at an address, as a process of its own. It may be started again after it
