@@ -21,7 +21,7 @@ var errAuthorizeLimit = &responseError{
 
 // storeBounds bounds the logins that are being stored, and those that are being cancelled. If the disk stands
 // still, their connections are closed for others, but what they take stays in memory until it answers. Each
-// of the two kinds leaves a quarter to the other: anybody may cancel as often as they like.
+// of the two kinds leaves a quarter to the other.
 var storeBounds = bounds{network: 256, provider: 384, inAll: 512}
 
 // The kinds. They are to this gate what providers are to others.

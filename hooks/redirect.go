@@ -223,33 +223,13 @@ func (s *server) failLogin(
 }
 
 // revisit says what became of the login of a state that has been used: people reload pages, and some
-// providers redirect twice. It waits for a code that is being exchanged. There are few of those, so not many
-// may wait: each takes more than a held poll does, and all of them go on at the same moment.
+// providers redirect twice. It waits for a code that is being exchanged.
 func (s *server) revisit(e *request, state string) error {
-	leave, err := s.revisitGate.enter(s.clientNetwork(e), "")
+	row, err := s.sessions.Outcome(e.Request.Context(), e.owner(), state)
+	if errors.Is(err, session.ErrPending) {
+		row, err = s.awaitOutcome(e, state)
+	}
 	if err != nil {
-		return errUnderWay
-	}
-	defer leave()
-	ctx, cancel := context.WithTimeout(e.Request.Context(), s.config.timing.provider+time.Second)
-	defer cancel()
-	release := s.connections.hold(e.Request, 0, cancel)
-	if release == nil {
-		return errUnderWay
-	}
-	defer release()
-	go func() {
-		defer cancel()
-		select {
-		case <-s.closing:
-		case <-ctx.Done():
-		}
-	}()
-	row, err := s.sessions.Revisit(ctx, e.owner(), state)
-	switch {
-	case errors.Is(err, session.ErrPending):
-		return errUnderWay
-	case err != nil:
 		return err
 	}
 	switch row.Status {
@@ -265,6 +245,35 @@ func (s *server) revisit(e *request, state string) error {
 	default:
 		return failedBefore(e.plugin, row.Code)
 	}
+}
+
+// awaitOutcome waits for a code that is being exchanged. There are few of those, so not many may wait: each
+// takes more than a held poll does, and all of them go on at the same moment.
+func (s *server) awaitOutcome(e *request, state string) (session.Row, error) {
+	leave, err := s.revisitGate.enter(s.clientNetwork(e), "")
+	if err != nil {
+		return session.Row{}, errUnderWay
+	}
+	defer leave()
+	ctx, cancel := context.WithTimeout(e.Request.Context(), s.config.timing.provider+time.Second)
+	defer cancel()
+	release := s.connections.hold(e.Request, 0, cancel)
+	if release == nil {
+		return session.Row{}, errUnderWay
+	}
+	defer release()
+	go func() {
+		defer cancel()
+		select {
+		case <-s.closing:
+		case <-ctx.Done():
+		}
+	}()
+	row, err := s.sessions.Revisit(ctx, e.owner(), state)
+	if errors.Is(err, session.ErrPending) {
+		err = errUnderWay
+	}
+	return row, err
 }
 
 // failedBefore is the answer about a login that has failed. Only its code is known, so the

@@ -510,11 +510,13 @@ func (s *testServer) heldRequests() (held int) {
 	return held
 }
 
-// A redirect that comes again is told what became of its login, whatever it brings, and ends nothing.
+// A redirect that comes again is told what became of its login, whatever it brings and however many wait for
+// theirs, and ends nothing.
 func TestRedirectAgain(t *testing.T) {
 	t.Parallel()
 	clock := newTestClock()
 	root := serve(t, clock.setIn)
+	defer fill(root.server.revisitGate, "")()
 	for name, test := range map[string]struct {
 		end    func(s *testServer, callback, state, readKey string)
 		status int

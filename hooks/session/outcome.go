@@ -106,29 +106,32 @@ func (s *Sessions) Cancel(ctx context.Context, id string) (cancelled bool, err e
 	return s.table.Cancel(ctx, id, CancelledByAdmin(), s.now())
 }
 
-// CancelByReadKey ends the session of a read key for its plugin; see [CancelledByPlugin]. It reports whether
-// the session was still under way, or its tokens were not claimed yet.
-func (s *Sessions) CancelByReadKey(ctx context.Context, owner Owner, readKey string) (bool, error) {
-	id := ""
+// FindCancellable returns the id of the session of a read key for [Sessions.CancelForPlugin], or "" if that
+// would change nothing: it is unknown, has ended, or is being claimed. Tokens that the plugin was sent, and
+// has not acknowledged, are erased: it does not want them again.
+func (s *Sessions) FindCancellable(ctx context.Context, owner Owner, readKey string) (id string, err error) {
 	if login, pending := s.FindPending(owner, readKey); pending {
-		id = login.row.ID
-	} else {
-		claim, err := s.Claim(ctx, owner, readKey)
-		if _, ended := errors.AsType[*Failure](err); ended || isAnswer(err) {
-			return false, nil // it is unknown, has ended, or is being claimed
-		}
-		if err != nil {
-			return false, err
-		}
-		if claim.Again {
-			return false, claim.Ack(ctx) // it does not want them again
-		}
-		if err := claim.Release(ctx); err != nil {
-			return false, err
-		}
-		id = claim.SessionID
+		return login.row.ID, nil
 	}
-	return s.table.Cancel(ctx, id, CancelledByPlugin(), s.now())
+	claim, err := s.Claim(ctx, owner, readKey)
+	_, ended := errors.AsType[*Failure](err)
+	switch {
+	case ended || isAnswer(err):
+		return "", nil
+	case err != nil:
+		return "", err
+	case claim.Again:
+		return "", claim.Ack(ctx)
+	default:
+		return claim.SessionID, claim.Release(ctx)
+	}
+}
+
+// CancelForPlugin ends the session with this id; see [CancelledByPlugin]. If it has ended meanwhile, nothing
+// changes.
+func (s *Sessions) CancelForPlugin(ctx context.Context, id string) error {
+	_, err := s.table.Cancel(ctx, id, CancelledByPlugin(), s.now())
+	return err
 }
 
 // isAnswer reports whether an error says what has become of a session, and not that something is broken.

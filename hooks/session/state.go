@@ -139,15 +139,9 @@ func (s *Sessions) Consume(ctx context.Context, owner Owner, state string) (Pend
 	return newPending(row, state), nil
 }
 
-// Revisit returns the row of a state that has been used, for a browser that comes back once more: its Status,
-// Code and Description say what became of the login. While that is not decided, Revisit waits. It fails with
-// ErrUnknown, with ErrExpired if the time was over before the plugin had the tokens, or with ErrPending if
-// the context ended first.
+// Revisit is Outcome for who can wait: it fails with ErrPending only if the context ends first.
 func (s *Sessions) Revisit(ctx context.Context, owner Owner, state string) (Row, error) {
-	if len(state) > maxKeyLength {
-		return Row{}, ErrUnknown
-	}
-	row, err := s.ended(ctx, owner, state)
+	row, err := s.Outcome(ctx, owner, state)
 	if !errors.Is(err, ErrPending) {
 		return row, err
 	}
@@ -160,12 +154,17 @@ func (s *Sessions) Revisit(ctx context.Context, owner Owner, state string) (Row,
 		case <-ctx.Done():
 		}
 	}
-	return s.ended(ctx, owner, state)
+	return s.Outcome(ctx, owner, state)
 }
 
-// ended returns the row of a state. It fails with ErrPending if the login is under way, and the row has its
-// ID then.
-func (s *Sessions) ended(ctx context.Context, owner Owner, state string) (Row, error) {
+// Outcome returns the row of a state that has been used, for a browser that comes back once more: its Status,
+// Code and Description say what became of the login. It fails with ErrUnknown, with ErrExpired if the time
+// was over before the plugin had the tokens, or with ErrPending if the login is under way, and the row has
+// its ID then.
+func (s *Sessions) Outcome(ctx context.Context, owner Owner, state string) (Row, error) {
+	if len(state) > maxKeyLength {
+		return Row{}, ErrUnknown
+	}
 	// What is known is told even if the context has ended.
 	row, err := s.table.ByState(context.WithoutCancel(ctx), owner, keyHash(state))
 	switch {
