@@ -11,8 +11,6 @@ import (
 	"go.etcd.io/etcd/client/v3/namespace"
 	"go.etcd.io/etcd/server/v3/embed"
 	"go.uber.org/zap"
-
-	"plugin-oauth/internal/testkit"
 )
 
 // endpoint is the address of the etcd of this process.
@@ -39,22 +37,19 @@ func serve() (stop func(), err error) {
 	if err != nil {
 		return nil, err
 	}
-	if endpoint, err = testkit.FreeAddress(); err != nil {
-		return nil, err
-	}
-	client := url.URL{Scheme: "http", Host: endpoint}
-	peer := url.URL{Scheme: "http", Host: "127.0.0.1:0"}
+	anyPort := url.URL{Scheme: "http", Host: "127.0.0.1:0"}
 	config := embed.NewConfig()
 	config.Dir, config.Name = folder, "a"
-	config.ListenPeerUrls, config.AdvertisePeerUrls = []url.URL{peer}, []url.URL{peer}
-	config.ListenClientUrls, config.AdvertiseClientUrls = []url.URL{client}, []url.URL{client}
-	config.InitialCluster = "a=" + peer.String()
+	config.ListenPeerUrls, config.AdvertisePeerUrls = []url.URL{anyPort}, []url.URL{anyPort}
+	config.ListenClientUrls, config.AdvertiseClientUrls = []url.URL{anyPort}, []url.URL{anyPort}
+	config.InitialCluster = "a=" + anyPort.String()
 	config.ZapLoggerBuilder = embed.NewZapLoggerBuilder(zap.NewNop())
 	config.UnsafeNoFsync = true
 	server, err := embed.StartEtcd(config)
 	if err != nil {
 		return nil, err
 	}
+	endpoint = server.Clients[0].Addr().String()
 	<-server.Server.ReadyNotify()
 	return func() {
 		server.Close()
