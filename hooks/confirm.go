@@ -21,8 +21,8 @@ import (
 // mustConfirm returns what to ask the person before the login of a state is finished: a login that comes back
 // from another network than it was started from may have been started by somebody else, who waits for its
 // tokens (RFC 8628 section 5.4, cross-user session fixation). A network that is not known is not the same as
-// any. If any page may call the plugin, one in the person's own browser may have started the login. It
-// returns nil if there is no need to ask, and fails like sessions.Peek.
+// any. If any page may call the plugin, one in the person's own browser may have started the login. And nobody
+// is signed in without seeing it. It returns nil if there is no need to ask, and fails like sessions.Peek.
 func (s *server) mustConfirm(e *request, response oauth.AuthorizationResponse) (*views.Question, error) {
 	if s.config.ConfirmLogin == "never" {
 		return nil, nil
@@ -33,11 +33,18 @@ func (s *server) mustConfirm(e *request, response oauth.AuthorizationResponse) (
 	}
 	network, _ := s.knownNetwork(e)
 	sameNetwork := network != unknownNetwork && !pending.Elsewhere(network)
-	if s.config.ConfirmLogin == "auto" && sameNetwork && !e.plugin.AllowsAnyPage() {
+	if s.config.ConfirmLogin == "auto" && sameNetwork && !e.plugin.AllowsAnyPage() && e.isShown() {
 		return nil, nil
 	}
 	question, err := s.question(e, pending, response)
 	return &question, err
+}
+
+// isShown reports whether a browser shows a page of its own for a request, as far as it says so (Fetch
+// Metadata). A page elsewhere could send the browser through the provider in a hidden frame.
+func (e *request) isShown() bool {
+	destination := e.Request.Header.Get("Sec-Fetch-Dest")
+	return destination == "" || destination == "document"
 }
 
 // peek is sessions.Peek for the plugin of the request.
@@ -124,7 +131,8 @@ var errForeignChoice = &responseError{
 func (e *request) ask(status int, question views.Question) error {
 	// Whoever opened the window could otherwise navigate it away and back at the right moment.
 	e.Response.Header().Set("Cross-Origin-Opener-Policy", "same-origin")
-	// The link may not choose which part of the page is shown first and marked (URL Fragment Text Directives).
+	// The link may not choose which part of the page is shown first (URL Fragment Text Directives). The page's
+	// style lets it mark none.
 	e.Response.Header().Set("Document-Policy", "force-load-at-top")
 	language := e.language()
 	return e.renderPage(status, language, views.ShowQuestion(language, question), formHere)

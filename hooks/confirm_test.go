@@ -115,6 +115,34 @@ func TestConfirmNetworks(t *testing.T) {
 	})
 }
 
+// A page elsewhere that sends a browser through the provider unseen signs nobody in, also on the network that
+// the login was started from.
+func TestConfirmUnseen(t *testing.T) {
+	t.Parallel()
+	root := serve(t, confirming("auto"))
+	for destination, asked := range map[string]bool{
+		"": false, "document": false, "iframe": true, "empty": true, "image": true, "embed": true,
+		"fencedframe": true,
+	} {
+		t.Run(destination, func(t *testing.T) {
+			t.Parallel()
+			s := root.in(t)
+			callback, readKey := s.startFrom(fromHome)
+			headers := []string{fromHome}
+			if destination != "" {
+				headers = append(headers, "Sec-Fetch-Dest: "+destination)
+			}
+			page := s.Request(http.MethodGet, callback, "", headers...)
+			if !asked {
+				s.ExpectPage("redirect", page, http.StatusOK, "You are signed in")
+				return
+			}
+			s.ExpectPage("redirect", page, http.StatusOK, questionTitle)
+			s.Expect("poll", s.Poll(readKey), http.StatusNotFound, bodyPending)
+		})
+	}
+}
+
 // A network that is not known is not the same as any, not even as another that is not known.
 func TestConfirmUnknownNetworks(t *testing.T) {
 	t.Parallel()

@@ -230,7 +230,8 @@ func questionText(words Words, question Question) templ.Component {
 
 // answerOnce lets the form be sent only once, because a second click would be the second use of a code. And
 // it lets the buttons wait again when the window is shown or gets the focus: a click in that moment may be
-// meant for what was there before. In the first second the style of the page does that, without a script.
+// meant for what was there before. Whoever goes on clicking, or typing, has not seen the question yet, and
+// they wait for the end of that. In the first second the style of the page does that, without a script.
 func answerOnce() templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -259,13 +260,13 @@ func answerOnce() templ.Component {
 		var templ_7745c5c3_Var10 string
 		templ_7745c5c3_Var10, templ_7745c5c3_Err = templ.JoinStringErrs(templ.GetNonce(ctx))
 		if templ_7745c5c3_Err != nil {
-			return templ.Error{Err: templ_7745c5c3_Err, FileName: `views/question.templ`, Line: 71, Col: 36}
+			return templ.Error{Err: templ_7745c5c3_Err, FileName: `views/question.templ`, Line: 72, Col: 36}
 		}
 		_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var10))
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 14, "\">\n\t\tconst form = document.querySelector(\"form\");\n\t\tlet since = 0;\n\t\tconst wait = () => {\n\t\t\tsince = performance.now();\n\t\t\tform.classList.remove(\"waits\");\n\t\t\tform.offsetWidth; // so that the animation begins again\n\t\t\tform.classList.add(\"waits\");\n\t\t};\n\t\tform.addEventListener(\"submit\", event => {\n\t\t\tif (form.dataset.sent || performance.now() - since < 1000) {\n\t\t\t\tevent.preventDefault();\n\t\t\t} else {\n\t\t\t\tform.dataset.sent = \"yes\";\n\t\t\t}\n\t\t});\n\t\taddEventListener(\"pageshow\", () => { delete form.dataset.sent; wait(); });\n\t\taddEventListener(\"focus\", wait);\n\t\tdocument.addEventListener(\"visibilitychange\", wait);\n\t</script>")
+		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 14, "\">\n\t\tconst form = document.querySelector(\"form\");\n\t\tlet since = 0;\n\t\tconst wait = () => {\n\t\t\tsince = performance.now();\n\t\t\tform.classList.remove(\"waits\");\n\t\t\tform.offsetWidth; // so that the animation begins again\n\t\t\tform.classList.add(\"waits\");\n\t\t};\n\t\tform.addEventListener(\"submit\", event => {\n\t\t\tif (form.dataset.sent || performance.now() - since < 1000) {\n\t\t\t\tevent.preventDefault();\n\t\t\t} else {\n\t\t\t\tform.dataset.sent = \"yes\";\n\t\t\t}\n\t\t});\n\t\taddEventListener(\"pageshow\", () => { delete form.dataset.sent; wait(); });\n\t\taddEventListener(\"focus\", wait);\n\t\t[\"pointerdown\", \"keydown\"].forEach(type => addEventListener(type, () => {\n\t\t\tif (performance.now() - since < 1000) wait();\n\t\t}));\n\t\tdocument.addEventListener(\"visibilitychange\", wait);\n\t</script>")
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -252,7 +254,7 @@ func waitForButtons(t *testing.T, tab *browser.Page) {
 
 // A click that comes at once was meant for what was there before: the buttons of the question are not there
 // yet, neither for the mouse nor for the keyboard, and no form is sent. So it is again when the window gets
-// the focus, and without a script as well when it is shown.
+// the focus, or while somebody goes on clicking, and without a script as well when it is shown.
 func TestBrowserConfirmWaits(t *testing.T) {
 	t.Parallel()
 	browser.Each(t, testBrowserConfirmWaits)
@@ -297,6 +299,21 @@ func testBrowserConfirmWaits(t *testing.T, engine browser.Engine) {
 			t.Errorf("a second after %s: mouse, keyboard, form are %s", event, got)
 		}
 	}
+	// Whoever goes on clicking or typing, half a second later for example, must wait for as long again.
+	for _, event := range []string{"pointerdown", "keydown"} {
+		restarts := browser.Evaluate[string](t, tab, `(() => {
+			const begins = time => {
+				since = time
+				document.body.dispatchEvent(new Event("`+event+`", { bubbles: true }))
+				return since !== time
+			}
+			return [begins(performance.now() - 500), begins(performance.now() - 1000)].join()
+		})()`)
+		if restarts != "true,false" {
+			t.Errorf("%s: while they wait, and once they show, they wait again: %s", event, restarts)
+		}
+		tab.Until(t, buttonsShow)
+	}
 	// The style alone is what a browser without scripts has.
 	got := browser.Evaluate[string](t, tab, `(() => {
 		const form = document.querySelector("form"), copy = form.cloneNode(true)
@@ -309,8 +326,8 @@ func testBrowserConfirmWaits(t *testing.T, engine browser.Engine) {
 	}
 }
 
-// A link with a text to scroll to does not lead past what the question says, also in a small window. The
-// redirects on the way keep it.
+// A link with a text to scroll to does not lead past what the question says, also in a small window, and marks
+// nothing. The redirects on the way keep it.
 func TestBrowserQuestionBeginsAtItsTop(t *testing.T) {
 	t.Parallel()
 	d := startDemo(t, "always")
@@ -322,13 +339,27 @@ func TestBrowserQuestionBeginsAtItsTop(t *testing.T) {
 	provider := serve(t, http.RedirectHandler(back, http.StatusFound))
 	tab := newChromium(t)
 	resize(t, tab, 420, 220)
-	tab.Navigate(t, serve(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		fmt.Fprintf(w, `<!doctype html><a href="%s#:~:text=reload%%20this%%20page.">Sign in</a>`, provider)
-	})))
-	tab.Click(t, "a")
-	tab.Until(t, `document.querySelector("main.question") && performance.now() > 2000`)
-	if top := browser.Evaluate[float64](t, tab, "scrollY"); top != 0 {
-		t.Errorf("the page is scrolled by %g", top)
+	var pictures [][]byte
+	for _, fragment := range []string{"", "#:~:text=reload%20this%20page."} {
+		tab.Navigate(t, serve(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			fmt.Fprintf(w, `<!doctype html><a href="%s%s">Sign in</a>`, provider, fragment)
+		})))
+		tab.Click(t, "a")
+		tab.Until(t, `document.querySelector("main.question") && performance.now() > 2000`)
+		if top := browser.Evaluate[float64](t, tab, "scrollY"); top != 0 {
+			t.Errorf("the page is scrolled by %g", top)
+		}
+		tab.Run(t, "scrollTo(0, document.body.scrollHeight)")
+		file := filepath.Join(t.TempDir(), "question.png")
+		tab.Screenshot(t, file)
+		picture, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		pictures = append(pictures, picture)
+	}
+	if !bytes.Equal(pictures[0], pictures[1]) {
+		t.Error("the page shows that a link names one of its words")
 	}
 }
 
