@@ -10,10 +10,12 @@ import (
 )
 
 // evictable holds the pending logins of this machine whose state has not been used, by where they were
-// started. When there is no room for another login, the site with the most of them loses one: the oldest of
-// the network that has the most of the site. Of sites with equally many it is one of the region with the most
-// sites. So a flood costs nobody else anything, a neighbor at the same site included. Its zero value is ready
-// for use; Sessions.mu guards it.
+// started. When there is no room for another login, the site that weighs the most loses one: the oldest of
+// the network that has the most of the site. A site weighs as much as it has logins, times those of its whole
+// region. Were it only its own, somebody with all sites of a region could start one login from each, and an
+// office where two people sign in would have more; were it only those of its region, a flood from a few sites
+// of many regions would have fewer than the customers of one large provider. So a flood costs nobody else
+// anything, a neighbor at the same site included. Its zero value is ready for use; Sessions.mu guards it.
 type evictable struct {
 	groups  map[netip.Prefix]*group // the networks and the sites
 	regions map[netip.Prefix]*group
@@ -35,8 +37,8 @@ type group struct {
 	region *group    // of a site
 	own    list.List // of *Login, the oldest first
 	parts  groupHeap // the other networks of a site, or the sites of a region
-	count  int       // of the logins, those of the parts included; of a region, those of its first site
-	sites  int       // of a region
+	count  int       // of the logins, those of the parts included
+	weight int       // of a region: what its first site weighs
 	index  int       // among the regions, the sites of the region, or the other networks of the site
 	age    uint64    // how many groups had been made before
 }
@@ -66,14 +68,14 @@ func (e *evictable) remove(login *Login) {
 }
 
 // takeOldest takes out the login that makes room for one more from a source. It returns nil if there is none.
-// A site loses a login to another only if it has more than that other one would then have, and so does a
-// network to another of its site.
+// A site loses a login to another only if it weighs more than that other one would then, and a network to
+// another of its site only if it has more.
 func (e *evictable) takeOldest(starting source) *Login {
 	if len(e.most) == 0 {
 		return nil
 	}
 	site := e.most[0].parts[0]
-	if own := e.groups[starting.site]; own != nil && own.count+1 >= site.count {
+	if own := e.groups[starting.site]; own != nil && (own.count+1)*(own.region.count+1) >= e.most[0].weight {
 		site = own
 	}
 	loser := site.largest()
@@ -137,7 +139,7 @@ func (e *evictable) siblings(g *group) *groupHeap {
 	return &e.most
 }
 
-// recount adds to the number of logins of a network and of its site, and puts them and the region where they
+// recount adds to the number of logins of a network, its site and its region, and puts them where they
 // belong. What has no logins is forgotten.
 func (e *evictable) recount(network *group, change int) {
 	site := cmp.Or(network.site, network)
@@ -148,9 +150,9 @@ func (e *evictable) recount(network *group, change int) {
 	site.count += change
 	e.place(site, e.groups)
 	region := site.region
-	region.count, region.sites = 0, len(region.parts)
-	if region.sites > 0 {
-		region.count = region.parts[0].count
+	region.count += change
+	if len(region.parts) > 0 {
+		region.weight = region.parts[0].count * region.count
 	}
 	e.place(region, e.regions)
 }
@@ -180,7 +182,7 @@ func (g *group) largest() *group {
 	return g
 }
 
-// groupHeap has the group with the most logins first, of several the one with the most sites, and of these
+// groupHeap has the region first that weighs the most, or else the group with the most logins, and of several
 // the one that was made first; see [heap.Interface].
 type groupHeap []*group
 
@@ -188,7 +190,8 @@ func (h groupHeap) Len() int { return len(h) }
 
 func (h groupHeap) Less(i, j int) bool {
 	a, b := h[i], h[j]
-	return cmp.Or(cmp.Compare(b.count, a.count), cmp.Compare(b.sites, a.sites), cmp.Compare(a.age, b.age)) < 0
+	return cmp.Or(cmp.Compare(b.weight, a.weight), cmp.Compare(b.count, a.count),
+		cmp.Compare(a.age, b.age)) < 0
 }
 
 func (h groupHeap) Swap(i, j int) {

@@ -570,6 +570,44 @@ func TestFloodOfARegionEndsNoLoginElsewhere(t *testing.T) {
 	s.expectUnderWay("the oldest of the region with the most sites", elsewhere[0], false)
 }
 
+// An office with several logins loses none to somebody who has all sites of a region, with one login from
+// each, whoever needs the room.
+func TestFloodOfARegionEndsNoLoginOfAnOffice(t *testing.T) {
+	t.Parallel()
+	const capacity = 50
+	s := open(t, sessiontest.NewMemory(), session.Options{MaxPending: capacity})
+	office := []session.Started{s.startOf(1, 1), s.startOf(1, 1), s.startOf(1, 2)}
+	for i := range 2 * capacity {
+		s.startOf(9, i)
+	}
+	office = append(office, s.startOf(1, 1), s.startOf(1, 1))
+	for _, login := range office {
+		s.expectUnderWay("a login of the office", login, true)
+	}
+	if count := s.PendingCount(); count != capacity {
+		t.Errorf("%d logins are under way", count)
+	}
+}
+
+// The many customers of one provider lose none to a few sites elsewhere that have several each, though there
+// are more of them than of each flood.
+func TestFloodOfSitesEndsNoLoginOfALargeRegion(t *testing.T) {
+	t.Parallel()
+	const capacity = 50
+	s := open(t, sessiontest.NewMemory(), session.Options{MaxPending: capacity})
+	var customers []session.Started
+	for i := range 20 {
+		customers = append(customers, s.startOf(1, i))
+	}
+	for i := range 2 * capacity {
+		s.startOf(2+i%5, 1)
+	}
+	customers = append(customers, s.startOf(1, 20))
+	for _, login := range customers {
+		s.expectUnderWay("a login of a customer", login, true)
+	}
+}
+
 // After a restart nobody knows where the logins began, but there is room for others all the same.
 func TestRoomAfterARestart(t *testing.T) {
 	t.Parallel()
