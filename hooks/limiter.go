@@ -161,15 +161,15 @@ type gate struct {
 	bounds bounds
 
 	mu         sync.Mutex
-	underWay   map[netip.Prefix]int // of networks and of sites
-	fromSite   map[siteAtProvider]int
+	underWay   map[netip.Prefix]int // of networks, of sites and of regions
+	atProvider map[partAtProvider]int
 	toProvider map[string]int
 	total      int
 }
 
-// siteAtProvider is what requests of a site to a provider are counted by.
-type siteAtProvider struct {
-	site     netip.Prefix
+// partAtProvider is what requests of a site, or of a region, to a provider are counted by.
+type partAtProvider struct {
+	part     netip.Prefix
 	provider string
 }
 
@@ -178,7 +178,7 @@ func newGate(bounds bounds) *gate {
 	return &gate{
 		bounds:     bounds,
 		underWay:   map[netip.Prefix]int{},
-		fromSite:   map[siteAtProvider]int{},
+		atProvider: map[partAtProvider]int{},
 		toProvider: map[string]int{},
 	}
 }
@@ -204,26 +204,33 @@ var (
 //
 // A site may not have more under way than there is room left, in all and to the provider. So one takes half
 // of the room at the most, and two take a third each. In the same way half of what a site may have is kept
-// for those of its networks that have none.
+// for those of its networks that have none. All sites of a region together may have twice as much as there is
+// room left, and three times as much with those of them that had none: so whoever has all of them leaves a
+// quarter, and one that takes what it can leaves some to its neighbors.
 func (g *gate) enter(network netip.Prefix, provider string) (leave func(), err error) {
 	return g.enterUpTo(g.bounds.network, network, provider)
 }
 
 // enterUpTo is enter for a network that may have no more than so many under way.
 func (g *gate) enterUpTo(most int, network netip.Prefix, provider string) (leave func(), err error) {
-	site, share := siteOf(network), 1
+	site, region := siteOf(network), regionOf(network)
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	ofSite, ofRegion := 2, 6 // how many halves of the room they may have
 	if site != network && g.underWay[network] > 0 {
-		share = 2
+		ofSite = 1
 	}
-	isFull := func(held, room int) bool { return max(1, held) > (room+share-1)/share }
-	there := g.fromSite[siteAtProvider{site: site, provider: provider}]
+	if g.underWay[site] > 0 {
+		ofRegion = 4
+	}
+	isFull := func(held, room, halves int) bool { return max(1, held) > (halves*room+1)/2 }
+	inAll, there := g.bounds.inAll-g.total, g.bounds.provider-g.toProvider[provider]
 	switch {
 	case g.underWay[network] >= min(most, g.bounds.network):
 		return nil, errNetworkBusy
-	case isFull(g.underWay[site], g.bounds.inAll-g.total),
-		isFull(there, g.bounds.provider-g.toProvider[provider]):
+	case isFull(g.underWay[site], inAll, ofSite), isFull(g.underWay[region], inAll, ofRegion),
+		isFull(g.atProvider[partAtProvider{part: site, provider: provider}], there, ofSite),
+		isFull(g.atProvider[partAtProvider{part: region, provider: provider}], there, ofRegion):
 		return nil, errBusy
 	}
 	g.add(network, provider, 1)
@@ -267,11 +274,15 @@ func (s *server) enter(g *gate, e *request, provider string, sent int) (leave fu
 func (g *gate) add(network netip.Prefix, provider string, change int) {
 	g.total += change
 	count(g.toProvider, provider, change)
+	site, region := siteOf(network), regionOf(network)
 	count(g.underWay, network, change)
-	site := siteOf(network)
-	count(g.fromSite, siteAtProvider{site: site, provider: provider}, change)
 	if site != network {
 		count(g.underWay, site, change)
+	}
+	count(g.atProvider, partAtProvider{part: site, provider: provider}, change)
+	if region != site { // else the network is not known
+		count(g.underWay, region, change)
+		count(g.atProvider, partAtProvider{part: region, provider: provider}, change)
 	}
 }
 

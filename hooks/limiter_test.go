@@ -226,20 +226,20 @@ func TestGate(t *testing.T) {
 	enter("192.0.2.1/32", "hangs", nil)
 	enter("192.0.2.1/32", "hangs", nil)
 	enter("192.0.2.1/32", "works", errNetworkBusy)
-	enter("192.0.2.2/32", "hangs", nil)
-	enter("192.0.2.3/32", "hangs", nil)
-	enter("192.0.2.4/32", "hangs", errBusy)
-	enter("192.0.2.4/32", "works", nil)
+	enter("198.51.100.1/32", "hangs", nil)
+	enter("203.0.113.1/32", "hangs", nil)
+	enter("3fff:4::/64", "hangs", errBusy)
+	enter("3fff:4::/64", "works", nil)
 	enter("2001:db8:7::/64", "works", nil)
-	enter("192.0.2.5/32", "works", errBusy)
+	enter("3fff:5::/64", "works", errBusy)
 	leaves[0]()
 	leaves = leaves[1:]
-	enter("192.0.2.5/32", "hangs", nil)
+	enter("3fff:5::/64", "hangs", nil)
 	for _, leave := range leaves {
 		leave()
 	}
-	if g.total != 0 || len(g.underWay)+len(g.fromSite)+len(g.toProvider) != 0 {
-		t.Errorf("%d are left, of %v, %v to %v", g.total, g.underWay, g.fromSite, g.toProvider)
+	if g.total != 0 || len(g.underWay)+len(g.atProvider)+len(g.toProvider) != 0 {
+		t.Errorf("%d are left, of %v, %v to %v", g.total, g.underWay, g.atProvider, g.toProvider)
 	}
 }
 
@@ -304,11 +304,54 @@ func TestGateOfNeighbors(t *testing.T) {
 	}
 }
 
-// fill fills a gate with requests to a provider, each from a network of its own, until empty is called.
+// Whoever has all sites of a region, and so any number of networks, leaves a quarter of the room to others. A
+// site, or some, that take all they can leave something to their neighbors in the region.
+func TestGateOfRegions(t *testing.T) {
+	t.Parallel()
+	for name, b := range map[string]bounds{"logins": storeBounds, "exchanges": exchangeBounds,
+		"refreshes": providerBounds, "junk": unknownBounds, "large bodies": largeBodies} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			g := newGate(b)
+			site := func(i int) netip.Prefix {
+				return netip.MustParsePrefix(fmt.Sprintf("2001:db8:%x::/64", i))
+			}
+			for i := range 2 * b.inAll {
+				network := fmt.Sprintf("2001:db8:0:%x::/64", i) // a site takes what it can
+				_, _ = g.enter(netip.MustParsePrefix(network), "one")
+			}
+			for range 5 {
+				if _, err := g.enter(site(100), "one"); err != nil {
+					t.Errorf("a neighbor: %v", err)
+				}
+			}
+			for i := range 2 * b.inAll {
+				_, _ = g.enter(site(1+i%3), "one")
+			}
+			if _, err := g.enter(site(101), "one"); err != nil {
+				t.Errorf("a neighbor of four: %v", err)
+			}
+			for i := range 2 * b.inAll {
+				_, _ = g.enter(site(1000+i), "one")
+			}
+			if left := g.bounds.provider - g.toProvider["one"]; left < g.bounds.provider/4-1 {
+				t.Errorf("all sites of a region leave %d of %d", left, g.bounds.provider)
+			}
+			for i := range 10 {
+				office := netip.PrefixFrom(netip.AddrFrom4([4]byte{198, 51, 100, byte(i)}), 32)
+				if _, err := g.enter(office, "one"); err != nil {
+					t.Errorf("office %d: %v", i, err)
+				}
+			}
+		})
+	}
+}
+
+// fill fills a gate with requests to a provider, from all over the world, until empty is called.
 func fill(g *gate, provider string) (empty func()) {
 	var leaves []func()
 	for i := range g.bounds.inAll + 1 {
-		network := netip.PrefixFrom(netip.AddrFrom4([4]byte{203, 0, byte(i >> 8), byte(i)}), 32)
+		network := netip.PrefixFrom(netip.AddrFrom4([4]byte{203, byte(i), byte(i >> 8), 1}), 32)
 		if leave, err := g.enter(network, provider); err == nil {
 			leaves = append(leaves, leave)
 		}

@@ -240,8 +240,8 @@ func TestHeldPollsAreBounded(t *testing.T) {
 	hold("192.0.2.1", second)
 	s.Expect("a third of a network", s.pollFrom("192.0.2.1", s.startLogin()), http.StatusNotFound,
 		bodyPending)
-	hold("192.0.2.2", s.startLogin())
-	s.Expect("a fourth in all", s.pollFrom("192.0.2.3", s.startLogin()), http.StatusNotFound, bodyPending)
+	hold("198.51.100.1", s.startLogin())
+	s.Expect("a fourth in all", s.pollFrom("203.0.113.1", s.startLogin()), http.StatusNotFound, bodyPending)
 	recorder, notHeld := httptest.NewRecorder(), s.startLogin()
 	s.server.serve(recorder, httptest.NewRequest(http.MethodPost, "/poll?wait=30&readKey="+notHeld, nil))
 	if recorder.Header().Get("Connection") != "close" {
@@ -259,7 +259,7 @@ func TestHeldPollsAreBounded(t *testing.T) {
 	s.Get(s.Agree(secondURL))
 	s.expectTokens(second)
 	s.Expect("the one before", <-held, http.StatusNotFound, bodyPending)
-	hold("192.0.2.3", s.startLogin()) // there is room again
+	hold("203.0.113.1", s.startLogin()) // there is room again
 }
 
 // A poll that waits keeps nothing of what the client sent, which may be tens of kilobytes.

@@ -74,7 +74,7 @@ func silent(*server) kind {
 
 // head is the beginning of a request, up to the headers that the caller adds.
 func head(target string, i int) string {
-	return "POST " + target + " HTTP/1.1\r\nHost: localhost\r\nFly-Client-IP: " + besieger(i%manyNetworks) +
+	return "POST " + target + " HTTP/1.1\r\nHost: localhost\r\nFly-Client-IP: " + scattered(i%manyNetworks) +
 		"\r\n"
 }
 
@@ -168,7 +168,7 @@ func (k *keptLogins) of(i int) (login, error) {
 	if kept, found := k.logins.Load(i); found {
 		return kept.(login), nil
 	}
-	started, err := k.service.begin(besieger(i % manyNetworks))
+	started, err := k.service.begin(scattered(i % manyNetworks))
 	if err == nil {
 		k.logins.Store(i, started)
 	}

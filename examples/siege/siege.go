@@ -82,6 +82,10 @@ func localAddresses() (addresses []net.IP) {
 // one half of them.
 func besieger(i int) string { return fmt.Sprintf("198.18.%d.%d", i>>8&0xff, i&0xff) }
 
+// scattered is one of 256 private addresses (RFC 1918), each in a /16 of its own. Together they may have more
+// than all of one /16.
+func scattered(i int) string { return fmt.Sprintf("10.%d.0.1", i&0xff) }
+
 // site is an address in a /48 of its own, in one of 200 /32 that are reserved for documentation (RFC 9637).
 func site(i int) string {
 	const regions = 200
