@@ -117,11 +117,11 @@ func (s *server) fetch(e *request) error {
 	if err != nil {
 		return err
 	}
-	isKnown, err := s.countCall(e, &call)
+	token, err := s.countCall(e, &call)
 	if err != nil {
 		return err
 	}
-	leave, err := s.enterCall(e, isKnown)
+	leave, err := s.enterCall(e, &call, token)
 	if err != nil {
 		return err
 	}
@@ -129,9 +129,9 @@ func (s *server) fetch(e *request) error {
 	return e.fetchError(s.relay.Serve(e.Response, e.Request, call))
 }
 
-// countCall counts a call, and reports whether its token is known to be good. It fails with errFetchRefused
-// if it is not, and too many such have come from the same network, or with errFetchHandshakes.
-func (s *server) countCall(e *request, call *relay.Call) (isKnown bool, err error) {
+// countCall counts a call, and returns what is known of its token. It fails with errFetchRefused if it is not
+// known to be good, and too many such have come from the same network, or with errFetchHandshakes.
+func (s *server) countCall(e *request, call *relay.Call) (standing, error) {
 	_, token, hasScheme := strings.Cut(call.Authorization, " ")
 	if !hasScheme { // some APIs take the token alone
 		token = call.Authorization
@@ -140,10 +140,10 @@ func (s *server) countCall(e *request, call *relay.Call) (isKnown bool, err erro
 	now := s.config.timing.now()
 	if wait := s.handshakeLimit.peek(network, now); wait > 0 {
 		e.setRetryAfter(wait)
-		return false, errFetchHandshakes
+		return 0, errFetchHandshakes
 	}
 	call.OnHandshake = func() { s.handshakeLimit.spend(network, s.config.timing.now()) }
-	isKnown = s.knownTokens.isGood(key)
+	isKnown := s.knownTokens.isGood(key)
 	if !isKnown {
 		wait := s.refusedCallLimit.peek(network, now)
 		if wait == 0 {
@@ -151,35 +151,59 @@ func (s *server) countCall(e *request, call *relay.Call) (isKnown bool, err erro
 		}
 		if wait > 0 {
 			e.setRetryAfter(wait)
-			return false, errFetchRefused
+			return 0, errFetchRefused
 		}
 	}
 	call.OnHead = func(status int, took time.Duration) {
 		s.metrics.apiCall(e.slug(), status, took)
-		if status == http.StatusUnauthorized {
-			s.knownTokens.good.remove(key) // it has ended
+		switch {
+		case status == http.StatusUnauthorized: // it has ended
+			s.knownTokens.good.remove(key)
+			s.knownTokens.accepted.remove(key)
+		case e.isAccepted(status) && !isKnown:
+			s.knownTokens.accepted.put(key, struct{}{})
 		}
 		if isRefusedToken(status) && !isKnown {
 			s.refusedCallLimit.spend(network, s.config.timing.now())
 		}
 	}
-	return isKnown, nil
+	return s.standingOf(e, key), nil
+}
+
+// standingOf returns what is known of the token of a call.
+func (s *server) standingOf(e *request, token tokenKey) standing {
+	switch {
+	case s.isOurs(e, token):
+		return tokenFromHere
+	case s.knownTokens.isAccepted(token):
+		return acceptedToken
+	default:
+		return unknownToken
+	}
 }
 
 // enterCall gives a call a place, and keeps its connection, until leave is called. It fails like
 // [apiCalls.enter]. If another call needs the place, the request's context ends.
-func (s *server) enterCall(e *request, isKnown bool) (leave func(), err error) {
+func (s *server) enterCall(e *request, call *relay.Call, token standing) (leave func(), err error) {
 	ctx, cancel := context.WithCancelCause(e.Request.Context())
-	uncount, err := s.apiCalls.enter(&apiCall{
+	entering := &apiCall{
 		network:  s.clientNetwork(e),
 		provider: oauth.HostOf(e.plugin.TokenEndpoint),
-		isKnown:  isKnown,
+		token:    token,
 		displace: func() { cancel(relay.ErrDisplaced) },
-	})
+	}
+	uncount, err := s.apiCalls.enter(entering)
 	if err != nil {
 		cancel(nil)
 		e.setRetryAfter(retryBusy)
 		return nil, err
+	}
+	onHead := call.OnHead
+	call.OnHead = func(status int, took time.Duration) {
+		if e.isAccepted(status) {
+			s.apiCalls.accept(entering)
+		}
+		onHead(status, took)
 	}
 	release, _ := s.connections.keep(e.Request) // else it ends when its connection is closed
 	e.Request = e.Request.WithContext(ctx)
@@ -188,6 +212,11 @@ func (s *server) enterCall(e *request, isKnown bool) (leave func(), err error) {
 		uncount()
 		cancel(nil)
 	}, nil
+}
+
+// isAccepted reports whether a status says that an API has accepted a call. Many say so to any OPTIONS.
+func (e *request) isAccepted(status int) bool {
+	return status/100 == http.StatusOK/100 && e.Request.Method != http.MethodOptions
 }
 
 // isRefusedToken reports whether a status may say that an API does not accept a token: APIs differ.

@@ -10,10 +10,12 @@ import (
 // reads, and at the bounds nobody is kept out by those who only hold places: a call that comes gets the place
 // of another, which ends.
 //
-// That other is one whose token did not come from here, if there is any: whoever has signed in goes before
-// whoever has not. But the calls of a site go before others only up to its share: each site that has such a
-// token has one, and all others have one together. Else somebody who has signed in could hold all places from
-// two networks, against those whose tokens this process does not know because it was started after them.
+// That other is one whose token has a lower standing, if there is any: whoever has signed in goes before
+// whoever has not. But the calls of a site go before others only up to its share: each site that has tokens
+// of that standing has one, and all others have one together. Else somebody who has signed in could hold all
+// places from two networks, against those whose tokens this process does not know because it was started
+// after them. These have a standing once the API has accepted one of their calls: a hundred networks that
+// make up tokens could otherwise end all their calls as soon as they begin.
 //
 // Otherwise it is the longest of the site that has the most, and there of the network that has the most. So
 // one site, or six, cannot take more than they leave to the next, and a call of a moment outlasts one that is
@@ -25,11 +27,22 @@ type apiCalls struct {
 	underWay []*apiCall // the longest first
 }
 
+// standing is what is known of the token of a call. Some APIs take made-up tokens, too, so the middle one
+// counts less than the last.
+type standing int
+
+const (
+	unknownToken  standing = iota // anybody may have made it up
+	acceptedToken                 // the API took it not long ago
+	tokenFromHere
+	standings = iota // how many there are
+)
+
 // apiCall is a call of an API that has a place.
 type apiCall struct {
 	network  netip.Prefix
 	provider string
-	isKnown  bool   // its token came from here
+	token    standing
 	displace func() // ends the call, since another needs its place; it must not block
 }
 
@@ -52,6 +65,13 @@ func (c *apiCalls) enter(call *apiCall) (leave func(), err error) {
 		defer c.mu.Unlock()
 		c.remove(call)
 	}, nil
+}
+
+// accept says that the API has accepted a call.
+func (c *apiCalls) accept(call *apiCall) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	call.token = max(call.token, acceptedToken)
 }
 
 // rivals returns the calls of which one must end before there is room for another, and which error tells its
@@ -99,38 +119,52 @@ func victimOf(call *apiCall, rivals []*apiCall) (victim *apiCall) {
 // places are the calls under way that a call competes with.
 type places struct {
 	calls map[netip.Prefix]int // of sites and of networks
-	known map[netip.Prefix]int // those of sites whose token is known, the new one included
-	share int                  // of known calls that a site may have before others
-	first bool                 // the new call is known, and within the share
+	of    [standings]shares
+	first bool // the new call has a standing, and is within the share
+}
+
+// shares are the calls of each site whose tokens have a standing, or a higher one, the new call included.
+type shares struct {
+	calls map[netip.Prefix]int
+	each  int // how many of them a site may have before others
 }
 
 func newPlaces(call *apiCall, rivals []*apiCall) places {
-	p := places{calls: map[netip.Prefix]int{}, known: map[netip.Prefix]int{}}
+	p := places{calls: map[netip.Prefix]int{}}
 	for _, rival := range rivals {
 		site := siteOf(rival.network)
 		p.calls[site]++
 		if site != rival.network {
 			p.calls[rival.network]++
 		}
-		if rival.isKnown {
-			p.known[site]++
-		}
 	}
-	if call.isKnown {
-		p.known[siteOf(call.network)]++
+	for token := acceptedToken; token < standings; token++ {
+		p.of[token] = newShares(token, call, rivals)
 	}
-	shares := len(p.known)
-	isOfOthers := func(one *apiCall) bool { return p.known[siteOf(one.network)] == 0 }
-	if isOfOthers(call) || slices.ContainsFunc(rivals, isOfOthers) {
-		shares++
-	}
-	p.share = len(rivals) / shares
-	p.first = call.isKnown && !p.isBeyondShare(call)
+	p.first = call.token > unknownToken && !p.isBeyondShare(call)
 	return p
 }
 
-// isBeyondShare reports whether the site of a call has more known calls than its share.
-func (p places) isBeyondShare(call *apiCall) bool { return p.known[siteOf(call.network)] > p.share }
+func newShares(token standing, call *apiCall, rivals []*apiCall) shares {
+	s := shares{calls: map[netip.Prefix]int{}}
+	all := append(slices.Clip(rivals), call)
+	for _, one := range all {
+		if one.token >= token {
+			s.calls[siteOf(one.network)]++
+		}
+	}
+	count := len(s.calls)
+	if slices.ContainsFunc(all, func(one *apiCall) bool { return s.calls[siteOf(one.network)] == 0 }) {
+		count++ // for all others together
+	}
+	s.each = len(rivals) / max(1, count)
+	return s
+}
+
+// isBeyondShare reports whether the site of a call has more calls of its standing than its share.
+func (p places) isBeyondShare(call *apiCall) bool {
+	return p.of[call.token].calls[siteOf(call.network)] > p.of[call.token].each
+}
 
 // hasMore reports whether the site of a call has more calls than that of another, or the network if they are
 // of one site.
@@ -144,9 +178,9 @@ func (p places) hasMore(a, b *apiCall) bool {
 // yields reports whether a rival may have to give up its place for the new call.
 func (p places) yields(rival, call *apiCall) bool {
 	switch {
-	case p.first && !rival.isKnown:
+	case p.first && rival.token < call.token:
 		return true
-	case rival.isKnown && !call.isKnown && !p.isBeyondShare(rival):
+	case rival.token > call.token && !p.isBeyondShare(rival):
 		return false
 	default:
 		return p.hasMore(rival, call)
@@ -155,8 +189,8 @@ func (p places) yields(rival, call *apiCall) bool {
 
 // goesFirst reports whether a rival gives up its place rather than another one.
 func (p places) goesFirst(a, b *apiCall) bool {
-	if p.first && a.isKnown != b.isKnown {
-		return b.isKnown
+	if p.first && a.token != b.token {
+		return a.token < b.token
 	}
 	return p.hasMore(a, b)
 }

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -20,7 +21,7 @@ func TestAPICallsPlaces(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
 		name     string
-		underWay string // the networks, the longest first; a ! means that the token is known
+		underWay string // the networks, the longest first; ! after one: the token is from here; +: accepted
 		network  string
 		want     string // the place of the victim in underWay, or the error
 	}{
@@ -42,6 +43,14 @@ func TestAPICallsPlaces(t *testing.T) {
 		{name: "unknown of the site with the most", underWay: "a! a! b c c", network: "d", want: "3"},
 		{name: "a site's networks", underWay: "s/1 s/2 s/1 a b", network: "c", want: "0"},
 		{name: "another of the site", underWay: "s/1 a s/2 s/2 a", network: "s/3", want: "2"},
+		{name: "accepted before unknown", underWay: "a+ b c d e", network: "f+", want: "1"},
+		{name: "unknown not before accepted", underWay: "a+ a+ b c d", network: "e", want: "2"},
+		{name: "known before accepted", underWay: "a+ b+ b+ c+ d+", network: "e!", want: "1"},
+		{name: "accepted not before known", underWay: "a! b! c+ d e", network: "f+", want: "3"},
+		{name: "unknown before a site beyond its accepted share", underWay: "a+ a+ a+ a+ b", network: "c",
+			want: "0"},
+		{name: "many accepted take no share of the known", underWay: "a! a! b+ c+ d+", network: "e+",
+			want: "2"},
 		{name: "the same of the site", underWay: "s/2 s/1 s/1 a a", network: "s/1", want: "busy"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -79,8 +88,14 @@ func TestAPICallsPlaces(t *testing.T) {
 
 // namedCall is a call of a network with a short name: a letter is an address of IPv4, s/1 a /64 of a site.
 func namedCall(name string) *apiCall {
-	name, isKnown := strings.CutSuffix(name, "!")
-	call := &apiCall{provider: "provider", isKnown: isKnown, displace: func() {}}
+	call := &apiCall{provider: "provider", displace: func() {}}
+	switch name[len(name)-1] {
+	case '!':
+		call.token = tokenFromHere
+	case '+':
+		call.token = acceptedToken
+	}
+	name = strings.TrimRight(name, "!+")
 	if subnet, ok := strings.CutPrefix(name, "s/"); ok {
 		call.network = netip.MustParsePrefix("2001:db8:0:" + subnet + "::/64")
 	} else {
@@ -167,6 +182,41 @@ func TestFetchGivesPlacesToOthers(t *testing.T) {
 				})
 			}
 		})
+	}
+}
+
+// A token that did not come from here, as after a restart, keeps its place against made-up ones once the API
+// has accepted it, however many networks they come from.
+func TestFetchKeepsAcceptedTokens(t *testing.T) {
+	t.Parallel()
+	api := testkit.NewAPI(t, nil)
+	s := serveAPI(t, api, func(c *Config) { c.TrustedProxyHeaders = []string{"X-Client"} })
+	s.server.apiCalls.bounds = bounds{network: 2, provider: 6, inAll: 6}
+	s.Client.Transport = fromNetwork{RoundTripper: s.Client.Transport, address: "192.0.2.1"}
+	s.open(fetchPathOf(api, "/events"))
+	for i := range 9 {
+		connection, err := net.Dial("tcp", strings.TrimPrefix(s.URL, "http://"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { connection.Close() })
+		network := netip.MustParsePrefix(fmt.Sprintf("192.0.2.%d/32", 10+i))
+		fmt.Fprintf(connection, "POST %s HTTP/1.1\r\nHost: localhost\r\n%s\r\nAuthorization: Bearer made-up\r\n"+
+			"X-Client: %s\r\nContent-Length: 1000\r\n\r\n", fetchPathOf(api, "/echo"), apiOrigin, network.Addr())
+		eventually(t, "it takes a place", func() bool {
+			s.server.apiCalls.mu.Lock()
+			defer s.server.apiCalls.mu.Unlock()
+			return slices.ContainsFunc(s.server.apiCalls.underWay, func(call *apiCall) bool {
+				return call.network == network
+			})
+		})
+		got := s.Request(http.MethodGet, fetchPathOf(api, "/echo"), "", apiOrigin, apiToken)
+		if got.Status != http.StatusOK {
+			t.Errorf("a call: %d %s", got.Status, got.Body)
+		}
+	}
+	if api.Requests()[0].Context().Err() != nil {
+		t.Error("the stream has ended")
 	}
 }
 

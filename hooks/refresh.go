@@ -469,6 +469,7 @@ func rotated(tokens []byte, old string) bool {
 type knownTokens struct {
 	good     recent[tokenKey, struct{}]
 	replaced recent[tokenKey, struct{}] // of the good ones, by another refresh token
+	accepted recent[tokenKey, struct{}] // by an API, of those that did not come from here
 	refused  recent[refreshKey, refusedToken]
 }
 
@@ -488,6 +489,12 @@ func (k *knownTokens) addGood(e *request, response []byte) {
 // isGood reports whether a token came from here not long ago.
 func (k *knownTokens) isGood(token tokenKey) bool {
 	_, found := k.good.get(token)
+	return found
+}
+
+// isAccepted reports whether an API took a token not long ago that did not come from here.
+func (k *knownTokens) isAccepted(token tokenKey) bool {
+	_, found := k.accepted.get(token)
 	return found
 }
 
