@@ -1,10 +1,13 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/http"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -63,7 +66,10 @@ func (s *siege) fill() error {
 	bodies := slowBody(smallBody)(service)
 	bodies.hurried = true
 	s.crowdIn(service, s.hold, bodies)
-	return s.spread()
+	if err := s.spread(); err != nil {
+		return err
+	}
+	return s.region()
 }
 
 // spread fills the service from as many networks as there are logins. What it knows of each takes memory.
@@ -91,6 +97,58 @@ func (s *siege) spread() error {
 	requests := longRequest(service)
 	requests.hurried = true
 	s.crowdIn(service, s.hold, requests)
+	return nil
+}
+
+// region fills the service from the sites of a whole region, while the people of an office sign in, and then
+// goes on with more at a time than the service stores.
+func (s *siege) region() error {
+	service, err := s.start()
+	if err != nil {
+		return err
+	}
+	defer service.stop()
+	const ofOffice, hurried = 10, 600
+	var office []login
+	for range ofOffice {
+		started, err := service.begin(bystander(0))
+		if err != nil {
+			return err
+		}
+		office = append(office, started)
+	}
+	s.progress("cap: starting %d logins, each from a /48 of one /32", s.logins)
+	start := func(i int) query {
+		return query{method: http.MethodPost, target: "/authorize", network: neighbor(i)}
+	}
+	_, answers := service.flood(s.logins, start)
+	ctx, cancel := context.WithTimeout(context.Background(), s.hold)
+	defer cancel()
+	var started atomic.Int64
+	var flood sync.WaitGroup
+	flood.Go(func() {
+		repeat(ctx, hurried, time.Millisecond, func(int) {
+			service.send(start(s.logins+int(started.Add(1))), &tally{})
+		})
+	})
+	others := pace(ctx, 50*time.Millisecond, func(i int) error {
+		_, err := service.begin(bystander(1 + i))
+		return err
+	})
+	flood.Wait()
+	s.report.add(row{
+		name:   fmt.Sprintf("starts of others that fail while %d start more from a /32", hurried),
+		figure: count(others.failures),
+		bound:  none,
+		note:   others.note(),
+	})
+	failures, first := service.finishAll(office)
+	s.report.add(row{
+		name:   "logins of an office that do not finish then",
+		figure: ifFull(answers, failures),
+		bound:  none,
+		note:   cmp.Or(noteOf(first), fullNote(answers)),
+	})
 	return nil
 }
 

@@ -92,4 +92,7 @@ func site(i int) string {
 	return fmt.Sprintf("3fff:%x:%x::1", i%regions, i&0xffff)
 }
 
+// neighbor is an address in a /48 of its own, all of one /32 (RFC 3849).
+func neighbor(i int) string { return fmt.Sprintf("2001:db8:%x::1", i&0xffff) }
+
 func bystander(i int) string { return fmt.Sprintf("198.19.%d.%d", i>>8&0xff, i&0xff) }
