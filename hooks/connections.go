@@ -137,7 +137,7 @@ type connection struct {
 	greeted bool          // whether TLS has read its ClientHello
 	records records       // of TLS
 	asked   bool          // whether a request has come on it
-	bounded bool          // whether its request may take long, and is one of few
+	bounded bool          // whether its request, or its handshake, may take long, and is one of few
 	since   time.Time     // when it came to its place in a list
 	list    *list.List    // nil if it keeps its place whatever comes
 	element *list.Element // in that list
@@ -280,9 +280,7 @@ func (c *connection) isKept() bool { return c.list == nil || c.list == &c.counte
 func (c *connection) Close() error {
 	c.counted.mu.Lock()
 	c.put(nil, 0)
-	c.counted.leaving -= c.leaving
-	c.leaving = 0
-	c.counted.left.Broadcast()
+	c.leave()
 	c.counted.mu.Unlock()
 	return c.Conn.Close()
 }
@@ -519,10 +517,25 @@ func countMore(r *http.Request, memory int) {
 // how many may do so.
 func (c *connections) markBounded(r *http.Request, bounded bool) {
 	if counted, ok := r.Context().Value(connectionKey{}).(*connection); ok {
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		counted.bounded = bounded
+		counted.setBounded(bounded)
 	}
+}
+
+// setBounded is markBounded for what is under way on a connection. It may have been closed already, and then
+// nobody waits for its end any more.
+func (c *connection) setBounded(bounded bool) {
+	c.counted.mu.Lock()
+	defer c.counted.mu.Unlock()
+	if c.bounded = bounded; bounded {
+		c.leave()
+	}
+}
+
+// leave says that nobody waits for the end of the connection, if anybody did. The caller holds the lock.
+func (c *connection) leave() {
+	c.counted.leaving -= c.leaving
+	c.leaving = 0
+	c.counted.left.Broadcast()
 }
 
 // forget says that the request is not needed any more. net/http keeps its method, and with it the line of

@@ -3,7 +3,10 @@ package hooks
 import (
 	"crypto/tls"
 	"errors"
+	"slices"
 	"strings"
+
+	"golang.org/x/crypto/acme"
 )
 
 // handshakes bounds the TLS handshakes that wait for a certificate. While one is being got from the
@@ -12,7 +15,9 @@ import (
 //
 // Only for the domains themselves a certificate is asked for. PocketBase would ask for one of www in front of
 // each, too, which most domains do not have: the authority refuses that, and any stranger could have it asked
-// again each minute.
+// again each minute. And only certificates with an ECDSA key are asked for, which all browsers know: for a
+// client that says it does not, autocert would ask for another one, and while it is being got, those who wait
+// for it would take all places from those whose certificate is there.
 type handshakes struct {
 	get    func(*tls.ClientHelloInfo) (*tls.Certificate, error)
 	places map[string]chan struct{} // by domain
@@ -40,17 +45,35 @@ func newHandshakes(
 // serverName is a domain in the one spelling that is compared.
 func serverName(domain string) string { return strings.ToLower(strings.TrimSuffix(domain, ".")) }
 
-// getCertificate is the GetCertificate of a [tls.Config].
+// getCertificate is the GetCertificate of a [tls.Config]. The certificate authority's own handshake, by which
+// it sees that the domain is ours (RFC 8737), waits for nothing and needs no place.
 func (h *handshakes) getCertificate(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
 	places, found := h.places[serverName(hello.ServerName)]
-	if !found {
+	switch {
+	case !found:
 		return nil, errOtherDomain
+	case slices.Equal(hello.SupportedProtos, []string{acme.ALPNProto}):
+		return h.get(hello)
 	}
 	select {
 	case places <- struct{}{}:
 		defer func() { <-places }()
-		return h.get(hello)
 	default:
 		return nil, errCertificate
 	}
+	// It does not end when its connection is closed for others.
+	if counted, ok := hello.Conn.(*connection); ok {
+		counted.setBounded(true)
+		defer counted.setBounded(false)
+	}
+	return h.get(withECDSA(hello))
+}
+
+// withECDSA returns what a client has said, as if it knew certificates with an ECDSA key. If it does not, the
+// handshake fails.
+func withECDSA(hello *tls.ClientHelloInfo) *tls.ClientHelloInfo {
+	changed := *hello
+	changed.SignatureSchemes, changed.SupportedCurves = nil, nil // it has named none
+	changed.CipherSuites = []uint16{tls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256}
+	return &changed
 }

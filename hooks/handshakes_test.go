@@ -1,14 +1,20 @@
 package hooks
 
 import (
+	"context"
 	"crypto/tls"
 	"errors"
+	"net"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
+
+	"golang.org/x/crypto/acme"
+	"golang.org/x/crypto/acme/autocert"
 
 	"plugin-oauth/internal/testkit"
 )
@@ -56,10 +62,95 @@ func TestHandshakes(t *testing.T) {
 			t.Errorf("%q: %v, want %v", name, err, want)
 		}
 	}
+	// The certificate authority sees that the domain is ours.
+	check := &tls.ClientHelloInfo{ServerName: "other.example", SupportedProtos: []string{acme.ALPNProto}}
+	for range maxHandshakes {
+		h.places["other.example"] <- struct{}{}
+	}
+	if _, err := h.getCertificate(check); err != nil {
+		t.Error(err)
+	}
 	close(got)
 	waiting.Wait()
 	if err := shake("backend.example"); err != nil {
 		t.Error(err)
+	}
+}
+
+// askedCache has no certificates, and notes which were looked for.
+type askedCache struct{ asked []string }
+
+func (c *askedCache) Get(_ context.Context, key string) ([]byte, error) {
+	c.asked = append(c.asked, key)
+	return nil, autocert.ErrCacheMiss
+}
+
+func (c *askedCache) Put(context.Context, string, []byte) error { return nil }
+func (c *askedCache) Delete(context.Context, string) error      { return nil }
+
+// A stranger whose client knows no ECDSA has no other certificate asked for than everybody else, who would
+// wait behind it.
+func TestHandshakeWithoutECDSA(t *testing.T) {
+	t.Parallel()
+	const domain = "backend.example"
+	authority := httptest.NewServer(http.NotFoundHandler())
+	t.Cleanup(authority.Close)
+	cache := &askedCache{}
+	manager := &autocert.Manager{
+		Prompt: autocert.AcceptTOS, Cache: cache, Client: &acme.Client{DirectoryURL: authority.URL},
+	}
+	h := newHandshakes([]string{domain}, manager.GetCertificate)
+	hello := &tls.ClientHelloInfo{
+		ServerName:       domain,
+		CipherSuites:     []uint16{tls.TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256},
+		SignatureSchemes: []tls.SignatureScheme{tls.PSSWithSHA256},
+		SupportedCurves:  []tls.CurveID{tls.X25519},
+	}
+	if _, err := h.getCertificate(hello); err == nil {
+		t.Error("there is a certificate")
+	}
+	if !slices.Contains(cache.asked, domain) || slices.Contains(cache.asked, domain+"+rsa") {
+		t.Errorf("it looks for %q", cache.asked)
+	}
+}
+
+// Handshakes that wait for a certificate go on when their connections are closed for others. Nobody waits for
+// their end, whether they were closed before or after they began to wait.
+func TestHandshakesThatLeave(t *testing.T) {
+	t.Parallel()
+	c := newConnections(tlsMemory, nothingElse, nothingElse)
+	got, waits := make(chan struct{}), make(chan struct{})
+	h := newHandshakes([]string{"backend.example"}, func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+		waits <- struct{}{}
+		<-got
+		return nil, errCertificate
+	})
+	add := func() *connection {
+		conn, other := net.Pipe()
+		t.Cleanup(func() { other.Close() })
+		added := &connection{Conn: conn, counted: c, memory: tlsMemory}
+		c.add(added)
+		return added
+	}
+	var shaking sync.WaitGroup
+	shake := func(on *connection) {
+		shaking.Go(func() {
+			_, _ = h.getCertificate(&tls.ClientHelloInfo{ServerName: "backend.example", Conn: on})
+			on.Close()
+		})
+		<-waits
+	}
+	early, late := add(), add() // for which the first is closed
+	shake(early)
+	shake(late)
+	add()
+	if c.leaving != 0 {
+		t.Errorf("others wait for %d KB to leave", c.leaving)
+	}
+	close(got)
+	shaking.Wait()
+	if c.leaving != 0 || c.open != tlsMemory {
+		t.Errorf("%d KB leave, and %d are open", c.leaving, c.open)
 	}
 }
 
