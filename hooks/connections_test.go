@@ -1016,6 +1016,7 @@ func TestRedirectsToHTTPS(t *testing.T) {
 	if got := get(""); got != http.StatusFound {
 		t.Errorf("it is answered with %d", got)
 	}
+	s.expectNoEcho(t, address)
 	long := "X: " + strings.Repeat("x", 40<<10) + "\r\n"
 	if got := get(long); got != http.StatusRequestHeaderFieldsTooLarge {
 		t.Errorf("40 KB of headers: %d", got)
@@ -1038,6 +1039,45 @@ func TestRedirectsToHTTPS(t *testing.T) {
 	eventually(t, "they are counted", func() bool { return s.openNow() > 0 })
 	if open := s.openNow(); open > 20 {
 		t.Errorf("%d connections are open", open)
+	}
+}
+
+// expectNoEcho sends long requests to where plain HTTP is redirected from. Nothing of them is in an answer but
+// the address in the header, which counts with its connection.
+func (s *testServer) expectNoEcho(t *testing.T, address string) {
+	t.Helper()
+	const length = 20 << 10
+	long := "/x?" + strings.Repeat("&", length)
+	for _, test := range []struct{ target, host, location string }{
+		{target: long, host: "backend.example:80", location: "https://backend.example:443" + long},
+		{target: "/.well-known/acme-challenge/x", host: "evil.example"},
+		{target: "/.well-known/acme-challenge/x" + long, host: strings.Repeat("\x80", maxHost+1)},
+		{target: "/.well-known/acme-challenge/../x", host: "backend.example"},
+		{target: "/.well-known/acme-challenge/" + strings.Repeat("x", 300), host: "backend.example"},
+	} {
+		connection, err := net.Dial("tcp", address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { connection.Close() })
+		_, _ = fmt.Fprintf(connection, "GET %s HTTP/1.1\r\nHost: %s\r\n\r\n", test.target, test.host)
+		response, err := http.ReadResponse(bufio.NewReader(connection), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := io.ReadAll(response.Body)
+		if err != nil || len(body) > 200 {
+			t.Errorf("%.50s: %d bytes, %v", test.target, len(body), err)
+		}
+		if got := response.Header.Get("Location"); test.location != "" && got != test.location {
+			t.Errorf("it is redirected to %.100s", got)
+		}
+	}
+	counted, r := s.counted(t, httptest.NewRequest(http.MethodGet, long, nil))
+	before := counted.weightNow()
+	sendToHTTPS(httptest.NewRecorder(), r)
+	if counts := counted.weightNow() - before; counts < length>>10 {
+		t.Errorf("the address counts as %d KB", counts)
 	}
 }
 

@@ -239,7 +239,7 @@ func (s *server) handler(pocketbase http.Handler) http.Handler {
 		r, end := s.connections.begin(r)
 		defer end()
 		switch {
-		case !isPlain && (first == "api" || first == "_"):
+		case (first == "api" || first == "_") && (!isPlain || isFolder(r.URL.Path)):
 			s.serve(w, r) // there is no such address
 		case r.URL.Path == "/_":
 			// Relative, since a proxy may take a path away that the browser knows. PocketBase's is not.

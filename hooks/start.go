@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -272,7 +273,8 @@ func (s *server) serveRedirects(e *core.ServeEvent) error {
 	}
 	timeout := s.config.timing.headers
 	redirects := &http.Server{
-		Handler:             e.CertManager.HTTPHandler(nil),
+		Handler:             s.redirectToHTTPS(e.CertManager.HTTPHandler(nil)),
+		ConnContext:         s.connections.connContext,
 		ErrorLog:            e.Server.ErrorLog,
 		MaxHeaderBytes:      maxHeaders,
 		MaxHeaderValueCount: maxHeaderValues,
@@ -286,6 +288,48 @@ func (s *server) serveRedirects(e *core.ServeEvent) error {
 		redirects.Close()
 	}()
 	return nil
+}
+
+// redirectToHTTPS answers requests with plain HTTP, and has the challenges answered. The answers of
+// [http.Redirect] have a page that repeats the address, in which each & takes five bytes.
+func (s *server) redirectToHTTPS(challenges http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		r, end := s.connections.begin(r)
+		defer end()
+		switch {
+		case challengePath.MatchString(r.URL.Path) && len(r.Host) <= maxHost:
+			challenges.ServeHTTP(w, r)
+		case r.Method != http.MethodGet && r.Method != http.MethodHead:
+			http.Error(w, "Use HTTPS", http.StatusBadRequest)
+		default:
+			sendToHTTPS(w, r)
+		}
+	})
+}
+
+// challengePath is where a certificate authority looks for what a token stands for (RFC 8555 section 8.3).
+var challengePath = regexp.MustCompile(`^/\.well-known/acme-challenge/[A-Za-z0-9_-]{1,200}$`)
+
+// maxHost is how long a domain may be, in bytes, with a port.
+const maxHost = 260
+
+// sendToHTTPS redirects a request to the same address with HTTPS. The address counts with its connection, as
+// the request does, until it has been taken.
+func sendToHTTPS(w http.ResponseWriter, r *http.Request) {
+	target := r.RequestURI
+	if !strings.HasPrefix(target, "/") {
+		target = "/"
+	}
+	host := r.Host
+	if name, _, err := net.SplitHostPort(host); err == nil {
+		host = net.JoinHostPort(name, "443")
+	}
+	location := "https://" + host + target
+	countMore(r, len(location)>>10)
+	w.Header().Set("Location", location)
+	w.Header().Set("Content-Length", "0")
+	w.WriteHeader(http.StatusFound)
+	_ = http.NewResponseController(w).Flush() // it fails only if the client has left
 }
 
 // maxHeaders makes net/http refuse headers of more than 32 KB: it adds 4 KB.

@@ -2,6 +2,7 @@ package hooks
 
 import (
 	"net/http"
+	"path"
 	"strings"
 	"time"
 
@@ -31,6 +32,9 @@ const maxStrangersQuery = 1000
 // one. PocketBase leaves many open that this service has no use for, and they cost memory, mail or rows. A
 // stranger is refused before PocketBase reads a body, or looks up anything but the token.
 func (s *server) closeToStrangers(e *core.ServeEvent) error {
+	// It redirects from www in front of the name that the service listens at, with a page that repeats the
+	// query; see isFolder.
+	e.Router.Unbind(apis.DefaultWWWRedirectMiddlewareId)
 	e.Router.Bind(&hook.Handler[*core.RequestEvent]{
 		Id:       "dropMadeUpTokens",
 		Priority: apis.DefaultLoadAuthTokenMiddlewarePriority - 1,
@@ -64,6 +68,14 @@ func (s *server) closeToStrangers(e *core.ServeEvent) error {
 		},
 	})
 	return nil
+}
+
+// isFolder reports whether an address is that of a folder of PocketBase's, without the slash behind it. ServeMux
+// redirects from there before anything of ours is asked, with a page that repeats the query: while somebody
+// reads it slowly, each & takes twenty times its memory.
+func isFolder(address string) bool {
+	folder, name := path.Split(address)
+	return address == "/api" || (folder == "/_/extensions/" && name != "")
 }
 
 // refuseStranger returns the error for a request without the token of an admin, or nil if it may pass. It

@@ -14,7 +14,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/pocketbase/pocketbase/apis"
 	"github.com/pocketbase/pocketbase/core"
+	"github.com/pocketbase/pocketbase/tools/hook"
 	"github.com/pocketbase/pocketbase/tools/security"
 )
 
@@ -182,6 +184,61 @@ func TestStrangers(t *testing.T) {
 			t.Errorf("a stranger made %d rows in %s, %v", len(records), collection, err)
 		}
 	}
+}
+
+// No answer of PocketBase's, or of its router, repeats what a stranger sends: a page with a query in which each
+// & takes five bytes would be in memory as long as it is read slowly.
+func TestNothingIsRepeated(t *testing.T) {
+	t.Parallel()
+	s, patterns := serveWithRoutes(t, nil)
+	query := "?" + strings.Repeat("&", 10<<10)
+	ask := func(path string) {
+		t.Run(path, func(t *testing.T) {
+			t.Parallel()
+			connection := s.in(t).dial(t)
+			_, _ = fmt.Fprintf(connection, "GET %s HTTP/1.1\r\nHost: localhost\r\n\r\n", path+query)
+			response, err := http.ReadResponse(bufio.NewReader(connection), nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if location := response.Header.Get("Location"); len(location) > 100 {
+				t.Errorf("%d: it is redirected to %.100s", response.StatusCode, location)
+			}
+		})
+	}
+	folders := 0
+	for _, pattern := range patterns {
+		_, path, found := strings.Cut(pattern, " ")
+		if !found {
+			path = pattern
+		}
+		folder, isFolder := strings.CutSuffix(path, "/{path...}")
+		if isFolder {
+			folders++
+			ask(folder)
+		}
+	}
+	if folders < 4 {
+		t.Errorf("there are %d folders", folders)
+	}
+}
+
+// Nor is anybody redirected from www in front of the service's name, with such a page.
+func TestNoRedirectFromWWW(t *testing.T) {
+	t.Parallel()
+	serveApp(t, func(app core.App) {
+		app.OnServe().BindFunc(func(e *core.ServeEvent) error {
+			const id = apis.DefaultWWWRedirectMiddlewareId
+			e.Router.Bind(&hook.Handler[*core.RequestEvent]{Id: id}) // as PocketBase does
+			err := e.Next()
+			for _, middleware := range e.Router.Middlewares {
+				if middleware.Id == id {
+					t.Error("it redirects from www")
+				}
+			}
+			return err
+		})
+	}, nil)
 }
 
 // fillPattern makes a request line of a pattern.
