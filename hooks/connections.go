@@ -466,6 +466,7 @@ func (c *connections) begin(r *http.Request) (counting *http.Request, end func()
 	if !ok {
 		return r, func() {} // its listener is not counted
 	}
+	r.Trailer = nil // nobody reads the names in it, which are no headers any more and may be as long
 	line := len(r.RequestURI) + len(r.Method)
 	size := line + len(r.Host)
 	for name, values := range r.Header {

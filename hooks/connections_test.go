@@ -793,6 +793,23 @@ func TestReceivedHeaders(t *testing.T) {
 	}
 }
 
+// The names of trailers, which are as long as headers may be and count as none, do not stay in memory with
+// their request, such as a held poll.
+func TestTrailersAreForgotten(t *testing.T) {
+	t.Parallel()
+	trailers := make(chan http.Header, 1)
+	s := serve(t, nil)
+	handler := s.server.handler(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		trailers <- r.Trailer
+	}))
+	_, r := s.counted(t, httptest.NewRequest(http.MethodGet, "/api/health", nil))
+	r.Trailer = http.Header{strings.Repeat("A", 28_000): nil}
+	handler.ServeHTTP(httptest.NewRecorder(), r)
+	if kept := <-trailers; len(kept) > 0 || len(r.Trailer) > 0 {
+		t.Errorf("%d trailers stay", len(kept))
+	}
+}
+
 // In a flood no more are accepted until those that were closed for others have ended, since they take their
 // memory until then.
 func TestConnectionsThatLeave(t *testing.T) {

@@ -97,6 +97,21 @@ func TestRequestsCostTheirSize(t *testing.T) {
 			usual:  request("GET /redirect", "", "X: "+fill("prefetc ", length)),
 		},
 		{
+			name:   "encodings",
+			costly: request("GET /client.js", "", "Accept-Encoding: "+numbered("a%d,")),
+			usual:  request("GET /client.js", "", "X: "+numbered("a%d,")),
+		},
+		{
+			name:   "versions of a file",
+			costly: request("GET /client.js", "", "If-None-Match: "+fill(`"a",`, length)),
+			usual:  request("GET /client.js", "", "X: "+fill(`"a",`, length)),
+		},
+		{
+			name:   "languages",
+			costly: request("GET /redirect", "", "Accept-Language: "+numbered("a%d,")),
+			usual:  request("GET /redirect", "", "X: "+numbered("a%d,")),
+		},
+		{
 			name:   "elements of Forwarded",
 			costly: request("POST /authorize", "", "Forwarded: "+fill(",", length)),
 			usual:  request("POST /authorize", "", "X: "+fill(",", length)),
