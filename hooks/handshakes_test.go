@@ -114,6 +114,24 @@ func TestHandshakeWithoutECDSA(t *testing.T) {
 	}
 }
 
+// Certificates are got for the domains of the command line, or for the host of --https.
+func TestCertificateDomains(t *testing.T) {
+	t.Parallel()
+	const address = "backend.example:443"
+	for _, test := range []struct {
+		config Config
+		want   []string
+	}{
+		{config: Config{speaksTLS: true, domains: []string{"one.example"}}, want: []string{"one.example"}},
+		{config: Config{speaksTLS: true}, want: []string{"backend.example"}},
+		{config: Config{}},
+	} {
+		if got := test.config.certificateDomains(address); !slices.Equal(got, test.want) {
+			t.Errorf("%v, want %v", got, test.want)
+		}
+	}
+}
+
 // Handshakes that wait for a certificate go on when their connections are closed for others. Nobody waits for
 // their end, whether they were closed before or after they began to wait.
 func TestHandshakesThatLeave(t *testing.T) {

@@ -220,8 +220,8 @@ func (s *server) listen(e *core.ServeEvent, certificate *certificateFiles) error
 	e.Listener = s.connections.listen(s.membership.watch(e.Listener), memory)
 	e.Server.ConnContext = s.connections.connContext
 	e.Server.TLSConfig.GetConfigForClient = s.connections.greet
-	if len(s.config.domains) > 0 {
-		waiting := newHandshakes(s.config.domains, e.Server.TLSConfig.GetCertificate)
+	if domains := s.config.certificateDomains(e.Server.Addr); len(domains) > 0 {
+		waiting := newHandshakes(domains, e.Server.TLSConfig.GetCertificate)
 		e.Server.TLSConfig.GetCertificate = waiting.getCertificate
 	}
 	if certificate == nil {
@@ -231,6 +231,16 @@ func (s *server) listen(e *core.ServeEvent, certificate *certificateFiles) error
 	e.Server.TLSConfig.NextProtos = []string{"http/1.1"}
 	e.Listener = tls.NewListener(e.Listener, e.Server.TLSConfig)
 	return nil
+}
+
+// certificateDomains returns the domains that PocketBase gets certificates for: those of the command line, or
+// the host of --https.
+func (c Config) certificateDomains(address string) []string {
+	if len(c.domains) > 0 || !c.speaksTLS {
+		return c.domains
+	}
+	host, _, _ := net.SplitHostPort(address)
+	return []string{host}
 }
 
 // listen returns the listener of the service: sockets that were handed over, or else one at an address.
