@@ -111,6 +111,9 @@ type Config struct {
 	// connectionsMemory bounds what the connections take. Zero stands for the constant of that name.
 	connectionsMemory int
 
+	// openFiles is how many files may be open. Zero stands for what the function of that name returns.
+	openFiles uint64
+
 	// measureMemory measures what pressure watches. Nil stands for the function of that name.
 	measureMemory func() memoryUse
 
@@ -331,6 +334,7 @@ func (c Config) withDefaults() Config {
 	}
 	c.timing = c.timing.withDefaults()
 	c.connectionsMemory = cmp.Or(c.connectionsMemory, connectionsMemory)
+	c.openFiles = cmp.Or(c.openFiles, openFiles())
 	if c.measureMemory == nil {
 		c.measureMemory = measureMemory
 	}

@@ -97,6 +97,7 @@ var errHelloTooLong = errors.New("the ClientHello is too long")
 type connections struct {
 	limit   int // in KB, as are the others
 	maxKept int
+	least   int        // what each counts at least; see leastMemory
 	others  func() int // what else takes of the limit, such as the logins that are under way
 
 	// pressure is what something else than these wants besides. It never gets the twelfth of the limit that
@@ -120,6 +121,19 @@ func newConnections(limit int, others, pressure func() int) *connections {
 	c := &connections{limit: limit, maxKept: limit - limit/12, others: others, pressure: pressure}
 	c.left = sync.NewCond(&c.mu)
 	return c
+}
+
+// spareFiles is how many files may be open beside the connections: those to providers and to APIs, and the
+// databases.
+const spareFiles = 1_200
+
+// leastMemory is what each connection must count at least, in KB, so that the system has a file for each of
+// those that fit into a limit. Some let a process have no more than 4,096. Zero files are endless.
+func leastMemory(limit int, files uint64) int {
+	if files == 0 || files > uint64(limit) {
+		return 0
+	}
+	return limit / max(1, int(files-min(spareFiles, files/2)))
 }
 
 // connection is a connection that is counted until it is closed.
@@ -176,7 +190,7 @@ func (c *connections) add(added *connection) (victims []*connection) {
 	for c.leaving > maxLeaving {
 		c.left.Wait()
 	}
-	added.put(&c.waiting, added.memory)
+	added.put(&c.waiting, added.size())
 	return c.makeRoom(0)
 }
 
@@ -420,7 +434,7 @@ func (c *connection) size() int {
 	default:
 		received = helloMemory * max(0, unread-usualHandshake)
 	}
-	return c.memory + c.request + received
+	return max(c.counted.least, c.memory+c.request+received)
 }
 
 // giveUp has a poll that is held answered. The caller holds the lock.
@@ -595,7 +609,7 @@ func (c *connections) hold(r *http.Request, saves int, displaced func()) (releas
 	if saves > 0 {
 		request = counted.line
 	}
-	weight := counted.memory + request - saves
+	weight := max(c.least, counted.memory+request-saves)
 	if counted.list == nil || c.kept+weight+c.others()+c.pressure() > c.mostKept() {
 		return nil // it is closed, or there is no room
 	}

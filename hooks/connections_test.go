@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"math"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -560,6 +561,52 @@ func TestKeptConnectionsLeaveRoom(t *testing.T) {
 	}
 	if got := s.Get("/api/health"); got.Status != http.StatusOK {
 		t.Error(got)
+	}
+}
+
+// Where the system lets the process open few files, there are fewer connections, and fewer held polls, so that
+// there is a file for others.
+func TestConnectionsLeaveFiles(t *testing.T) {
+	t.Parallel()
+	const room, files, polls = 40, 24, 8 // half of the files are for connections
+	s := serve(t, func(c *Config) {
+		roomFor(room)(c)
+		c.openFiles = files
+	})
+	var readKeys []string
+	for range polls {
+		_, readKey := s.Authorize()
+		readKeys = append(readKeys, readKey)
+	}
+	for i, readKey := range readKeys {
+		poll := "POST /poll?wait=30&readKey=" + readKey + " HTTP/1.1\r\nHost: localhost\r\n\r\n"
+		_, _ = io.WriteString(s.dial(t), poll)
+		eventually(t, "it is held", func() bool { return s.waitingPolls() == float64(i+1) })
+	}
+	for range 2 * files {
+		s.dial(t)
+	}
+	if got := sendOn(t, s.dial(t), getHealth); got != http.StatusOK {
+		t.Error(got)
+	}
+	s.server.connections.mu.Lock()
+	c := s.server.connections
+	open := c.waiting.Len() + c.handling.Len() + c.held.Len()
+	s.server.connections.mu.Unlock()
+	if open > files/2 {
+		t.Errorf("%d connections are open", open)
+	}
+	for _, test := range []struct {
+		files uint64
+		want  int
+	}{
+		{files: 0, want: 0}, {files: math.MaxUint64, want: 0}, {files: 1, want: connectionsMemory},
+		{files: 1_024, want: connectionsMemory / 512}, {files: 4_096, want: connectionsMemory / 2_896},
+		{files: 10_240, want: connectionsMemory / 9_040},
+	} {
+		if got := leastMemory(connectionsMemory, test.files); got != test.want {
+			t.Errorf("with %d files each counts %d KB, want %d", test.files, got, test.want)
+		}
 	}
 }
 

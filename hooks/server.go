@@ -140,6 +140,7 @@ func newServer(app core.App, config Config, records *plugins.Records) (*server, 
 		networks := max(0, s.sessions.NetworkCount()-fewLogins) * networkMemory / 10
 		return logins + networks + refreshes.bytes()>>10
 	}, s.pressure.kilobytes)
+	s.connections.least = leastMemory(config.connectionsMemory, config.openFiles)
 	s.metrics = newMetrics(s.sessions, config.Version)
 	s.metrics.addDisk(app.DataDir())
 	s.metrics.addCluster(membership)
