@@ -306,7 +306,8 @@ func (m *metrics) sweep(done session.Swept, took time.Duration, err error) {
 }
 
 // serveMetrics answers GET /metrics on METRICS_ADDR, in Prometheus' text format, until the service ends. It
-// needs no sign-in: the address is meant for the machine itself, or for a private network.
+// needs no sign-in: the address is meant for the machine itself, or for a private network. Its connections
+// count with the others all the same, in case strangers reach it.
 func (s *server) serveMetrics() error {
 	if s.config.MetricsAddr == "" {
 		return nil
@@ -320,19 +321,29 @@ func (s *server) serveMetrics() error {
 	}
 	mux := http.NewServeMux()
 	gatherer := prometheus.GathererFunc(s.gatherMetrics)
-	mux.Handle("GET /metrics", promhttp.HandlerFor(gatherer, promhttp.HandlerOpts{}))
+	options := promhttp.HandlerOpts{MaxRequestsInFlight: maxScrapes}
+	mux.Handle("GET /metrics", promhttp.HandlerFor(gatherer, options))
+	handler := s.ownHostsOnly(listener.Addr(), mux)
 	metricsServer := &http.Server{
-		Handler:             s.ownHostsOnly(listener.Addr(), mux),
+		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			r, end := s.connections.begin(r)
+			defer end()
+			handler.ServeHTTP(w, r)
+		}),
+		ConnContext:         s.connections.connContext,
 		MaxHeaderBytes:      maxHeaders,
 		MaxHeaderValueCount: maxHeaderValues,
-		ReadHeaderTimeout:   10 * time.Second,
-		WriteTimeout:        30 * time.Second,
-		IdleTimeout:         time.Minute,
+		ReadTimeout:         s.config.timing.headers,
+		WriteTimeout:        s.config.timing.answer,
+		IdleTimeout:         s.config.timing.idle,
 	}
-	go metricsServer.Serve(listener) // until it is closed
+	go metricsServer.Serve(s.connections.listen(listener, plainMemory)) // until it is closed
 	go func() {
 		<-s.closing
 		metricsServer.Close()
 	}()
 	return nil
 }
+
+// maxScrapes is how many may be answered at a time. Each looks at all counters, and at etcd's.
+const maxScrapes = 10

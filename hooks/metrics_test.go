@@ -4,9 +4,11 @@ import (
 	"cmp"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	dto "github.com/prometheus/client_model/go"
 	"github.com/prometheus/common/expfmt"
@@ -255,6 +257,23 @@ func TestMetricsAddress(t *testing.T) {
 	if got := s.Get("/metrics"); got.Status != http.StatusNotFound {
 		t.Errorf("strangers can read the metrics: %d", got.Status)
 	}
+}
+
+// Connections to that address count with the others, and none lasts because its request does not end.
+func TestMetricsAddressIsBounded(t *testing.T) {
+	t.Parallel()
+	address := freeAddress(t)
+	s := serve(t, func(c *Config) { c.MetricsAddr, c.timing.headers = address, 100*time.Millisecond })
+	before := s.openNow()
+	connection, err := net.Dial("tcp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer connection.Close()
+	eventually(t, "the connection counts", func() bool { return s.openNow() == before+1 })
+	const unfinished = "GET /metrics HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\n"
+	_, _ = io.WriteString(connection, unfinished)
+	eventually(t, "it ends", func() bool { return s.openNow() == before })
 }
 
 // An address that cannot be used stops the start.
