@@ -10,12 +10,14 @@ import (
 )
 
 // evictable holds the pending logins of this machine whose state has not been used, by where they were
-// started. When there is no room for another login, the site that weighs the most loses one: the oldest of
-// the network that has the most of the site. A site weighs as much as it has logins, times those of its whole
-// region. Were it only its own, somebody with all sites of a region could start one login from each, and an
-// office where two people sign in would have more; were it only those of its region, a flood from a few sites
-// of many regions would have fewer than the customers of one large provider. So a flood costs nobody else
-// anything, a neighbor at the same site included. Its zero value is ready for use; Sessions.mu guards it.
+// started. When there is no room for another login, the region that weighs the most loses one: the oldest of
+// the network that has the most, of the site that has the most. A region weighs as much as it has logins, or
+// the square of what its largest site has, if that is more. Were it only the former, a flood from a few sites
+// of many regions would weigh less than the customers of one large provider; were it only the latter,
+// somebody with all sites of a region could start one login from each, and an office where two people sign in
+// would weigh more; and the product of both would be that of a flood for many customers with a few addresses.
+// So a flood costs nobody else anything, a neighbor at the same site included. Its zero value is ready for
+// use; Sessions.mu guards it.
 type evictable struct {
 	groups  map[netip.Prefix]*group // the networks and the sites
 	regions map[netip.Prefix]*group
@@ -38,7 +40,7 @@ type group struct {
 	own    list.List // of *Login, the oldest first
 	parts  groupHeap // the other networks of a site, or the sites of a region
 	count  int       // of the logins, those of the parts included
-	weight int       // of a region: what its first site weighs
+	weight int       // of a region; see [weightOf]
 	index  int       // among the regions, the sites of the region, or the other networks of the site
 	age    uint64    // how many groups had been made before
 }
@@ -68,14 +70,15 @@ func (e *evictable) remove(login *Login) {
 }
 
 // takeOldest takes out the login that makes room for one more from a source. It returns nil if there is none.
-// A site loses a login to another only if it weighs more than that other one would then, and a network to
-// another of its site only if it has more.
+// A region loses a login to another only if it weighs more than that other one would then, and a site or a
+// network to another of its region or its site only if it has more.
 func (e *evictable) takeOldest(starting source) *Login {
 	if len(e.most) == 0 {
 		return nil
 	}
 	site := e.most[0].parts[0]
-	if own := e.groups[starting.site]; own != nil && (own.count+1)*(own.region.count+1) >= e.most[0].weight {
+	if own := e.groups[starting.site]; own != nil && own.count+1 >= own.region.parts[0].count &&
+		weightOf(own.count+1, own.region.count+1) >= e.most[0].weight {
 		site = own
 	}
 	loser := site.largest()
@@ -152,10 +155,13 @@ func (e *evictable) recount(network *group, change int) {
 	region := site.region
 	region.count += change
 	if len(region.parts) > 0 {
-		region.weight = region.parts[0].count * region.count
+		region.weight = weightOf(region.parts[0].count, region.count)
 	}
 	e.place(region, e.regions)
 }
+
+// weightOf returns what a region weighs whose largest site has so many logins, of so many in all.
+func weightOf(largest, all int) int { return max(largest*largest, all) }
 
 // place puts a group where it belongs among its siblings, or forgets it if it has no logins.
 func (e *evictable) place(g *group, known map[netip.Prefix]*group) {

@@ -608,6 +608,40 @@ func TestFloodOfSitesEndsNoLoginOfALargeRegion(t *testing.T) {
 	}
 }
 
+// Nor do they if some of them share an address, as long as each address has less than those of the flood.
+func TestFloodOfSitesEndsNoLoginOfSharedAddresses(t *testing.T) {
+	t.Parallel()
+	const capacity, shared = 50, 3
+	s := open(t, sessiontest.NewMemory(), session.Options{MaxPending: capacity})
+	var customers []session.Started
+	for i := range 6 * shared {
+		customers = append(customers, s.startOf(1, i/shared))
+	}
+	for i := range 2 * capacity {
+		s.startOf(2+i%5, 1)
+	}
+	customers = append(customers, s.startOf(1, 0))
+	for _, login := range customers {
+		s.expectUnderWay("a login of a customer", login, true)
+	}
+}
+
+// A flood from all sites of a region, with several logins from each, ends none of a neighbor there that has
+// less, whoever needs the room.
+func TestFloodOfARegionEndsNoLoginOfASmallerSite(t *testing.T) {
+	t.Parallel()
+	const capacity, each = 50, 3
+	s := open(t, sessiontest.NewMemory(), session.Options{MaxPending: capacity})
+	neighbor := []session.Started{s.startOf(9, 0)}
+	for i := range 2 * capacity {
+		s.startOf(9, 1+i%(capacity/each))
+	}
+	neighbor = append(neighbor, s.startOf(9, 0))
+	for _, login := range neighbor {
+		s.expectUnderWay("a login of the neighbor", login, true)
+	}
+}
+
 // After a restart nobody knows where the logins began, but there is room for others all the same.
 func TestRoomAfterARestart(t *testing.T) {
 	t.Parallel()
