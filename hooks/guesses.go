@@ -23,15 +23,15 @@ import (
 //
 // Each network has a limit. Of all tries one runs at a time, so that the other cores are free for plugins.
 // The next is always one of the best [rank] of a queue, so whoever guesses waits behind an admin who does
-// not, however many they are. After a guess from a network that has failed before, the next one waits a
-// second, so that all such networks together have one guess a second.
+// not, however many they are. After a guess from a site or a region that has failed before, the next one waits
+// a second, so that all of these together have one guess a second.
 //
 // There are two queues, and their orders take turns. Each protects from those whom the other does not stop:
 // the first from those who have any number of networks in a few regions, and the second from those who have a
 // few networks in every region, that of the admin included.
 type guesses struct {
 	limit *limiter
-	rest  time.Duration // from one guess of a network that has failed before to the next try
+	rest  time.Duration // from one guess of a region that has failed before to the next try
 	wait  time.Duration // how long a try waits for its turn
 	now   func() time.Time
 
@@ -350,7 +350,8 @@ func (g *guesses) leave(network netip.Prefix, proved bool) {
 		g.grant()
 		return
 	}
-	failedBefore := g.failuresOf(siteOf(network)).count > 0
+	rank := g.rankOf(network)
+	failedBefore := rank.site > 0 || rank.region > 0
 	g.addFailure(network)
 	if failedBefore {
 		time.AfterFunc(g.rest, g.next)

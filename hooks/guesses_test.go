@@ -347,7 +347,7 @@ func TestFreshNetworksAreDrawn(t *testing.T) {
 func TestRegionsThatFail(t *testing.T) {
 	t.Parallel()
 	g := newGuesses(time.Now)
-	g.wait = 0
+	g.rest, g.wait = 0, 0
 	network := func(i int) netip.Prefix {
 		address := [16]byte{0x20, 0x01, 0x0d, 0xb8, byte(i >> 8), byte(i)}
 		return netip.PrefixFrom(netip.AddrFrom16(address), 64)
@@ -366,7 +366,7 @@ func TestRegionsThatFail(t *testing.T) {
 	for range 100 { // none of the later ones takes it
 		g.enqueue(&try{network: network(1000), turn: make(chan bool, 1)})
 	}
-	g.leave(network(0), false)
+	g.failAndAwait(t, network(0))
 	if len(admin.turn) == 0 || !<-admin.turn {
 		t.Error("another went first")
 	}
@@ -447,6 +447,7 @@ func TestGuessesAtOnce(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			g := newGuesses(time.Now)
+			g.rest = 0
 			one, other := netip.MustParsePrefix("192.0.2.1/32"), netip.MustParsePrefix("192.0.2.2/32")
 			admin := &try{network: netip.MustParsePrefix(test.admin), turn: make(chan bool, 1)}
 			for _, network := range []netip.Prefix{one, other} {
@@ -455,15 +456,22 @@ func TestGuessesAtOnce(t *testing.T) {
 				}
 			}
 			g.enqueue(admin)
-			g.leave(one, false)
+			g.failAndAwait(t, one)
 			if test.name == "the same region" { // nobody has failed but the first
-				g.leave(other, false)
+				g.failAndAwait(t, other)
 			}
 			if len(admin.turn) == 0 || !<-admin.turn {
 				t.Error("another went first")
 			}
 		})
 	}
+}
+
+// failAndAwait ends a try that has failed, and waits until it is the turn of another.
+func (g *guesses) failAndAwait(t *testing.T, network netip.Prefix) {
+	before := g.places()
+	g.leave(network, false)
+	eventually(t, "another try's turn comes", func() bool { return g.places() < before })
 }
 
 // places is how many tries wait.
@@ -480,13 +488,11 @@ func (g *guesses) failing() int {
 	return len(g.failures)
 }
 
-// A network that goes on failing makes the next try wait, and what is known about networks is bounded.
+// A site or a region that goes on failing makes the next try wait, and what is known about networks is bounded.
 func TestFailuresRest(t *testing.T) {
 	t.Parallel()
 	clock := newTestClock()
-	g := newGuesses(clock.now)
-	g.rest, g.wait = time.Hour, time.Millisecond
-	one, other := netip.MustParsePrefix("2001:db8::/64"), netip.MustParsePrefix("2001:db8:0:1::/64")
+	var g *guesses
 	fail := func(network netip.Prefix) bool {
 		entered := g.enter(t.Context(), network)
 		if entered {
@@ -494,19 +500,25 @@ func TestFailuresRest(t *testing.T) {
 		}
 		return entered
 	}
-	if !fail(one) {
-		t.Error("the first try waits")
-	}
-	clock.move(rememberFailures)
-	if !fail(one) || !fail(other) { // the same /48
-		t.Error("a failure is never forgotten")
-	}
-	if fail(netip.MustParsePrefix("192.0.2.1/32")) {
-		t.Error("a second failure makes nobody wait")
+	one := netip.MustParsePrefix("2001:db8::/64")
+	for _, other := range []string{"2001:db8:0:1::/64", "2001:db8:1::/64"} { // of one /48, and of one /32
+		g = newGuesses(clock.now)
+		g.rest, g.wait = time.Hour, time.Millisecond
+		if !fail(one) {
+			t.Error("the first try waits")
+		}
+		clock.move(rememberFailures)
+		if !fail(one) || !fail(netip.MustParsePrefix(other)) {
+			t.Error("a failure is never forgotten")
+		}
+		if fail(netip.MustParsePrefix("192.0.2.1/32")) {
+			t.Errorf("a second failure, from %s, makes nobody wait", other)
+		}
 	}
 	g = newGuesses(clock.now)
 	for i := range maxFailures + 10 {
-		fail(netip.PrefixFrom(netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)}), 32))
+		address := netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)})
+		g.addFailure(netip.PrefixFrom(address, 32))
 	}
 	if len(g.failures) > maxFailures {
 		t.Errorf("%d networks are known", len(g.failures))
