@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/netip"
 	"sync"
 	"time"
 )
@@ -70,6 +71,9 @@ const (
 	// bounded.
 	maxLeaving = 6_000
 
+	// maxCompared is how many connections are compared before one of them is closed.
+	maxCompared = 32
+
 	// usualHandshake is the same before the first request. Browsers send 2 until then, beside the request.
 	usualHandshake = 4
 
@@ -90,6 +94,8 @@ var errHelloTooLong = errors.New("the ClientHello is too long")
 // headers, than have one that is being handled, the one that has waited the longest is closed; else the one
 // whose request takes the longest, such as a slow reader's. So those who fill the service only take the
 // places of each other, while a health check, an admin or a plugin, whose requests are short, are served.
+// Of the few that have been there the longest it is the first of those from where the most come: whoever
+// opens thousands a second leaves time to others who come from far away.
 //
 // Some keep their places: requests that wait for a provider or for their turn to try a password, whose number
 // has a bound of its own; those of admins; and polls that are held, which are answered if one of the others
@@ -108,6 +114,7 @@ type connections struct {
 	open     int       // what all of them take
 	waiting  list.List // of *connection, as are the others; the longest in a list is its first
 	handling list.List
+	crowds   map[netip.Prefix]int // how many in these two come from a site, and from a region
 	held     list.List
 	kept     int // what those take that keep their places: those in held, and those in no list
 	leaving  int // what those take that were closed for others, until their goroutine has ended
@@ -118,7 +125,13 @@ type connections struct {
 // newConnections returns a bound in KB for connections and others together. The others and the connections
 // that keep their places may take eleven twelfths of it.
 func newConnections(limit int, others, pressure func() int) *connections {
-	c := &connections{limit: limit, maxKept: limit - limit/12, others: others, pressure: pressure}
+	c := &connections{
+		limit:    limit,
+		maxKept:  limit - limit/12,
+		others:   others,
+		pressure: pressure,
+		crowds:   map[netip.Prefix]int{},
+	}
 	c.left = sync.NewCond(&c.mu)
 	return c
 }
@@ -141,6 +154,7 @@ type connection struct {
 	net.Conn
 
 	counted *connections
+	network netip.Prefix  // where it comes from, be it that of a proxy
 	memory  int           // what it takes in general, in KB
 	weight  int           // what it takes now; zero once it is closed
 	leaving int           // its part in what those take that leave
@@ -177,9 +191,18 @@ func (l *countedListener) Accept() (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	added := &connection{Conn: conn, counted: l.counted, memory: l.memory}
+	added := &connection{Conn: conn, counted: l.counted, network: remoteNetwork(conn), memory: l.memory}
 	closeAll(l.counted.add(added))
 	return added, nil
+}
+
+// remoteNetwork returns the network of what connects.
+func remoteNetwork(conn net.Conn) netip.Prefix {
+	address, ok := parseClient(conn.RemoteAddr().String())
+	if !ok {
+		return unknownNetwork // a Unix socket has no addresses
+	}
+	return prefixOf(address)
 }
 
 // add counts a connection, once most of those that were closed for others have ended. The caller must close
@@ -207,11 +230,10 @@ func (c *connections) makeRoom(keeping int) (victims []*connection) {
 		if c.handling.Len() > c.waiting.Len() {
 			longer = &c.handling
 		}
-		first := longer.Front()
-		if first == nil {
+		victim := c.victimOf(longer)
+		if victim == nil {
 			return victims
 		}
-		victim := first.Value.(*connection)
 		c.noteHaste(victim)
 		if !victim.bounded {
 			victim.leaving = victim.weight
@@ -221,6 +243,28 @@ func (c *connections) makeRoom(keeping int) (victims []*connection) {
 		victims = append(victims, victim)
 	}
 	return victims
+}
+
+// victimOf returns which connection of a list is closed first, or nil if there is none. The caller holds the
+// lock.
+func (c *connections) victimOf(of *list.List) (victim *connection) {
+	most, element := 0, of.Front()
+	for range min(maxCompared, of.Len()) {
+		one := element.Value.(*connection)
+		if crowd := c.crowdOf(one); crowd > most {
+			victim, most = one, crowd
+		}
+		element = element.Next()
+	}
+	return victim
+}
+
+// crowdOf returns what those weigh that come from where a connection does: as many as they are of its region,
+// or the square of those of its site, if that is more. So an office weighs less than a flood with one from
+// each site of a region, and a region less than one with many from each of some sites.
+func (c *connections) crowdOf(one *connection) int {
+	ofSite := c.crowds[siteOf(one.network)]
+	return max(ofSite*ofSite, c.crowds[regionOf(one.network)])
 }
 
 // yielded is what the pressure gets, with what the others take. What keeps its place is not closed, so the
@@ -277,6 +321,7 @@ func (c *connection) put(to *list.List, weight int) {
 	if c.list != nil {
 		c.list.Remove(c.element)
 	}
+	c.countCrowd(to)
 	c.counted.open += weight - c.weight
 	c.list, c.element, c.weight = to, nil, weight
 	if to != nil {
@@ -284,6 +329,26 @@ func (c *connection) put(to *list.List, weight int) {
 	}
 	if c.isKept() {
 		c.counted.kept += weight
+	}
+}
+
+// countCrowd counts the connection with the others from where it comes, if it is about to be put into a list
+// of those that may be closed, and no longer if it leaves them. The caller holds the lock.
+func (c *connection) countCrowd(to *list.List) {
+	mayBeClosed := func(in *list.List) bool { return in == &c.counted.waiting || in == &c.counted.handling }
+	change := 0
+	switch was, will := mayBeClosed(c.list), mayBeClosed(to); {
+	case will && !was:
+		change = 1
+	case was && !will:
+		change = -1
+	default:
+		return
+	}
+	site, region := siteOf(c.network), regionOf(c.network)
+	count(c.counted.crowds, site, change)
+	if region != site {
+		count(c.counted.crowds, region, change)
 	}
 }
 

@@ -894,6 +894,72 @@ func TestConnectionsThatLeave(t *testing.T) {
 	})
 }
 
+// Whoever opens connections without end closes none of those of an office, however long they have waited.
+func TestCrowdsTakeTheirOwnPlaces(t *testing.T) {
+	t.Parallel()
+	for name, flood := range map[string]func(i int) string{
+		"one network":           func(int) string { return "198.18.0.1:1" },
+		"two networks":          func(i int) string { return fmt.Sprintf("198.%d.0.1:1", 18+i%2) },
+		"all sites of a region": func(i int) string { return fmt.Sprintf("[2001:db8:%x::1]:1", i) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			const room = 10
+			c := newConnections(room*plainMemory, nothingElse, nothingElse)
+			listener := newListenerFrom()
+			accept := func(address string) *connection {
+				listener.from(address)
+				accepted, err := c.listen(listener, plainMemory).Accept()
+				if err != nil {
+					t.Fatal(err)
+				}
+				return accepted.(*connection)
+			}
+			office := []*connection{accept("192.0.2.1:1"), accept("192.0.2.1:2")}
+			var others []*connection
+			for i := range 10 * room {
+				others = append(others, accept(flood(i)))
+			}
+			for i, one := range office {
+				if one.weightNow() == 0 {
+					t.Errorf("connection %d of the office is closed", i)
+				}
+			}
+			for _, one := range append(office, others...) {
+				one.Close()
+			}
+			if len(c.crowds) > 0 {
+				t.Errorf("of closed ones are counted: %v", c.crowds)
+			}
+		})
+	}
+}
+
+// listenerFrom accepts connections from addresses that a test chooses.
+type listenerFrom struct {
+	net.Listener
+
+	next chan net.Conn
+}
+
+func newListenerFrom() *listenerFrom { return &listenerFrom{next: make(chan net.Conn, 1)} }
+
+// from makes the next connection come from an address.
+func (l *listenerFrom) from(address string) {
+	conn, _ := net.Pipe()
+	l.next <- connFrom{Conn: conn, remote: net.TCPAddrFromAddrPort(netip.MustParseAddrPort(address))}
+}
+
+func (l *listenerFrom) Accept() (net.Conn, error) { return <-l.next, nil }
+
+type connFrom struct {
+	net.Conn
+
+	remote net.Addr
+}
+
+func (c connFrom) RemoteAddr() net.Addr { return c.remote }
+
 // beginHello returns the beginning of a ClientHello of 64 KB, in records of 1,000 bytes each.
 func beginHello(records int) (hello []byte) {
 	const length = 1000
