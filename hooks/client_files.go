@@ -70,8 +70,8 @@ func compress(content []byte) map[string][]byte {
 	return map[string][]byte{"br": br.Bytes(), "gzip": gz.Bytes()}
 }
 
-// maxAcceptEncoding bounds the header Accept-Encoding, in bytes. One that is longer is not read: what it names
-// takes ten times as long as the rest of the request.
+// maxAcceptEncoding bounds the header Accept-Encoding, in bytes. One that is longer is not read: what it
+// names takes ten times as long as the rest of the request.
 const maxAcceptEncoding = 500
 
 // chooseEncoding returns the first of the encodings that a client accepts most (RFC 9110 section 12.5.3), or

@@ -21,8 +21,9 @@ import (
 // mustConfirm returns what to ask the person before the login of a state is finished: a login that comes back
 // from another network than it was started from may have been started by somebody else, who waits for its
 // tokens (RFC 8628 section 5.4, cross-user session fixation). A network that is not known is not the same as
-// any. If any page may call the plugin, one in the person's own browser may have started the login. And nobody
-// is signed in without seeing it. It returns nil if there is no need to ask, and fails like sessions.Peek.
+// any. If any page may call the plugin, one in the person's own browser may have started the login. And
+// nobody is signed in without seeing it. It returns nil if there is no need to ask, and fails like
+// sessions.Peek.
 func (s *server) mustConfirm(e *request, response oauth.AuthorizationResponse) (*views.Question, error) {
 	if s.config.ConfirmLogin == "never" {
 		return nil, nil
@@ -131,8 +132,8 @@ var errForeignChoice = &responseError{
 func (e *request) ask(status int, question views.Question) error {
 	// Whoever opened the window could otherwise navigate it away and back at the right moment.
 	e.Response.Header().Set("Cross-Origin-Opener-Policy", "same-origin")
-	// The link may not choose which part of the page is shown first (URL Fragment Text Directives). The page's
-	// style lets it mark none.
+	// The link may not choose which part of the page is shown first (URL Fragment Text Directives). The
+	// page's style lets it mark none.
 	e.Response.Header().Set("Document-Policy", "force-load-at-top")
 	language := e.language()
 	return e.renderPage(status, language, views.ShowQuestion(language, question), formHere)

@@ -564,8 +564,8 @@ func TestKeptConnectionsLeaveRoom(t *testing.T) {
 	}
 }
 
-// Where the system lets the process open few files, there are fewer connections, and fewer held polls, so that
-// there is a file for others.
+// Where the system lets the process open few files, there are fewer connections, and fewer held polls, so
+// that there is a file for others.
 func TestConnectionsLeaveFiles(t *testing.T) {
 	t.Parallel()
 	const room, files, polls = 40, 24, 8 // half of the files are for connections
@@ -1172,8 +1172,8 @@ func TestRedirectsToHTTPS(t *testing.T) {
 	}
 }
 
-// expectNoEcho sends long requests to where plain HTTP is redirected from. Nothing of them is in an answer but
-// the address in the header, which counts with its connection.
+// expectNoEcho sends long requests to where plain HTTP is redirected from. Nothing of them is in an answer
+// but the address in the header, which counts with its connection.
 func (s *testServer) expectNoEcho(t *testing.T, address string) {
 	t.Helper()
 	const length = 20 << 10

@@ -23,8 +23,8 @@ import (
 //
 // Each network has a limit. Of all tries one runs at a time, so that the other cores are free for plugins.
 // The next is always one of the best [rank] of a queue, so whoever guesses waits behind an admin who does
-// not, however many they are. After a guess from a site or a region that has failed before, the next one waits
-// a second, so that all of these together have one guess a second.
+// not, however many they are. After a guess from a site or a region that has failed before, the next one
+// waits a second, so that all of these together have one guess a second.
 //
 // There are two queues, and their orders take turns. Each protects from those whom the other does not stop:
 // the first from those who have any number of networks in a few regions, and the second from those who have a

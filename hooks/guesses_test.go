@@ -488,7 +488,8 @@ func (g *guesses) failing() int {
 	return len(g.failures)
 }
 
-// A site or a region that goes on failing makes the next try wait, and what is known about networks is bounded.
+// A site or a region that goes on failing makes the next try wait, and what is known about networks is
+// bounded.
 func TestFailuresRest(t *testing.T) {
 	t.Parallel()
 	clock := newTestClock()

@@ -70,9 +70,9 @@ func (s *server) closeToStrangers(e *core.ServeEvent) error {
 	return nil
 }
 
-// isFolder reports whether an address is that of a folder of PocketBase's, without the slash behind it. ServeMux
-// redirects from there before anything of ours is asked, with a page that repeats the query: while somebody
-// reads it slowly, each & takes twenty times its memory.
+// isFolder reports whether an address is that of a folder of PocketBase's, without the slash behind it.
+// ServeMux redirects from there before anything of ours is asked, with a page that repeats the query: while
+// somebody reads it slowly, each & takes twenty times its memory.
 func isFolder(address string) bool {
 	folder, name := path.Split(address)
 	return address == "/api" || (folder == "/_/extensions/" && name != "")

@@ -186,8 +186,8 @@ func TestStrangers(t *testing.T) {
 	}
 }
 
-// No answer of PocketBase's, or of its router, repeats what a stranger sends: a page with a query in which each
-// & takes five bytes would be in memory as long as it is read slowly.
+// No answer of PocketBase's, or of its router, repeats what a stranger sends: a page with a query in which
+// each & takes five bytes would be in memory as long as it is read slowly.
 func TestNothingIsRepeated(t *testing.T) {
 	t.Parallel()
 	s, patterns := serveWithRoutes(t, nil)

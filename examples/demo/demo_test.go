@@ -326,8 +326,8 @@ func testBrowserConfirmWaits(t *testing.T, engine browser.Engine) {
 	}
 }
 
-// A link with a text to scroll to does not lead past what the question says, also in a small window, and marks
-// nothing. The redirects on the way keep it.
+// A link with a text to scroll to does not lead past what the question says, also in a small window, and
+// marks nothing. The redirects on the way keep it.
 func TestBrowserQuestionBeginsAtItsTop(t *testing.T) {
 	t.Parallel()
 	d := startDemo(t, "always")
