@@ -178,7 +178,7 @@ func tooManyGuesses(e *core.RequestEvent, after time.Duration) error {
 
 // readSignIn reads the body, which PocketBase then reads again from memory.
 func (s *server) readSignIn(e *core.RequestEvent) error {
-	s.limitBody(e)
+	s.limitBody(e.Response, e.Request)
 	length := e.Request.ContentLength
 	if length < 0 || length > maxSignIn {
 		length = maxSignIn

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -68,6 +69,31 @@ func TestLongHeadersAreCounted(t *testing.T) {
 	_, _ = io.WriteString(unfinished, "\r\nHost: localhost\r\n\r\n")
 	counted("they have ended, and are forgotten", plainMemory)
 	unfinished.Close()
+}
+
+// Where nobody reads a body, net/http waits for the rest of it before it answers, and keeps the headers
+// meanwhile. That takes no longer than a body that is read.
+func TestNobodyWaitsForUnreadBodies(t *testing.T) {
+	t.Parallel()
+	s := serve(t, func(c *Config) { c.timing.body = 100 * time.Millisecond })
+	for _, request := range []string{"POST /_", "OPTIONS /api/health", "POST /api/nowhere"} {
+		connection := s.dial(t)
+		_, _ = io.WriteString(connection, request+" HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n\r\n")
+		_ = connection.SetReadDeadline(time.Now().Add(10 * time.Second))
+		if _, err := io.Copy(io.Discard, connection); err != nil {
+			t.Errorf("%s: the service waits for the body: %v", request, err)
+		}
+	}
+}
+
+// A poll that is held forgets the name of the host, which may be as long as headers.
+func TestHeldPollForgetsItsHost(t *testing.T) {
+	t.Parallel()
+	r := httptest.NewRequest(http.MethodPost, "/poll", nil)
+	e := &request{Request: r}
+	if e.forgetRequest(); r.Host != "" {
+		t.Errorf("%q stays", r.Host)
+	}
 }
 
 // A poll that is held takes more if its line is long.

@@ -180,7 +180,7 @@ func (s *server) hold(e *request, login *session.Login) (held *heldPoll) {
 // forgetRequest gives up what the client sent, which may be tens of kilobytes, while the request waits. Only
 // its path and its context remain.
 func (e *request) forgetRequest() {
-	e.Request.Header, e.Request.RequestURI = nil, ""
+	e.Request.Header, e.Request.RequestURI, e.Request.Host = nil, "", ""
 	e.Request.URL = &url.URL{Path: strings.Clone(e.Request.URL.Path)}
 }
 

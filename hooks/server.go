@@ -243,10 +243,12 @@ func (s *server) handler(pocketbase http.Handler) http.Handler {
 		case (first == "api" || first == "_") && (!isPlain || isFolder(r.URL.Path)):
 			s.serve(w, r) // there is no such address
 		case r.URL.Path == "/_":
+			s.limitBody(w, r)
 			// Relative, since a proxy may take a path away that the browser knows. PocketBase's is not.
 			w.Header().Set("Location", "_/")
 			w.WriteHeader(http.StatusMovedPermanently)
 		case first == "api" || first == "_":
+			s.limitBody(w, r) // PocketBase answers to preflights before anything of ours is asked
 			pocketbase.ServeHTTP(w, r)
 		default:
 			s.serve(w, r)

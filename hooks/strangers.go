@@ -52,7 +52,6 @@ func (s *server) closeToStrangers(e *core.ServeEvent) error {
 			if e.HasSuperuserAuth() {
 				s.favor(e)
 			} else {
-				s.limitBody(e)
 				if len(e.Request.URL.RawQuery) > maxStrangersQuery {
 					e.Request.URL.RawQuery = ""
 				}
@@ -120,15 +119,17 @@ func (s *server) refuseStranger(e *core.RequestEvent) error {
 // favor gives the request of an admin, such as the download of a backup, as much time as PocketBase does.
 // Nobody else's connection takes the place of its.
 func (s *server) favor(e *core.RequestEvent) {
-	_ = http.NewResponseController(e.Response).SetWriteDeadline(time.Now().Add(s.adminTimeout))
+	until := time.Now().Add(s.adminTimeout)
+	_ = http.NewResponseController(e.Response).SetReadDeadline(until)
+	_ = http.NewResponseController(e.Response).SetWriteDeadline(until)
 	s.connections.keep(e.Request) // until its end
 }
 
 // limitBody gives a stranger little time to send a body, even if nobody reads it: net/http waits for the rest
 // before it answers.
-func (s *server) limitBody(e *core.RequestEvent) {
-	if e.Request.ContentLength != 0 {
+func (s *server) limitBody(w http.ResponseWriter, r *http.Request) {
+	if r.ContentLength != 0 {
 		// If the connection has no deadlines, the server's own still applies.
-		_ = http.NewResponseController(e.Response).SetReadDeadline(time.Now().Add(s.config.timing.body))
+		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(s.config.timing.body))
 	}
 }
