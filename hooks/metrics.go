@@ -319,11 +319,17 @@ func (s *server) serveMetrics() error {
 			"another: %v",
 			err)
 	}
-	mux := http.NewServeMux()
 	gatherer := prometheus.GathererFunc(s.gatherMetrics)
 	options := promhttp.HandlerOpts{MaxRequestsInFlight: maxScrapes}
-	mux.Handle("GET /metrics", promhttp.HandlerFor(gatherer, options))
-	handler := s.ownHostsOnly(listener.Addr(), mux)
+	scrape := promhttp.HandlerFor(gatherer, options)
+	// A ServeMux would redirect from other spellings, with a page that repeats the query; see isFolder.
+	handler := s.ownHostsOnly(listener.Addr(), http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/metrics" {
+			http.NotFound(w, r)
+			return
+		}
+		scrape.ServeHTTP(w, r)
+	}))
 	metricsServer := &http.Server{
 		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			r, end := s.connections.begin(r)

@@ -246,7 +246,7 @@ func TestMetricsAddress(t *testing.T) {
 	t.Parallel()
 	address := freeAddress(t)
 	s := serve(t, func(c *Config) { c.MetricsAddr = address })
-	for _, path := range []string{"/", "/authorize", "/api/health"} {
+	for _, path := range []string{"/", "/authorize", "/api/health", "//metrics?&&&", "/metrics/"} {
 		if got := s.Get("http://" + address + path); got.Status != http.StatusNotFound {
 			t.Errorf("%s is answered %d", path, got.Status)
 		}
