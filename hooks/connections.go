@@ -95,7 +95,7 @@ var errHelloTooLong = errors.New("the ClientHello is too long")
 // whose request takes the longest, such as a slow reader's. So those who fill the service only take the
 // places of each other, while a health check, an admin or a plugin, whose requests are short, are served.
 // Of the few that have been there the longest it is the first of those from where the most come: whoever
-// opens thousands a second leaves time to others who come from far away.
+// opens thousands a second leaves time to a few others who come from far away.
 //
 // Some keep their places: requests that wait for a provider or for their turn to try a password, whose number
 // has a bound of its own; those of admins; and polls that are held, which are answered if one of the others
