@@ -590,39 +590,30 @@ func TestFloodOfARegionEndsNoLoginOfAnOffice(t *testing.T) {
 }
 
 // The many customers of one provider lose none to a few sites elsewhere that have several each, though there
-// are more of them than of each flood.
-func TestFloodOfSitesEndsNoLoginOfALargeRegion(t *testing.T) {
+// are more of them than of each flood. Nor do they if some of them share an address, as long as each address
+// has less than those of the flood.
+func TestFloodOfSitesEndsNoLoginOfCustomers(t *testing.T) {
 	t.Parallel()
-	const capacity = 50
-	s := open(t, sessiontest.NewMemory(), session.Options{MaxPending: capacity})
-	var customers []session.Started
-	for i := range 20 {
-		customers = append(customers, s.startOf(1, i))
-	}
-	for i := range 2 * capacity {
-		s.startOf(2+i%5, 1)
-	}
-	customers = append(customers, s.startOf(1, 20))
-	for _, login := range customers {
-		s.expectUnderWay("a login of a customer", login, true)
-	}
-}
-
-// Nor do they if some of them share an address, as long as each address has less than those of the flood.
-func TestFloodOfSitesEndsNoLoginOfSharedAddresses(t *testing.T) {
-	t.Parallel()
-	const capacity, shared = 50, 3
-	s := open(t, sessiontest.NewMemory(), session.Options{MaxPending: capacity})
-	var customers []session.Started
-	for i := range 6 * shared {
-		customers = append(customers, s.startOf(1, i/shared))
-	}
-	for i := range 2 * capacity {
-		s.startOf(2+i%5, 1)
-	}
-	customers = append(customers, s.startOf(1, 0))
-	for _, login := range customers {
-		s.expectUnderWay("a login of a customer", login, true)
+	for name, test := range map[string]struct{ customers, shared, last int }{
+		"an address each":  {customers: 20, shared: 1, last: 20},
+		"shared addresses": {customers: 18, shared: 3, last: 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			const capacity = 50
+			s := open(t, sessiontest.NewMemory(), session.Options{MaxPending: capacity})
+			var customers []session.Started
+			for i := range test.customers {
+				customers = append(customers, s.startOf(1, i/test.shared))
+			}
+			for i := range 2 * capacity {
+				s.startOf(2+i%5, 1)
+			}
+			customers = append(customers, s.startOf(1, test.last))
+			for _, login := range customers {
+				s.expectUnderWay("a login of a customer", login, true)
+			}
+		})
 	}
 }
 

@@ -40,9 +40,9 @@ type Started struct {
 	Expires time.Time
 }
 
-// Start begins a login. If too many are under way, one of the site that has started the most expires early,
-// where those of its whole region count as well: of the network that has started the most there, the oldest
-// that never came back from the provider. Start fails with ErrFull if all of them have come back.
+// Start begins a login. If too many are under way, one of the region that weighs the most expires early: of
+// the network that has started the most there, the oldest that never came back from the provider. Start fails
+// with ErrFull if all of them have come back.
 func (s *Sessions) Start(ctx context.Context, owner Owner, request StartRequest) (Started, error) {
 	// As a table keeps it. It is the clock on the wall, too: the monotonic one stops while a machine sleeps.
 	now := s.now().Truncate(time.Millisecond)
