@@ -78,9 +78,7 @@ func (s *server) authorize(e *request) error {
 		Tenant:  client.Tenant,
 		Origin:  originForAdmin(e.Request.Header.Get("Origin")),
 		Network: known,
-		Source:  network,
-		Site:    siteOf(network),
-		Region:  regionOf(network),
+		Source:  sourceOf(network),
 	})
 	if err != nil {
 		return err

@@ -11,6 +11,8 @@ import (
 	"net/netip"
 	"sync"
 	"time"
+
+	"plugin-oauth/internal/fair"
 )
 
 // What connections take, in KB, as measured with the kinds of examples/siege that take the most.
@@ -71,7 +73,7 @@ const (
 	// bounded.
 	maxLeaving = 6_000
 
-	// maxCompared is how many connections are compared before one of them is closed.
+	// maxCompared is how many connections that have had their time are compared before one of them is closed.
 	maxCompared = 32
 
 	// usualHandshake is the same before the first request. Browsers send 2 until then, beside the request.
@@ -94,8 +96,9 @@ var errHelloTooLong = errors.New("the ClientHello is too long")
 // headers, than have one that is being handled, the one that has waited the longest is closed; else the one
 // whose request takes the longest, such as a slow reader's. So those who fill the service only take the
 // places of each other, while a health check, an admin or a plugin, whose requests are short, are served.
-// Of the few that have been there the longest it is the first of those from where the most come: whoever
-// opens thousands a second leaves time to a few others who come from far away.
+// Of the few that have been there the longest it is the first of those from where the most come. And if so
+// many come that even those have had little time, it is one from where the most come of all: whoever opens
+// thousands a second leaves time to others who come from far away.
 //
 // Some keep their places: requests that wait for a provider or for their turn to try a password, whose number
 // has a bound of its own; those of admins; and polls that are held, which are answered if one of the others
@@ -111,15 +114,21 @@ type connections struct {
 	pressure func() int
 
 	mu       sync.Mutex
-	open     int       // what all of them take
-	waiting  list.List // of *connection, as are the others; the longest in a list is its first
-	handling list.List
-	crowds   map[netip.Prefix]int // how many in these two come from a site, and from a region
-	held     list.List
-	kept     int // what those take that keep their places: those in held, and those in no list
+	open     int // what all of them take
+	waiting  connectionQueue
+	handling connectionQueue
+	held     connectionQueue
+	kept     int // what those take that keep their places: those in held, and those in no queue
 	leaving  int // what those take that were closed for others, until their goroutine has ended
 	left     *sync.Cond
 	crowded  time.Time // when one was closed last that had not been given its time
+}
+
+// connectionQueue has connections in the order in which they came to it, and by where they come from.
+type connectionQueue struct {
+	list.List // of *connection; the first has been there the longest
+
+	crowds fair.Crowds[*connection]
 }
 
 // newConnections returns a bound in KB for connections and others together. The others and the connections
@@ -130,7 +139,6 @@ func newConnections(limit int, others, pressure func() int) *connections {
 		maxKept:  limit - limit/12,
 		others:   others,
 		pressure: pressure,
-		crowds:   map[netip.Prefix]int{},
 	}
 	c.left = sync.NewCond(&c.mu)
 	return c
@@ -154,21 +162,22 @@ type connection struct {
 	net.Conn
 
 	counted *connections
-	network netip.Prefix  // where it comes from, be it that of a proxy
-	memory  int           // what it takes in general, in KB
-	weight  int           // what it takes now; zero once it is closed
-	leaving int           // its part in what those take that leave
-	request int           // what its request takes besides, which is much if the headers are long
-	line    int           // the part of that which stays until the next request, or the end
-	unread  int           // bytes received since a request, or with TLS a piece of its body, was read
-	handled bool          // whether a request is being handled
-	greeted bool          // whether TLS has read its ClientHello
-	records records       // of TLS
-	asked   bool          // whether a request has come on it
-	bounded bool          // whether its request, or its handshake, may take long, and is one of few
-	since   time.Time     // when it came to its place in a list
-	list    *list.List    // nil if it keeps its place whatever comes
-	element *list.Element // in that list
+	from    fair.Source      // be it that of a proxy
+	memory  int              // what it takes in general, in KB
+	weight  int              // what it takes now; zero once it is closed
+	leaving int              // its part in what those take that leave
+	request int              // what its request takes besides, which is much if the headers are long
+	line    int              // the part of that which stays until the next request, or the end
+	unread  int              // bytes received since a request, or with TLS a piece of its body, was read
+	handled bool             // whether a request is being handled
+	greeted bool             // whether TLS has read its ClientHello
+	records records          // of TLS
+	asked   bool             // whether a request has come on it
+	bounded bool             // whether its request, or its handshake, may take long, and is one of few
+	queue   *connectionQueue // nil if it keeps its place whatever comes
+	since   time.Time        // when it came to that
+	element *list.Element    // in that
+	place   *fair.Place[*connection]
 
 	displaced func() // called when a poll that is held has to give up its place; it must not block
 }
@@ -191,7 +200,8 @@ func (l *countedListener) Accept() (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	added := &connection{Conn: conn, counted: l.counted, network: remoteNetwork(conn), memory: l.memory}
+	from := sourceOf(remoteNetwork(conn))
+	added := &connection{Conn: conn, counted: l.counted, from: from, memory: l.memory}
 	closeAll(l.counted.add(added))
 	return added, nil
 }
@@ -245,26 +255,25 @@ func (c *connections) makeRoom(keeping int) (victims []*connection) {
 	return victims
 }
 
-// victimOf returns which connection of a list is closed first, or nil if there is none. The caller holds the
-// lock.
-func (c *connections) victimOf(of *list.List) (victim *connection) {
-	most, element := 0, of.Front()
+// victimOf returns which connection of a queue is closed first, or nil if there is none. Of the few that have
+// been there the longest, and have had enough time, it is the first of those from where the most come. If
+// none has had enough, so many are coming that it is the first of all of those. The caller holds the lock.
+func (c *connections) victimOf(of *connectionQueue) (victim *connection) {
+	now, most, element := time.Now(), 0, of.Front()
 	for range min(maxCompared, of.Len()) {
 		one := element.Value.(*connection)
-		if crowd := c.crowdOf(one); crowd > most {
-			victim, most = one, crowd
+		if now.Sub(one.since) < littleTime {
+			break
+		}
+		if weight := of.crowds.Weigh(one.from); weight > most {
+			victim, most = one, weight
 		}
 		element = element.Next()
 	}
+	if victim == nil && of.Len() > 0 {
+		return of.crowds.First().Value
+	}
 	return victim
-}
-
-// crowdOf returns what those weigh that come from where a connection does: as many as they are of its region,
-// or the square of those of its site, if that is more. So an office weighs less than a flood with one from
-// each site of a region, and a region less than one with many from each of some sites.
-func (c *connections) crowdOf(one *connection) int {
-	ofSite := c.crowds[siteOf(one.network)]
-	return max(ofSite*ofSite, c.crowds[regionOf(one.network)])
 }
 
 // yielded is what the pressure gets, with what the others take. What keeps its place is not closed, so the
@@ -279,7 +288,7 @@ func (c *connections) yielded(others int) int {
 // that comes and goes do not keep out those whose handshake, or whose request, takes a moment. The caller
 // holds the lock.
 func (c *connections) noteHaste(victim *connection) {
-	isIdle := victim.list == &c.waiting && victim.asked
+	isIdle := victim.queue == &c.waiting && victim.asked
 	if isIdle || time.Since(victim.since) > littleTime {
 		return
 	}
@@ -312,48 +321,29 @@ func closeAll(victims []*connection) {
 	}
 }
 
-// put puts a connection at the end of a list, with a new weight. Without a list it keeps its place. The
+// put puts a connection at the end of a queue, with a new weight. Without a queue it keeps its place. The
 // caller holds the lock.
-func (c *connection) put(to *list.List, weight int) {
+func (c *connection) put(to *connectionQueue, weight int) {
 	if c.isKept() {
 		c.counted.kept -= c.weight
 	}
-	if c.list != nil {
-		c.list.Remove(c.element)
+	if c.queue != nil {
+		c.queue.Remove(c.element)
+		c.queue.crowds.Remove(c.place)
 	}
-	c.countCrowd(to)
 	c.counted.open += weight - c.weight
-	c.list, c.element, c.weight = to, nil, weight
+	c.queue, c.element, c.place, c.weight = to, nil, nil, weight
 	if to != nil {
 		c.element, c.since = to.PushBack(c), time.Now()
+		c.place = to.crowds.Add(c, c.from)
 	}
 	if c.isKept() {
 		c.counted.kept += weight
 	}
 }
 
-// countCrowd counts the connection with the others from where it comes, if it is about to be put into a list
-// of those that may be closed, and no longer if it leaves them. The caller holds the lock.
-func (c *connection) countCrowd(to *list.List) {
-	mayBeClosed := func(in *list.List) bool { return in == &c.counted.waiting || in == &c.counted.handling }
-	change := 0
-	switch was, will := mayBeClosed(c.list), mayBeClosed(to); {
-	case will && !was:
-		change = 1
-	case was && !will:
-		change = -1
-	default:
-		return
-	}
-	site, region := siteOf(c.network), regionOf(c.network)
-	count(c.counted.crowds, site, change)
-	if region != site {
-		count(c.counted.crowds, region, change)
-	}
-}
-
 // isKept reports whether the connection keeps its place.
-func (c *connection) isKept() bool { return c.list == nil || c.list == &c.counted.held }
+func (c *connection) isKept() bool { return c.queue == nil || c.queue == &c.counted.held }
 
 // Close closes the connection. It is counted no longer.
 func (c *connection) Close() error {
@@ -452,7 +442,7 @@ func (c *connection) receive(bytes int) (victims []*connection, tooLong bool) {
 	if c.weight <= before {
 		return nil, tooLong
 	}
-	if c.list == &c.counted.held { // it is no poll as others are
+	if c.queue == &c.counted.held { // it is no poll as others are
 		c.giveUp()
 	}
 	return c.counted.makeRoom(0), tooLong
@@ -643,16 +633,16 @@ func (c *connections) drain(longest time.Duration) {
 	}
 }
 
-// move puts the connection at the end of a list, unless it is closed. The caller must close the victims: a
+// move puts the connection at the end of a queue, unless it is closed. The caller must close the victims: a
 // held poll saves nothing any more.
-func (c *connection) move(to *list.List) (victims []*connection) {
+func (c *connection) move(to *connectionQueue) (victims []*connection) {
 	c.counted.mu.Lock()
 	defer c.counted.mu.Unlock()
 	return c.moveTo(to)
 }
 
 // moveTo does the same for a caller who holds the lock.
-func (c *connection) moveTo(to *list.List) (victims []*connection) {
+func (c *connection) moveTo(to *connectionQueue) (victims []*connection) {
 	if c.weight == 0 {
 		return nil
 	}
@@ -675,7 +665,7 @@ func (c *connections) hold(r *http.Request, saves int, displaced func()) (releas
 		request = counted.line
 	}
 	weight := max(c.least, counted.memory+request-saves)
-	if counted.list == nil || c.kept+weight+c.others()+c.pressure() > c.mostKept() {
+	if counted.queue == nil || c.kept+weight+c.others()+c.pressure() > c.mostKept() {
 		return nil // it is closed, or there is no room
 	}
 	counted.request = request
@@ -704,14 +694,14 @@ func (c *connections) keep(r *http.Request) (release func(), kept bool) {
 func (c *connection) keep() (moved, kept bool) {
 	counted := c.counted
 	counted.mu.Lock()
-	if c.list == nil {
+	if c.queue == nil {
 		defer counted.mu.Unlock()
 		return false, c.weight > 0 // else it is closed
 	}
 	weight := c.size()
 	victims := counted.makeRoom(weight)
 	// It may be one of the victims.
-	if kept = c.list != nil && counted.kept+weight+counted.others() <= counted.maxKept; kept {
+	if kept = c.queue != nil && counted.kept+weight+counted.others() <= counted.maxKept; kept {
 		c.put(nil, weight)
 	}
 	counted.mu.Unlock()

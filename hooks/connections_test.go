@@ -672,7 +672,7 @@ func TestNetworksOfLoginsAreCounted(t *testing.T) {
 	for i := range logins {
 		network := netip.MustParsePrefix(fmt.Sprintf("2001:db8:%x:1::/64", i))
 		_, err := s.server.sessions.Start(t.Context(), session.Owner{}, session.StartRequest{
-			Source: network, Site: siteOf(network), Region: regionOf(network),
+			Source: sourceOf(network),
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -685,7 +685,7 @@ func TestNetworksOfLoginsAreCounted(t *testing.T) {
 		address := netip.AddrFrom4([4]byte{198, 18, 0, byte(i)})
 		network := netip.PrefixFrom(address, 32)
 		_, err := s.server.sessions.Start(t.Context(), session.Owner{}, session.StartRequest{
-			Source: network, Site: siteOf(network), Region: regionOf(network),
+			Source: sourceOf(network),
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -894,45 +894,104 @@ func TestConnectionsThatLeave(t *testing.T) {
 	})
 }
 
-// Whoever opens connections without end closes none of those of an office, however long they have waited.
+// Whoever opens connections without end closes none of those of others, however long they have waited, and
+// however many of them come at the same time.
 func TestCrowdsTakeTheirOwnPlaces(t *testing.T) {
 	t.Parallel()
-	for name, flood := range map[string]func(i int) string{
-		"one network":           func(int) string { return "198.18.0.1:1" },
-		"two networks":          func(i int) string { return fmt.Sprintf("198.%d.0.1:1", 18+i%2) },
-		"all sites of a region": func(i int) string { return fmt.Sprintf("[2001:db8:%x::1]:1", i) },
+	office := func(int) string { return "192.0.2.1:1" }
+	visitor := func(i int) string { return fmt.Sprintf("10.%d.0.1:1", i) }
+	for name, test := range map[string]struct {
+		flood, others func(i int) string
+		count         int // of the others
+	}{
+		"one network": {
+			flood: func(int) string { return "198.18.0.1:1" }, others: office, count: 2,
+		},
+		"two networks": {
+			flood: func(i int) string { return fmt.Sprintf("198.%d.0.1:1", 18+i%2) }, others: office,
+			count: 2,
+		},
+		"all sites of a region": {
+			flood: func(i int) string { return fmt.Sprintf("[2001:db8:%x::1]:1", i) }, others: office,
+			count: 2,
+		},
+		"many visitors": {
+			flood: func(i int) string { return fmt.Sprintf("198.%d.0.1:1", 18+i%2) }, others: visitor,
+			count: 2 * maxCompared,
+		},
+		"a large office": {
+			flood: func(i int) string { return fmt.Sprintf("198.18.0.%d:1", i%100) }, others: office,
+			count: 8,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			const room = 10
+			const room = 4 * maxCompared
 			c := newConnections(room*plainMemory, nothingElse, nothingElse)
-			listener := newListenerFrom()
-			accept := func(address string) *connection {
-				listener.from(address)
-				accepted, err := c.listen(listener, plainMemory).Accept()
-				if err != nil {
-					t.Fatal(err)
-				}
-				return accepted.(*connection)
+			var others, flood []*connection
+			for i := range test.count {
+				others = append(others, c.acceptFrom(t, test.others(i)))
 			}
-			office := []*connection{accept("192.0.2.1:1"), accept("192.0.2.1:2")}
-			var others []*connection
-			for i := range 10 * room {
-				others = append(others, accept(flood(i)))
+			for i := range room + 90 { // no more are closed than may leave at the same time
+				flood = append(flood, c.acceptFrom(t, test.flood(i)))
 			}
-			for i, one := range office {
+			for i, one := range others {
 				if one.weightNow() == 0 {
-					t.Errorf("connection %d of the office is closed", i)
+					t.Errorf("connection %d of the others is closed", i)
 				}
 			}
-			for _, one := range append(office, others...) {
+			for _, one := range append(others, flood...) {
 				one.Close()
 			}
-			if len(c.crowds) > 0 {
-				t.Errorf("of closed ones are counted: %v", c.crowds)
+			for _, queue := range []*connectionQueue{&c.waiting, &c.handling, &c.held} {
+				if queue.crowds.Sources() > 0 {
+					t.Errorf("closed ones of %d sources are counted", queue.crowds.Sources())
+				}
 			}
 		})
 	}
+}
+
+// Whoever has had enough time goes before an office that has just come, from which more come than from any
+// network of the flood.
+func TestCrowdsThatHaveHadTheirTime(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		const room = 2 * maxCompared
+		c := newConnections(room*plainMemory, nothingElse, nothingElse)
+		var office, flood []*connection
+		accept := func(i int) { flood = append(flood, c.acceptFrom(t, fmt.Sprintf("10.%d.0.1:1", i%room))) }
+		for i := range room {
+			accept(i)
+		}
+		time.Sleep(littleTime)
+		for range room / 2 {
+			office = append(office, c.acceptFrom(t, "192.0.2.1:1"))
+		}
+		for i := range room / 2 {
+			accept(i)
+		}
+		for i, one := range office {
+			if one.weightNow() == 0 {
+				t.Errorf("connection %d of the office is closed", i)
+			}
+		}
+		for _, one := range append(office, flood...) {
+			one.Close()
+		}
+	})
+}
+
+// acceptFrom accepts a connection from an address.
+func (c *connections) acceptFrom(t *testing.T, address string) *connection {
+	t.Helper()
+	listener := newListenerFrom()
+	listener.from(address)
+	accepted, err := c.listen(listener, plainMemory).Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return accepted.(*connection)
 }
 
 // listenerFrom accepts connections from addresses that a test chooses.

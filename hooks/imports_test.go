@@ -15,13 +15,14 @@ var rooms = map[string]struct {
 	pocketBase bool
 }{
 	"hooks/oauth":               {may: []string{"internal/tries", "internal/typo"}},
-	"hooks/session":             {},
-	"hooks/session/etcd":        {may: []string{"hooks/session", "internal/etcdtry"}},
-	"hooks/session/sessiontest": {may: []string{"hooks/session"}},
-	"hooks/session/sqlite":      {may: []string{"hooks/session"}, pocketBase: true},
+	"hooks/session":             {may: []string{"internal/fair"}},
+	"hooks/session/etcd":        {may: []string{"hooks/session", "internal/fair", "internal/etcdtry"}},
+	"hooks/session/sessiontest": {may: []string{"hooks/session", "internal/fair"}},
+	"hooks/session/sqlite":      {may: []string{"hooks/session", "internal/fair"}, pocketBase: true},
 	"hooks/session/shared": {
 		may: []string{
-			"hooks/session", "hooks/session/etcd", "hooks/session/sqlite", "internal/etcdtry",
+			"hooks/session", "hooks/session/etcd", "hooks/session/sqlite", "internal/fair",
+			"internal/etcdtry",
 		},
 		pocketBase: true,
 	},
@@ -39,8 +40,8 @@ var rooms = map[string]struct {
 	"hooks/rotation": {may: []string{"internal/etcdtry"}},
 	"hooks/dashboard": {
 		may: []string{
-			"hooks/doctor", "hooks/plugins", "hooks/session", "hooks/oauth", "hooks/relay", "internal/tries",
-			"internal/typo",
+			"hooks/doctor", "hooks/plugins", "hooks/session", "hooks/oauth", "hooks/relay", "internal/fair",
+			"internal/tries", "internal/typo",
 		},
 		pocketBase: true,
 	},
@@ -58,6 +59,7 @@ var rooms = map[string]struct {
 	"views":             {may: []string{"hooks/oauth", "internal/tries", "internal/typo"}},
 	"client":            {},
 	"pb_migrations":     {pocketBase: true},
+	"internal/fair":     {},
 	"internal/etcdtest": {},
 	"internal/etcdtry":  {},
 	"internal/goaway":   {},

@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"sync"
 	"time"
+
+	"plugin-oauth/internal/fair"
 )
 
 // RateLimit allows a number of requests in each window of time. The zero value stands for the default of what
@@ -56,6 +58,11 @@ func siteOf(network netip.Prefix) netip.Prefix {
 		return site
 	}
 	return network
+}
+
+// sourceOf returns where something comes from that comes from a network.
+func sourceOf(network netip.Prefix) fair.Source {
+	return fair.Source{Network: network, Site: siteOf(network), Region: regionOf(network)}
 }
 
 // reserve counts a request. It returns 0 if the network is within its limit, else the time until it may try

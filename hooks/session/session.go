@@ -19,6 +19,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"plugin-oauth/internal/fair"
 )
 
 // Status is what has become of a session. The values are those of the database.
@@ -97,9 +99,12 @@ type Sessions struct {
 	byReadKey map[string]*Login // the pending logins, by the hash of their read key
 	byState   map[string]*Login // the pending logins whose state is known to be unused, by its hash
 	byID      map[string]*Login
-	own       int               // how many of byID this machine has started
-	starting  map[string]source // of the logins that are being stored, by their ID
-	evictable evictable
+	own       int                    // how many of byID this machine has started
+	starting  map[string]fair.Source // of the logins that are being stored, by their ID
+
+	// evictable are the logins of this machine whose state has not been used, by where they were started. Of
+	// those of an earlier process that is unknown.
+	evictable fair.Crowds[*Login]
 
 	pending atomic.Int64 // how many byID has, so that counting waits for nobody
 }
@@ -118,7 +123,7 @@ func New(table Table, options Options) *Sessions {
 		byReadKey:  map[string]*Login{},
 		byState:    map[string]*Login{},
 		byID:       map[string]*Login{},
-		starting:   map[string]source{},
+		starting:   map[string]fair.Source{},
 	}
 	if s.onOutcome == nil {
 		s.onOutcome = func(Outcome) {}

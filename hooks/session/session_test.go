@@ -16,6 +16,7 @@ import (
 
 	"plugin-oauth/hooks/session"
 	"plugin-oauth/hooks/session/sessiontest"
+	"plugin-oauth/internal/fair"
 )
 
 var owner = session.Owner{Slug: "sheets", Fingerprint: []byte("fingerprint")}
@@ -318,7 +319,8 @@ func (s *service) startOf(region, site int) session.Started {
 	s.t.Helper()
 	from := request
 	address := netip.AddrFrom4([4]byte{10, byte(region), 0, byte(site)})
-	from.Site, from.Region = netip.PrefixFrom(address, 32), netip.PrefixFrom(address, 16).Masked()
+	from.Source.Network, from.Source.Site = netip.PrefixFrom(address, 32), netip.PrefixFrom(address, 32)
+	from.Source.Region = netip.PrefixFrom(address, 16).Masked()
 	started, err := s.Start(s.t.Context(), owner, from)
 	if err != nil {
 		s.t.Fatal(err)
@@ -463,10 +465,10 @@ func TestFloodEndsNoLoginOfAnotherMachine(t *testing.T) {
 func (s *service) startIn(network int) session.Started {
 	s.t.Helper()
 	from := request
-	from.Site = netip.MustParsePrefix("2001:db8:7::/48")
-	address := from.Site.Addr().As16()
+	from.Source.Site = netip.MustParsePrefix("2001:db8:7::/48")
+	address := from.Source.Site.Addr().As16()
 	address[7] = byte(network)
-	from.Source = netip.PrefixFrom(netip.AddrFrom16(address), 64)
+	from.Source.Network = netip.PrefixFrom(netip.AddrFrom16(address), 64)
 	started, err := s.Start(s.t.Context(), owner, from)
 	if err != nil {
 		s.t.Fatal(err)
@@ -727,8 +729,9 @@ func BenchmarkStartWhenFull(b *testing.B) {
 	started := 0
 	start := func() {
 		from := request
-		from.Site = netip.PrefixFrom(netip.AddrFrom4([4]byte{10, 0, byte(started % 10_000 >> 8),
+		site := netip.PrefixFrom(netip.AddrFrom4([4]byte{10, 0, byte(started % 10_000 >> 8),
 			byte(started)}), 32)
+		from.Source = fair.Source{Network: site, Site: site}
 		started++
 		if _, err := s.Start(b.Context(), owner, from); err != nil {
 			b.Fatal(err)

@@ -1,13 +1,14 @@
 package session
 
 import (
-	"cmp"
 	"context"
 	"crypto/hmac"
 	"errors"
 	"net/netip"
 	"strings"
 	"time"
+
+	"plugin-oauth/internal/fair"
 )
 
 // StartRequest is what is known of a login that begins.
@@ -18,14 +19,9 @@ type StartRequest struct {
 	Origin string
 	// Network is where the client is known to be. It is stored as a MAC only.
 	Network netip.Prefix
-	// Source is the network whose limits count the login. It is kept in memory only, as is Site. If it is
-	// zero, it is the site.
-	Source netip.Prefix
-	// Site is what one customer of an internet provider may have, and Source is a part of. Logins without
-	// one count as one site.
-	Site netip.Prefix
-	// Region is what a whole internet provider may have, and Site is a part of. It may be zero.
-	Region netip.Prefix
+	// Source is where the client's limits count it. It is kept in memory only. Logins without one count as
+	// those of one network.
+	Source fair.Source
 }
 
 // Started is a login that has begun. None of the three secrets is stored.
@@ -65,9 +61,7 @@ func (s *Sessions) Start(ctx context.Context, owner Owner, request StartRequest)
 		Created:     now,
 		Expires:     now.Add(s.ttl).Truncate(time.Millisecond),
 	}
-	network := cmp.Or(request.Source, request.Site)
-	from := source{network: network, site: request.Site, region: request.Region}
-	if err := s.makeRoom(ctx, row.ID, from); err != nil {
+	if err := s.makeRoom(ctx, row.ID, request.Source); err != nil {
 		return Started{}, err
 	}
 	if err := s.table.Insert(ctx, row); err != nil {

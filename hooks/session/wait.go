@@ -1,11 +1,12 @@
 package session
 
 import (
-	"container/list"
 	"maps"
 	"slices"
 	"sync/atomic"
 	"time"
+
+	"plugin-oauth/internal/fair"
 )
 
 // Login is a pending session in memory, so that a poll of it costs no query and can wait for its end.
@@ -14,8 +15,7 @@ type Login struct {
 	ended  chan struct{}
 	newest atomic.Pointer[chan struct{}] // of the poll that waits
 
-	group *group        // of the network that started it, if this machine did
-	place *list.Element // among the evictable logins of the group, or nil
+	place *fair.Place[*Login] // among the evictable ones, if this machine has started it
 }
 
 // Ended returns a channel that is closed when the login is no longer pending. What became of it,
@@ -76,7 +76,7 @@ func (s *Sessions) markUsed(row Row) {
 	defer s.mu.Unlock()
 	delete(s.byState, string(row.StateHash))
 	if login := s.byID[row.ID]; login != nil {
-		s.evictable.remove(login)
+		s.evictable.Remove(login.place)
 	}
 }
 
@@ -88,7 +88,7 @@ func (s *Sessions) PendingCount() int {
 // NetworkCount returns from how many networks, sites and regions the logins were started that may still make
 // room for others. A network that is its own site counts once.
 func (s *Sessions) NetworkCount() int {
-	return int(s.evictable.count.Load())
+	return s.evictable.Sources()
 }
 
 // add remembers a pending login. One that is there already stays, since polls may wait for it.
@@ -101,7 +101,7 @@ func (s *Sessions) add(row Row) {
 	if known := s.byID[row.ID]; known != nil {
 		if !row.Redirected.IsZero() {
 			delete(s.byState, string(row.StateHash))
-			s.evictable.remove(known)
+			s.evictable.Remove(known.place)
 		}
 		return
 	}
@@ -115,7 +115,7 @@ func (s *Sessions) add(row Row) {
 		return
 	}
 	if isOwn {
-		s.evictable.add(login, from)
+		login.place = s.evictable.Add(login, from)
 	}
 	if row.StateHash != nil {
 		s.byState[string(row.StateHash)] = login
@@ -159,7 +159,7 @@ func (s *Sessions) remove(login *Login) {
 	if login.row.StartedBy == s.machine {
 		s.own--
 	}
-	s.evictable.remove(login)
+	s.evictable.Remove(login.place)
 	close(login.ended)
 }
 
