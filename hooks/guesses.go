@@ -32,7 +32,7 @@ import (
 type guesses struct {
 	limit *limiter
 	rest  time.Duration // from one guess of a region that has failed before to the next try
-	wait  time.Duration // how long a try waits for its turn
+	wait  time.Duration // how long a try waits for its turn, and whoever is refused before the next
 	now   func() time.Time
 
 	mu       sync.Mutex
@@ -46,12 +46,11 @@ type guesses struct {
 // try is a try to sign in that waits for its turn.
 type try struct {
 	network netip.Prefix
-	rank    rank      // as of its arrival, or of the last turn since
 	turn    chan bool // gets true when it is its turn, or false if it lost its place; never blocks
 }
 
 // rank says who goes first: a network from which an admin has signed in before, then one of those that have
-// failed least.
+// failed least. It is of one moment only, since networks go on failing while their tries wait.
 type rank struct {
 	admin        bool
 	region, site int // failures
@@ -84,7 +83,9 @@ func adminsFirst(one, other rank) int {
 	}
 }
 
-// failures are the tries of a network that failed lately.
+// failures are the tries of a network lately. Each counts from its arrival until it has signed in: one that
+// waits, so that others of its network go behind those who have one only, and one that is refused, so that
+// whoever is refused all the time does not remain equal to somebody who comes only now.
 type failures struct {
 	count int
 	until time.Time // they are forgotten then
@@ -154,13 +155,14 @@ func (s *server) letGuess(e *core.RequestEvent) error {
 		return err
 	}
 	mine := &try{network: network, turn: make(chan bool, 1)}
+	// A person who tried again at once would soon have failed as often as those who guess all the time.
 	if !s.guesses.enqueue(mine) {
-		return tooManyGuesses(e, time.Second)
+		return tooManyGuesses(e, s.guesses.wait)
 	}
 	release, _ := s.connections.keep(e.Request) // from here on, since the places in the queues are few
 	defer release()
 	if !s.guesses.await(e.Request.Context(), mine) {
-		return tooManyGuesses(e, time.Second)
+		return tooManyGuesses(e, s.guesses.wait)
 	}
 	// A request for a one-time password proves nothing. A password that needs a second factor is right.
 	proved := false
@@ -212,16 +214,15 @@ func (g *guesses) await(ctx context.Context, mine *try) bool {
 	if !g.remove(mine) {
 		return <-mine.turn // it came meanwhile
 	}
-	g.addFailure(mine.network)
 	return false
 }
 
 // enqueue gives a try its turn or a place, and reports whether there was one. Whoever has no place in the
-// first queue may have one in the second. Who has none there either, the new one or another, has failed.
+// first queue may have one in the second. Who has none there either is refused, the new one or another.
 func (g *guesses) enqueue(mine *try) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	mine.rank = g.rankOf(mine.network)
+	g.addFailure(mine.network)
 	if !g.busy {
 		g.busy = true
 		mine.turn <- true
@@ -229,11 +230,10 @@ func (g *guesses) enqueue(mine *try) bool {
 	}
 	loser := mine
 	for i := range g.queues {
-		if loser = g.queues[i].add(loser); loser == nil {
+		if loser = g.add(loser, &g.queues[i]); loser == nil {
 			return true
 		}
 	}
-	g.addFailure(loser.network)
 	if loser == mine {
 		return false
 	}
@@ -250,16 +250,6 @@ func (g *guesses) rankOf(network netip.Prefix) rank {
 	}
 }
 
-// rankAgain ranks those that wait anew. Many tries of one network come before the first of them has failed,
-// and would all go first otherwise.
-func (g *guesses) rankAgain() {
-	for _, queue := range g.queues {
-		for _, waiting := range queue.tries {
-			waiting.rank = g.rankOf(waiting.network)
-		}
-	}
-}
-
 // failuresOf returns what a site or a region has not been forgotten yet.
 func (g *guesses) failuresOf(prefix netip.Prefix) failures {
 	if known := g.failures[prefix]; g.now().Before(known.until) {
@@ -268,15 +258,16 @@ func (g *guesses) failuresOf(prefix netip.Prefix) failures {
 	return failures{}
 }
 
-// add puts a try at the end. If all places are taken, it returns one of the lowest rank, which has lost its
-// own: another, or the new one. Which of several is chance, so that each has one, however many come.
-func (q *queue) add(mine *try) (loser *try) {
+// add puts a try at the end of a queue. If all places are taken, it returns one of the lowest rank, which has
+// lost its own: another, or the new one. Which of several is chance, so that each has one, however many come.
+func (g *guesses) add(mine *try, q *queue) (loser *try) {
 	if len(q.tries) >= maxQueue {
-		lowest, equals, at := mine.rank, 1, -1
+		lowest, equals, at := g.rankOf(mine.network), 1, -1
 		for i, waiting := range q.tries {
-			switch order := q.compare(waiting.rank, lowest); {
+			rank := g.rankOf(waiting.network)
+			switch order := q.compare(rank, lowest); {
 			case order > 0:
-				lowest, equals, at = waiting.rank, 1, i
+				lowest, equals, at = rank, 1, i
 			case order == 0:
 				if equals++; rand.IntN(equals) == 0 {
 					at = i
@@ -299,7 +290,7 @@ func (q *queue) remove(i int) *try {
 	return removed
 }
 
-// addFailure counts a try that failed or was refused.
+// addFailure counts a try as failed.
 func (g *guesses) addFailure(network netip.Prefix) {
 	for _, prefix := range []netip.Prefix{siteOf(network), regionOf(network)} {
 		if _, found := g.failures[prefix]; !found && len(g.failures) >= maxFailures {
@@ -313,16 +304,30 @@ func (g *guesses) addFailure(network netip.Prefix) {
 	}
 }
 
+// forget forgets the failures of a network's site, but not the tries that wait: they may still fail.
+func (g *guesses) forget(network netip.Prefix) {
+	waiting := 0
+	for _, queue := range g.queues {
+		for _, try := range queue.tries {
+			if siteOf(try.network) == siteOf(network) {
+				waiting++
+			}
+		}
+	}
+	over := max(0, g.failuresOf(siteOf(network)).count-waiting)
+	for _, prefix := range []netip.Prefix{siteOf(network), regionOf(network)} {
+		known := g.failuresOf(prefix)
+		if known.count -= over; known.count > 0 {
+			g.failures[prefix] = known
+		} else {
+			delete(g.failures, prefix)
+		}
+	}
+}
+
 // addAdmin remembers a network from which an admin has signed in, and forgets its failures.
 func (g *guesses) addAdmin(network netip.Prefix) {
-	region := g.failuresOf(regionOf(network))
-	region.count -= g.failuresOf(siteOf(network)).count
-	delete(g.failures, siteOf(network))
-	if region.count > 0 {
-		g.failures[regionOf(network)] = region
-	} else {
-		delete(g.failures, regionOf(network))
-	}
+	g.forget(network)
 	delete(g.admins, network)
 	for len(g.admins) >= maxAdmins {
 		delete(g.admins, firstToGo(g.admins))
@@ -350,10 +355,7 @@ func (g *guesses) leave(network netip.Prefix, proved bool) {
 		g.grant()
 		return
 	}
-	rank := g.rankOf(network)
-	failedBefore := rank.site > 0 || rank.region > 0
-	g.addFailure(network)
-	if failedBefore {
+	if rank := g.rankOf(network); rank.site > 1 || rank.region > 1 { // another has failed, or waits
 		time.AfterFunc(g.rest, g.next)
 		return
 	}
@@ -370,12 +372,12 @@ func (g *guesses) next() {
 // grant is next with the lock held. The orders of the queues take turns, and each is of all that wait:
 // whoever has a place in one queue has none in the other. Of equal ones those of its own queue go first.
 func (g *guesses) grant() {
-	g.rankAgain()
 	var next *try
+	var best rank
 	for i := range g.queues {
 		for _, waiting := range g.queues[(g.turn+i)%len(g.queues)].tries {
-			if next == nil || g.queues[g.turn].compare(waiting.rank, next.rank) < 0 {
-				next = waiting
+			if rank := g.rankOf(waiting.network); next == nil || g.queues[g.turn].compare(rank, best) < 0 {
+				next, best = waiting, rank
 			}
 		}
 	}

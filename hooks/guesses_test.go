@@ -230,15 +230,15 @@ func TestGuessesInOrder(t *testing.T) {
 	}
 	// With all places taken, a network that has failed more gives up its own.
 	failing := enter(1)
-	for g.places() < 2*maxQueue {
-		enter(3)
+	for i := 10; g.places() < 2*maxQueue; i++ {
+		enter(i)
 	}
 	fresh := make(chan bool, 1)
-	go func() { fresh <- g.enter(t.Context(), network(4)) }()
+	go func() { fresh <- g.enter(t.Context(), network(5)) }()
 	if <-failing {
 		t.Error("the network that has failed kept its place")
 	}
-	if g.enter(t.Context(), network(4)) {
+	if g.enter(t.Context(), network(1)) {
 		t.Error("a try found a place where there was none")
 	}
 	for range 2 * maxQueue {
@@ -467,6 +467,51 @@ func TestGuessesAtOnce(t *testing.T) {
 	}
 }
 
+// An admin who comes from a new network while hundreds of the same region guess goes before all of them who
+// come again, whether they have done so before or do it while the admin waits.
+func TestNewNetworkAmongGuessers(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		name           string
+		guessers       int
+		before, rounds int // rounds: in all
+	}{
+		{name: "before", guessers: 300, before: 2, rounds: 3},
+		{name: "meanwhile", guessers: 2 * maxQueue, before: 1, rounds: 2}, // one place is left
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			g := newGuesses(time.Now)
+			admin := &try{network: netip.MustParsePrefix("192.0.255.1/32"), turn: make(chan bool, 1)}
+			for round := range test.rounds {
+				if round == test.before && !g.enqueue(admin) {
+					t.Fatal("the admin gets no place")
+				}
+				for i := range test.guessers {
+					address := netip.AddrFrom4([4]byte{192, 0, byte(i >> 8), byte(i)})
+					g.enqueue(&try{network: netip.PrefixFrom(address, 32), turn: make(chan bool, 1)})
+				}
+			}
+			g.leave(regionNetwork(0), true)
+			if len(admin.turn) == 0 || !<-admin.turn {
+				t.Error("others went first")
+			}
+		})
+	}
+}
+
+// Whoever is refused is told to come again when those who do not wait have been refused more often.
+func TestRefusedWait(t *testing.T) {
+	t.Parallel()
+	s := serveGuesses(t, func(core.App) {})
+	s.server.guesses.fill()
+	s.server.guesses.addFailure(netip.MustParsePrefix("192.0.2.1/32"))
+	got := s.signIn("wrong", "192.0.2.1")
+	if got.Status != http.StatusTooManyRequests || got.Header.Get("Retry-After") != "10" {
+		t.Errorf("%d %s, Retry-After: %q", got.Status, got.Body, got.Header.Get("Retry-After"))
+	}
+}
+
 // failAndAwait ends a try that has failed, and waits until it is the turn of another.
 func (g *guesses) failAndAwait(t *testing.T, network netip.Prefix) {
 	before := g.places()
@@ -523,6 +568,27 @@ func TestFailuresRest(t *testing.T) {
 	}
 	if len(g.failures) > maxFailures {
 		t.Errorf("%d networks are known", len(g.failures))
+	}
+}
+
+// When an admin signs in, the other tries of the same network that wait go on counting, and the first that
+// fails makes the next wait.
+func TestSignInForgetsNoneThatWait(t *testing.T) {
+	t.Parallel()
+	g := newGuesses(time.Now)
+	g.rest = time.Hour
+	network := netip.MustParsePrefix("192.0.2.1/32")
+	g.addFailure(network)
+	for range 3 {
+		g.enqueue(&try{network: network, turn: make(chan bool, 1)})
+	}
+	g.leave(network, true)
+	if got := g.rankOf(network); got != (rank{admin: true, region: 2, site: 2}) {
+		t.Errorf("%+v, with two tries left", got)
+	}
+	g.leave(network, false)
+	if g.places() != 1 {
+		t.Error("the next try does not wait after a failure")
 	}
 }
 
