@@ -73,7 +73,8 @@ const (
 	// bounded.
 	maxLeaving = 6_000
 
-	// maxCompared is how many connections that have had their time are compared before one of them is closed.
+	// maxCompared is how many connections are compared, once all of them have had their time, before one of
+	// them is closed.
 	maxCompared = 32
 
 	// usualHandshake is the same before the first request. Browsers send 2 until then, beside the request.
@@ -97,8 +98,8 @@ var errHelloTooLong = errors.New("the ClientHello is too long")
 // whose request takes the longest, such as a slow reader's. So those who fill the service only take the
 // places of each other, while a health check, an admin or a plugin, whose requests are short, are served.
 // Of the few that have been there the longest it is the first of those from where the most come. And if so
-// many come that even those have had little time, it is one from where the most come of all: whoever opens
-// thousands a second leaves time to others who come from far away.
+// many come that not even those have all had their time, it is one from where the most come of all: whoever
+// opens thousands a second leaves time to others who come from far away, or whose request takes long.
 //
 // Some keep their places: requests that wait for a provider or for their turn to try a password, whose number
 // has a bound of its own; those of admins; and polls that are held, which are answered if one of the others
@@ -124,7 +125,9 @@ type connections struct {
 	crowded  time.Time // when one was closed last that had not been given its time
 }
 
-// connectionQueue has connections in the order in which they came to it, and by where they come from.
+// connectionQueue has connections in the order in which they came to it, and by where they come from. There
+// one counts as often as it takes what one does in general, so that nobody has more than others by having
+// larger ones.
 type connectionQueue struct {
 	list.List // of *connection; the first has been there the longest
 
@@ -177,7 +180,7 @@ type connection struct {
 	queue   *connectionQueue // nil if it keeps its place whatever comes
 	since   time.Time        // when it came to that
 	element *list.Element    // in that
-	place   *fair.Place[*connection]
+	places  []*fair.Place[*connection]
 
 	displaced func() // called when a poll that is held has to give up its place; it must not block
 }
@@ -256,22 +259,20 @@ func (c *connections) makeRoom(keeping int) (victims []*connection) {
 }
 
 // victimOf returns which connection of a queue is closed first, or nil if there is none. Of the few that have
-// been there the longest, and have had enough time, it is the first of those from where the most come. If
-// none has had enough, so many are coming that it is the first of all of those. The caller holds the lock.
+// been there the longest it is the first of those from where the most come. If not all of them have had
+// enough time, so many are coming that it is the first of all of those: the few that have had enough are then
+// what such a flood has left alone, such as somebody's upload. The caller holds the lock.
 func (c *connections) victimOf(of *connectionQueue) (victim *connection) {
 	now, most, element := time.Now(), 0, of.Front()
 	for range min(maxCompared, of.Len()) {
 		one := element.Value.(*connection)
 		if now.Sub(one.since) < littleTime {
-			break
+			return of.crowds.First().Value
 		}
 		if weight := of.crowds.Weigh(one.from); weight > most {
 			victim, most = one, weight
 		}
 		element = element.Next()
-	}
-	if victim == nil && of.Len() > 0 {
-		return of.crowds.First().Value
 	}
 	return victim
 }
@@ -329,17 +330,37 @@ func (c *connection) put(to *connectionQueue, weight int) {
 	}
 	if c.queue != nil {
 		c.queue.Remove(c.element)
-		c.queue.crowds.Remove(c.place)
+		c.setPlaces(0)
 	}
 	c.counted.open += weight - c.weight
-	c.queue, c.element, c.place, c.weight = to, nil, nil, weight
+	c.queue, c.element, c.weight = to, nil, weight
 	if to != nil {
 		c.element, c.since = to.PushBack(c), time.Now()
-		c.place = to.crowds.Add(c, c.from)
+		c.setPlaces(c.share())
 	}
 	if c.isKept() {
 		c.counted.kept += weight
 	}
+}
+
+// share is how often the connection takes what one does in general, if only in part the last time. The caller
+// holds the lock.
+func (c *connection) share() int {
+	usual := max(c.memory, c.counted.least)
+	return max(1, (c.weight+usual-1)/usual)
+}
+
+// setPlaces has the connection so often among those of its queue that come from where it does. The caller
+// holds the lock.
+func (c *connection) setPlaces(count int) {
+	for len(c.places) < count {
+		c.places = append(c.places, c.queue.crowds.Add(c, c.from))
+	}
+	for _, place := range c.places[count:] {
+		c.queue.crowds.Remove(place)
+	}
+	clear(c.places[count:])
+	c.places = c.places[:count]
 }
 
 // isKept reports whether the connection keeps its place.
@@ -462,6 +483,9 @@ func (c *connection) grow(grown int) {
 	}
 	c.weight += grown
 	c.counted.open += grown
+	if c.queue != nil {
+		c.setPlaces(c.share())
+	}
 	if c.isKept() {
 		c.counted.kept += grown
 	}

@@ -957,7 +957,7 @@ func TestCrowdsTakeTheirOwnPlaces(t *testing.T) {
 func TestCrowdsThatHaveHadTheirTime(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		const room = 2 * maxCompared
+		const room = 3 * maxCompared
 		c := newConnections(room*plainMemory, nothingElse, nothingElse)
 		var office, flood []*connection
 		accept := func(i int) { flood = append(flood, c.acceptFrom(t, fmt.Sprintf("10.%d.0.1:1", i%room))) }
@@ -965,10 +965,10 @@ func TestCrowdsThatHaveHadTheirTime(t *testing.T) {
 			accept(i)
 		}
 		time.Sleep(littleTime)
-		for range room / 2 {
+		for range maxCompared {
 			office = append(office, c.acceptFrom(t, "192.0.2.1:1"))
 		}
-		for i := range room / 2 {
+		for i := range maxCompared {
 			accept(i)
 		}
 		for i, one := range office {
@@ -980,6 +980,68 @@ func TestCrowdsThatHaveHadTheirTime(t *testing.T) {
 			one.Close()
 		}
 	})
+}
+
+// Whoever opens so many that none of them has enough time closes nothing that takes longer, such as an
+// upload, and no idle connection.
+func TestCrowdsLeaveWhatTakesLong(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		const room = 3 * maxCompared
+		c := newConnections(room*plainMemory, nothingElse, nothingElse)
+		var others, flood []*connection
+		for i := range maxCompared - 1 {
+			others = append(others, c.acceptFrom(t, fmt.Sprintf("10.%d.0.1:1", i)))
+		}
+		time.Sleep(2 * littleTime)
+		for range room + 90 { // no more are closed than may leave at the same time
+			flood = append(flood, c.acceptFrom(t, "198.18.0.1:1"))
+		}
+		for i, one := range others {
+			if one.weightNow() == 0 {
+				t.Errorf("connection %d of the others is closed", i)
+			}
+		}
+		for _, one := range append(others, flood...) {
+			one.Close()
+		}
+	})
+}
+
+// Few large connections count as much as many small ones that take the same: an office keeps its own though
+// each address of a flood has fewer.
+func TestLargeConnectionsCountMore(t *testing.T) {
+	t.Parallel()
+	const room, addresses, size = 60, 5, 3 // no more are closed than may leave at the same time
+	c := newConnections(room*plainMemory, nothingElse, nothingElse)
+	var office, flood []*connection
+	for range 8 {
+		office = append(office, c.acceptFrom(t, "192.0.2.1:1"))
+	}
+	for i := range room {
+		large := c.acceptFrom(t, fmt.Sprintf("10.%d.0.1:1", i%addresses))
+		c.mu.Lock()
+		large.grow((size - 1) * plainMemory)
+		victims := c.makeRoom(0)
+		c.mu.Unlock()
+		closeAll(victims)
+		flood = append(flood, large)
+	}
+	for i, one := range office {
+		if one.weightNow() == 0 {
+			t.Errorf("connection %d of the office is closed", i)
+		}
+	}
+	large := flood[len(flood)-1]
+	if weight := c.waiting.crowds.Weigh(large.from); weight%(size*size) != 0 {
+		t.Errorf("those of one address weigh %d", weight)
+	}
+	for _, one := range append(office, flood...) {
+		one.Close()
+	}
+	if sources := c.waiting.crowds.Sources(); sources > 0 {
+		t.Errorf("closed ones of %d sources are counted", sources)
+	}
 }
 
 // acceptFrom accepts a connection from an address.
