@@ -77,6 +77,9 @@ const (
 	// them is closed.
 	maxCompared = 32
 
+	// largePart is which part of all connections is a large one to come from one network.
+	largePart = 16
+
 	// usualHandshake is the same before the first request. Browsers send 2 until then, beside the request.
 	usualHandshake = 4
 
@@ -180,7 +183,7 @@ type connection struct {
 	queue   *connectionQueue // nil if it keeps its place whatever comes
 	since   time.Time        // when it came to that
 	element *list.Element    // in that
-	places  []*fair.Place[*connection]
+	place   *fair.Place[*connection]
 
 	displaced func() // called when a poll that is held has to give up its place; it must not block
 }
@@ -260,14 +263,14 @@ func (c *connections) makeRoom(keeping int) (victims []*connection) {
 
 // victimOf returns which connection of a queue is closed first, or nil if there is none. Of the few that have
 // been there the longest it is the first of those from where the most come. If not all of them have had
-// enough time, so many are coming that it is the first of all of those: the few that have had enough are then
-// what such a flood has left alone, such as somebody's upload. The caller holds the lock.
+// enough time, so many are coming that it is one of all of those: the few that have had enough are then what
+// such a flood has left alone, such as somebody's upload. The caller holds the lock.
 func (c *connections) victimOf(of *connectionQueue) (victim *connection) {
 	now, most, element := time.Now(), 0, of.Front()
 	for range min(maxCompared, of.Len()) {
 		one := element.Value.(*connection)
 		if now.Sub(one.since) < littleTime {
-			return of.crowds.First().Value
+			return of.fromCrowd()
 		}
 		if weight := of.crowds.Weigh(one.from); weight > most {
 			victim, most = one, weight
@@ -275,6 +278,18 @@ func (c *connections) victimOf(of *connectionQueue) (victim *connection) {
 		element = element.Next()
 	}
 	return victim
+}
+
+// fromCrowd returns the connection that is closed first of those from where the most come. Of a network that
+// has a large part of all it is the oldest: others may share it, such as all who come through a proxy, and so
+// each has some time. Of one that has a small part, as the networks of a flood from hundreds have, it is the
+// newest: an office with a few more than its share keeps what it has then, and would lose each just before
+// its answer otherwise.
+func (q *connectionQueue) fromCrowd() *connection {
+	if newest, count := q.crowds.Last(); count < q.Len()/largePart {
+		return newest.Value
+	}
+	return q.crowds.First().Value
 }
 
 // yielded is what the pressure gets, with what the others take. What keeps its place is not closed, so the
@@ -330,13 +345,14 @@ func (c *connection) put(to *connectionQueue, weight int) {
 	}
 	if c.queue != nil {
 		c.queue.Remove(c.element)
-		c.setPlaces(0)
+		c.queue.crowds.Remove(c.place)
 	}
 	c.counted.open += weight - c.weight
-	c.queue, c.element, c.weight = to, nil, weight
+	c.queue, c.element, c.place, c.weight = to, nil, nil, weight
 	if to != nil {
 		c.element, c.since = to.PushBack(c), time.Now()
-		c.setPlaces(c.share())
+		c.place = to.crowds.Add(c, c.from)
+		to.crowds.Resize(c.place, c.share())
 	}
 	if c.isKept() {
 		c.counted.kept += weight
@@ -348,19 +364,6 @@ func (c *connection) put(to *connectionQueue, weight int) {
 func (c *connection) share() int {
 	usual := max(c.memory, c.counted.least)
 	return max(1, (c.weight+usual-1)/usual)
-}
-
-// setPlaces has the connection so often among those of its queue that come from where it does. The caller
-// holds the lock.
-func (c *connection) setPlaces(count int) {
-	for len(c.places) < count {
-		c.places = append(c.places, c.queue.crowds.Add(c, c.from))
-	}
-	for _, place := range c.places[count:] {
-		c.queue.crowds.Remove(place)
-	}
-	clear(c.places[count:])
-	c.places = c.places[:count]
 }
 
 // isKept reports whether the connection keeps its place.
@@ -484,7 +487,7 @@ func (c *connection) grow(grown int) {
 	c.weight += grown
 	c.counted.open += grown
 	if c.queue != nil {
-		c.setPlaces(c.share())
+		c.queue.crowds.Resize(c.place, c.share())
 	}
 	if c.isKept() {
 		c.counted.kept += grown

@@ -1008,6 +1008,46 @@ func TestCrowdsLeaveWhatTakesLong(t *testing.T) {
 	})
 }
 
+// Of an office with more than its share those stay that came first, and so are the first to be answered.
+func TestOfficeBeyondItsShare(t *testing.T) {
+	t.Parallel()
+	const room, many, share = 4 * maxCompared, 6, 2
+	c := newConnections(room*plainMemory, nothingElse, nothingElse)
+	var office, flood []*connection
+	for range many {
+		office = append(office, c.acceptFrom(t, "192.0.2.1:1"))
+	}
+	for i := range room + 90 { // no more are closed than may leave at the same time
+		flood = append(flood, c.acceptFrom(t, fmt.Sprintf("10.%d.0.1:1", i%(room/share-1))))
+	}
+	for i, one := range office {
+		if isOpen := one.weightNow() > 0; isOpen != (i < share) {
+			t.Errorf("connection %d of the office is open: %t", i, isOpen)
+		}
+	}
+	for _, one := range append(office, flood...) {
+		one.Close()
+	}
+}
+
+// Of those from one network that has nearly all, the newest stays, since others may share it: each has some
+// time.
+func TestNewestOfAProxyStays(t *testing.T) {
+	t.Parallel()
+	const room = 4 * maxCompared
+	c := newConnections(room*plainMemory, nothingElse, nothingElse)
+	var flood []*connection
+	for range room + 90 { // no more are closed than may leave at the same time
+		flood = append(flood, c.acceptFrom(t, "198.18.0.1:1"))
+	}
+	for i, one := range flood {
+		if isOpen := one.weightNow() > 0; isOpen != (i >= 90) {
+			t.Errorf("connection %d is open: %t", i, isOpen)
+		}
+		one.Close()
+	}
+}
+
 // Few large connections count as much as many small ones that take the same: an office keeps its own though
 // each address of a flood has fewer.
 func TestLargeConnectionsCountMore(t *testing.T) {

@@ -47,6 +47,7 @@ type Place[T any] struct {
 	// Value is what was added.
 	Value T
 
+	count   int // as how many values it counts
 	group   *group
 	element *list.Element // among the values of the group; nil once it is removed
 }
@@ -58,26 +59,36 @@ type group struct {
 	site   *group    // of a network; nil if it is a site or a region
 	region *group    // of a site
 	own    list.List // the places of its values, the oldest first
+	counts int       // as how many these count
 	parts  groupHeap // the other networks of a site, or the sites of a region
-	count  int       // of the values, those of the parts included
+	count  int       // as how many all values count, those of the parts included
 	weight int       // of a region; see weigh
 	index  int       // among the regions, the sites of the region, or the other networks of the site
 	age    uint64    // how many groups had been made before
 }
 
-// Add puts a value behind the others of its network.
+// Add puts a value behind the others of its network. It counts as one.
 func (c *Crowds[T]) Add(value T, from Source) *Place[T] {
-	place := &Place[T]{Value: value, group: c.group(from)}
+	place := &Place[T]{Value: value, count: 1, group: c.group(from)}
 	place.element = place.group.own.PushBack(place)
-	c.recount(place.group, 1)
+	c.recount(place.group, place.count)
 	return place
+}
+
+// Resize makes a value count as so many, which must be one or more.
+func (c *Crowds[T]) Resize(place *Place[T], count int) {
+	change := count - place.count
+	place.count = count
+	if change != 0 {
+		c.recount(place.group, change)
+	}
 }
 
 // PutBack makes a value that was removed the oldest of its network.
 func (c *Crowds[T]) PutBack(place *Place[T]) {
 	place.group = c.group(place.group.source())
 	place.element = place.group.own.PushFront(place)
-	c.recount(place.group, 1)
+	c.recount(place.group, place.count)
 }
 
 // Remove takes a value out, unless that has been done. The place may be nil.
@@ -87,7 +98,7 @@ func (c *Crowds[T]) Remove(place *Place[T]) {
 	}
 	place.group.own.Remove(place.element)
 	place.element = nil
-	c.recount(place.group, -1)
+	c.recount(place.group, -place.count)
 }
 
 // First returns which value makes room first. It is nil if there is none.
@@ -96,6 +107,16 @@ func (c *Crowds[T]) First() *Place[T] {
 		return nil
 	}
 	return oldest[T](c.most[0].parts[0].largest())
+}
+
+// Last returns the newest value of the network whose oldest is First, and as how many the values of that
+// network count. It is nil if there is none.
+func (c *Crowds[T]) Last() (newest *Place[T], count int) {
+	first := c.First()
+	if first == nil {
+		return nil, 0
+	}
+	return first.group.own.Back().Value.(*Place[T]), first.group.counts
 }
 
 // FirstFor is First before one more value is added from a source. A region makes room for another only if it
@@ -112,8 +133,8 @@ func (c *Crowds[T]) FirstFor(from Source) *Place[T] {
 	}
 	loser := site.largest()
 	own := c.groups[from.Network]
-	isPart := own != nil && own.source().Site == site.prefix && own.own.Len() > 0
-	if isPart && own.own.Len()+1 >= loser.own.Len() {
+	isPart := own != nil && own.source().Site == site.prefix && own.counts > 0
+	if isPart && own.counts+1 >= loser.counts {
 		loser = own
 	}
 	return oldest[T](loser)
@@ -191,6 +212,7 @@ func (c *Crowds[T]) siblings(g *group) *groupHeap {
 // recount adds to the number of values of a network, its site and its region, and puts them where they
 // belong. What has no values is forgotten.
 func (c *Crowds[T]) recount(network *group, change int) {
+	network.counts += change
 	site := cmp.Or(network.site, network)
 	if site != network {
 		network.count += change
@@ -229,7 +251,7 @@ func (g *group) source() Source {
 
 // largest returns the network of a site that has the most values.
 func (g *group) largest() *group {
-	if len(g.parts) > 0 && g.parts[0].count > g.own.Len() {
+	if len(g.parts) > 0 && g.parts[0].count > g.counts {
 		return g.parts[0]
 	}
 	return g

@@ -22,7 +22,7 @@ func first(entries []entry) (places []*Place[int]) {
 	count := func(of func(Source) netip.Prefix) func(Source) int {
 		counts := map[netip.Prefix]int{}
 		for _, one := range entries {
-			counts[of(one.from)]++
+			counts[of(one.from)] += one.place.count
 		}
 		return func(s Source) int { return counts[of(s)] }
 	}
@@ -69,6 +69,7 @@ func TestFirst(t *testing.T) {
 		if len(entries) == 0 || random.IntN(steps) > i {
 			from := randomSource(random)
 			entries = append(entries, entry{from: from, place: crowds.Add(i, from)})
+			crowds.Resize(entries[random.IntN(len(entries))].place, 1+random.IntN(3))
 		} else {
 			at := random.IntN(len(entries))
 			crowds.Remove(entries[at].place)
@@ -82,7 +83,10 @@ func TestFirst(t *testing.T) {
 	for _, one := range entries {
 		crowds.Remove(one.place)
 	}
-	if crowds.First() != nil || crowds.Sources() != 0 {
+	if newest, count := crowds.Last(); newest != nil || count != 0 || crowds.First() != nil {
+		t.Error("something is left")
+	}
+	if crowds.Sources() != 0 {
 		t.Errorf("%d sources are left", crowds.Sources())
 	}
 }
@@ -117,6 +121,9 @@ func TestPutBack(t *testing.T) {
 	crowds.PutBack(oldest)
 	if got := crowds.First().Value; got != "oldest" {
 		t.Error(got)
+	}
+	if newest, count := crowds.Last(); newest.Value != "next" || count != 2 {
+		t.Errorf("the newest of %d is %s", count, newest.Value)
 	}
 	if got := crowds.Weigh(from); got != 4 {
 		t.Errorf("two of a site weigh %d", got)
