@@ -32,7 +32,7 @@ import (
 type guesses struct {
 	limit *limiter
 	rest  time.Duration // from one guess of a region that has failed before to the next try
-	wait  time.Duration // how long a try waits for its turn, and whoever is refused before the next
+	wait  time.Duration // how long a try waits for its turn, and whoever is refused once before the next
 	now   func() time.Time
 
 	mu       sync.Mutex
@@ -95,6 +95,10 @@ const (
 	// maxQueue is about how many hashes are computed in a quarter of the time that a try waits.
 	maxQueue = 50
 
+	// maxPause bounds how long anybody is told to wait. It is reached within maxDoubled refusals.
+	maxPause   = 5 * time.Minute
+	maxDoubled = 5
+
 	// maxSignIn bounds the body of a try, in bytes. PocketBase takes no password longer than 255 characters.
 	maxSignIn = 8 << 10
 
@@ -155,14 +159,13 @@ func (s *server) letGuess(e *core.RequestEvent) error {
 		return err
 	}
 	mine := &try{network: network, turn: make(chan bool, 1)}
-	// A person who tried again at once would soon have failed as often as those who guess all the time.
 	if !s.guesses.enqueue(mine) {
-		return tooManyGuesses(e, s.guesses.wait)
+		return tooManyGuesses(e, s.guesses.pause(network))
 	}
 	release, _ := s.connections.keep(e.Request) // from here on, since the places in the queues are few
 	defer release()
 	if !s.guesses.await(e.Request.Context(), mine) {
-		return tooManyGuesses(e, s.guesses.wait)
+		return tooManyGuesses(e, s.guesses.pause(network))
 	}
 	// A request for a one-time password proves nothing. A password that needs a second factor is right.
 	proved := false
@@ -239,6 +242,16 @@ func (g *guesses) enqueue(mine *try) bool {
 	}
 	loser.turn <- false
 	return true
+}
+
+// pause returns how long whoever is refused should wait before the next try: twice as long each time. A
+// person who tried again at once would soon have failed as often as those who guess all the time, and one who
+// always waited as long would have failed more often than hundreds who take turns.
+func (g *guesses) pause(network netip.Prefix) time.Duration {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	before := max(0, g.rankOf(network).site-1)
+	return min(g.wait<<min(before, maxDoubled), maxPause)
 }
 
 // rankOf returns the rank of a network. The caller holds the lock, as for all below.

@@ -500,15 +500,23 @@ func TestNewNetworkAmongGuessers(t *testing.T) {
 	}
 }
 
-// Whoever is refused is told to come again when those who do not wait have been refused more often.
+// Whoever is refused is told to come again when those who do not wait have been refused more often, and later
+// each time: hundreds who take turns need not come every ten seconds to fill all places.
 func TestRefusedWait(t *testing.T) {
 	t.Parallel()
 	s := serveGuesses(t, func(core.App) {})
 	s.server.guesses.fill()
-	s.server.guesses.addFailure(netip.MustParsePrefix("192.0.2.1/32"))
-	got := s.signIn("wrong", "192.0.2.1")
-	if got.Status != http.StatusTooManyRequests || got.Header.Get("Retry-After") != "10" {
-		t.Errorf("%d %s, Retry-After: %q", got.Status, got.Body, got.Header.Get("Retry-After"))
+	network := netip.MustParsePrefix("192.0.2.1/32")
+	s.server.guesses.addFailure(network)
+	s.server.guesses.addFailure(network)
+	for i, want := range []string{"40", "80", "160", "300", "300"} {
+		got := s.signIn("wrong", "192.0.2.1")
+		if got.Status != http.StatusTooManyRequests || got.Header.Get("Retry-After") != want {
+			t.Errorf("refusal %d: %d %s, Retry-After: %q", i, got.Status, got.Body, got.Header.Get("Retry-After"))
+		}
+	}
+	if got := s.server.guesses.pause(netip.MustParsePrefix("192.0.2.2/32")); got != s.server.guesses.wait {
+		t.Errorf("who has never failed waits %v", got)
 	}
 }
 
