@@ -557,6 +557,9 @@ func TestFailuresRest(t *testing.T) {
 	one := netip.MustParsePrefix("2001:db8::/64")
 	for _, other := range []string{"2001:db8:0:1::/64", "2001:db8:1::/64"} { // of one /48, and of one /32
 		g = newGuesses(clock.now)
+		if g.rest != time.Second {
+			t.Errorf("after a failure the next try waits %s", g.rest)
+		}
 		g.rest, g.wait = time.Hour, time.Millisecond
 		if !fail(one) {
 			t.Error("the first try waits")
