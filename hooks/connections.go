@@ -283,13 +283,21 @@ func (c *connections) victimOf(of *connectionQueue) (victim *connection) {
 // fromCrowd returns the connection that is closed first of those from where the most come. Of a network that
 // has a large part of all it is the oldest: others may share it, such as all who come through a proxy, and so
 // each has some time. Of one that has a small part, as the networks of a flood from hundreds have, it is the
-// newest: an office with a few more than its share keeps what it has then, and would lose each just before
-// its answer otherwise.
+// newest, unless the oldest has had its time: an office with a few more than its share keeps what it has then,
+// and would lose each just before its answer otherwise. But idle ones keep nobody out.
 func (q *connectionQueue) fromCrowd() *connection {
-	if newest, count := q.crowds.Last(); count < q.Len()/largePart {
+	oldest := q.crowds.First().Value
+	newest, count := q.crowds.Last()
+	if count < q.Len()/largePart && !oldest.hasHadTime() {
 		return newest.Value
 	}
-	return q.crowds.First().Value
+	return oldest
+}
+
+// hasHadTime reports whether the connection is idle, or has been where it is for long enough.
+func (c *connection) hasHadTime() bool {
+	isIdle := c.queue == &c.counted.waiting && c.asked
+	return isIdle || time.Since(c.since) >= littleTime
 }
 
 // yielded is what the pressure gets, with what the others take. What keeps its place is not closed, so the
@@ -304,8 +312,7 @@ func (c *connections) yielded(others int) int {
 // that comes and goes do not keep out those whose handshake, or whose request, takes a moment. The caller
 // holds the lock.
 func (c *connections) noteHaste(victim *connection) {
-	isIdle := victim.queue == &c.waiting && victim.asked
-	if isIdle || time.Since(victim.since) > littleTime {
+	if victim.hasHadTime() {
 		return
 	}
 	c.crowded = time.Now()

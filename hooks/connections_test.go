@@ -1030,6 +1030,46 @@ func TestOfficeBeyondItsShare(t *testing.T) {
 	}
 }
 
+// Those of an office that are idle, or have said nothing for long, do not keep out who comes from there.
+func TestOfficeWithIdleConnections(t *testing.T) {
+	t.Parallel()
+	const room, share = 4 * maxCompared, 2
+	for name, spend := range map[string]func(*connection){
+		"silent": func(*connection) { time.Sleep(littleTime) },
+		"idle": func(one *connection) {
+			closeAll(one.move(&one.counted.handling))
+			closeAll(one.move(&one.counted.waiting))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				c := newConnections(room*plainMemory, nothingElse, nothingElse)
+				var all, office []*connection
+				for range share {
+					one := c.acceptFrom(t, "192.0.2.1:1")
+					spend(one)
+					all = append(all, one)
+				}
+				for i := range room - share {
+					all = append(all, c.acceptFrom(t, fmt.Sprintf("10.%d.0.1:1", i%(room/share-1))))
+				}
+				for range 2 * share {
+					office = append(office, c.acceptFrom(t, "192.0.2.1:1"))
+				}
+				for i, one := range office {
+					if isOpen := one.weightNow() > 0; isOpen != (i < share) {
+						t.Errorf("new connection %d is open: %t", i, isOpen)
+					}
+				}
+				for _, one := range append(all, office...) {
+					one.Close()
+				}
+			})
+		})
+	}
+}
+
 // Of those from one network that has nearly all, the newest stays, since others may share it: each has some
 // time.
 func TestNewestOfAProxyStays(t *testing.T) {
