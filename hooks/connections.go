@@ -284,7 +284,8 @@ func (c *connections) victimOf(of *connectionQueue) (victim *connection) {
 // has a large part of all it is the oldest: others may share it, such as all who come through a proxy, and so
 // each has some time. Of one that has a small part, as the networks of a flood from hundreds have, it is the
 // newest, unless the oldest has had its time: an office with a few more than its share keeps what it has then,
-// and would lose each just before its answer otherwise. But idle ones keep nobody out.
+// and would lose each just before its answer otherwise. So do the customers of one provider with one each. But
+// idle ones keep nobody out.
 func (q *connectionQueue) fromCrowd() *connection {
 	oldest := q.crowds.First().Value
 	newest, count := q.crowds.Last()

@@ -1030,6 +1030,28 @@ func TestOfficeBeyondItsShare(t *testing.T) {
 	}
 }
 
+// The same holds for those who come from one provider, each from an address of its own.
+func TestProviderBeyondItsShare(t *testing.T) {
+	t.Parallel()
+	const room, many, share = 4 * maxCompared, 12, 4 // an address with two weighs as much as four
+	c := newConnections(room*plainMemory, nothingElse, nothingElse)
+	var customers, flood []*connection
+	for i := range many {
+		customers = append(customers, c.acceptFrom(t, fmt.Sprintf("192.0.2.%d:1", i)))
+	}
+	for i := range room + 90 { // no more are closed than may leave at the same time
+		flood = append(flood, c.acceptFrom(t, fmt.Sprintf("10.%d.0.1:1", i%(room/2-share/2))))
+	}
+	for i, one := range customers {
+		if isOpen := one.weightNow() > 0; isOpen != (i < share) {
+			t.Errorf("connection %d of the customers is open: %t", i, isOpen)
+		}
+	}
+	for _, one := range append(customers, flood...) {
+		one.Close()
+	}
+}
+
 // Those of an office that are idle, or have said nothing for long, do not keep out who comes from there.
 func TestOfficeWithIdleConnections(t *testing.T) {
 	t.Parallel()

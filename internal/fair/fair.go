@@ -109,14 +109,25 @@ func (c *Crowds[T]) First() *Place[T] {
 	return oldest[T](c.most[0].parts[0].largest())
 }
 
-// Last returns the newest value of the network whose oldest is First, and as how many the values of that
-// network count. It is nil if there is none.
+// maxTied is among how many sites Last looks for the one that was made last.
+const maxTied = 256
+
+// Last returns the newest value of one of the networks that have the most, and as how many the values of that
+// network count. If several sites of a region have the most, it is of the one that came last, unless there are
+// very many. It is nil if there is none.
 func (c *Crowds[T]) Last() (newest *Place[T], count int) {
-	first := c.First()
-	if first == nil {
+	if len(c.most) == 0 {
 		return nil, 0
 	}
-	return first.group.own.Back().Value.(*Place[T]), first.group.counts
+	sites := c.most[0].parts
+	last := sites[0]
+	for _, site := range sites[:min(len(sites), maxTied)] {
+		if site.count == last.count && site.age > last.age {
+			last = site
+		}
+	}
+	network := last.largest()
+	return network.own.Back().Value.(*Place[T]), network.counts
 }
 
 // FirstFor is First before one more value is added from a source. A region makes room for another only if it
