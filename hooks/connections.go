@@ -77,7 +77,7 @@ const (
 	// them is closed.
 	maxCompared = 32
 
-	// largePart is which part of all connections is a large one to come from one network.
+	// largePart is of how many connections a network must have one to have a large part of them.
 	largePart = 16
 
 	// usualHandshake is the same before the first request. Browsers send 2 until then, beside the request.
@@ -128,9 +128,8 @@ type connections struct {
 	crowded  time.Time // when one was closed last that had not been given its time
 }
 
-// connectionQueue has connections in the order in which they came to it, and by where they come from. There
-// one counts as often as it takes what one does in general, so that nobody has more than others by having
-// larger ones.
+// connectionQueue has connections in the order in which they came to it, and by where they come from. There a
+// large one counts as several, so that nobody has more than others by having larger ones.
 type connectionQueue struct {
 	list.List // of *connection; the first has been there the longest
 
@@ -367,8 +366,8 @@ func (c *connection) put(to *connectionQueue, weight int) {
 	}
 }
 
-// share is how often the connection takes what one does in general, if only in part the last time. The caller
-// holds the lock.
+// share is how many times the memory of a usual connection this one takes, rounded up. The caller holds the
+// lock.
 func (c *connection) share() int {
 	usual := max(c.memory, c.counted.least)
 	return max(1, (c.weight+usual-1)/usual)
