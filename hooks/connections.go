@@ -50,7 +50,14 @@ const (
 	// usualReceived is what of the bytes that TLS has received is counted with its connection.
 	usualReceived = 16
 
-	// usualHead is the same without TLS, of a request whose headers have not ended.
+	// usualHandshake is the same before the first request. Browsers send 2 until then, beside the request.
+	usualHandshake = 4
+
+	// helloMemory is what each byte of a ClientHello takes until the handshake has ended: its lists are
+	// read into slices, and a name of one letter takes two bytes there.
+	helloMemory = 12
+
+	// usualHead is usualReceived without TLS, of a request whose headers have not ended.
 	usualHead = 4
 
 	// headMemory is what each further byte takes then: a long line is copied as it grows.
@@ -77,15 +84,8 @@ const (
 	// them is closed.
 	maxCompared = 32
 
-	// largePart is of how many connections a network must have one to have a large part of them.
+	// A network has a large part of all connections if one of largePart, or more, come from there.
 	largePart = 16
-
-	// usualHandshake is the same before the first request. Browsers send 2 until then, beside the request.
-	usualHandshake = 4
-
-	// helloMemory is what each byte of a ClientHello takes until the handshake has ended: its lists are
-	// read into slices, and a name of one letter takes two bytes there.
-	helloMemory = 12
 
 	// maxHello bounds a ClientHello, in bytes, and all that a client says of the handshake in the clear: that
 	// may be two (RFC 8446 section 4.1.4). One of 60 KB takes ten times as long to read as the rest of the

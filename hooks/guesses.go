@@ -95,7 +95,7 @@ const (
 	// maxQueue is about how many hashes are computed in a quarter of the time that a try waits.
 	maxQueue = 50
 
-	// maxPause bounds how long anybody is told to wait. It is reached within maxDoubled refusals.
+	// maxPause bounds how long anybody is told to wait. The first wait is doubled maxDoubled times until then.
 	maxPause   = 5 * time.Minute
 	maxDoubled = 5
 
