@@ -269,14 +269,36 @@ func (c *connections) victimOf(of *connectionQueue) (victim *connection) {
 	for range min(maxCompared, of.Len()) {
 		one := element.Value.(*connection)
 		if now.Sub(one.since) < littleTime {
-			return of.fromCrowd()
+			return c.moreCrowded(of).fromCrowd()
 		}
-		if weight := of.crowds.Weigh(one.from); weight > most {
+		if weight := c.weigh(one.from); weight > most {
 			victim, most = one, weight
 		}
 		element = element.Next()
 	}
 	return victim
+}
+
+// weigh returns how much weighs what may be closed and comes from a source, be it in one queue or the other:
+// otherwise a flood of both kinds would weigh less in each than an office of one. The caller holds the lock.
+func (c *connections) weigh(from fair.Source) int {
+	waitingOfSite, waitingOfRegion := c.waiting.crowds.Count(from)
+	ofSite, ofRegion := c.handling.crowds.Count(from)
+	return fair.Weigh(waitingOfSite+ofSite, waitingOfRegion+ofRegion)
+}
+
+// moreCrowded returns the longer queue, unless those weigh more from where the most come in the other one. The
+// caller holds the lock.
+func (c *connections) moreCrowded(longer *connectionQueue) *connectionQueue {
+	other := &c.waiting
+	if longer == other {
+		other = &c.handling
+	}
+	first := other.crowds.First()
+	if first != nil && c.weigh(first.Value.from) > c.weigh(longer.crowds.First().Value.from) {
+		return other
+	}
+	return longer
 }
 
 // fromCrowd returns the connection that is closed first of those from where the most come. Of a network that

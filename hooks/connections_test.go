@@ -1052,6 +1052,40 @@ func TestProviderBeyondItsShare(t *testing.T) {
 	}
 }
 
+// Whoever has half of a flood wait for requests and half for bodies has no fewer than an office of one kind.
+func TestCrowdsOfBothKinds(t *testing.T) {
+	t.Parallel()
+	const room, addresses = 120, 10
+	for name, wait := range map[string]time.Duration{"fast": 0, "slow": littleTime} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				c := newConnections(room*plainMemory, nothingElse, nothingElse)
+				var office, flood []*connection
+				for range 9 {
+					office = append(office, c.acceptFrom(t, "192.0.2.1:1"))
+				}
+				for i := range room + 90 { // no more are closed than may leave at the same time
+					one := c.acceptFrom(t, fmt.Sprintf("10.%d.0.1:1", i%addresses))
+					if i/addresses%2 == 0 {
+						closeAll(one.move(&c.handling))
+					}
+					flood = append(flood, one)
+					time.Sleep(wait)
+				}
+				for i, one := range office {
+					if one.weightNow() == 0 {
+						t.Errorf("connection %d of the office is closed", i)
+					}
+				}
+				for _, one := range append(office, flood...) {
+					one.Close()
+				}
+			})
+		})
+	}
+}
+
 // Those of an office that are idle, or have said nothing for long, do not keep out who comes from there.
 func TestOfficeWithIdleConnections(t *testing.T) {
 	t.Parallel()
@@ -1135,7 +1169,7 @@ func TestLargeConnectionsCountMore(t *testing.T) {
 		}
 	}
 	large := flood[len(flood)-1]
-	if weight := c.waiting.crowds.Weigh(large.from); weight%(size*size) != 0 {
+	if weight := c.weigh(large.from); weight%(size*size) != 0 {
 		t.Errorf("those of one address weigh %d", weight)
 	}
 	for _, one := range append(office, flood...) {

@@ -62,7 +62,7 @@ type group struct {
 	counts int       // as how many these count
 	parts  groupHeap // the other networks of a site, or the sites of a region
 	count  int       // as how many all values count, those of the parts included
-	weight int       // of a region; see weigh
+	weight int       // of a region; see Weigh
 	index  int       // among the regions, the sites of the region, or the other networks of the site
 	age    uint64    // how many groups had been made before
 }
@@ -139,7 +139,7 @@ func (c *Crowds[T]) FirstFor(from Source) *Place[T] {
 	}
 	site := c.most[0].parts[0]
 	if own := c.groups[from.Site]; own != nil && own.count+1 >= own.region.parts[0].count &&
-		weigh(own.count+1, own.region.count+1) >= c.most[0].weight {
+		Weigh(own.count+1, own.region.count+1) >= c.most[0].weight {
 		site = own
 	}
 	loser := site.largest()
@@ -156,14 +156,15 @@ func oldest[T any](network *group) *Place[T] {
 	return network.own.Front().Value.(*Place[T])
 }
 
-// Weigh returns how much weighs what comes from a source: as many values as there are of its region, or the
-// square of those of its site, if that is more.
-func (c *Crowds[T]) Weigh(from Source) int {
-	site := c.groups[from.Site]
-	if site == nil {
-		return 0
+// Count returns as how many the values count that come from a source's site, and from its region.
+func (c *Crowds[T]) Count(from Source) (ofSite, ofRegion int) {
+	if site := c.groups[from.Site]; site != nil {
+		ofSite = site.count
 	}
-	return weigh(site.count, site.region.count)
+	if region := c.regions[from.Region]; region != nil {
+		ofRegion = region.count
+	}
+	return ofSite, ofRegion
 }
 
 // Sources returns how many networks, sites and regions have values. A network that is its own site counts
@@ -234,14 +235,14 @@ func (c *Crowds[T]) recount(network *group, change int) {
 	region := site.region
 	region.count += change
 	if len(region.parts) > 0 {
-		region.weight = weigh(region.parts[0].count, region.count)
+		region.weight = Weigh(region.parts[0].count, region.count)
 	}
 	c.place(region, c.regions)
 }
 
-// weigh returns what a site of a region weighs that has so many values, of so many in all. The largest one
+// Weigh returns what a site of a region weighs that has so many values, of so many in all. The largest one
 // weighs as much as the region.
-func weigh(ofSite, ofRegion int) int { return max(ofSite*ofSite, ofRegion) }
+func Weigh(ofSite, ofRegion int) int { return max(ofSite*ofSite, ofRegion) }
 
 // place puts a group where it belongs among its siblings, or forgets it if it has no values.
 func (c *Crowds[T]) place(g *group, known map[netip.Prefix]*group) {

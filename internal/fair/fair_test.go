@@ -125,10 +125,12 @@ func TestPutBack(t *testing.T) {
 	if newest, count := crowds.Last(); newest.Value != "next" || count != 2 {
 		t.Errorf("the newest of %d is %s", count, newest.Value)
 	}
-	if got := crowds.Weigh(from); got != 4 {
-		t.Errorf("two of a site weigh %d", got)
-	}
-	if got := crowds.Weigh(Source{}); got != 0 {
-		t.Errorf("nothing weighs %d", got)
+	neighbor := from
+	neighbor.Network = netip.MustParsePrefix("192.0.2.2/32")
+	neighbor.Site = neighbor.Network
+	for source, want := range map[Source][2]int{from: {2, 2}, neighbor: {0, 2}, {}: {0, 0}} {
+		if ofSite, ofRegion := crowds.Count(source); ofSite != want[0] || ofRegion != want[1] {
+			t.Errorf("%v has %d and %d", source, ofSite, ofRegion)
+		}
 	}
 }
