@@ -1180,6 +1180,28 @@ func TestLargeConnectionsCountMore(t *testing.T) {
 	}
 }
 
+// A connection counts as often as it takes what one does in general, where few files may be open as well, and
+// goes on doing so in the other queue.
+func TestShareOfAConnection(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct{ least, request, want int }{
+		{want: 1},
+		{request: 1, want: 2},
+		{request: plainMemory + 1, want: 3},
+		{least: 3 * plainMemory, request: plainMemory + 1, want: 1},
+	} {
+		c := newConnections(100*plainMemory, nothingElse, nothingElse)
+		c.least = test.least
+		one := c.acceptFrom(t, "192.0.2.1:1")
+		one.request = test.request
+		closeAll(one.move(&c.handling))
+		if got, _ := c.handling.crowds.Count(one.from); got != test.want {
+			t.Errorf("%+v: it counts %d times", test, got)
+		}
+		one.Close()
+	}
+}
+
 // acceptFrom accepts a connection from an address.
 func (c *connections) acceptFrom(t *testing.T, address string) *connection {
 	t.Helper()
