@@ -935,11 +935,7 @@ func TestCrowdsTakeTheirOwnPlaces(t *testing.T) {
 			for i := range room + 90 { // no more are closed than may leave at the same time
 				flood = append(flood, c.acceptFrom(t, test.flood(i)))
 			}
-			for i, one := range others {
-				if one.weightNow() == 0 {
-					t.Errorf("connection %d of the others is closed", i)
-				}
-			}
+			expectFirstOpen(t, others, len(others))
 			for _, one := range append(others, flood...) {
 				one.Close()
 			}
@@ -971,11 +967,7 @@ func TestCrowdsThatHaveHadTheirTime(t *testing.T) {
 		for i := range maxCompared {
 			accept(i)
 		}
-		for i, one := range office {
-			if one.weightNow() == 0 {
-				t.Errorf("connection %d of the office is closed", i)
-			}
-		}
+		expectFirstOpen(t, office, len(office))
 		for _, one := range append(office, flood...) {
 			one.Close()
 		}
@@ -997,11 +989,7 @@ func TestCrowdsLeaveWhatTakesLong(t *testing.T) {
 		for range room + 90 { // no more are closed than may leave at the same time
 			flood = append(flood, c.acceptFrom(t, "198.18.0.1:1"))
 		}
-		for i, one := range others {
-			if one.weightNow() == 0 {
-				t.Errorf("connection %d of the others is closed", i)
-			}
-		}
+		expectFirstOpen(t, others, len(others))
 		for _, one := range append(others, flood...) {
 			one.Close()
 		}
@@ -1020,11 +1008,7 @@ func TestOfficeBeyondItsShare(t *testing.T) {
 	for i := range room + 90 { // no more are closed than may leave at the same time
 		flood = append(flood, c.acceptFrom(t, fmt.Sprintf("10.%d.0.1:1", i%(room/share-1))))
 	}
-	for i, one := range office {
-		if isOpen := one.weightNow() > 0; isOpen != (i < share) {
-			t.Errorf("connection %d of the office is open: %t", i, isOpen)
-		}
-	}
+	expectFirstOpen(t, office, share)
 	for _, one := range append(office, flood...) {
 		one.Close()
 	}
@@ -1042,11 +1026,7 @@ func TestProviderBeyondItsShare(t *testing.T) {
 	for i := range room + 90 { // no more are closed than may leave at the same time
 		flood = append(flood, c.acceptFrom(t, fmt.Sprintf("10.%d.0.1:1", i%(room/2-share/2))))
 	}
-	for i, one := range customers {
-		if isOpen := one.weightNow() > 0; isOpen != (i < share) {
-			t.Errorf("connection %d of the customers is open: %t", i, isOpen)
-		}
-	}
+	expectFirstOpen(t, customers, share)
 	for _, one := range append(customers, flood...) {
 		one.Close()
 	}
@@ -1073,11 +1053,7 @@ func TestCrowdsOfBothKinds(t *testing.T) {
 					flood = append(flood, one)
 					time.Sleep(wait)
 				}
-				for i, one := range office {
-					if one.weightNow() == 0 {
-						t.Errorf("connection %d of the office is closed", i)
-					}
-				}
+				expectFirstOpen(t, office, len(office))
 				for _, one := range append(office, flood...) {
 					one.Close()
 				}
@@ -1113,11 +1089,7 @@ func TestOfficeWithIdleConnections(t *testing.T) {
 				for range 2 * share {
 					office = append(office, c.acceptFrom(t, "192.0.2.1:1"))
 				}
-				for i, one := range office {
-					if isOpen := one.weightNow() > 0; isOpen != (i < share) {
-						t.Errorf("new connection %d is open: %t", i, isOpen)
-					}
-				}
+				expectFirstOpen(t, office, share)
 				for _, one := range append(all, office...) {
 					one.Close()
 				}
@@ -1163,11 +1135,7 @@ func TestLargeConnectionsCountMore(t *testing.T) {
 		closeAll(victims)
 		flood = append(flood, large)
 	}
-	for i, one := range office {
-		if one.weightNow() == 0 {
-			t.Errorf("connection %d of the office is closed", i)
-		}
-	}
+	expectFirstOpen(t, office, len(office))
 	large := flood[len(flood)-1]
 	if weight := c.weigh(large.from); weight%(size*size) != 0 {
 		t.Errorf("those of one address weigh %d", weight)
@@ -1199,6 +1167,16 @@ func TestShareOfAConnection(t *testing.T) {
 			t.Errorf("%+v: it counts %d times", test, got)
 		}
 		one.Close()
+	}
+}
+
+// expectFirstOpen checks that so many connections are open, and the rest closed.
+func expectFirstOpen(t *testing.T, connections []*connection, count int) {
+	t.Helper()
+	for i, one := range connections {
+		if isOpen := one.weightNow() > 0; isOpen != (i < count) {
+			t.Errorf("connection %d of %d is open: %t", i, len(connections), isOpen)
+		}
 	}
 }
 
